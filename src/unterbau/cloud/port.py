@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port: any cloud, seen with the rights of one identity in one project.
+
+`census`, `verify`, `prove` hold a `Reader`; `move`, `close` and the seed hold a `Cloud`. Behind it stand
+`openstack/` (real), `simulator` (in memory), and the wrappers of `wrap`. This module holds the contract only;
+`tests/contract` runs one suite against every implementation.
+
+The law of the port
+- All methods are safe to call from several threads. All raise only `unterbau.errors.CloudError`s, with
+  `transient` telling whether the same call may succeed later; no foreign exception, no secret in a message.
+- Reading never writes. Listings are complete (all pages) or raise: never silently short.
+- "I could not look" is said: a kind that cannot be read raises; a part of it stands in `Listing.not_shown`.
+- Ids in and out are those of this cloud. Resources in and out are the model of `unterbau.workload`.
+- `ensure` is find-or-create, the only way to create (see there). `delete` of what is gone is success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import Literal, Protocol, TypeAlias
+
+from pydantic import SecretBytes
+
+from unterbau.verdict import Model
+from unterbau.workload import Attachment, CloudIdentity, Kind, NotShown, Offering, Ref, Resource
+
+MARKER_KEY = "unterbau"
+"""Metadata key under which a marker stands where the API has metadata instead of tags."""
+MARKER_PREFIX = "unterbau."
+"""Every marker begins so; at most 60 characters of [a-zA-Z0-9-_:.]."""
+
+Marker: TypeAlias = str
+Power: TypeAlias = Literal["ACTIVE", "SHUTOFF"]
+
+
+class Listing(Model):
+    """All resources of one kind, and which parts of them could not be read."""
+
+    resources: tuple[Resource, ...]
+    not_shown: tuple[NotShown, ...] = ()
+
+
+class Surroundings(Model):
+    """The offering, and which parts of it could not be read."""
+
+    offering: Offering
+    not_shown: tuple[NotShown, ...] = ()
+
+
+class ByteStream(Protocol):
+    """Bytes that arrive in chunks of about 1 MiB or more; iterate once. A broken-off stream raises."""
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Length as announced, or None."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+class Source(Model):
+    """What a new resource starts from; at most one of the ids is set. Ids of the same cloud.
+
+    For a Volume: `image_id`, `snapshot_id` or `volume_id`. For an Image: `volume_id` (upload-to-image; `force`
+    for one that is attached, which many clouds forbid: Conflict or Forbidden then). For a Snapshot: `force`
+    allows a volume in use. For a Server: `disks`, its volumes at creation, root first (boot_index 0).
+    """
+
+    image_id: str | None = None
+    snapshot_id: str | None = None
+    volume_id: str | None = None
+    force: bool = False
+    disks: tuple[Attachment, ...] = ()
+
+
+NOTHING = Source()
+
+
+class Reader(Protocol):
+    """Reading. Rights needed: `reader` on the project (secret payloads: what Barbican's policy asks for)."""
+
+    def identity(self) -> CloudIdentity:
+        """Which cloud, project and user this is. Raises AuthFailed, Unreachable."""
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds whose service is in the catalog, in the order of `Kind`."""
+
+    def listing(self, kind: Kind) -> Listing:
+        """Everything of that kind that the project owns. Raises Forbidden, Unsupported, Broken, ..."""
+
+    def surroundings(self) -> Surroundings:
+        """What the cloud offers to the project."""
+
+    def not_understood(self) -> tuple[NotShown, ...]:
+        """Services of the catalog that we do not know, and known features we do not carry but saw in use
+        (trunks, QoS policies, port forwardings, volume groups, RBAC shares, ...), each with a reason.
+        """
+
+    def read(self, reference: Ref) -> Resource | None:
+        """One resource now, or None if it does not exist (any more)."""
+
+    def object_bytes(self, container: str, name: str) -> AbstractContextManager[ByteStream]:
+        """The content as stored (never unpacked); of an SLO or DLO the joined content."""
+
+    def image_bytes(self, image_id: str) -> AbstractContextManager[ByteStream]:
+        """The image's data."""
+
+    def secret_payload(self, secret_id: str) -> SecretBytes | None:
+        """The payload, or None if the secret has none. Forbidden if the policy denies it."""
+
+
+class Cloud(Reader, Protocol):
+    """Reading and writing. Rights needed: `member` on the project."""
+
+    def lookalikes(self, resource: Resource) -> tuple[str, ...]:
+        """Ids that exist now and that `ensure` could mistake for its own later.
+
+        Only for kinds which carry no marker from birth (server groups, secrets, ...); () for the others.
+        The caller makes them durable before it calls `ensure`.
+        """
+
+    def ensure(
+        self, resource: Resource, marker: Marker, *, before: tuple[str, ...] = (), source: Source = NOTHING
+    ) -> str:
+        """Find what an earlier call with this marker made (completing it if half-made), else create it.
+
+        `resource` is the wish, with ids of this cloud; its own `id` is ignored. The marker is put on the new
+        thing where the API has a place for it; for other kinds identity is (content, not in `before`).
+        Returns the new id as soon as the cloud accepted it (see `settle`). Calling it twice makes one thing.
+        A second thing of the user's with the same name is never adopted. What cannot be made exactly as
+        wished (a rule without its remote, a visibility refused) raises and is not made in a wider form.
+
+        Notes by kind: a *security group* is made without any rule (rules that the cloud adds are removed).
+        A *router interface* gets exactly its addresses. A *router* is made with its external gateway, without
+        `routes` (their next hops need the interfaces: `set_routes`). A *server* gets its ports in order, and
+        `source.disks`; it is made running. An *attachment* attaches. An *image* without source is made empty
+        (`write_image` follows), visibility private until then. An *object* is written by `write_object` or
+        `write_manifest`. A *secret* needs `write_secret` for its payload.
+        Raises Conflict, OverQuota, Forbidden, Unsupported, Broken, Unreachable.
+        """
+
+    def settle(self, reference: Ref, deadline: timedelta) -> Resource:
+        """Wait until the thing is usable (volume available or in-use, server ACTIVE or SHUTOFF, image active).
+
+        Raises Broken if it ends in error or vanishes (a failed upload deletes the image), Unreachable at
+        the deadline.
+        """
+
+    def write_image(self, image: Resource, data: Iterable[bytes], size_bytes: int | None) -> None:
+        """Upload the data of a queued image and set its final visibility, members and protection."""
+
+    def write_object(self, wish: Resource, data: Iterable[bytes], marker: Marker) -> None:
+        """Write an object with all its headers. Idempotent. Content is stored as given."""
+
+    def write_manifest(self, wish: Resource, marker: Marker) -> None:
+        """Write an SLO manifest, a DLO manifest or a symlink as the wish says. Idempotent."""
+
+    def write_secret(self, secret_id: str, wish: Resource, payload: SecretBytes) -> None:
+        """Give a secret its payload. Idempotent: a secret that has a payload is left alone."""
+
+    def set_routes(self, wish: Resource) -> None:
+        """Make the static routes of router `wish.id` those of the wish. Idempotent."""
+
+    def set_power(self, server_id: str, power: Power) -> None:
+        """Bring a server to that state and wait for it. Idempotent."""
+
+    def delete(self, reference: Ref, deadline: timedelta) -> None:
+        """Delete and wait until it is gone. Gone already is success. Lifts nothing that protects it.
+
+        A router interface is detached, an attachment detached, a container must be empty.
+        Raises Conflict if the cloud refuses (in use, protected).
+        """
