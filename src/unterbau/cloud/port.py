@@ -62,8 +62,8 @@ class ByteStream(Protocol):
 class Source(Model):
     """What a new resource starts from; at most one of the ids is set. Ids of the same cloud.
 
-    For a Volume: `image_id`, `snapshot_id` or `volume_id`. For an Image: `volume_id` (upload-to-image; `force`
-    for one that is attached, which many clouds forbid: Conflict or Forbidden then). For a Snapshot: `force`
+    For a Volume: `image_id`, `snapshot_id` or `volume_id`. For an Image: `volume_id` (upload-to-image; with
+    `force` also of one that is attached, which many clouds forbid: Conflict or Forbidden then). For a Snapshot: `force`
     allows a volume in use. For a Server: `disks`, its volumes at creation, root first (boot_index 0).
     """
 
@@ -141,7 +141,7 @@ class Cloud(Reader, Protocol):
         """
 
     def settle(self, reference: Ref, deadline: timedelta) -> Resource:
-        """Wait until the thing is usable (volume available or in-use, server ACTIVE or SHUTOFF, image active).
+        """Wait until the thing is usable (volume available or in-use, server ACTIVE or SHUTOFF, ...).
 
         Raises Broken if it ends in error or vanishes (a failed upload deletes the image), Unreachable at
         the deadline.
