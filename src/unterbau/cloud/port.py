@@ -63,8 +63,8 @@ class Source(Model):
     """What a new resource starts from; at most one of the ids is set. Ids of the same cloud.
 
     For a Volume: `image_id`, `snapshot_id` or `volume_id`. For an Image: `volume_id` (upload-to-image; with
-    `force` also of one that is attached, which many clouds forbid: Conflict or Forbidden then). For a Snapshot: `force`
-    allows a volume in use. For a Server: `disks`, its volumes at creation, root first (boot_index 0).
+    `force` also of one that is attached, which many clouds forbid: Conflict or Forbidden then).
+    For a Snapshot: `force` allows a volume in use. For a Server: `disks`, its volumes at creation, root first (boot_index 0).
     """
 
     image_id: str | None = None

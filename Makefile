@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make demo` and `make test` need nothing but Python 3.11+, make and a package registry.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCE_CLOUD ?= quelle
+TARGET_CLOUD ?= ziel
+
+.PHONY: demo test check unit bench lock clean chromium
+
+demo: $(READY)
+	$(BIN)/unterbau cloud up $(SOURCE_CLOUD)
+	$(BIN)/unterbau cloud up $(TARGET_CLOUD)
+	$(BIN)/unterbau cloud seed $(SOURCE_CLOUD) --tenant fachverfahren
+	$(BIN)/unterbau drill $(SOURCE_CLOUD) $(TARGET_CLOUD) --report demo-report.html; code=$$?; \
+	  echo; echo "The report: $(CURDIR)/demo-report.html (drill ended with exit code $$code; 3 means: nothing failed, something was not shown)"; \
+	  echo "Two clouds are still running. Stop them: $(BIN)/unterbau cloud down $(SOURCE_CLOUD) $(TARGET_CLOUD)"; \
+	  test $$code -eq 0 -o $$code -eq 3
+
+test: $(READY) check chromium
+	$(BIN)/python -m pytest -p no:cacheprovider
+
+unit: $(READY)
+	$(BIN)/python -m pytest tests/unit tests/contract -m "not cloud and not browser"
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+# The browser tests want Debian's Chromium. Root installs it; everybody else is told the line to run.
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
+	  else echo "The browser tests need Chromium. Run: sudo apt-get install chromium"; exit 1; fi; }
+
+# The program and its tools at .venv, from pinned and hashed dependencies.
+$(READY): requirements.lock requirements-uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Unterbau needs Python 3.11 or newer; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+# Renew the locks after a change of dependencies.
+lock:
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev --extra bench pyproject.toml -o requirements.lock
+	grep -A 200 '^uv==' requirements.lock | awk 'NR==1 || /^    --hash/ {print; next} {exit}' > requirements-uv.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-report.html
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
