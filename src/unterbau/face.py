@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The face towards the terminal while work goes on: progress, and lines where there is no terminal.
+
+`cli` makes one `Face` a command and hands it to the use cases, which call `phase`, `say`, `count` and `bytes`.
+Everything goes to standard error: standard output belongs to the result. With a terminal there are bars with
+rate and time left; without one a plain line about every ten seconds; with --quiet nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from unterbau.report.text import printable
+
+_PLAIN_EVERY_SECONDS = 10.0
+
+
+class Face:
+    """Progress of one command. Safe to call from several threads. Use as a context manager."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._live = self._console.is_terminal and not quiet
+        self._lock = threading.Lock()
+        self._bars: dict[str, tuple[Progress, TaskID]] = {}
+        self._last_line: dict[str, float] = {}
+        self._started: dict[str, float] = {}
+        self._counts = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            expand=True,
+        )
+        self._transfers = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            expand=True,
+        )
+        self._running: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def phase(self, title: str) -> None:
+        """A new phase begins: the bars of the one before it go away."""
+        with self._lock:
+            self._stop()
+            self._bars.clear()
+        self.say(title, strong=True)
+
+    def say(self, line: str, *, strong: bool = False) -> None:
+        """One line."""
+        text = escape(printable(line))
+        self._console.print(f"[bold]{text}[/bold]" if strong else text)
+
+    def detail(self, line: str) -> None:
+        """One line with --verbose only."""
+        if self.verbose:
+            self.say(line)
+
+    def count(self, label: str, done: int, total: int) -> None:
+        """So many of so many things are done."""
+        self._show(self._counts, label, done, total, f"{label}: {done} of {total}")
+
+    def bytes(self, label: str, done: int, total: int | None) -> None:
+        """So many bytes of so many (None: unknown) have crossed."""
+        since = time.monotonic() - self._started.setdefault(label, time.monotonic())
+        rate = f", {decimal(int(done / since))}/s" if since > 0.5 else ""
+        left = f", {(total - done) / (done / since):.0f} s left" if total and done and since > 0.5 else ""
+        of = f" of {decimal(total)}" if total else ""
+        self._show(self._transfers, label, done, total, f"{label}: {decimal(done)}{of}{rate}{left}")
+
+    def _show(self, bars: Progress, label: str, done: int, total: int | None, plain: str) -> None:
+        if self.quiet:
+            return
+        with self._lock:
+            if self._live:
+                self._bar(bars, label, done, total)
+            else:
+                self._line(label, plain, last=done == total)
+
+    def _bar(self, bars: Progress, label: str, done: int, total: int | None) -> None:
+        if self._running is not bars:
+            self._stop()
+            self._bars.clear()
+            for task in list(bars.task_ids):
+                bars.remove_task(task)
+            bars.start()
+            self._running = bars
+        if label not in self._bars:
+            self._bars[label] = (bars, bars.add_task(escape(printable(label)), total=total))
+        task = self._bars[label][1]
+        bars.update(task, completed=done, total=total)
+        if total is not None and done >= total:
+            bars.remove_task(task)
+            del self._bars[label]
+
+    def _line(self, label: str, plain: str, *, last: bool) -> None:
+        now = time.monotonic()
+        if last or now - self._last_line.setdefault(label, now) >= _PLAIN_EVERY_SECONDS:
+            self._last_line[label] = now
+            print(printable(plain), file=sys.stderr, flush=True)  # noqa: T201 - the plain face
+
+    def _stop(self) -> None:
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
