@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `unterbau`: parse, call, render. It decides nothing.
+
+This is the one edge where errors become messages and exit codes (the table in docs/exit-codes.md). Results
+go to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import get_completion_class
+from pydantic import BaseModel
+
+from unterbau import __version__, wiring
+from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
+from unterbau.face import Face
+from unterbau.report import text
+from unterbau.state import write as write_file
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXITS = """\b
+Exit codes:
+  0  everything held
+  1  something failed
+  2  wrong usage or bad input
+  3  nothing failed, but something was not shown
+  4  a cloud could not be reached or refused us
+  5  interrupted; the same command resumes"""
+
+
+class Context:
+    """What every command has: the format of its result, its face, and whether it should stop."""
+
+    def __init__(self, format_: str, quiet: bool, verbose: bool) -> None:
+        self.json = format_ == "json"
+        self.face = Face(quiet=quiet, verbose=verbose)
+        self.stop = threading.Event()
+
+    def show(self, rendered: Callable[[], None], data: BaseModel | Any) -> None:
+        """Print the result: as JSON if asked for, else rendered for people."""
+        if not self.json:
+            rendered()
+            return
+        plain = data.model_dump_json(indent=2) if isinstance(data, BaseModel) else json.dumps(data, indent=2)
+        click.echo(plain)
+
+
+def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], click.Command]:
+    """A command of a group with the options that every command takes, and the exit codes in its help."""
+
+    def decorate(function: F) -> click.Command:
+        @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text",
+                      show_default=True, help="Text for people, JSON by the published schema for machines.")  # fmt: skip
+        @click.option("-q", "--quiet", is_flag=True, help="No progress; results and errors only.")
+        @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
+        @functools.wraps(function)
+        def wrapped(format_: str, quiet: bool, verbose: bool, **arguments: Any) -> Any:
+            context = Context(format_, quiet, verbose)
+            with context.face, stopping(context.stop):
+                return function(context, **arguments)
+
+        return group.command(name, epilog=EXITS, **settings)(wrapped)
+
+    return decorate
+
+
+@contextmanager
+def stopping(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask to stop; a second one ends at once (nothing is lost: the journal is durable)."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(Exit.INTERRUPTED)
+        stop.set()
+        print("\nstopping after the steps under way; once more to stop at once", file=sys.stderr)  # noqa: T201
+        raise_if_waiting()
+
+    def raise_if_waiting() -> None:
+        """Nothing to raise: every wait of ours watches the event."""
+
+    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def main() -> None:
+    """Entry point: run, and turn any error of ours into one message and its exit code."""
+    try:
+        result = cli.main(standalone_mode=False, prog_name="unterbau")
+        code = int(result) if isinstance(result, int) else Exit.HELD
+    except click.exceptions.Exit as ended:
+        code = ended.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = Exit.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        code = tell(Interrupted("stopped before anything was under way", "Run the same command again."))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.HELD
+    except UnterbauError as error:
+        code = tell(error)
+    except OSError as error:
+        code = tell(LocalError(f"{error.filename or 'this machine'}: {error.strerror or error}", "Mend it and run again."))
+    sys.exit(int(code))
+
+
+def tell(error: UnterbauError) -> Exit:
+    """One message: what, and what to do; as JSON where the result would have been JSON."""
+    if "json" in sys.argv and ("--format" in sys.argv or "--format=json" in sys.argv):
+        told = {"error": error.kind, "what": error.what, "remedy": error.remedy, "exit": int(error.exit)}
+        click.echo(json.dumps(told), err=True)
+    else:
+        click.echo(f"unterbau: {text.printable(error.what)}", err=True)
+        if error.remedy:
+            click.echo(f"  {text.printable(error.remedy)}", err=True)
+    return error.exit
+
+
+@click.group(epilog=EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="unterbau")
+def cli() -> None:
+    """The foundation as software you can stand up, judge, prove, and leave.
+
+    Which clouds there are: those of your clouds.yaml, and those that `unterbau cloud up` made.
+    """
+
+
+# --- cloud -------------------------------------------------------------------------------------------------
+
+
+@cli.group()
+def cloud() -> None:
+    """A real OpenStack cloud on this machine, without containers and without root."""
+
+
+@command(cloud, "up")
+@click.argument("name")
+@click.option("--force-upload", is_flag=True, help="Let tenants upload attached volumes to images (enable_force_upload).")  # fmt: skip
+def cloud_up(context: Context, name: str, force_upload: bool) -> None:
+    """Bring up the cloud NAME; make it first if there is none. Does nothing if it runs."""
+    status = wiring.reference().up(name, progress=context.face.say, force_upload=force_upload)
+    context.show(lambda: text.cloud_status([status]), status)
+
+
+@command(cloud, "down")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def cloud_down(context: Context, names: tuple[str, ...]) -> None:
+    """Stop clouds. Their state stays; `up` brings them back with their servers as they were."""
+    for name in names:
+        wiring.reference().down(name)
+        context.face.say(f"cloud {name} is down")
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell: `eval "$(unterbau completion bash)"`."""
+    kind = get_completion_class(shell)
+    if kind is None:  # click knows the three
+        raise UsageError(f"no completion for {shell}")
+    click.echo(kind(cli, {}, "unterbau", "_UNTERBAU_COMPLETE").source())
