@@ -67,6 +67,8 @@ class Secrets:
     """Password of all service users (nova, glance, ...)."""
     tenant: str = field(repr=False)
     reader: str = field(repr=False)
+    credential: str = field(repr=False)
+    """Secret of the tenant's application credential."""
     swift_hash_prefix: str = field(repr=False)
     swift_hash_suffix: str = field(repr=False)
     barbican_kek: str = field(repr=False)
@@ -139,7 +141,7 @@ def check_name(name: str) -> str:
     if not NAME_RULE.fullmatch(name) or name.endswith(RESERVED_SUFFIXES):
         raise UsageError(
             f"{name!r} cannot name a cloud",
-            "Use a lower-case letter, then up to 30 letters, digits or hyphens; not ending in -reader or -admin.",
+            "A lower-case letter, then up to 30 letters, digits or hyphens; not ending in -reader or -admin.",
         )
     return name
 

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The truth about an embedded cloud: what the supervisor wrote, checked against locks, processes and ports.
+
+`status.json` is a claim of a process that may be gone. A service is `running` only if the recorded process
+lives (same pid, same start time) and its port accepts a connection; nothing is believed that can be asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from unterbau.errors import LocalError
+from unterbau.reference import disk, plant, process
+
+CloudState = Literal["running", "starting", "degraded", "stopped", "failed"]
+ServiceState = Literal["running", "starting", "dead", "stopped"]
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service, as found now."""
+
+    name: str
+    state: ServiceState
+    pid: int | None
+    port: int | None
+    memory_bytes: int
+    """Proportional set size: shared pages are counted in parts."""
+    uptime_seconds: float
+    restarts: int
+    error: str
+    """Why it is dead or was restarted last, with the tail of its log; empty if it never died."""
+
+
+@dataclass(frozen=True)
+class CloudStatus:
+    """One cloud, as found now.
+
+    `running`: everything answers. `degraded`: the supervisor lives, but a service does not answer.
+    `starting`: on its way. `stopped`: no supervisor, as after `down`. `failed`: the last start failed, or the
+    supervisor was killed; `up` repairs it.
+    """
+
+    name: str
+    state: CloudState
+    root: Path
+    auth_url: str
+    supervisor_pid: int | None
+    services: tuple[ServiceStatus, ...]
+    error: str
+
+    @property
+    def memory_bytes(self) -> int:
+        """Proportional set size of all processes, the supervisor included."""
+        own = _memory(psutil.Process(self.supervisor_pid)) if self.supervisor_pid else 0
+        return own + sum(s.memory_bytes for s in self.services)
+
+
+def look(name: str) -> CloudStatus:
+    """The cloud as it is now.
+
+    Raises:
+        LocalError: there is no such cloud on this machine.
+    """
+    layout = plant.load(name)
+    held = disk.is_held(layout.root / "supervisor.lock")
+    record = disk.read_json(layout.root / "status.json") or {"phase": "stopped", "services": {}, "error": ""}
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        services = tuple(pool.map(_service, record["services"].values()))
+    state = _state(held, record["phase"], services)
+    pid = record["supervisor"] if held and "supervisor" in record else None
+    if pid is not None and not psutil.pid_exists(pid):
+        pid = None
+    error = record["error"] or next((s.error for s in services if s.state == "dead"), "")
+    if state == "failed" and not error:
+        error = "the supervisor of this cloud was killed"
+    return CloudStatus(
+        name, state, layout.root, layout.auth_url, pid, services, error if state != "running" else ""
+    )
+
+
+def _state(held: bool, phase: str, services: tuple[ServiceStatus, ...]) -> CloudState:
+    if not held:
+        return "stopped" if phase == "stopped" else "failed"
+    if phase == "ready":
+        return "running" if all(s.state == "running" for s in services) else "degraded"
+    return "starting" if phase == "starting" else "failed" if phase == "failed" else "stopped"
+
+
+def _service(record: dict[str, Any]) -> ServiceStatus:
+    found = plant.alive(record["pid"], record["created"])
+    claimed = record["state"]
+    if found is None:
+        state: ServiceState = (
+            "starting" if claimed == "waiting" else "stopped" if claimed == "stopped" else "dead"
+        )
+    elif claimed == "running" and (record["port"] is None or process.listens(record["port"])):
+        state = "running"
+    else:
+        state = "starting" if claimed == "starting" else "dead"
+    return ServiceStatus(
+        name=record["name"],
+        state=state,
+        pid=found.pid if found else None,
+        port=record["port"],
+        memory_bytes=_memory(found) if found else 0,
+        uptime_seconds=time.time() - record["created"] if found else 0.0,
+        restarts=record["restarts"],
+        error=record["error"],
+    )
+
+
+def _memory(found: psutil.Process) -> int:
+    """PSS of the process and its children; 0 if it is gone or not ours to see."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        for each in [found, *found.children(recursive=True)]:
+            total += each.memory_full_info().pss
+    return total
+
+
+def exists(name: str) -> bool:
+    """Whether there is a cloud of that name, in whatever state."""
+    with contextlib.suppress(LocalError):
+        plant.load(name)
+        return True
+    return False

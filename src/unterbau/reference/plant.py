@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make one cloud exist on disk, and put its supervisor together; between the launcher and the parts.
+
+`prepare` is find-or-create throughout: killed anywhere, the next one completes it. Order: identity of the
+cloud (ports, passwords) first and durable, then what is derived from it, then the databases with a mark.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets as random
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from unterbau.errors import LocalError
+from unterbau.reference import bootstrap, clients, disk, install, ports, process, services, template
+from unterbau.reference.layout import Layout, Ports, Secrets, clouds_home
+from unterbau.reference.supervisor import Supervisor
+
+_ROOM_BYTES = 300 * 2**20
+
+
+def root(name: str) -> Path:
+    """The directory of the cloud, whether it exists or not."""
+    return clouds_home() / name
+
+
+def load(name: str) -> Layout:
+    """The layout of a prepared cloud. LocalError if there is none."""
+    known = disk.read_json(root(name) / "cloud.json")
+    if known is None:
+        raise LocalError(f"there is no cloud {name} on this machine", f"Create it: unterbau cloud up {name}")
+    return Layout(name, root(name), Path(known["runtime"]), Ports(**known["ports"]))
+
+
+def load_secrets(layout: Layout) -> Secrets:
+    """The cloud's passwords."""
+    known = disk.read_json(layout.root / "secrets.json")
+    if known is None:
+        raise LocalError(
+            f"{layout.root / 'secrets.json'} is missing", f"unterbau cloud wipe {layout.name}, then up"
+        )
+    return Secrets(**known)
+
+
+def prepare(name: str, progress: Callable[[str], None], *, force_upload: bool) -> Layout:
+    """Everything that must stand on disk before the services start; the cloud must not be running.
+
+    Raises:
+        LocalError: no room, no permission, a port that is taken, a failed installation or schema.
+    """
+    home = disk.private_directory(clouds_home())
+    disk.private_directory(root(name))
+    disk.demand_room(home, _ROOM_BYTES)
+    runtime = install.ensure(progress)
+    layout = _identify(name, runtime, force_upload)
+    secrets = _have_secrets(layout)
+    if _first(layout):
+        made = template.ensure(runtime, secrets, progress)
+    template.write_config(layout, secrets, force_upload=force_upload)
+    _have_tls(layout)
+    if _first(layout):
+        template.copy_into(made, layout, secrets)
+        disk.write_private(layout.root / ".databases.json", json.dumps({"template": made.name}))
+    return layout
+
+
+def supervisor(layout: Layout) -> Supervisor:
+    """The supervisor of a prepared cloud, with its bootstrap."""
+    secrets = load_secrets(layout)
+
+    def finish(say: Callable[[str], None]) -> None:
+        bootstrap.offering(layout, secrets, say)
+        clients.write(layout, secrets)
+
+    return Supervisor(
+        layout.root,
+        services.services(layout),
+        process.https_probe(layout.ca),
+        after={"keystone": lambda say: bootstrap.identity(layout, secrets, say)},
+        finish=finish,
+    )
+
+
+def _first(layout: Layout) -> bool:
+    return not (layout.root / ".databases.json").exists()
+
+
+def _identify(name: str, runtime: Path, force_upload: bool) -> Layout:
+    """Ports are chosen once and kept; before the first start a taken block is exchanged for another."""
+    with disk.locked(clouds_home() / ".ports.lock"):
+        path = root(name) / "cloud.json"
+        known = disk.read_json(path)
+        if known is None:
+            chosen = ports.choose(_ports_of_others(name))
+        else:
+            chosen = Ports(**known["ports"])
+            if (root(name) / "credentials.json").exists():
+                ports.demand_free(chosen, name)
+            elif not all(ports.is_free(p) for p in chosen.all().values()):
+                chosen = ports.choose(_ports_of_others(name))
+        created = known["created"] if known else datetime.now(UTC).isoformat(timespec="seconds")
+        text = {
+            "created": created,
+            "runtime": str(runtime),
+            "ports": chosen.all(),
+            "force_upload": force_upload,
+        }
+        disk.write_private(path, json.dumps(text, indent=1))
+    return Layout(name, root(name), runtime, chosen)
+
+
+def _ports_of_others(name: str) -> set[int]:
+    taken: set[int] = set()
+    for path in clouds_home().glob("*/cloud.json"):
+        if path.parent.name != name:
+            taken |= set((disk.read_json(path) or {"ports": {}})["ports"].values())
+    return taken
+
+
+def _have_secrets(layout: Layout) -> Secrets:
+    path = layout.root / "secrets.json"
+    if not path.exists():
+        made = {f.name: random.token_urlsafe(24) for f in fields(Secrets)}
+        made["barbican_kek"] = base64.urlsafe_b64encode(random.token_bytes(32)).decode()
+        made["swift_hash_prefix"] = random.token_hex(16)
+        made["swift_hash_suffix"] = random.token_hex(16)
+        disk.write_private(path, json.dumps(asdict(Secrets(**made))))
+    return load_secrets(layout)
+
+
+def _have_tls(layout: Layout) -> None:
+    # The library for certificates is slow to load and the supervisor has no use for it.
+    from unterbau.reference import pki
+
+    pki.ensure(layout.tls, layout.name, datetime.now(UTC))
+
+
+def leftovers(layout_root: Path) -> list[psutil.Process]:
+    """Processes of services that the last supervisor recorded and that still live."""
+    record = disk.read_json(layout_root / "status.json") or {"services": {}}
+    found = []
+    for service in record["services"].values():
+        process_ = alive(service["pid"], service["created"])
+        if process_ is not None:
+            found.append(process_)
+    return found
+
+
+def alive(pid: int | None, created: float | None) -> psutil.Process | None:
+    """The process with this id and start time, if it lives (a zombie does not)."""
+    if pid is None or created is None or pid == os.getpid():
+        return None
+    try:
+        found = psutil.Process(pid)
+        if abs(found.create_time() - created) < 0.05 and found.status() != psutil.STATUS_ZOMBIE:
+            return found
+    except psutil.Error:
+        pass
+    return None

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real supervisor over dummy services, with behaviours from `dummy.json`; as `reference.supervise`.
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from unterbau.reference import plant, process, supervise, supervisor
+from unterbau.reference.layout import Layout
+from unterbau.reference.services import Service
+
+
+def dummy(layout: Layout) -> supervisor.Supervisor:
+    """One service for each entry of `dummy.json`; all but the first need the first."""
+    program = str(Path(__file__).with_name("dummy_service.py"))
+    spec = json.loads((layout.root / "dummy.json").read_text())
+    first = next(iter(spec))
+    made = [
+        Service(
+            name=name,
+            argv=(sys.executable, program, str(getattr(layout.ports, name)), str(layout.tls), behaviour),
+            env={},
+            needs=() if name == first else (first,),
+            ready="/",
+            port=getattr(layout.ports, name),
+        )
+        for name, behaviour in spec.items()
+    ]
+    probe = process.https_probe(layout.ca)
+    return supervisor.Supervisor(layout.root, made, probe, after={}, finish=lambda say: None)
+
+
+if __name__ == "__main__":
+    plant.supervisor = dummy
+    supervisor.START_SECONDS = 3.0
+    sys.exit(supervise.main(sys.argv[1]))
