@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real supervisor over dummy services, with behaviours from `dummy.json`; as `reference.supervise`.
+"""The real supervisor over dummy services, with behaviours from `dummy.json`; as `reference.supervise`."""
 
 from __future__ import annotations
 

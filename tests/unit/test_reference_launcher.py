@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The launcher and the supervisor, with real processes that are not OpenStack: deaths, kills, repairs.
+"""The launcher and the supervisor, with real processes that are not OpenStack: deaths, kills, repairs."""
 
 from __future__ import annotations
 
