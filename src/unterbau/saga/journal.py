@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal of one run: an append-only, hash-chained table in a SQLite file, durable when `append` returns.
+
+`engine` writes it, the evidence takes `export()`. The only module that speaks SQL. One process at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import JsonValue, SecretBytes, SecretStr, ValidationError
+
+from unterbau.errors import LocalError, Refused
+from unterbau.saga.status import Event, JsonObject, Status
+from unterbau.verdict import Model
+
+GENESIS = "0" * 64
+SECRET_WORDS = ("payload", "password", "passwd", "secret", "token")
+REFERENCE_ENDS = ("_id", "_ids", "_ref", "_hash", "_sha256")
+"""A key such as `secret_id` names a secret without holding it."""
+
+
+class Row(Model):
+    """One journal entry. hash = sha256(prev + canonical JSON of seq, at, kind, node, data), hex."""
+
+    seq: int
+    at: str
+    event: Event
+    prev: str
+    hash: str
+
+    def expected(self) -> str:
+        """The hash that this row must carry."""
+        return chained(self.prev, self.seq, self.at, self.event)
+
+
+def chained(prev: str, seq: int, at: str, event: Event) -> str:
+    """Hash of a row: SHA-256, hex."""
+    body = {"seq": seq, "at": at, "kind": event.kind, "node": event.node, "data": event.data}
+    return hashlib.sha256((prev + canonical(body)).encode()).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys, no spaces, ASCII only, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def refuse_secrets(value: object, where: str = "data") -> None:
+    """Refused if a value is a secret by type, or stands under a key that is named like one."""
+    if isinstance(value, SecretStr | SecretBytes):
+        raise Refused(f"journal: {where} holds a secret; secrets are never written down")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            name = str(key).lower()
+            if any(w in name for w in SECRET_WORDS) and not name.endswith(REFERENCE_ENDS):
+                raise Refused(
+                    f"journal: {where}.{key} is named like a secret; secrets are never written down"
+                )
+            refuse_secrets(inner, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            refuse_secrets(inner, f"{where}[{index}]")
+
+
+class Journal:
+    """An open journal; a context manager. `append`, `rows` and `export` may be called from any thread.
+
+    on_write(seq) is called after each durable write (tests kill the process there).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_write: Callable[[int], None] = lambda seq: None,
+    ) -> None:
+        self.path, self._now, self._on_write = path, now, on_write
+        self._mutex = threading.RLock()
+        self._failed = False
+        self._lock = _locked(path)
+        try:
+            self._db = self._connect()
+            self._last, self.status = GENESIS, Status()
+            self._seq = 0
+            for row in self.rows():
+                self.status.apply(row.event)
+                self._seq, self._last = row.seq, row.hash
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._translated():
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, at TEXT NOT NULL,"
+                " event TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL) STRICT"
+            )
+            return self._db
+
+    def append(self, event: Event) -> int:
+        """Write one event durably and return its number (from 1).
+
+        Illegal order: LocalError. A secret inside: Refused. Disk full or not writable: LocalError.
+        """
+        refuse_secrets(event.data)
+        with self._mutex:
+            if self._failed:
+                raise LocalError(f"journal {self.path}: an earlier write failed", "run the command again")
+            self.status.apply(event)
+            self._failed = True
+            seq, at = self._seq + 1, self._now().astimezone(UTC).isoformat()
+            digest = chained(self._last, seq, at, event)
+            with self._translated():
+                self._db.execute(
+                    "INSERT INTO journal VALUES (?, ?, ?, ?, ?)",
+                    (seq, at, canonical(event.model_dump(mode="json")), self._last, digest),
+                )
+            self._seq, self._last, self._failed = seq, digest, False
+            self._on_write(seq)
+            return seq
+
+    def rows(self) -> tuple[Row, ...]:
+        """All entries in order, the chain checked. A broken chain is a LocalError naming the entry."""
+        with self._mutex, self._translated():
+            raw = self._db.execute("SELECT seq, at, event, prev, hash FROM journal ORDER BY seq").fetchall()
+        prev, found = GENESIS, []
+        for number, (seq, at, text, before, digest) in enumerate(raw, 1):
+            try:
+                event = Event.model_validate_json(text)
+                row = Row(seq=seq, at=at, event=event, prev=before, hash=digest)
+            except ValidationError as error:
+                raise _broken(self.path, number) from error
+            if row.seq != number or row.prev != prev or row.hash != row.expected():
+                raise _broken(self.path, number)
+            found.append(row)
+            prev = row.hash
+        return tuple(found)
+
+    def events(self) -> tuple[Event, ...]:
+        """All events in order."""
+        return tuple(row.event for row in self.rows())
+
+    def export(self) -> list[dict[str, JsonValue]]:
+        """The rows as plain JSON objects, for the bundle."""
+        return [row.model_dump(mode="json") for row in self.rows()]
+
+    def snapshot(self) -> tuple[dict[str, JsonObject], dict[str, JsonObject]]:
+        """Copies of (intents, outputs) as of now."""
+        with self._mutex:
+            return dict(self.status.intents), dict(self.status.outputs)
+
+    def close(self) -> None:
+        """Give back the file and the lock."""
+        if hasattr(self, "_db"):
+            self._db.close()
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise LocalError(
+                f"journal {self.path}: {error}",
+                "free space on the disk, check permissions, or restore the file; then run the command again",
+            ) from error
+
+
+def _locked(path: Path) -> int:
+    beside = path.with_name(path.name + ".lock")
+    try:
+        handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LocalError(f"journal {path}: {error}", "make its folder exist and writable") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
+        os.close(handle)
+        raise Refused(f"run {path.parent.name} is already active (pid {holder})", "wait for it") from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
+
+
+def _broken(path: Path, number: int) -> LocalError:
+    return LocalError(
+        f"journal {path}: entry {number} does not follow from the one before; it was damaged or changed",
+        "restore the file from a copy; it is not trusted as it is",
+    )
