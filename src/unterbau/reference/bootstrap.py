@@ -225,7 +225,7 @@ def _flavors(rest: Rest, layout: Layout) -> None:
                 "ram": flavor.ram_gib * 1024,
                 "disk": flavor.disk_gib,
             }
-            present = rest.post(base, {"flavor": body | {"id": "auto"}})["flavor"]
+            present = rest.post(base, {"flavor": body})["flavor"]
         if present.get("extra_specs") != flavor.extra_specs:
             rest.post(f"{base}/{present['id']}/os-extra_specs", {"extra_specs": flavor.extra_specs})
 
@@ -290,9 +290,13 @@ VOLUME_TYPES = (
 def _image(rest: Rest, layout: Layout) -> None:
     base = layout.url("glance", "/v2/images")
     found = rest.get(f"{base}?name={IMAGE_NAME}&visibility=public")["images"]
-    image = found[0] if found else rest.post(base, _image_body())
-    if image["status"] == "queued":
-        rest.put(f"{base}/{image['id']}/file", image_bytes())
+    for image in found:
+        if image["status"] == "active":
+            return
+        # The upload was cut off; Glance would find its own file in the way of another try.
+        rest.delete(f"{base}/{image['id']}")
+    image = rest.post(base, _image_body())
+    rest.put(f"{base}/{image['id']}/file", image_bytes())
 
 
 def _image_body() -> dict[str, str | int]:
@@ -321,10 +325,12 @@ def _image_body() -> dict[str, str | int]:
 
 
 def image_bytes() -> bytes:
-    """Content of the public image: a boot sector's signature, then a repeated line; the same everywhere."""
+    """Content of the public image: a line of text, again and again; the same everywhere.
+
+    No boot sector: Glance inspects what claims to be a disk and refuses a made-up one.
+    """
     line = b"unterbau-tiny: this image boots nothing; it is there to be carried.\n"
-    body = (line * (_IMAGE_BYTES // len(line) + 1))[: _IMAGE_BYTES - 512]
-    return bytes(510) + b"\x55\xaa" + body
+    return (line * (_IMAGE_BYTES // len(line) + 1))[:_IMAGE_BYTES]
 
 
 # ---- marks

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,14 +54,14 @@ class CloudStatus:
     root: Path
     auth_url: str
     supervisor_pid: int | None
+    supervisor_memory_bytes: int
     services: tuple[ServiceStatus, ...]
     error: str
 
     @property
     def memory_bytes(self) -> int:
         """Proportional set size of all processes, the supervisor included."""
-        own = _memory(psutil.Process(self.supervisor_pid)) if self.supervisor_pid else 0
-        return own + sum(s.memory_bytes for s in self.services)
+        return self.supervisor_memory_bytes + sum(s.memory_bytes for s in self.services)
 
 
 def look(name: str) -> CloudStatus:
@@ -75,15 +76,18 @@ def look(name: str) -> CloudStatus:
     with ThreadPoolExecutor(max_workers=8) as pool:
         services = tuple(pool.map(_service, record["services"].values()))
     state = _state(held, record["phase"], services)
-    pid = record["supervisor"] if held and "supervisor" in record else None
-    if pid is not None and not psutil.pid_exists(pid):
-        pid = None
-    error = record["error"] or next((s.error for s in services if s.state == "dead"), "")
-    if state == "failed" and not error:
-        error = "the supervisor of this cloud was killed"
-    return CloudStatus(
-        name, state, layout.root, layout.auth_url, pid, services, error if state != "running" else ""
+    supervisor = (
+        plant.alive(record["supervisor"], record["created"]) if held and "supervisor" in record else None
     )
+    pid = supervisor.pid if supervisor else None
+    memory = _memory([supervisor]) if supervisor else 0
+    error = "" if state == "running" else _error(record, services, state)
+    return CloudStatus(name, state, layout.root, layout.auth_url, pid, memory, services, error)
+
+
+def _error(record: dict[str, Any], services: tuple[ServiceStatus, ...], state: CloudState) -> str:
+    known: str = record["error"] or next((s.error for s in services if s.state == "dead"), "")
+    return known or ("the supervisor of this cloud was killed" if state == "failed" else "")
 
 
 def _state(held: bool, phase: str, services: tuple[ServiceStatus, ...]) -> CloudState:
@@ -110,20 +114,26 @@ def _service(record: dict[str, Any]) -> ServiceStatus:
         state=state,
         pid=found.pid if found else None,
         port=record["port"],
-        memory_bytes=_memory(found) if found else 0,
+        memory_bytes=_memory(_family(found)) if found else 0,
         uptime_seconds=time.time() - record["created"] if found else 0.0,
         restarts=record["restarts"],
         error=record["error"],
     )
 
 
-def _memory(found: psutil.Process) -> int:
-    """PSS of the process and its children; 0 if it is gone or not ours to see."""
+def _memory(processes: Iterable[psutil.Process]) -> int:
+    """PSS of the processes; those that are gone or not ours to see count nothing."""
     total = 0
-    with contextlib.suppress(psutil.Error):
-        for each in [found, *found.children(recursive=True)]:
+    for each in processes:
+        with contextlib.suppress(psutil.Error):
             total += each.memory_full_info().pss
     return total
+
+
+def _family(found: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        return [found, *found.children(recursive=True)]
+    return []
 
 
 def exists(name: str) -> bool:

@@ -12,7 +12,7 @@ It does no I/O itself, except that `data_home` reads the environment.
             secrets.json        passwords of the cloud's own accounts
             clouds.yaml         the three identities for users
             status.json         what the supervisor last knew
-            etc/ var/ log/ tls/ run/
+            etc/ var/ log/ tls/ keys/ run/
 """
 
 from __future__ import annotations
@@ -111,6 +111,16 @@ class Layout:
     def ca(self) -> Path:
         """The certificate authority that every client of this cloud trusts."""
         return self.tls / "ca.pem"
+
+    @property
+    def fernet_keys(self) -> Path:
+        """Keystone's keys for tokens; made once, they survive `down`."""
+        return self.root / "keys" / "fernet"
+
+    @property
+    def credential_keys(self) -> Path:
+        """Keystone's keys for stored credentials (the S3 key pairs among them)."""
+        return self.root / "keys" / "credential"
 
     @property
     def run(self) -> Path:

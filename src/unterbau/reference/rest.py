@@ -47,6 +47,10 @@ class Rest:
         """The JSON answer of a POST. Raises Conflict on 409."""
         return self._exchange("POST", url, body, headers)[0]
 
+    def delete(self, url: str) -> None:
+        """A DELETE; what is absent already is an error."""
+        self._exchange("DELETE", url, None, {})
+
     def put(self, url: str, body: Mapping[str, Any] | bytes | None = None, **headers: str) -> dict[str, Any]:
         """The JSON answer of a PUT; bytes are sent as an octet stream."""
         return self._exchange("PUT", url, body, headers)[0]

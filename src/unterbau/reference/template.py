@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import subprocess
 import uuid
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -62,10 +62,21 @@ def write_config(layout: Layout, secrets: Secrets, **choices: bool) -> None:
     """Make the cloud's directories and write its configuration, replacing what is there."""
     for directory in (layout.root, layout.etc, layout.var, layout.log, layout.run):
         disk.private_directory(directory)
+    for repository in (layout.fernet_keys, layout.credential_keys):
+        _have_keys(repository)
     for relative, text in config.render(layout, secrets, **choices).items():
         path = layout.etc / relative
         disk.private_directory(path.parent)
         disk.write_private(path, text, durable=False)
+
+
+def _have_keys(repository: Path) -> None:
+    """Keystone's repository of fernet keys: 0 is the next key, 1 the one in use."""
+    disk.private_directory(repository.parent)
+    disk.private_directory(repository)
+    for number in ("0", "1"):
+        if not (repository / number).exists():
+            disk.write_private(repository / number, urlsafe_b64encode(random.token_bytes(32)).decode())
 
 
 def copy_into(template: Path, layout: Layout, secrets: Secrets) -> None:
