@@ -8,11 +8,13 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import saga_laws as laws
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from unterbau.errors import Forbidden, Interrupted, LocalError, PlanError, Refused, Unreachable
 from unterbau.saga import (
@@ -129,8 +131,10 @@ def test_another_plan_is_refused_with_the_difference(tmp_path: Path) -> None:
             run([Fake("a")], journal, plan="2")
 
 
-@pytest.mark.parametrize("output", [{"password": "x"}, {"deep": [{"API_Token": "x"}]}])
-def test_secrets_are_refused(tmp_path: Path, output: JsonObject) -> None:
+@pytest.mark.parametrize(
+    "output", [{"password": "x"}, {"deep": [{"API_Token": "x"}]}, {"raw": b"x"}, {"p": SecretStr("x")}]
+)
+def test_secrets_are_refused(tmp_path: Path, output: Any) -> None:
     with Journal(tmp_path / "j") as journal:
         with pytest.raises(Refused, match="secret"):
             run([Fake("a", output=output)], journal)
@@ -208,3 +212,14 @@ def test_never_more_than_workers_at_once(tmp_path: Path) -> None:
 def test_illegal_order_is_an_error() -> None:
     with pytest.raises(LocalError, match="cannot follow"):
         fold([Event(kind="opened", data={"nodes": {"a": []}}), Event(kind="done", node="a")])
+
+
+def test_full_disk_is_said_and_the_journal_takes_no_more(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal._db.execute("PRAGMA max_page_count=3")
+        with pytest.raises(LocalError, match="full"):
+            run([Fake("a", output={"x": "y" * 99999})], journal)
+        with pytest.raises(LocalError, match="earlier write"):
+            journal.append(Event(kind="unwinding"))
+    with Journal(tmp_path / "j") as journal:
+        assert run([Fake("a")], journal).complete

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from unterbau.errors import CloudError, Interrupted, PlanError, Refused, UnterbauError
-from unterbau.saga.journal import Journal
+from unterbau.saga.journal import Journal, refuse_secrets
 from unterbau.saga.status import Event, JsonObject
 from unterbau.saga.steps import Step, graph
 from unterbau.verdict import Model
@@ -155,6 +155,7 @@ class _Work:
     listener: Callable[[Event], None]
 
     def record(self, kind: str, node: str, data: JsonObject) -> None:
+        refuse_secrets(data, node)  # before validation, whose errors would quote the value
         event = Event.model_validate({"kind": kind, "node": node, "data": data})
         self.journal.append(event)
         self.listener(event)

@@ -56,8 +56,8 @@ def canonical(value: object) -> str:
 
 
 def refuse_secrets(value: object, where: str = "data") -> None:
-    """Refused if a value is a secret by type, or stands under a key that is named like one."""
-    if isinstance(value, SecretStr | SecretBytes):
+    """Refused if a value is a secret (or bytes) by type, or stands under a key that is named like one."""
+    if isinstance(value, SecretStr | SecretBytes | bytes):
         raise Refused(f"journal: {where} holds a secret; secrets are never written down")
     if isinstance(value, dict):
         for key, inner in value.items():
