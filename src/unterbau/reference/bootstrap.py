@@ -273,12 +273,15 @@ def _subnets(number: int) -> tuple[dict[str, Any], ...]:
 def _volume_types(rest: Rest, layout: Layout) -> None:
     project = rest.get(f"{layout.auth_url}/auth/tokens", X_Subject_Token=rest.token)["token"]["project"]["id"]
     base = layout.url("cinder", f"/v3/{project}/types")
-    have = {t["name"] for t in rest.get(f"{base}?is_public=None")["volume_types"]}
+    have = {t["name"]: t["id"] for t in rest.get(f"{base}?is_public=None")["volume_types"]}
     for name, description, back_end in VOLUME_TYPES:
         if name in have:
             continue
         body = {"name": name, "description": description, "extra_specs": {"volume_backend_name": back_end}}
         rest.post(base, {"volume_type": body})
+    if "__DEFAULT__" in have:
+        # Cinder's own stand-in for a default, which no cloud shows its tenants.
+        rest.delete(f"{base}/{have['__DEFAULT__']}")
 
 
 VOLUME_TYPES = (
