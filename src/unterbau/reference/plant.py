@@ -143,14 +143,27 @@ def _have_tls(layout: Layout) -> None:
 
 
 def leftovers(layout_root: Path) -> list[psutil.Process]:
-    """Processes of services that the last supervisor recorded and that still live."""
+    """Processes of services that the last supervisor recorded and that still live, with their children.
+
+    Each service leads a session of its own, so children are found by the session even when their parent is
+    gone; the lifeline in their environment tells them from strangers.
+    """
     record = disk.read_json(layout_root / "status.json") or {"services": {}}
-    found = []
-    for service in record["services"].values():
-        process_ = alive(service["pid"], service["created"])
-        if process_ is not None:
-            found.append(process_)
-    return found
+    sessions = {s["pid"]: s["created"] for s in record["services"].values() if s["pid"] is not None}
+    return [found for found in psutil.process_iter() if sessions and _left_over(found, sessions)]
+
+
+def _left_over(found: psutil.Process, sessions: dict[int, float | None]) -> bool:
+    try:
+        created = sessions.get(os.getsid(found.pid))
+        return (
+            created is not None
+            and found.create_time() > created - 0.05
+            and found.status() != psutil.STATUS_ZOMBIE
+            and process.LIFELINE in found.environ()
+        )
+    except (OSError, psutil.Error):
+        return False
 
 
 def alive(pid: int | None, created: float | None) -> psutil.Process | None:

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serve one WSGI application over TLS on loopback, in native threads; every service program here calls it.
+
+cheroot, because it terminates TLS itself (no plain-text listener exists), streams request bodies (an image of
+a GiB is neither buffered in memory nor written to disk first) and accepts chunked ones. waitress does neither
+TLS nor streaming; a proxy in front would be one more process and one more copy of every byte.
+
+Environment: UNTERBAU_TLS_CERT, UNTERBAU_TLS_KEY (files), UNTERBAU_LIFELINE_FD (a pipe; when its other end
+closes, the supervisor is gone and the process ends).
+"""
+
+import os
+import signal
+import ssl
+import threading
+
+ADDRESS = "127.0.0.1"
+THREADS = 10
+IDLE_SECONDS = 120
+
+
+def end_with_supervisor():
+    """End this process when the supervisor's end of the lifeline closes; end at once on SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
+    # A terminal must not be able to end a service (reading a guest's console may make one controlling).
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    handle = os.environ.pop("UNTERBAU_LIFELINE_FD", "")
+    if handle:
+        threading.Thread(target=_wait_for_end, args=(int(handle),), daemon=True, name="lifeline").start()
+
+
+def _wait_for_end(handle):
+    while os.read(handle, 1):
+        pass
+    os._exit(1)
+
+
+def tls_context():
+    """The server's side of TLS: 1.2 or newer, the cloud's certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(os.environ["UNTERBAU_TLS_CERT"], os.environ["UNTERBAU_TLS_KEY"])
+    return context
+
+
+def serve(application, port, threads=THREADS):
+    """Answer requests until the process ends."""
+    from cheroot import wsgi
+    from cheroot.ssl.builtin import BuiltinSSLAdapter
+
+    server = wsgi.Server(
+        (ADDRESS, port), application, numthreads=threads, max=threads, request_queue_size=128
+    )
+    adapter = BuiltinSSLAdapter(os.environ["UNTERBAU_TLS_CERT"], os.environ["UNTERBAU_TLS_KEY"])
+    adapter.context = tls_context()
+    server.ssl_adapter = adapter
+    server.timeout = IDLE_SECONDS
+    server.keep_alive_conn_limit = 200
+    server.server_name = ADDRESS
+    # A client that goes away, or speaks plain http to us, is no error of ours.
+    server.error_log = lambda *args, **kwargs: None
+    server.safe_start()

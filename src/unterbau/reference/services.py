@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services of an embedded cloud as data: what runs, how, and in which order. Pure.
+
+The supervisor starts them, `template` runs the schema commands. One process a project: Nova and Cinder fuse
+their services (see `runtime/`), because `fake://` messaging lives within a process and imports cost memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unterbau.reference.layout import Layout
+
+PROGRAMS = Path(__file__).parent / "runtime"
+COMPUTE_HOSTS = 3
+"""So that servers of an anti-affinity group have somewhere to go."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service process."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    """Services that must be ready first."""
+    ready: str | None = None
+    """Path whose GET over https answers below 500 when the service is ready."""
+    port: int | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that ends."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def services(layout: Layout) -> tuple[Service, ...]:
+    """All services; those that share no need start at the same time."""
+    ports = layout.ports
+    hosts = tuple(f"{layout.name}-host-{n}" for n in range(1, COMPUTE_HOSTS + 1))
+    return (
+        _service(layout, "keystone", ports.keystone, "serve_wsgi.py", "keystone.wsgi.api", ready="/v3"),
+        _service(
+            layout, "swift", ports.swift, "fused_swift.py", str(layout.etc / "swift"), str(layout.run),
+            needs=(), ready="/healthcheck",
+        ),
+        _service(layout, "placement", ports.placement, "serve_wsgi.py", "placement.wsgi.api"),
+        _service(layout, "glance", ports.glance, "serve_wsgi.py", "glance.wsgi.api", ready="/healthcheck"),
+        _service(layout, "neutron", ports.neutron, "serve_wsgi.py", "neutron.wsgi.api"),
+        _service(layout, "barbican", ports.barbican, "serve_wsgi.py", "barbican_app"),
+        _service(layout, "cinder", ports.cinder, "fused_cinder.py", str(layout.etc / "cinder/cinder.conf")),
+        _service(
+            layout, "nova", ports.nova, "fused_nova.py", str(layout.etc / "nova/nova.conf"),
+            after=hosts, needs=("keystone", "placement"),
+        ),
+    )  # fmt: skip
+
+
+def _service(
+    layout: Layout,
+    name: str,
+    port: int,
+    program: str,
+    *arguments: str,
+    after: tuple[str, ...] = (),
+    needs: tuple[str, ...] = (),
+    ready: str = "/",
+) -> Service:
+    argv = (str(layout.python), str(PROGRAMS / program), *arguments, str(port), *after)
+    return Service(name, argv, environment(layout), needs, ready, port)
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """What every process of the cloud gets. No secrets: those are in configuration files."""
+    etc = layout.etc
+    return {
+        "PATH": f"{layout.runtime / 'bin'}:/usr/bin:/bin",
+        "HOME": str(etc / "home"),
+        "PYTHONPATH": str(PROGRAMS),
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONUNBUFFERED": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "REQUESTS_CA_BUNDLE": str(layout.ca),
+        "SSL_CERT_FILE": str(layout.ca),
+        "UNTERBAU_TLS_CERT": str(layout.tls / "server.pem"),
+        "UNTERBAU_TLS_KEY": str(layout.tls / "server.key"),
+        "UNTERBAU_BARBICAN_PASTE": str(layout.runtime / "etc/barbican/barbican-api-paste.ini"),
+        "OS_NOVA_DISABLE_EVENTLET_PATCHING": "1",
+        "OS_CINDER_DISABLE_EVENTLET_PATCHING": "1",
+        "OS_KEYSTONE_CONFIG_DIR": str(etc / "keystone"),
+        "OS_GLANCE_CONFIG_DIR": str(etc / "glance"),
+        "OS_PLACEMENT_CONFIG_DIR": str(etc / "placement"),
+        "OS_NOVA_CONFIG_DIR": str(etc / "nova"),
+        "OS_NEUTRON_CONFIG_DIR": str(etc / "neutron"),
+        "SWIFT_DIR": str(etc / "swift"),
+        "ASGI_WORKERS": "1",
+    }
+
+
+def schema_commands(layout: Layout) -> tuple[tuple[Command, ...], ...]:
+    """Groups of commands that create all schemas in `layout.var`; groups run side by side.
+
+    Keystone's group ends with its bootstrap (an administrator whose ids and password each copy replaces).
+    """
+    etc, binary = layout.etc, layout.runtime / "bin"
+    nova = (str(binary / "nova-manage"), "--config-file", str(etc / "nova/nova.conf"))
+    keystone = (str(binary / "keystone-manage"), "--config-file", str(etc / "keystone/keystone.conf"))
+    neutron_conf: tuple[str, ...] = ("--config-file", str(etc / "neutron/neutron.conf"))
+    neutron_conf += ("--config-file", str(etc / "neutron/plugins/ml2/ml2_conf.ini"))
+    python = str(layout.python)
+
+    def command(name: str, *argv: str, **more: str) -> Command:
+        return Command(name, argv, environment(layout) | more)
+
+    return (
+        (
+            command("keystone", *keystone, "db_sync"),
+            command("keystone-bootstrap", *keystone, "bootstrap", "--bootstrap-region-id", "RegionOne",
+                    OS_BOOTSTRAP_PASSWORD="replaced-in-each-copy"),  # noqa: S106 - see the docstring
+            command("barbican", str(binary / "barbican-manage"), "db", "upgrade", "--db-url",
+                    database(layout, "barbican")),
+        ),
+        (
+            command("neutron", python, str(PROGRAMS / "neutron_schema.py"), database(layout, "neutron")),
+            command("neutron-stamp", str(binary / "neutron-db-manage"), *neutron_conf, "stamp", "heads"),
+            command("glance", str(binary / "glance-manage"),
+                    "--config-file", str(etc / "glance/glance-api.conf"), "db_sync"),
+            command("placement", str(binary / "placement-manage"),
+                    "--config-file", str(etc / "placement/placement.conf"), "db", "sync"),
+        ),
+        (
+            command("nova-api", *nova, "api_db", "sync"),
+            command("nova-cell0", *nova, "cell_v2", "map_cell0",
+                    "--database_connection", database(layout, "nova_cell0")),
+            command("nova-cell1", *nova, "cell_v2", "create_cell", "--name", "cell1"),
+            command("nova", *nova, "db", "sync"),
+            command("cinder", str(binary / "cinder-manage"),
+                    "--config-file", str(etc / "cinder/cinder.conf"), "db", "sync"),
+        ),
+    )  # fmt: skip
+
+
+def database(layout: Layout, name: str) -> str:
+    """SQLAlchemy's address of a database; writers wait up to a minute for each other."""
+    return f"sqlite:///{layout.var / name}.sqlite?timeout=60"
