@@ -327,6 +327,7 @@ def _swift_server(layout: Layout, name: str) -> File:
             "log_name": f"swift-{name}",
             "log_address": layout.run / "no-syslog",
             "log_level": "WARNING",
+            "log_custom_handlers": "swift_log.to_stderr",
             "disable_fallocate": True,
             "fallocate_reserve": 0,
         },
@@ -363,6 +364,7 @@ def _swift_proxy(layout: Layout, secrets: Secrets) -> File:
             "log_name": "swift-proxy",
             "log_address": layout.run / "no-syslog",
             "log_level": "WARNING",
+            "log_custom_handlers": "swift_log.to_stderr",
         },
         "pipeline:main": {"pipeline": _PIPELINE},
         "app:proxy-server": {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What memcached is to Swift, inside the one Swift process: `use = call:swift_cache:filter_factory`."""
 
-import json
+import copy
 import time
 
 
@@ -17,16 +17,16 @@ class LocalCache:
         """Keep a copy of plain data; `time` in seconds, 0 for ever."""
         if len(self._values) > self._MOST:
             self._values.clear()
-        # Through JSON, as memcached would: the reader must not share the writer's objects.
-        self._values[key] = (_deadline(time), json.dumps(value) if serialize else value, serialize)
+        # A copy, as from memcached: the reader must not share the writer's objects.
+        self._values[key] = (_deadline(time), copy.deepcopy(value))
 
     def get(self, key, raise_on_error=False):
         """The value, or None."""
-        deadline, value, serialized = self._values.get(key, (0, None, False))
+        deadline, value = self._values.get(key, (0, None))
         if deadline < time.time():
             self._values.pop(key, None)
             return None
-        return json.loads(value) if serialized else value
+        return copy.deepcopy(value)
 
     def incr(self, key, delta=1, time=0):
         """Count up; below zero is zero."""

@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova (Compute API 2.1) behind the port: servers, keypairs, server groups, attachments. Called by `cloud`.
+
+A server carries the marker in its metadata. Keypairs are unique by name, server groups are told by `before`,
+an attachment is itself (server id/volume id). The order of a server's interfaces stands only in `addresses`,
+grouped by network; the root disk is not named to a tenant: see `_port_ids` and `_boot_index` for what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from unterbau.cloud.openstack.http import Api, Json, moment, parallel, wait
+from unterbau.cloud.openstack.service import from_metadata, gone, settled, wait_gone
+from unterbau.cloud.openstack.session import at_least
+from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Power, Source
+from unterbau.errors import Conflict, NotFound, Unsupported
+from unterbau.workload import (
+    Attachment,
+    Flavor,
+    Keypair,
+    Kind,
+    NotShown,
+    Resource,
+    Server,
+    ServerGroup,
+    ref,
+)
+
+CEILING = "2.96"
+"""Newest microversion that this module was written for."""
+USER_DATA_REASON = "user_data is not readable with tenant rights"
+_FIRST_DEVICES = frozenset({"vda", "sda", "xvda", "hda"})
+
+
+class ComputeService:
+    """Servers and what belongs to them. `ports` gives the raw Neutron ports (of one server, if named)."""
+
+    KINDS = (Kind.KEYPAIR, Kind.SERVER_GROUP, Kind.SERVER, Kind.ATTACHMENT)
+
+    def __init__(self, api: Callable[[], Api], ports: Callable[..., list[Json]]) -> None:
+        self._api, self._ports = api, ports
+
+    # --- reading
+
+    def listing(self, kind: Kind) -> Listing:
+        """Everything of the kind that the project (or, for keypairs, the user) owns."""
+        if kind is Kind.KEYPAIR:
+            found = [self._keypair(k["keypair"]) for k in self._api().pages("/os-keypairs", "keypairs")]
+            return Listing(resources=tuple(found))
+        if kind is Kind.SERVER_GROUP:
+            return Listing(resources=tuple(_group(g) for g in self._groups()))
+        if kind is Kind.ATTACHMENT:
+            return self._attachments()
+        return self._servers()
+
+    def raw(self) -> list[Json]:
+        """All servers as the API tells them."""
+        return list(self._api().pages("/servers/detail", "servers"))
+
+    def _groups(self) -> list[Json]:
+        """Server groups; they page by offset."""
+        found: list[Json] = []
+        while True:
+            answer = self._api().get("/os-server-groups", limit=500, offset=len(found))
+            page = answer["server_groups"]
+            found += page
+            if len(page) < 500:
+                return found
+
+    def _keypair(self, entry: Json) -> Keypair:
+        return Keypair(
+            id=entry["name"],
+            name=entry["name"],
+            type=entry.get("type") or "ssh",
+            public_key=entry["public_key"],
+            fingerprint=entry["fingerprint"],
+        )
+
+    def _servers(self) -> Listing:
+        servers = self.raw()
+        if not servers:
+            return Listing(resources=())
+        ports, groups = self._ports(), self._groups()
+        resources, hidden = [], []
+        for entry in servers:
+            server, notes = self._server(
+                entry, [p for p in ports if p.get("device_id") == entry["id"]], groups
+            )
+            resources.append(server)
+            hidden += notes
+        return Listing(resources=tuple(resources), not_shown=tuple(hidden))
+
+    def _server(
+        self, entry: Json, ports: Sequence[Json], groups: Sequence[Json]
+    ) -> tuple[Server, list[NotShown]]:
+        marker, metadata = from_metadata(entry.get("metadata") or {})
+        port_ids, doubt = _port_ids(entry, ports)
+        reference = ref(Kind.SERVER, entry["id"])
+        notes = [NotShown(what=f"{reference}.user_data", reason=USER_DATA_REASON)]
+        if doubt:
+            notes.append(NotShown(what=f"{reference}.port_ids", reason=doubt))
+        if "original_name" not in entry["flavor"]:
+            notes.append(NotShown(what=f"{reference}.flavor", reason="this Nova embeds no flavor (< 2.47)"))
+        server = Server(
+            id=entry["id"],
+            name=entry.get("name") or "",
+            marker=marker,
+            description=entry.get("description") or "",
+            status=entry["status"],
+            flavor=_embedded_flavor(entry["flavor"]),
+            image_id=(entry.get("image") or {}).get("id"),
+            key_name=entry.get("key_name"),
+            server_group_id=next((g["id"] for g in groups if entry["id"] in g["members"]), None),
+            port_ids=port_ids,
+            metadata=metadata,
+            tags=tuple(sorted(entry.get("tags") or ())),
+            config_drive=str(entry.get("config_drive") or "").lower() == "true",
+            availability_zone=entry.get("OS-EXT-AZ:availability_zone") or "",
+            locked=bool(entry.get("locked")),
+            host_id=entry.get("hostId") or "",
+            created_at=moment(entry.get("created")),
+        )
+        return server, notes
+
+    def _attachments(self) -> Listing:
+        servers = [s for s in self.raw() if s.get("os-extended-volumes:volumes_attached")]
+        results = parallel(self._attachments_of, servers)
+        return Listing(
+            resources=tuple(a for listing in results for a in listing.resources),
+            not_shown=tuple(n for listing in results for n in listing.not_shown),
+        )
+
+    def _attachments_of(self, server: Json) -> Listing:
+        try:
+            found = self._api().get(f"/servers/{server['id']}/os-volume_attachments")["volumeAttachments"]
+        except NotFound:  # the server went away between the two requests
+            return Listing(resources=())
+        told = {v["id"]: v for v in server.get("os-extended-volumes:volumes_attached") or ()}
+        root, doubt = _root(server, found)
+        notes = (
+            (NotShown(what=f"{ref(Kind.SERVER, server['id'])}.boot_index", reason=doubt),) if doubt else ()
+        )
+        resources = tuple(_attachment(entry, told.get(entry["volumeId"], {}), root) for entry in found)
+        return Listing(resources=resources, not_shown=notes)
+
+    def read(self, kind: Kind, id_: str) -> Resource | None:
+        """One of them, or None."""
+        if kind is Kind.ATTACHMENT:
+            return self._read_attachment(id_)
+        if kind is Kind.KEYPAIR:
+            found = self._api().find(f"/os-keypairs/{id_}")
+            return self._keypair(found["keypair"]) if found else None
+        if kind is Kind.SERVER_GROUP:
+            found = self._api().find(f"/os-server-groups/{id_}")
+            return _group(found["server_group"]) if found else None
+        entry = self._entry(id_)
+        return self._server(entry, self._ports(device_id=id_), self._groups())[0] if entry else None
+
+    def _entry(self, id_: str) -> Json | None:
+        found = self._api().find(f"/servers/{id_}")
+        return found["server"] if found else None
+
+    def _read_attachment(self, id_: str) -> Resource | None:
+        server_id, _, volume_id = id_.partition("/")
+        server = self._entry(server_id)
+        found = self._attachments_of(server).resources if server else ()
+        return next((a for a in found if isinstance(a, Attachment) and a.volume_id == volume_id), None)
+
+    def flavors(self) -> tuple[Flavor, ...]:
+        """All flavors that the project sees, with extra specs (Nova >= 2.61)."""
+        return tuple(_flavor(f) for f in self._api().pages("/flavors/detail", "flavors"))
+
+    # --- creating
+
+    def lookalikes(self, resource: Resource) -> tuple[str, ...]:
+        """Server groups and keypairs of the same name."""
+        if isinstance(resource, ServerGroup):
+            return tuple(g["id"] for g in self._groups() if g["name"] == resource.name)
+        if isinstance(resource, Keypair):
+            return (resource.name,) if self.read(Kind.KEYPAIR, resource.name) else ()
+        return ()
+
+    def ensure(self, resource: Resource, marker: Marker, before: frozenset[str], source: Source) -> str:
+        """Find (by marker, or by content not in `before`) or create."""
+        if isinstance(resource, Keypair):
+            return self._ensure_keypair(resource, before)
+        if isinstance(resource, ServerGroup):
+            return self._ensure_group(resource, before)
+        if isinstance(resource, Attachment):
+            return self._ensure_attachment(resource)
+        if isinstance(resource, Server):
+            return self._ensure_server(resource, marker, source)
+        raise Unsupported(f"compute: a {resource.own_kind} cannot be made here")
+
+    def _ensure_keypair(self, wish: Keypair, before: frozenset[str]) -> str:
+        there = self.read(Kind.KEYPAIR, wish.name)
+        if isinstance(there, Keypair):
+            if wish.name in before or there.public_key.split()[:2] != wish.public_key.split()[:2]:
+                raise Conflict(f"compute: a keypair of the name {wish.name} exists already")
+            return wish.name
+        body: Json = {"name": wish.name, "public_key": wish.public_key}
+        if at_least(self._api().microversion, "2.2"):
+            body["type"] = wish.type
+        self._api().json("POST", "/os-keypairs", {"keypair": body})
+        return wish.name
+
+    def _ensure_group(self, wish: ServerGroup, before: frozenset[str]) -> str:
+        for entry in self._groups():
+            there = _group(entry)
+            if there.id not in before and (there.name, there.policy) == (wish.name, wish.policy):
+                return there.id
+        body: Json = {"name": wish.name}
+        if at_least(self._api().microversion, "2.64"):
+            body["policy"] = wish.policy
+            if wish.max_server_per_host is not None and wish.policy == "anti-affinity":
+                body["rules"] = {"max_server_per_host": wish.max_server_per_host}
+        else:
+            body["policies"] = [wish.policy]
+        answer = self._api().json("POST", "/os-server-groups", {"server_group": body})
+        return str(answer["server_group"]["id"])
+
+    def _ensure_attachment(self, wish: Attachment) -> str:
+        id_ = f"{wish.server_id}/{wish.volume_id}"
+        path = f"/servers/{wish.server_id}/os-volume_attachments"
+        there = self._api().get(path)["volumeAttachments"]
+        if all(a["volumeId"] != wish.volume_id for a in there):
+            body: Json = {"volumeId": wish.volume_id}
+            if wish.tag:
+                body["tag"] = wish.tag
+            if at_least(self._api().microversion, "2.79"):
+                body["delete_on_termination"] = wish.delete_on_termination
+            self._api().json("POST", path, {"volumeAttachment": body})
+        return id_
+
+    def _ensure_server(self, wish: Server, marker: Marker, source: Source) -> str:
+        for entry in self.raw():
+            if (entry.get("metadata") or {}).get(MARKER_KEY) == marker:
+                return str(entry["id"])
+        body = self._server_body(wish, marker, source)
+        request: Json = {"server": body}
+        if wish.server_group_id:
+            request["os:scheduler_hints"] = {"group": wish.server_group_id}
+        return str(self._api().json("POST", "/servers", request, quiet=False)["server"]["id"])
+
+    def _server_body(self, wish: Server, marker: Marker, source: Source) -> Json:
+        body: Json = {
+            "name": wish.name,
+            "flavorRef": self._flavor_id(wish.flavor.name),
+            "metadata": {**wish.metadata, MARKER_KEY: marker},
+            "networks": [{"port": p} for p in wish.port_ids] or "none",
+        }
+        optional = {
+            "description": wish.description if at_least(self._api().microversion, "2.19") else None,
+            "tags": list(wish.tags) if at_least(self._api().microversion, "2.52") else None,
+            "imageRef": wish.image_id,
+            "key_name": wish.key_name,
+            "availability_zone": wish.availability_zone,
+            "config_drive": wish.config_drive,
+            "block_device_mapping_v2": _disks(wish, source.disks),
+        }
+        return body | {k: v for k, v in optional.items() if v}
+
+    def _flavor_id(self, name: str) -> str:
+        found = next((f for f in self._api().pages("/flavors/detail", "flavors") if f["name"] == name), None)
+        if found is None:
+            raise NotFound(
+                f"compute: no flavor of the name {name}",
+                "Map the flavor in the plan to one that the cloud has.",
+            )
+        return str(found["id"])
+
+    # --- waiting, power, deleting
+
+    def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
+        """A server until ACTIVE or SHUTOFF; the others are there at once."""
+        good = ("ACTIVE", "SHUTOFF") if kind is Kind.SERVER else ()
+        return settled(kind, id_, deadline, lambda: self.read(kind, id_), good, ("ERROR", "DELETED"))
+
+    def set_power(self, server_id: str, power: Power, deadline: timedelta) -> None:
+        """Start or stop, and wait for it."""
+        entry = self._entry(server_id)
+        if entry is None:
+            raise NotFound(f"compute: server {server_id} does not exist")
+        if entry["status"] == power:
+            return
+        action = {"ACTIVE": "os-start", "SHUTOFF": "os-stop"}[power]
+        if entry.get("OS-EXT-STS:task_state") is None:
+            self._api().json("POST", f"/servers/{server_id}/action", {action: None})
+
+        def look() -> bool | None:
+            now = self._entry(server_id)
+            return True if now and now["status"] == power else None
+
+        wait(look, deadline, f"compute: server {server_id} to become {power}")
+
+    def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
+        """Delete or detach, and wait until it is gone."""
+        if kind is Kind.ATTACHMENT:
+            server_id, _, volume_id = id_.partition("/")
+            path = f"/servers/{server_id}/os-volume_attachments/{volume_id}"
+            gone(lambda: self._api().json("DELETE", path))
+            wait_gone(kind, id_, deadline, lambda: "" if self._api().find(path) else None)
+            return
+        path = {
+            Kind.SERVER: "/servers",
+            Kind.KEYPAIR: "/os-keypairs",
+            Kind.SERVER_GROUP: "/os-server-groups",
+        }[kind]
+        gone(lambda: self._api().json("DELETE", f"{path}/{id_}"))
+        if kind is Kind.SERVER:
+            wait_gone(kind, id_, deadline, lambda: (self._entry(id_) or {}).get("OS-EXT-STS:vm_state"))
+
+
+def _group(entry: Json) -> ServerGroup:
+    rules = entry.get("rules") or {}
+    return ServerGroup(
+        id=entry["id"],
+        name=entry["name"],
+        policy=entry.get("policy") or next(iter(entry.get("policies") or ()), ""),
+        max_server_per_host=rules.get("max_server_per_host"),
+        member_ids=tuple(entry.get("members") or ()),
+    )
+
+
+def _flavor(entry: Json) -> Flavor:
+    return Flavor(
+        id=entry["id"],
+        name=entry["name"],
+        vcpus=entry["vcpus"],
+        ram_mib=entry["ram"],
+        disk_gib=entry["disk"],
+        ephemeral_gib=entry.get("OS-FLV-EXT-DATA:ephemeral") or 0,
+        swap_mib=entry.get("swap") or 0,
+        extra_specs={str(k): str(v) for k, v in sorted((entry.get("extra_specs") or {}).items())},
+    )
+
+
+def _embedded_flavor(entry: Json) -> Flavor:
+    if "original_name" not in entry:
+        return Flavor(id=entry.get("id", ""), name="", vcpus=0, ram_mib=0, disk_gib=0)
+    return Flavor(
+        name=entry["original_name"],
+        vcpus=entry["vcpus"],
+        ram_mib=entry["ram"],
+        disk_gib=entry["disk"],
+        ephemeral_gib=entry.get("ephemeral") or 0,
+        swap_mib=entry.get("swap") or 0,
+        extra_specs={str(k): str(v) for k, v in sorted((entry.get("extra_specs") or {}).items())},
+    )
+
+
+def _port_ids(entry: Json, ports: Sequence[Json]) -> tuple[tuple[str, ...], str]:
+    """The ports in the order of `addresses`, and why that order may not be the true one ("" if it is)."""
+    by_mac = {p["mac_address"]: p for p in ports}
+    order: dict[str, None] = {}
+    runs: list[str] = []
+    for addresses in (entry.get("addresses") or {}).values():
+        for address in addresses:
+            port = by_mac.get(address.get("OS-EXT-IPS-MAC:mac_addr", ""))
+            if port and port["id"] not in order:
+                order[port["id"]] = None
+                runs.append(port["network_id"])
+    unplaced = [p["id"] for p in ports if p["id"] not in order]
+    known = (*order, *unplaced)
+    if len(known) < 2:
+        return known, ""
+    if unplaced:
+        return known, "ports without addresses stand in no order that a tenant can read"
+    if len(set(runs)) > 1 and len(runs) > len(set(runs)):
+        return known, "several interfaces on one network: Nova tells the order within each network only"
+    return known, ""
+
+
+def _root(server: Json, attachments: Sequence[Json]) -> tuple[str | None, str]:
+    """The root volume of a server that boots from volume, and why it may not be known."""
+    if server.get("image") or not attachments:
+        return None, ""
+    if len(attachments) == 1:
+        return str(attachments[0]["volumeId"]), ""
+    for attachment in attachments:
+        if (attachment.get("device") or "").rpartition("/")[2] in _FIRST_DEVICES:
+            return str(attachment["volumeId"]), ""
+    return None, "Nova does not tell a tenant which of the volumes is the root disk"
+
+
+def _attachment(entry: Json, told: Mapping[str, Any], root: str | None) -> Attachment:
+    server_id, volume_id = entry["serverId"], entry["volumeId"]
+    kept = entry.get("delete_on_termination", told.get("delete_on_termination"))
+    return Attachment(
+        id=f"{server_id}/{volume_id}",
+        server_id=server_id,
+        volume_id=volume_id,
+        device=entry.get("device") or "",
+        boot_index=0 if volume_id == root else None,
+        delete_on_termination=bool(kept),
+        tag=entry.get("tag"),
+    )
+
+
+def _disks(wish: Server, disks: Sequence[Attachment]) -> list[Json]:
+    """`block_device_mapping_v2`: the image (if any) and the volumes, root first."""
+    if not disks:
+        return []
+    mapping: list[Json] = []
+    if wish.image_id:
+        mapping.append(
+            {
+                "boot_index": 0,
+                "source_type": "image",
+                "destination_type": "local",
+                "uuid": wish.image_id,
+                "delete_on_termination": True,
+            }
+        )
+    for disk in disks:
+        is_root = not wish.image_id and (disk.boot_index == 0 or len(disks) == 1)
+        one: Json = {
+            "boot_index": 0 if is_root else -1,
+            "source_type": "volume",
+            "destination_type": "volume",
+            "uuid": disk.volume_id,
+            "delete_on_termination": disk.delete_on_termination,
+        }
+        mapping.append(one | ({"tag": disk.tag} if disk.tag else {}))
+    if mapping and all(d["boot_index"] != 0 for d in mapping):
+        mapping[0]["boot_index"] = 0
+    return mapping

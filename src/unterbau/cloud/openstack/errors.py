@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one edge where foreign exceptions become ours.
+
+Every call into keystoneauth, requests, urllib3 or ssl stands inside `translated`. Messages carry the service,
+what was attempted, the HTTP status and a shortened text of the cloud; never headers, bodies or tokens, and no
+foreign exception as cause (its attributes hold the request).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+import urllib3
+from keystoneauth1 import exceptions as ksa
+from openstack import exceptions as sdk
+
+from unterbau.errors import (
+    AuthFailed,
+    Broken,
+    CloudError,
+    ConfigError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    OverQuota,
+    Unreachable,
+    Unsupported,
+)
+
+LONGEST_TEXT = 300
+FOREIGN: tuple[type[BaseException], ...] = (
+    ksa.ClientException,
+    ksa.ImpliedVersionMismatch,
+    ksa.RetriableConnectionFailure,
+    sdk.SDKException,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+    json.JSONDecodeError,
+    UnicodeError,
+)
+"""Everything that the libraries below us are known to raise (`ssl.SSLError`, `socket.timeout` are OSErrors)."""
+
+_QUOTA = re.compile(r"quota|limit exceeded|exceeds? .*(limit|allowed)|maximum number of|too many", re.I)
+_SECRETS = (
+    (re.compile(r"gAAAA[\w-]+=*"), "***"),
+    (re.compile(r"(?i)(password|passwd|secret|token|payload|adminpass)(['\"]?\s*[:=]\s*)\S+"), r"\1\2***"),
+    (re.compile(r"(?i)\bvalue: .*"), "(value not repeated)"),
+)
+_CERTIFICATE = re.compile(r"certificate|CERTIFICATE_VERIFY|hostname mismatch|SSLError|\bssl\b", re.I)
+
+
+@contextmanager
+def translated(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Translate foreign exceptions raised inside. `quiet` leaves out the cloud's text (secrets in play)."""
+    try:
+        yield
+    except CloudError:
+        raise
+    except FOREIGN as error:
+        raise translate(error, what, quiet=quiet) from None
+
+
+def translate(error: BaseException, what: str, *, quiet: bool = False) -> CloudError | ConfigError:
+    """Our error for a foreign one. `what` names service and operation."""
+    if isinstance(error, ksa.HttpError):
+        return by_status(error.http_status, "" if quiet else _text_of(error), what)
+    if isinstance(error, sdk.HttpException):
+        return by_status(error.status_code or 0, "" if quiet else str(error.message), what)
+    if isinstance(error, sdk.ConfigException | ksa.AuthPluginException):
+        return ConfigError(f"{what}: {clean(str(error))}", "Mend this cloud's entry in clouds.yaml.")
+    if isinstance(error, ksa.EndpointNotFound):
+        return Unsupported(f"{what}: the catalog has no endpoint for it in this region")
+    if isinstance(error, ksa.AuthorizationFailure | ksa.MissingAuthMethods):
+        return AuthFailed(f"{what}: {clean(str(error))}", "Check the credentials in clouds.yaml.")
+    return _without_status(error, what)
+
+
+def _without_status(error: BaseException, what: str) -> CloudError:
+    text = clean(str(error))
+    if _is_certificate(error, text):
+        return Unreachable(
+            f"{what}: the TLS certificate does not verify: {text}",
+            "Name the CA that signed it as `cacert: FILE` of this cloud in clouds.yaml.",
+        )
+    if isinstance(error, requests.exceptions.InvalidJSONError | json.JSONDecodeError | UnicodeError):
+        return Broken(f"{what}: the answer is not JSON")
+    if isinstance(error, ksa.DiscoveryFailure | ksa.InvalidResponse | ksa.ImpliedVersionMismatch):
+        return Broken(
+            f"{what}: {text}", "Check auth_url in clouds.yaml: it does not answer as Keystone does."
+        )
+    if isinstance(error, requests.exceptions.MissingSchema | requests.exceptions.InvalidURL):
+        return Unreachable(f"{what}: {text}", "Check auth_url in clouds.yaml.")
+    return Unreachable(f"{what}: {text}", "Check that the cloud runs and that this machine reaches it.")
+
+
+def _is_certificate(error: BaseException, text: str) -> bool:
+    if isinstance(error, ksa.SSLError | requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+        return True
+    return bool(_CERTIFICATE.search(text)) and "verif" in text.lower()
+
+
+def by_status(status: int, text: str, what: str) -> CloudError:
+    """Our error for an HTTP status and the cloud's text."""
+    text = clean(text)
+    message = f"{what}: HTTP {status}" + (f": {text}" if text else "")
+    if status == 401:
+        return AuthFailed(message, "Check the credentials in clouds.yaml; they are wrong or have expired.")
+    if status in (413, 507) or (status in (403, 409) and _QUOTA.search(text)):
+        return OverQuota(message, "Raise the quota, or free what is not needed.")
+    if status == 429:
+        return Unreachable(message, "The cloud limits the rate; try again later.")
+    if status in (408, 498, 499, 503, 504):
+        return Unreachable(message, "The service does not answer in time; try again.")
+    simple = {
+        403: Forbidden,
+        404: NotFound,
+        410: NotFound,
+        405: Unsupported,
+        406: Unsupported,
+        501: Unsupported,
+    }
+    if status in simple:
+        return simple[status](message)
+    return Conflict(message) if 400 <= status < 500 else Broken(message)
+
+
+def clean(text: str) -> str:
+    """One short line without tokens, passwords and repeated input."""
+    text = " ".join(text.split())
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    printable = "".join(c if c.isprintable() else "?" for c in text)
+    return printable if len(printable) <= LONGEST_TEXT else printable[: LONGEST_TEXT - 1] + "…"
+
+
+def _text_of(error: ksa.HttpError) -> str:
+    """The message of the cloud; keystoneauth does not read every shape (Neutron, Barbican, plain text)."""
+    response = error.response
+    if response is None:
+        return str(error.message or "")
+    return text_of_body(response.text, str(error.message or ""))
+
+
+def text_of_body(body: str, otherwise: str = "") -> str:
+    """The message in an error's body, whatever the service's shape."""
+    try:
+        data = json.loads(body)
+    except ValueError:
+        return re.sub(r"<[^>]*>", " ", body) or otherwise
+    while isinstance(data, dict):
+        for key in ("message", "description", "NeutronError", "error", "faultstring"):
+            if key in data:
+                data = data[key]
+                break
+        else:
+            data = next((v for v in data.values() if isinstance(v, dict)), otherwise)
+    return data if isinstance(data, str) else otherwise

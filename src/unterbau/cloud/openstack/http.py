@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests to one service: JSON in, JSON out, all pages, our errors, a time limit on each request.
+
+The modules of the services hold one `Api` each, all on one keystoneauth session (safe from several threads).
+Not here: what the JSON means.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlencode
+
+import requests
+from keystoneauth1.adapter import Adapter
+
+from unterbau.cloud.openstack.errors import translate, translated
+from unterbau.errors import Broken, NotFound, Unreachable, Unsupported
+
+Json: TypeAlias = dict[str, Any]
+T = TypeVar("T")
+U = TypeVar("U")
+
+CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS = 10.0, 90.0, 600.0
+PARALLEL = 8
+PAGE = 500
+CHUNK = 1 << 20
+
+
+class Api:
+    """One service of one cloud."""
+
+    def __init__(self, adapter: Adapter, *, microversion: str | None = None) -> None:
+        self.adapter = adapter
+        self.microversion = microversion
+        self.service = str(adapter.service_type)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        microversion: str | None = None,
+        quiet: bool = False,
+        stream: bool = False,
+        seconds: float = READ_SECONDS,
+    ) -> requests.Response:
+        """One request. Raises `CloudError`s only; `quiet` keeps the cloud's text out of them."""
+        options: dict[str, Any] = {"json": body} if body is not None else {}
+        if data is not None:
+            options["data"] = data
+        with translated(f"{self.service}: {method} {_shown(path)}", quiet=quiet):
+            response: requests.Response = self.adapter.request(
+                path,
+                method,
+                headers={"Accept": "application/json", **(headers or {})},
+                microversion=microversion or self.microversion,
+                timeout=(CONNECT_SECONDS, seconds),
+                connect_retries=2 if method == "GET" else 0,
+                log=False,
+                stream=stream,
+                raise_exc=True,
+                **options,
+            )
+            return response
+
+    def json(self, method: str, path: str, body: Any = None, **options: Any) -> Json:
+        """The answer as JSON ({} if it has none)."""
+        response = self.request(method, path, body=body, **options)
+        if not response.content:
+            return {}
+        try:
+            answer = response.json()
+        except ValueError as error:
+            raise translate(error, f"{self.service}: {method} {_shown(path)}") from None
+        if not isinstance(answer, dict):
+            raise Broken(f"{self.service}: {method} {_shown(path)}: the answer is not an object")
+        return answer
+
+    def get(self, path: str, **query: Any) -> Json:
+        """GET with a query string."""
+        return self.json("GET", with_query(path, query))
+
+    def find(self, path: str, **query: Any) -> Json | None:
+        """GET, None if there is no such thing."""
+        try:
+            return self.get(path, **query)
+        except NotFound:
+            return None
+
+    def pages(self, path: str, key: str, **query: Any) -> Iterator[Json]:
+        """All entries of a listing: follows `KEY_links`, `next`, or the marker of the last id.
+
+        Raises Broken if a page lacks the list or the cloud sends us in a circle.
+        """
+        url, seen = with_query(path, {"limit": PAGE, **query}), set[str]()
+        while url:
+            if url in seen:
+                raise Broken(f"{self.service}: GET {_shown(path)}: its pages lead in a circle")
+            seen.add(url)
+            answer = self.json("GET", url)
+            if not isinstance(answer.get(key), list):
+                raise Broken(f"{self.service}: GET {_shown(path)}: no {key} in the answer")
+            yield from answer[key]
+            url = self._next(answer, key)
+
+    def _next(self, answer: Json, key: str) -> str:
+        """The next page's address, relative to the endpoint (its host may be one behind a proxy)."""
+        links = answer.get(f"{key}_links") or []
+        told = next((x["href"] for x in links if x.get("rel") == "next"), None) or answer.get("next") or ""
+        if not told.startswith("http"):
+            return str(told)
+        base = self.endpoint()
+        path = told.split("://", 1)[1].partition("/")[2]
+        prefix = base.split("://", 1)[1].partition("/")[2].strip("/")
+        return "/" + path.removeprefix(prefix).lstrip("/")
+
+    def endpoint(self) -> str:
+        """The service's address. Raises Unsupported without one."""
+        with translated(f"{self.service}: catalog"):
+            found = self.adapter.get_endpoint()
+        if not found:
+            raise Unsupported(f"{self.service}: this cloud has no such service")
+        return str(found)
+
+    @contextmanager
+    def download(self, path: str, **options: Any) -> Iterator[Stream]:
+        """The body of a GET as a stream; iterating past an early end raises Broken."""
+        response = self.request(
+            "GET", path, stream=True, seconds=TRANSFER_SECONDS, headers={"Accept": "*/*"}, **options
+        )
+        length = response.headers.get("Content-Length")
+        try:
+            yield Stream(response.raw, int(length) if length else None, f"{self.service}: GET {_shown(path)}")
+        finally:
+            response.close()
+
+
+class Stream:
+    """A body that arrives in chunks of 1 MiB; a `ByteStream` of the port."""
+
+    def __init__(self, raw: Any, size_bytes: int | None, what: str) -> None:
+        self._raw, self._size, self._what = raw, size_bytes, what
+
+    @property
+    def size_bytes(self) -> int | None:
+        """As the service announced it."""
+        return self._size
+
+    def of_size(self, size_bytes: int) -> Stream:
+        """The same stream, which must have that length."""
+        return Stream(self._raw, size_bytes, self._what)
+
+    def __iter__(self) -> Iterator[bytes]:
+        got = 0
+        while True:
+            with translated(self._what):
+                chunk: bytes = self._raw.read(CHUNK, decode_content=False)
+            if not chunk:
+                break
+            got += len(chunk)
+            yield chunk
+        if self._size is not None and got != self._size:
+            raise Broken(f"{self._what}: broke off after {got} of {self._size} bytes")
+
+
+def measured(data: Iterable[bytes], size_bytes: int | None, what: str) -> Iterator[bytes]:
+    """The chunks, without empty ones; raises Broken if they are not `size_bytes` together."""
+    got = 0
+    for chunk in data:
+        got += len(chunk)
+        if size_bytes is not None and got > size_bytes:
+            break
+        if chunk:
+            yield chunk
+    if size_bytes is not None and got != size_bytes:
+        raise Broken(f"{what}: the source gave {got} bytes where {size_bytes} were announced")
+
+
+def with_query(path: str, query: Mapping[str, Any]) -> str:
+    """The path with a query string; None values are left out."""
+    text = urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
+    return f"{path}{'&' if '?' in path else '?'}{text}" if text else path
+
+
+def _shown(path: str) -> str:
+    return path.partition("?")[0][:120]
+
+
+def parallel(work: Callable[[T], U], items: Iterable[T], workers: int = PARALLEL) -> list[U]:
+    """`work` of each item, in order, several at a time; the first error is raised."""
+    listed = list(items)
+    if len(listed) < 2:
+        return [work(item) for item in listed]
+    with ThreadPoolExecutor(min(workers, len(listed))) as pool:
+        return list(pool.map(work, listed))
+
+
+def wait(
+    look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: Callable[[], str] = lambda: ""
+) -> T:
+    """Call `look` until it gives something other than None. Raises Unreachable at the deadline."""
+    end, pause = time.monotonic() + deadline.total_seconds(), 0.1
+    while True:
+        found = look()
+        if found is not None:
+            return found
+        left = end - time.monotonic()
+        if left <= 0:
+            raise Unreachable(f"{what}: not within {deadline.total_seconds():.0f} s {seen()}".rstrip())
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, 2.0)
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time of an API as UTC."""
+    if not text:
+        return None
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Glance (Image API v2) behind the port, and Cinder's upload of a volume to an image. Called by `cloud`.
+
+The marker is a tag from birth. An image that Cinder uploads cannot be given a tag in that request: it is
+*named* by the marker until `ensure` has tagged it, and gets its true name last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from unterbau.cloud.openstack.http import TRANSFER_SECONDS, Api, Json, Stream, measured, moment, parallel
+from unterbau.cloud.openstack.service import from_tags, gone, settled, wait_gone
+from unterbau.cloud.port import Listing, Marker, Source
+from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
+from unterbau.workload import Image, Kind, NotShown, Resource, ref
+
+PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+_BASE = frozenset(
+    "id name status disk_format container_format visibility protected os_hidden min_disk min_ram size "
+    "virtual_size checksum os_hash_algo os_hash_value owner tags created_at updated_at self file schema "
+    "locations direct_url stores".split()
+)
+_RESERVED = ("os_glance_",)
+"""Prefixes of properties that Glance keeps to itself."""
+
+
+class ImageService:
+    """Images of the project. `volumes` is Cinder's Api, for uploads of volumes."""
+
+    KINDS = (Kind.IMAGE,)
+
+    def __init__(
+        self, api: Callable[[], Api], volumes: Callable[[], Api], project: Callable[[], str]
+    ) -> None:
+        self._api, self._volumes, self._project = api, volumes, project
+
+    # --- reading
+
+    def listing(self, kind: Kind) -> Listing:
+        """All images that the project owns, hidden ones included, with their members."""
+        results = parallel(self._with_members, list(self._own()))
+        return Listing(
+            resources=tuple(image for image, _ in results),
+            not_shown=tuple(note for _, notes in results for note in notes),
+        )
+
+    def _own(self, **query: Any) -> Iterator[Json]:
+        for hidden in ("false", "true"):
+            yield from self._api().pages(
+                "/v2/images",
+                "images",
+                **{"owner": self._project(), "visibility": "all", "os_hidden": hidden, **query},
+            )
+
+    def _with_members(self, entry: Json) -> tuple[Image, list[NotShown]]:
+        if entry.get("visibility") != "shared":
+            return _image(entry), []
+        try:
+            found = self._api().get(f"/v2/images/{entry['id']}/members").get("members", ())
+        except (Forbidden, NotFound) as error:
+            return _image(entry), [
+                NotShown(what=f"{ref(Kind.IMAGE, entry['id'])}.members", reason=str(error))
+            ]
+        return _image(entry, tuple(sorted(m["member_id"] for m in found))), []
+
+    def others(self) -> tuple[Image, ...]:
+        """Public, community and shared images of others."""
+        found = self._api().pages("/v2/images", "images", visibility="all", member_status="all")
+        return tuple(_image(e) for e in found if e.get("owner") != self._project())
+
+    def read(self, kind: Kind, id_: str) -> Resource | None:
+        """The image, or None."""
+        entry = self._api().find(f"/v2/images/{id_}")
+        return self._with_members(entry)[0] if entry else None
+
+    @contextmanager
+    def bytes_of(self, image_id: str) -> Iterator[Stream]:
+        """The image's data. Raises Broken if it breaks off before the size that Glance tells."""
+        entry = self._api().find(f"/v2/images/{image_id}")
+        if entry is None:
+            raise NotFound(f"image {image_id} does not exist")
+        with self._api().download(f"/v2/images/{image_id}/file") as stream:
+            if stream.size_bytes is None and entry.get("size") is not None:
+                stream = stream.of_size(int(entry["size"]))
+            yield stream
+
+    # --- creating
+
+    def lookalikes(self, resource: Resource) -> tuple[str, ...]:
+        """None: images are tagged from birth."""
+        return ()
+
+    def ensure(self, resource: Resource, marker: Marker, before: frozenset[str], source: Source) -> str:
+        """Find by tag (or, uploaded by Cinder, by name) or create, private and without data."""
+        if not isinstance(resource, Image):
+            raise Unsupported(f"image: a {resource.own_kind} cannot be made here")
+        found = next(self._own(tag=marker), None) or next(self._own(name=marker), None)
+        if found and found["status"] in ("killed", "deleted", "pending_delete"):
+            gone(lambda: self._api().json("DELETE", f"/v2/images/{found['id']}"))
+            found = None
+        if source.volume_id:
+            id_ = str(found["id"]) if found else self._upload_volume(resource, marker, source)
+            self._adopt(id_, resource, marker)
+            return id_
+        return str(found["id"]) if found else self._create(resource, marker)
+
+    def _create(self, wish: Image, marker: Marker) -> str:
+        body: Json = {
+            **wish.properties,
+            "name": wish.name,
+            "visibility": "private",
+            "min_disk": wish.min_disk_gib,
+            "min_ram": wish.min_ram_mib,
+            "tags": [marker, *wish.tags],
+        }
+        if wish.disk_format:
+            body["disk_format"] = wish.disk_format
+        if wish.container_format:
+            body["container_format"] = wish.container_format
+        return str(self._api().json("POST", "/v2/images", body)["id"])
+
+    def _upload_volume(self, wish: Image, marker: Marker, source: Source) -> str:
+        upload: Json = {
+            "image_name": marker,
+            "disk_format": wish.disk_format or "raw",
+            "container_format": wish.container_format or "bare",
+            "visibility": "private",
+            "protected": False,
+        }
+        if source.force:
+            upload["force"] = True
+        path = f"/volumes/{source.volume_id}/action"
+        answer = self._volumes().json("POST", path, {"os-volume_upload_image": upload})
+        return str(answer["os-volume_upload_image"]["image_id"])
+
+    def _adopt(self, id_: str, wish: Image, marker: Marker) -> None:
+        """Tag what Cinder made, then give it its name. It vanishes if the upload failed meanwhile."""
+        entry = self._api().find(f"/v2/images/{id_}")
+        if entry is None:
+            raise Broken(f"image {id_} vanished: the upload of volume {wish.name or id_} failed")
+        if entry["name"] == wish.name and marker in entry["tags"]:
+            return
+        changes = [_replace("tags", sorted({*entry["tags"], marker, *wish.tags}))]
+        changes += [_add(k, v) for k, v in wish.properties.items() if entry.get(k) != v]
+        self._patch(id_, [*changes, _replace("name", wish.name)])
+
+    def _patch(self, id_: str, changes: list[Json]) -> None:
+        self._api().json("PATCH", f"/v2/images/{id_}", changes, headers={"Content-Type": PATCH_TYPE})
+
+    def write(self, image: Image, data: Iterable[bytes], size_bytes: int | None) -> None:
+        """Upload data into a queued image, then set members, visibility, hidden and protection."""
+        entry = self._api().find(f"/v2/images/{image.id}")
+        if entry is None:
+            raise NotFound(f"image {image.id} does not exist")
+        if entry["status"] == "queued":
+            self._api().request(
+                "PUT",
+                f"/v2/images/{image.id}/file",
+                data=measured(data, size_bytes, f"image {image.id}"),
+                headers={"Content-Type": "application/octet-stream"},
+                seconds=TRANSFER_SECONDS,
+            )
+        elif entry["status"] not in ("active", "importing"):
+            raise Conflict(f"image {image.id} takes no data in status {entry['status']}")
+        self._publish(entry, image)
+
+    def _publish(self, entry: Json, wish: Image) -> None:
+        """Visibility before members (only a shared image has them), protection last."""
+        changes: list[Json] = []
+        if entry["visibility"] != wish.visibility:
+            changes.append(_replace("visibility", wish.visibility))
+        if bool(entry.get("os_hidden")) != wish.hidden:
+            changes.append(_replace("os_hidden", wish.hidden))
+        if changes:
+            self._patch(wish.id, changes)
+        if wish.visibility == "shared" and wish.members:
+            path = f"/v2/images/{wish.id}/members"
+            there = {m["member_id"] for m in self._api().get(path).get("members", ())}
+            for member in wish.members:
+                if member not in there:
+                    self._api().json("POST", path, {"member": member})
+        if entry.get("protected", False) != wish.protected:
+            self._patch(wish.id, [_replace("protected", wish.protected)])
+
+    # --- waiting and deleting
+
+    def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
+        """Until active (an image without data stays queued until `write`)."""
+        bad = ("killed", "deleted", "deactivated", "pending_delete")
+        return settled(kind, id_, deadline, lambda: self._settled_entry(id_), ("active",), bad)
+
+    def _settled_entry(self, id_: str) -> Image | None:
+        found = self.read(Kind.IMAGE, id_)
+        return found if isinstance(found, Image) else None
+
+    def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
+        """Delete; a protected image is refused with Conflict."""
+        try:
+            gone(lambda: self._api().json("DELETE", f"/v2/images/{id_}"))
+        except Forbidden as error:
+            if "protected" not in error.what:
+                raise
+            raise Conflict(error.what, "Lift the protection of the image.") from None
+        wait_gone(kind, id_, deadline, lambda: (self._api().find(f"/v2/images/{id_}") or {}).get("status"))
+
+
+def _replace(name: str, value: Any) -> Json:
+    return {"op": "replace", "path": f"/{name}", "value": value}
+
+
+def _add(name: str, value: Any) -> Json:
+    escaped = name.replace("~", "~0").replace("/", "~1")
+    return {"op": "add", "path": f"/{escaped}", "value": value}
+
+
+def _image(entry: Json, members: tuple[str, ...] = ()) -> Image:
+    marker, tags = from_tags(entry.get("tags") or ())
+    name = entry.get("name") or ""
+    if marker is None and name.startswith("unterbau."):
+        marker = name
+    properties = {
+        k: str(v)
+        for k, v in sorted(entry.items())
+        if k not in _BASE and not k.startswith(_RESERVED) and v is not None
+    }
+    return Image(
+        id=entry["id"],
+        name=name,
+        marker=marker,
+        status=entry["status"],
+        disk_format=entry.get("disk_format"),
+        container_format=entry.get("container_format"),
+        visibility=entry.get("visibility") or "private",
+        protected=bool(entry.get("protected")),
+        hidden=bool(entry.get("os_hidden")),
+        min_disk_gib=entry.get("min_disk") or 0,
+        min_ram_mib=entry.get("min_ram") or 0,
+        size_bytes=entry.get("size"),
+        hash_algo=entry.get("os_hash_algo"),
+        hash_value=entry.get("os_hash_value"),
+        owner_id=entry.get("owner") or "",
+        members=members,
+        properties=properties,
+        tags=tags,
+        created_at=moment(entry.get("created_at")),
+    )

@@ -1,0 +1,573 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Neutron (Networking API v2.0) behind the port. Called by `cloud`; knows nothing of servers.
+
+The marker is a tag. Clouds that take tags only after creation (no `tag-creation`) and kinds that need a
+second step (a security group loses the rules that the cloud adds) carry the marker as their description until
+they are finished: whatever still has it there is half-made and ours. Rules and address groups have no tags;
+a rule is unique by content within its group, an address group is told by `before`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from unterbau.cloud.openstack.http import Api, Json, parallel
+from unterbau.cloud.openstack.service import from_tags, gone, settled, wait_gone
+from unterbau.cloud.port import Listing, Marker, Source
+from unterbau.errors import Conflict, NotFound
+from unterbau.workload import (
+    AddressGroup,
+    AddressPair,
+    AllocationPool,
+    DhcpOption,
+    FixedIp,
+    FloatingIp,
+    Kind,
+    Network,
+    Port,
+    Resource,
+    Route,
+    Router,
+    RouterInterface,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
+
+ROUTER_INTERFACE = "network:router_interface"
+ROUTER_OWNERS = frozenset(
+    {ROUTER_INTERFACE, "network:router_interface_distributed", "network:ha_router_replicated_interface"}
+)
+AUTO_MODES = frozenset({"slaac", "dhcpv6-stateless"})
+_RULE_IDENTITY = (
+    "security_group_id",
+    "direction",
+    "ethertype",
+    "protocol",
+    "port_range_min",
+    "port_range_max",
+    "remote_ip_prefix",
+    "remote_group_id",
+    "remote_address_group_id",
+)
+_PATHS: Mapping[Kind, tuple[str, str]] = {
+    Kind.NETWORK: ("networks", "network"),
+    Kind.SUBNET: ("subnets", "subnet"),
+    Kind.ROUTER: ("routers", "router"),
+    Kind.ROUTER_INTERFACE: ("ports", "port"),
+    Kind.PORT: ("ports", "port"),
+    Kind.FLOATING_IP: ("floatingips", "floatingip"),
+    Kind.ADDRESS_GROUP: ("address-groups", "address_group"),
+    Kind.SECURITY_GROUP: ("security-groups", "security_group"),
+    Kind.SECURITY_GROUP_RULE: ("security-group-rules", "security_group_rule"),
+}
+_UNTAGGED = frozenset({Kind.ADDRESS_GROUP, Kind.SECURITY_GROUP_RULE})
+
+
+class NetworkService:
+    """Networks, subnets, routers and their legs, ports, floating IPs, security and address groups."""
+
+    KINDS = tuple(_PATHS)
+
+    def __init__(self, api: Callable[[], Api], project_id: Callable[[], str]) -> None:
+        self._api, self._project = api, project_id
+        self._lock = threading.Lock()
+        self._extensions: frozenset[str] | None = None
+        self._modes: dict[str, str | None] = {}
+
+    # --- reading
+
+    def extensions(self) -> frozenset[str]:
+        """Aliases of the extensions, asked once."""
+        with self._lock:
+            if self._extensions is None:
+                answer = self._api().get("/v2.0/extensions", fields="alias")
+                self._extensions = frozenset(e["alias"] for e in answer.get("extensions", ()))
+            return self._extensions
+
+    def raw(self, collection: str, **query: Any) -> list[Json]:
+        """All entries of a collection that the project owns, as the API tells them."""
+        key = collection.replace("-", "_")
+        return list(self._api().pages(f"/v2.0/{collection}", key, **{"project_id": self._project(), **query}))
+
+    def listing(self, kind: Kind) -> Listing:
+        """Everything of the kind that the project owns."""
+        if kind is Kind.ADDRESS_GROUP and "address-group" not in self.extensions():
+            return Listing(resources=())
+        found = (self._model(kind, entry) for entry in self.raw(_PATHS[kind][0]))
+        return Listing(resources=tuple(r for r in found if r is not None))
+
+    def read(self, kind: Kind, id_: str) -> Resource | None:
+        """One of them, or None."""
+        entry = self._entry(kind, id_)
+        return self._model(kind, entry) if entry else None
+
+    def _entry(self, kind: Kind, id_: str) -> Json | None:
+        collection, single = _PATHS[kind]
+        found = self._api().find(f"/v2.0/{collection}/{id_}")
+        return found[single] if found else None
+
+    def _model(self, kind: Kind, entry: Json) -> Resource | None:
+        if kind is Kind.PORT:
+            return _port(entry) if _is_plain(entry) else None
+        if kind is Kind.ROUTER_INTERFACE:
+            return _interface(entry) if _is_interface(entry) else None
+        return _MODELS[kind](entry)
+
+    # --- creating
+
+    def lookalikes(self, resource: Resource) -> tuple[str, ...]:
+        """Rules of the same content in the group; address groups of the same name."""
+        if isinstance(resource, SecurityGroupRule):
+            return tuple(r["id"] for r in self._same_rules(resource))
+        if isinstance(resource, AddressGroup):
+            return tuple(g["id"] for g in self.raw("address-groups", name=resource.name))
+        return ()
+
+    def ensure(self, resource: Resource, marker: Marker, before: frozenset[str], source: Source) -> str:
+        """Find by marker (or content), complete, or create."""
+        if isinstance(resource, SecurityGroupRule):
+            return self._ensure_rule(resource, before)
+        if isinstance(resource, AddressGroup):
+            return self._ensure_address_group(resource, before)
+        kind = resource.own_kind
+        entry = self._find(kind, marker) or self._create(kind, resource, marker)
+        self._finish(kind, entry, resource, marker)
+        return str(entry["id"])
+
+    def _find(self, kind: Kind, marker: Marker) -> Json | None:
+        collection = _PATHS[kind][0]
+        if "standard-attr-tag" in self.extensions():
+            found = self.raw(collection, tags=marker)
+            if found:
+                return found[0]
+        return next(iter(self.raw(collection, description=marker)), None)
+
+    def _create(self, kind: Kind, wish: Resource, marker: Marker) -> Json:
+        collection, single = _PATHS[kind]
+        body = self._body(wish)
+        if self._is_staged(kind):
+            body["description"] = marker
+        else:
+            body["tags"] = [marker, *getattr(wish, "tags", ())]
+        return dict(self._api().json("POST", f"/v2.0/{collection}", {single: body})[single])
+
+    def _is_staged(self, kind: Kind) -> bool:
+        return kind is Kind.SECURITY_GROUP or "tag-creation" not in self.extensions()
+
+    def _finish(self, kind: Kind, entry: Json, wish: Resource, marker: Marker) -> None:
+        """The second steps, each done only if it is not done yet; the description comes last."""
+        path = f"/v2.0/{_PATHS[kind][0]}/{entry['id']}"
+        if marker not in entry.get("tags", ()) and "standard-attr-tag" in self.extensions():
+            self._api().json("PUT", f"{path}/tags", {"tags": [marker, *getattr(wish, "tags", ())]})
+        if isinstance(wish, RouterInterface) and not entry.get("device_id"):
+            self._add_interface(wish, str(entry["id"]))
+        if entry.get("description") != marker:
+            return
+        if kind is Kind.SECURITY_GROUP:
+            self._remove_rules(str(entry["id"]))
+        description = getattr(wish, "description", "")
+        self._api().json("PUT", path, {_PATHS[kind][1]: {"description": description}})
+
+    def _remove_rules(self, group_id: str) -> None:
+        rules = self.raw("security-group-rules", security_group_id=group_id)
+        for rule in rules:
+            self.delete(Kind.SECURITY_GROUP_RULE, rule["id"], timedelta(seconds=30))
+
+    def _add_interface(self, wish: RouterInterface, port_id: str) -> None:
+        """Make the port a leg. A refusal (an overlapping subnet, a second leg there) leaves no port behind."""
+        try:
+            self._api().json(
+                "PUT", f"/v2.0/routers/{wish.router_id}/add_router_interface", {"port_id": port_id}
+            )
+        except Conflict:
+            gone(lambda: self._api().json("DELETE", f"/v2.0/ports/{port_id}"))
+            raise
+
+    def _same_rules(self, wish: SecurityGroupRule) -> list[Json]:
+        rules = self.raw("security-group-rules", security_group_id=wish.security_group_id)
+        return [r for r in rules if all(r.get(f) == getattr(wish, f) for f in _RULE_IDENTITY)]
+
+    def _ensure_rule(self, wish: SecurityGroupRule, before: frozenset[str]) -> str:
+        for rule in self._same_rules(wish):
+            if rule["id"] in before:
+                raise Conflict(f"network: security group {wish.security_group_id} has this rule already")
+            return str(rule["id"])
+        body = {f: getattr(wish, f) for f in _RULE_IDENTITY if getattr(wish, f) is not None}
+        if wish.remote_address_group_id:
+            self._refuse_unless("security-groups-remote-address-group", "rules with a remote address group")
+        body["description"] = wish.description
+        answer = self._api().json("POST", "/v2.0/security-group-rules", {"security_group_rule": body})
+        return str(answer["security_group_rule"]["id"])
+
+    def _refuse_unless(self, extension: str, what: str) -> None:
+        if extension not in self.extensions():
+            raise Conflict(f"network: this cloud has no {what} (extension {extension})")
+
+    def _ensure_address_group(self, wish: AddressGroup, before: frozenset[str]) -> str:
+        self._refuse_unless("address-group", "address groups")
+        for group in self.raw("address-groups", name=wish.name):
+            same = sorted(group.get("addresses", ())) == sorted(wish.addresses)
+            if group["id"] not in before and same and group.get("description", "") == wish.description:
+                return str(group["id"])
+        body = {"name": wish.name, "description": wish.description, "addresses": list(wish.addresses)}
+        answer = self._api().json("POST", "/v2.0/address-groups", {"address_group": body})
+        return str(answer["address_group"]["id"])
+
+    def _body(self, wish: Resource) -> Json:
+        """The body of the POST, without description and tags where they come later."""
+        if isinstance(wish, Port):
+            return self._port_body(wish)
+        if isinstance(wish, RouterInterface):
+            return self._interface_body(wish)
+        return _BODIES[wish.own_kind](wish)
+
+    def _port_body(self, wish: Port) -> Json:
+        body: Json = {
+            "name": wish.name,
+            "description": wish.description,
+            "network_id": wish.network_id,
+            "admin_state_up": wish.admin_state_up,
+            "mac_address": wish.mac_address,
+            "fixed_ips": [self._fixed_ip(ip) for ip in wish.fixed_ips],
+            "security_groups": list(wish.security_group_ids),
+        }
+        if "port-security" in self.extensions():
+            body["port_security_enabled"] = wish.port_security_enabled
+        body |= _some(
+            allowed_address_pairs=[p.model_dump(exclude_none=True) for p in wish.allowed_address_pairs],
+            extra_dhcp_opts=[
+                {"opt_name": o.name, "opt_value": o.value, "ip_version": o.ip_version}
+                for o in wish.extra_dhcp_opts
+            ],
+            dns_name=wish.dns_name,
+            qos_policy_id=wish.qos_policy_id,
+        )
+        if wish.vnic_type != "normal":
+            body["binding:vnic_type"] = wish.vnic_type
+        return body
+
+    def _fixed_ip(self, ip: FixedIp) -> Json:
+        """A SLAAC address follows from the MAC: Neutron refuses to be told it, and gives the same again."""
+        if self._mode(ip) in AUTO_MODES:
+            return {"subnet_id": ip.subnet_id}
+        return {"subnet_id": ip.subnet_id, "ip_address": ip.ip_address}
+
+    def _mode(self, ip: FixedIp) -> str | None:
+        if ipaddress.ip_address(ip.ip_address).version == 4:
+            return None
+        if ip.subnet_id not in self._modes:
+            subnet = self._entry(Kind.SUBNET, ip.subnet_id)
+            if subnet is None:
+                raise NotFound(f"network: subnet {ip.subnet_id} does not exist")
+            self._modes[ip.subnet_id] = subnet.get("ipv6_address_mode")
+        return self._modes[ip.subnet_id]
+
+    def _interface_body(self, wish: RouterInterface) -> Json:
+        """A port that Neutron knows as a router's from birth: it then gets no SLAAC address beside its own."""
+        body: Json = {
+            "name": wish.name,
+            "network_id": wish.network_id,
+            "device_owner": ROUTER_INTERFACE,
+            "fixed_ips": [ip.model_dump() for ip in wish.fixed_ips],
+            "security_groups": [],
+        }
+        if "port-security" in self.extensions():
+            body["port_security_enabled"] = False
+        return body
+
+    # --- changing and deleting
+
+    def set_routes(self, wish: Router) -> None:
+        """Make the static routes of router `wish.id` those of the wish."""
+        routes = [r.model_dump() for r in wish.routes]
+        self._api().json("PUT", f"/v2.0/routers/{wish.id}", {"router": {"routes": routes}})
+
+    def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
+        """Neutron's answers are final: only ERROR is waited out."""
+        return settled(kind, id_, deadline, lambda: self.read(kind, id_), (), ("ERROR",))
+
+    def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
+        """Delete; a leg that is attached is detached (which deletes its port)."""
+        if kind is Kind.ROUTER_INTERFACE:
+            self._delete_interface(id_)
+        else:
+            gone(lambda: self._api().json("DELETE", f"/v2.0/{_PATHS[kind][0]}/{id_}"))
+        wait_gone(kind, id_, deadline, lambda: "" if self._entry(kind, id_) else None)
+
+    def _delete_interface(self, id_: str) -> None:
+        port = self._entry(Kind.PORT, id_)
+        if port is None:
+            return
+        if not port.get("device_id"):
+            gone(lambda: self._api().json("DELETE", f"/v2.0/ports/{id_}"))
+            return
+        path = f"/v2.0/routers/{port['device_id']}/remove_router_interface"
+        gone(lambda: self._api().json("PUT", path, {"port_id": id_}))
+
+
+def _some(**values: Any) -> Json:
+    return {k: v for k, v in values.items() if v}
+
+
+def _is_interface(entry: Json) -> bool:
+    return entry.get("device_owner") in ROUTER_OWNERS and bool(entry.get("device_id"))
+
+
+def _is_plain(entry: Json) -> bool:
+    """A port of the project itself; a leg that was made but not yet added counts (it is left over)."""
+    owner = entry.get("device_owner") or ""
+    return not owner.startswith("network:") or (owner in ROUTER_OWNERS and not entry.get("device_id"))
+
+
+# --- JSON to model
+
+
+def _base(entry: Json) -> dict[str, Any]:
+    marker, tags = from_tags(entry.get("tags") or ())
+    description = entry.get("description") or ""
+    if marker is None and description.startswith("unterbau."):
+        marker, description = description, ""
+    elif marker is not None and description == marker:
+        description = ""
+    return {
+        "id": entry["id"],
+        "name": entry.get("name") or "",
+        "marker": marker,
+        "description": description,
+        "tags": tags,
+    }
+
+
+def _network(entry: Json) -> Network:
+    return Network(
+        **_base(entry),
+        admin_state_up=entry.get("admin_state_up", True),
+        mtu=entry.get("mtu"),
+        port_security_enabled=entry.get("port_security_enabled", True),
+        shared=entry.get("shared", False),
+        external=entry.get("router:external", False),
+        dns_domain=entry.get("dns_domain") or "",
+        availability_zone_hints=tuple(entry.get("availability_zone_hints") or ()),
+        qos_policy_id=entry.get("qos_policy_id"),
+        vlan_transparent=bool(entry.get("vlan_transparent")),
+    )
+
+
+def _routes(entries: list[Json] | None) -> tuple[Route, ...]:
+    routes = (Route(destination=r["destination"], nexthop=r["nexthop"]) for r in entries or ())
+    return tuple(sorted(routes, key=lambda r: (r.destination, r.nexthop)))
+
+
+def _subnet(entry: Json) -> Subnet:
+    pools = (AllocationPool(start=p["start"], end=p["end"]) for p in entry.get("allocation_pools") or ())
+    return Subnet(
+        **_base(entry),
+        network_id=entry["network_id"],
+        ip_version=entry["ip_version"],
+        cidr=entry["cidr"],
+        gateway_ip=entry.get("gateway_ip"),
+        enable_dhcp=entry.get("enable_dhcp", True),
+        allocation_pools=tuple(sorted(pools, key=lambda p: ipaddress.ip_address(p.start))),
+        dns_nameservers=tuple(entry.get("dns_nameservers") or ()),
+        host_routes=_routes(entry.get("host_routes")),
+        ipv6_address_mode=entry.get("ipv6_address_mode"),
+        ipv6_ra_mode=entry.get("ipv6_ra_mode"),
+        service_types=tuple(sorted(entry.get("service_types") or ())),
+        dns_publish_fixed_ip=entry.get("dns_publish_fixed_ip") or False,
+        subnetpool_id=entry.get("subnetpool_id"),
+    )
+
+
+def _router(entry: Json) -> Router:
+    gateway = entry.get("external_gateway_info") or {}
+    return Router(
+        **_base(entry),
+        admin_state_up=entry.get("admin_state_up", True),
+        external_network_id=gateway.get("network_id"),
+        external_fixed_ips=tuple(ip["ip_address"] for ip in gateway.get("external_fixed_ips") or ()),
+        enable_snat=gateway.get("enable_snat"),
+        routes=_routes(entry.get("routes")),
+        distributed=entry.get("distributed"),
+        ha=entry.get("ha"),
+        availability_zone_hints=tuple(entry.get("availability_zone_hints") or ()),
+    )
+
+
+def _fixed_ips(entry: Json) -> tuple[FixedIp, ...]:
+    ips = (
+        FixedIp(subnet_id=i["subnet_id"], ip_address=i["ip_address"]) for i in entry.get("fixed_ips") or ()
+    )
+    return tuple(sorted(ips, key=lambda i: (ipaddress.ip_address(i.ip_address).version, i.ip_address)))
+
+
+def _interface(entry: Json) -> RouterInterface:
+    base = _base(entry)
+    return RouterInterface(
+        id=base["id"],
+        name=base["name"],
+        marker=base["marker"],
+        router_id=entry["device_id"],
+        network_id=entry["network_id"],
+        fixed_ips=_fixed_ips(entry),
+        mac_address=entry.get("mac_address"),
+    )
+
+
+def _port(entry: Json) -> Port:
+    secure = entry.get("port_security_enabled", True)
+    mac = entry["mac_address"]
+    pairs = (
+        AddressPair(
+            ip_address=p["ip_address"],
+            mac_address=None if p.get("mac_address") == mac else p.get("mac_address"),
+        )
+        for p in entry.get("allowed_address_pairs") or ()
+    )
+    options = (
+        DhcpOption(name=o["opt_name"], value=o["opt_value"], ip_version=int(o.get("ip_version", 4)))
+        for o in entry.get("extra_dhcp_opts") or ()
+    )
+    return Port(
+        **_base(entry),
+        network_id=entry["network_id"],
+        fixed_ips=_fixed_ips(entry),
+        mac_address=mac,
+        admin_state_up=entry.get("admin_state_up", True),
+        security_group_ids=tuple(sorted(entry.get("security_groups") or ())),
+        port_security_enabled=secure,
+        allowed_address_pairs=tuple(sorted(pairs, key=lambda p: (p.ip_address, p.mac_address or ""))),
+        device_id=entry.get("device_id") or "",
+        device_owner=entry.get("device_owner") or "",
+        dns_name=entry.get("dns_name") or "",
+        vnic_type=entry.get("binding:vnic_type") or "normal",
+        extra_dhcp_opts=tuple(sorted(options, key=lambda o: (o.name, o.ip_version))),
+        qos_policy_id=entry.get("qos_policy_id"),
+        status=entry.get("status") or "",
+    )
+
+
+def _floating_ip(entry: Json) -> FloatingIp:
+    return FloatingIp(
+        **_base(entry),
+        address=entry["floating_ip_address"],
+        external_network_id=entry["floating_network_id"],
+        port_id=entry.get("port_id"),
+        fixed_ip_address=entry.get("fixed_ip_address"),
+        status=entry.get("status") or "",
+    )
+
+
+def _address_group(entry: Json) -> AddressGroup:
+    return AddressGroup(
+        id=entry["id"],
+        name=entry.get("name") or "",
+        description=entry.get("description") or "",
+        addresses=tuple(sorted(entry.get("addresses") or ())),
+    )
+
+
+def _security_group(entry: Json) -> SecurityGroup:
+    return SecurityGroup(**_base(entry), stateful=entry.get("stateful", True))
+
+
+def _rule(entry: Json) -> SecurityGroupRule:
+    return SecurityGroupRule(
+        id=entry["id"],
+        description=entry.get("description") or "",
+        **{field: entry.get(field) for field in _RULE_IDENTITY},
+    )
+
+
+_MODELS: Mapping[Kind, Callable[[Json], Resource]] = {
+    Kind.NETWORK: _network,
+    Kind.SUBNET: _subnet,
+    Kind.ROUTER: _router,
+    Kind.FLOATING_IP: _floating_ip,
+    Kind.ADDRESS_GROUP: _address_group,
+    Kind.SECURITY_GROUP: _security_group,
+    Kind.SECURITY_GROUP_RULE: _rule,
+}
+
+
+# --- model to the body of a POST
+
+
+def _network_body(wish: Network) -> Json:
+    body: Json = {
+        "name": wish.name,
+        "description": wish.description,
+        "admin_state_up": wish.admin_state_up,
+        "port_security_enabled": wish.port_security_enabled,
+    }
+    return body | _some(
+        **{
+            "mtu": wish.mtu,
+            "shared": wish.shared,
+            "router:external": wish.external,
+            "dns_domain": wish.dns_domain,
+            "availability_zone_hints": list(wish.availability_zone_hints),
+            "qos_policy_id": wish.qos_policy_id,
+            "vlan_transparent": wish.vlan_transparent,
+        }
+    )
+
+
+def _subnet_body(wish: Subnet) -> Json:
+    body: Json = {
+        "name": wish.name,
+        "description": wish.description,
+        "network_id": wish.network_id,
+        "ip_version": wish.ip_version,
+        "cidr": wish.cidr,
+        "gateway_ip": wish.gateway_ip,
+        "enable_dhcp": wish.enable_dhcp,
+        "allocation_pools": [p.model_dump() for p in wish.allocation_pools],
+        "dns_nameservers": list(wish.dns_nameservers),
+        "host_routes": [r.model_dump() for r in wish.host_routes],
+    }
+    return body | _some(
+        ipv6_address_mode=wish.ipv6_address_mode,
+        ipv6_ra_mode=wish.ipv6_ra_mode,
+        service_types=list(wish.service_types),
+        dns_publish_fixed_ip=wish.dns_publish_fixed_ip,
+    )
+
+
+def _router_body(wish: Router) -> Json:
+    body: Json = {
+        "name": wish.name,
+        "description": wish.description,
+        "admin_state_up": wish.admin_state_up,
+    }
+    if wish.external_network_id:
+        gateway: Json = {"network_id": wish.external_network_id}
+        if wish.enable_snat is False:
+            gateway["enable_snat"] = False
+        body["external_gateway_info"] = gateway
+    return body | _some(availability_zone_hints=list(wish.availability_zone_hints))
+
+
+def _floating_ip_body(wish: FloatingIp) -> Json:
+    body: Json = {"floating_network_id": wish.external_network_id, "description": wish.description}
+    return body | _some(
+        port_id=wish.port_id, fixed_ip_address=wish.fixed_ip_address if wish.port_id else None
+    )
+
+
+def _security_group_body(wish: SecurityGroup) -> Json:
+    body: Json = {"name": wish.name, "description": wish.description}
+    return body | ({} if wish.stateful else {"stateful": False})
+
+
+_BODIES: Mapping[Kind, Callable[[Any], Json]] = {
+    Kind.NETWORK: _network_body,
+    Kind.SUBNET: _subnet_body,
+    Kind.ROUTER: _router_body,
+    Kind.FLOATING_IP: _floating_ip_body,
+    Kind.SECURITY_GROUP: _security_group_body,
+}

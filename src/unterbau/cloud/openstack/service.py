@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the modules of the services have in common: the shape of a service, and how markers stand in its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Protocol
+
+from unterbau.cloud.openstack.http import wait
+from unterbau.cloud.port import MARKER_KEY, MARKER_PREFIX, Listing, Marker, Source
+from unterbau.errors import Broken, NotFound
+from unterbau.workload import Kind, Resource, ref
+
+
+class Service(Protocol):
+    """One service of the cloud: the part of the port that concerns its kinds."""
+
+    KINDS: tuple[Kind, ...]
+
+    def listing(self, kind: Kind) -> Listing:
+        """As `Reader.listing`."""
+
+    def read(self, kind: Kind, id_: str) -> Resource | None:
+        """As `Reader.read`."""
+
+    def lookalikes(self, resource: Resource) -> tuple[str, ...]:
+        """As `Cloud.lookalikes`."""
+
+    def ensure(self, resource: Resource, marker: Marker, before: frozenset[str], source: Source) -> str:
+        """As `Cloud.ensure`."""
+
+    def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
+        """As `Cloud.settle`."""
+
+    def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
+        """As `Cloud.delete`."""
+
+
+def from_tags(tags: Iterable[str]) -> tuple[str | None, tuple[str, ...]]:
+    """The marker among the tags, and the other tags, sorted."""
+    listed = sorted(tags)
+    marker = next((t for t in listed if t.startswith(MARKER_PREFIX)), None)
+    return marker, tuple(t for t in listed if t != marker)
+
+
+def from_metadata(metadata: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
+    """The marker in the metadata, and the rest, sorted by key."""
+    rest = {k: str(v) for k, v in sorted(metadata.items()) if k != MARKER_KEY}
+    return metadata.get(MARKER_KEY), rest
+
+
+def settled(
+    kind: Kind,
+    id_: str,
+    deadline: timedelta,
+    read: Callable[[], Resource | None],
+    good: Iterable[str],
+    bad: Iterable[str] = (),
+) -> Resource:
+    """Wait for one of the good states. Raises Broken for a bad one or if it vanishes."""
+    good, bad, last = frozenset(good), frozenset(bad), ""
+
+    def look() -> Resource | None:
+        nonlocal last
+        found = read()
+        if found is None:
+            raise Broken(f"{ref(kind, id_)} vanished while it was being made")
+        last = getattr(found, "status", "") or ""
+        if last in bad:
+            raise Broken(f"{ref(kind, id_)} ended in status {last}")
+        return found if not good or last in good else None
+
+    return wait(look, deadline, ref(kind, id_), seen=lambda: f"(last status: {last})")
+
+
+def gone(request: Callable[[], object]) -> None:
+    """Ask for a deletion; gone already is success."""
+    try:
+        request()
+    except NotFound:
+        return
+
+
+def wait_gone(kind: Kind, id_: str, deadline: timedelta, state: Callable[[], str | None]) -> None:
+    """Wait until `state` gives None. Raises Broken if the deletion ended in error."""
+
+    def look() -> bool | None:
+        found = state()
+        if found and "error" in found.lower():
+            raise Broken(f"{ref(kind, id_)}: deletion ended in status {found}")
+        return True if found is None else None
+
+    wait(look, deadline, f"{ref(kind, id_)}: deletion")

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""clouds.yaml to one authenticated session: which clouds there are, and the adapters of their services.
+
+`connect` and `cloud_names` use it. Secrets stay inside openstacksdk's and keystoneauth's objects.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import os_service_types
+import yaml
+from keystoneauth1 import access
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.session import TCPKeepAliveAdapter
+from openstack.config import loader
+from openstack.config.cloud_region import CloudRegion
+
+from unterbau.cloud.openstack.errors import translated
+from unterbau.cloud.openstack.http import READ_SECONDS, Api
+from unterbau.errors import ConfigError
+
+POOL = 32
+"""Connections kept open to each service."""
+
+_TYPES = os_service_types.ServiceTypes()
+
+
+class Session:
+    """One identity in one project of one cloud, and the way to its services."""
+
+    def __init__(self, name: str, region: CloudRegion) -> None:
+        self.name = name
+        self.region = region
+        self._lock = threading.Lock()
+        self._apis: dict[str, Api] = {}
+        with translated(f"cloud {name}"):
+            self.session = region.get_session()
+        for scheme in ("http://", "https://"):
+            self.session.session.mount(scheme, TCPKeepAliveAdapter(pool_connections=16, pool_maxsize=POOL))
+
+    @property
+    def auth_url(self) -> str:
+        """Where Keystone is."""
+        return str(self.region.config.get("auth", {}).get("auth_url", ""))
+
+    @property
+    def verify(self) -> bool | str:
+        """False: certificates are not verified; a path: the CA bundle; True: the machine's CAs."""
+        told: bool | str = self.region.get_requests_verify_args()[0]
+        if told is True:
+            return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        return told
+
+    def access(self) -> access.AccessInfo:
+        """The token's contents (project, user, roles, catalog), fetched when needed. Raises AuthFailed, ..."""
+        with translated(f"cloud {self.name}: {self.auth_url}"):
+            found: access.AccessInfo = self.session.auth.get_access(self.session)  # type: ignore[union-attr]
+            return found
+
+    def token(self) -> str:
+        """A valid token (renewed shortly before it expires)."""
+        with translated(f"cloud {self.name}: {self.auth_url}"):
+            return str(self.session.get_token())
+
+    def renew(self) -> None:
+        """Forget the token, so that the next request fetches another."""
+        self.session.invalidate()
+
+    @property
+    def project_id(self) -> str:
+        """The project's id. Raises ConfigError if the credentials are not of a project."""
+        found = self.access().project_id
+        if not found:
+            raise ConfigError(
+                f"cloud {self.name}: the credentials are not scoped to a project",
+                "Name project_name or use an application credential in clouds.yaml.",
+            )
+        return str(found)
+
+    def catalog(self) -> dict[str, list[dict[str, Any]]]:
+        """The services of our region: official service type -> endpoints."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        region = self.region.get_region_name()
+        for service in self.access().service_catalog.catalog if self.access().has_service_catalog() else ():
+            type_ = _TYPES.get_service_type(service["type"]) or service["type"]
+            endpoints = [e for e in service.get("endpoints", ()) if not region or e.get("region") == region]
+            if endpoints:
+                found.setdefault(type_, []).extend(endpoints)
+        return found
+
+    def api(self, service: str, *, ceiling: str | None = None) -> Api:
+        """The service's Api; with `ceiling` at the highest microversion both sides know, at most that."""
+        with self._lock:
+            if service not in self._apis:
+                with translated(f"{service}: discovery"):
+                    adapter = self._adapter(service)
+                    newest = self._newest(adapter) if ceiling else None
+                self._apis[service] = Api(adapter, microversion=_lower(newest, ceiling))
+            return self._apis[service]
+
+    def _adapter(self, service: str) -> Adapter:
+        version = {"compute": "2.1", "block-storage": "3"}.get(service)
+        return Adapter(
+            session=self.session,
+            service_type=service,
+            interface=self.region.get_interface(service),
+            region_name=self.region.get_region_name(service),
+            endpoint_override=self.region.get_endpoint(service),
+            min_version=version,
+            max_version=f"{version.partition('.')[0]}.latest" if version else None,
+            default_microversion=None,
+        )
+
+    def _newest(self, adapter: Adapter) -> str | None:
+        data = adapter.get_endpoint_data()
+        newest = data.max_microversion if data else None
+        return f"{newest[0]}.{newest[1]}" if newest else None
+
+
+def _lower(newest: str | None, ceiling: str | None) -> str | None:
+    if newest is None or ceiling is None:
+        return None
+    return min(newest, ceiling, key=lambda v: tuple(int(n) for n in v.split(".")))
+
+
+def at_least(version: str | None, wanted: str) -> bool:
+    """Whether a microversion is that or newer."""
+    return version is not None and _lower(version, wanted) == wanted
+
+
+def find_session(name: str, config_files: Sequence[Path] = (), *, timeout: float = READ_SECONDS) -> Session:
+    """The cloud of that name: the user's own clouds.yaml first, then the given files. Raises ConfigError."""
+    known: list[str] = []
+    for path, config in _configs(config_files):
+        names = config.get_cloud_names()
+        known += names
+        if name in names:
+            with translated(f"cloud {name} in {path}"):
+                region = config.get_one(name, api_timeout=timeout)
+            return Session(name, region)
+    raise _unknown(name, known, config_files)
+
+
+def cloud_names(config_files: Sequence[Path] = ()) -> tuple[str, ...]:
+    """Names of all clouds, without duplicates. Raises ConfigError for a malformed file."""
+    found = (name for _, config in _configs(config_files) for name in config.get_cloud_names())
+    return tuple(dict.fromkeys(found))
+
+
+def _unknown(name: str, known: list[str], config_files: Sequence[Path]) -> ConfigError:
+    if not known:
+        looked = ", ".join(str(p) for p in [*_user_files(), *config_files])
+        return ConfigError(
+            f"cloud {name}: no clouds.yaml was found (looked at {looked})",
+            "Write a clouds.yaml, name it in OS_CLIENT_CONFIG_FILE, or start a cloud: unterbau cloud up NAME.",
+        )
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
+    return ConfigError(
+        f"cloud {name}: not in clouds.yaml; nearest: {', '.join(near)}", "Name one of the clouds that exist."
+    )
+
+
+def _user_files() -> list[Path]:
+    override = os.environ.get("OS_CLIENT_CONFIG_FILE")
+    return [Path(p) for p in ([override] if override else []) + list(loader.CONFIG_FILES)]
+
+
+def _configs(config_files: Sequence[Path]) -> Iterator[tuple[str, loader.OpenStackConfig]]:
+    """The user's own configuration, then each given file on its own."""
+    own = next((p for p in _user_files() if p.exists()), None)
+    if own is not None:
+        _check(own)
+        with translated(str(own)):
+            yield str(own), loader.OpenStackConfig()
+    for path in config_files:
+        if path.exists() and path != own:
+            _check(path)
+            with translated(str(path)):
+                yield str(path), _OneFile(path)
+
+
+class _OneFile(loader.OpenStackConfig):
+    """The configuration of exactly one file, whatever the environment says."""
+
+    def __init__(self, path: Path) -> None:
+        secure = path.with_name("secure.yaml")
+        super().__init__(config_files=[str(path)], secure_files=[str(secure)], load_envvars=False)
+
+
+def _check(path: Path) -> None:
+    """Say where a file is malformed; the loader would pass over it silently."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}, line {line}: {error.problem}", "Mend the file; it is not YAML.") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}", "Mend the file or its permissions.") from None
+    if not isinstance(data, dict) or not isinstance(data.get("clouds"), dict):
+        raise ConfigError(f"{path}, line 1: no mapping `clouds:`", "See the documentation of clouds.yaml.")

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client of Swift's HTTP that changes nothing on the way. Called by `object_storage` only.
+
+Own, because requests folds `/../` in names and unpacks `Content-Encoding: gzip`. Names are quoted exactly,
+bodies are passed through in chunks, a 401 is answered with a new token once. Safe from several threads.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+import urllib3
+
+from unterbau.cloud.openstack.errors import by_status, text_of_body, translated
+from unterbau.cloud.openstack.http import CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS, Stream
+from unterbau.errors import CloudError
+
+Headers = Mapping[str, str]
+POOL = 32
+
+
+class Swift:
+    """The account of one project. `endpoint` and `token` are asked when needed, `renew` after a 401."""
+
+    def __init__(
+        self,
+        endpoint: Callable[[], str],
+        token: Callable[[], str],
+        renew: Callable[[], None],
+        verify: Callable[[], bool | str],
+    ) -> None:
+        self._endpoint, self._token, self._renew, self._verify = endpoint, token, renew, verify
+        self._lock = threading.Lock()
+        self._opened: tuple[urllib3.HTTPConnectionPool, str] | None = None
+
+    def _pool(self) -> tuple[urllib3.HTTPConnectionPool, str]:
+        """The connections, and the path of the account."""
+        with self._lock:
+            if self._opened is None:
+                url = urlsplit(self._endpoint())
+                options: dict[str, object] = {"maxsize": POOL, "timeout": None, "retries": False}
+                if url.scheme == "https":
+                    options |= _tls(self._verify())
+                base = f"{url.scheme}://{url.netloc}"
+                self._opened = (urllib3.connection_from_url(base, **options), url.path.rstrip("/"))
+            return self._opened
+
+    def request(
+        self,
+        method: str,
+        path: str = "",
+        *,
+        query: Headers | None = None,
+        headers: Headers | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+    ) -> Answer:
+        """A request whose answer is read whole. `path` is quoted already (see `quoted`)."""
+        response = self._send(
+            method, path, query, headers, body, READ_SECONDS if body is None else TRANSFER_SECONDS
+        )
+        what = f"object-store: {method} {path[:120]}"
+        with translated(what):
+            data = response.read(decode_content=False)
+            response.release_conn()
+        if response.status >= 300:
+            raise by_status(response.status, text_of_body(data.decode("utf-8", "replace")), what)
+        return Answer(response.status, response.headers, data)
+
+    @contextmanager
+    def stream(self, path: str, *, query: Headers | None = None) -> Iterator[Stream]:
+        """The raw body of a GET."""
+        what = f"object-store: GET {path[:120]}"
+        response = self._send("GET", path, query, None, None, TRANSFER_SECONDS)
+        try:
+            if response.status != 200:
+                raise by_status(response.status, "", what)
+            length = response.headers.get("Content-Length")
+            yield Stream(response, int(length) if length else None, what)
+        finally:
+            response.close()
+            response.release_conn()
+
+    def info(self) -> dict[str, object]:
+        """What `/info` names: middleware and its settings. Raises Unsupported where it is switched off."""
+        what = "object-store: GET /info"
+        pool, _ = self._pool()
+        with translated(what):
+            timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+            response = pool.request("GET", "/info", retries=False, redirect=False, timeout=timeout)
+            if response.status != 200:
+                raise by_status(response.status, "", what)
+            found: dict[str, object] = json.loads(response.data)
+            return found
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Headers | None,
+        headers: Headers | None,
+        body: bytes | Iterable[bytes] | None,
+        seconds: float,
+    ) -> urllib3.BaseHTTPResponse:
+        response = self._once(method, path, query, headers, body, seconds)
+        if response.status != 401:
+            return response
+        response.close()
+        self._renew()
+        if body is None or isinstance(body, bytes):
+            return self._once(method, path, query, headers, body, seconds)
+        raise Expired("object-store: the token expired before the upload began")
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        query: Headers | None,
+        headers: Headers | None,
+        body: bytes | Iterable[bytes] | None,
+        seconds: float,
+    ) -> urllib3.BaseHTTPResponse:
+        pool, account = self._pool()
+        target = account + path + (f"?{urlencode(query)}" if query else "")
+        with translated(f"object-store: {method} {path[:120]}"):
+            return pool.urlopen(
+                method,
+                target,
+                body=body,  # type: ignore[arg-type]
+                headers={"X-Auth-Token": self._token(), "Accept-Encoding": "identity", **(headers or {})},
+                retries=False,
+                redirect=False,
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds),
+                preload_content=False,
+                decode_content=False,
+            )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer read whole; `data` as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class Expired(CloudError):
+    """A token ended where the body could not be sent again; the next call has a new one."""
+
+    transient = True
+
+
+def quoted(container: str, name: str | None = None) -> str:
+    """`/container[/name]` with every byte but the unreserved ones quoted, slashes of the name kept."""
+    return "/" + quote(container, safe="") + ("" if name is None else "/" + quote(name, safe="/"))
+
+
+def header_text(text: str) -> str:
+    """A header's value as the wire has it: UTF-8 read as Latin-1."""
+    return text.encode("utf-8").decode("latin-1")
+
+
+def text_of_header(text: str) -> str:
+    """The reverse of `header_text`; what is not UTF-8 stays as it came."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _tls(verify: bool | str) -> dict[str, object]:
+    if verify is False:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return {"ssl_context": context, "cert_reqs": "CERT_NONE", "assert_hostname": False}
+    return {
+        "ssl_context": ssl.create_default_context(
+            cafile=verify if isinstance(verify, str) else requests.certs.where()
+        )
+    }
