@@ -57,6 +57,12 @@ def have_rings(etc):
         builder.get_ring().save(path)
 
 
+def have_device(etc):
+    """The directory that stands for the one disk."""
+    conf = readconf(os.path.join(etc, "object-server.conf"), section_name="app:object-server")
+    os.makedirs(os.path.join(conf["devices"], "d1"), exist_ok=True)
+
+
 def through_sockets(run):
     """Connections to a device of the ring go to the unix socket of its server."""
     paths = {number: socket_path(run, name) for name, number in PARTS.items()}
@@ -127,6 +133,7 @@ def main():
     eventlet.debug.hub_exceptions(False)
     set_swift_dir(etc)
     have_rings(etc)
+    have_device(etc)
     through_sockets(run)
     threads = [
         eventlet.spawn(
