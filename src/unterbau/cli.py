@@ -7,16 +7,15 @@ go to standard output, progress and errors to standard error.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -24,11 +23,10 @@ import click
 from click.shell_completion import get_completion_class
 from pydantic import BaseModel
 
-from unterbau import __version__, wiring
+from unterbau import __version__, reference, wiring
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.face import Face
-from unterbau.report import text
-from unterbau.state import write as write_file
+from unterbau.report import text as terminal
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,8 +53,13 @@ class Context:
         if not self.json:
             rendered()
             return
-        plain = data.model_dump_json(indent=2) if isinstance(data, BaseModel) else json.dumps(data, indent=2)
-        click.echo(plain)
+        model = isinstance(data, BaseModel)
+        click.echo(data.model_dump_json(indent=2) if model else json.dumps(data, indent=2, default=str))
+
+
+def plain(status: reference.CloudStatus) -> dict[str, Any]:
+    """A cloud's status as plain data."""
+    return {**dataclasses.asdict(status), "memory_bytes": status.memory_bytes}
 
 
 def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], click.Command]:
@@ -86,11 +89,7 @@ def stopping(stop: threading.Event) -> Iterator[None]:
         if stop.is_set():
             os._exit(Exit.INTERRUPTED)
         stop.set()
-        print("\nstopping after the steps under way; once more to stop at once", file=sys.stderr)  # noqa: T201
-        raise_if_waiting()
-
-    def raise_if_waiting() -> None:
-        """Nothing to raise: every wait of ours watches the event."""
+        click.echo("\nstopping after the steps under way; once more to stop at once", err=True)
 
     before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -118,7 +117,11 @@ def main() -> None:
     except UnterbauError as error:
         code = tell(error)
     except OSError as error:
-        code = tell(LocalError(f"{error.filename or 'this machine'}: {error.strerror or error}", "Mend it and run again."))
+        code = tell(
+            LocalError(
+                f"{error.filename or 'this machine'}: {error.strerror or error}", "Mend it and run again."
+            )
+        )
     sys.exit(int(code))
 
 
@@ -128,9 +131,9 @@ def tell(error: UnterbauError) -> Exit:
         told = {"error": error.kind, "what": error.what, "remedy": error.remedy, "exit": int(error.exit)}
         click.echo(json.dumps(told), err=True)
     else:
-        click.echo(f"unterbau: {text.printable(error.what)}", err=True)
+        click.echo(f"unterbau: {terminal.printable(error.what)}", err=True)
         if error.remedy:
-            click.echo(f"  {text.printable(error.remedy)}", err=True)
+            click.echo(f"  {terminal.printable(error.remedy)}", err=True)
     return error.exit
 
 
@@ -153,11 +156,14 @@ def cloud() -> None:
 
 @command(cloud, "up")
 @click.argument("name")
-@click.option("--force-upload", is_flag=True, help="Let tenants upload attached volumes to images (enable_force_upload).")  # fmt: skip
+@click.option("--force-upload", is_flag=True,
+              help="Let tenants upload attached volumes to images (cinder's enable_force_upload).")  # fmt: skip
 def cloud_up(context: Context, name: str, force_upload: bool) -> None:
     """Bring up the cloud NAME; make it first if there is none. Does nothing if it runs."""
-    status = wiring.reference().up(name, progress=context.face.say, force_upload=force_upload)
-    context.show(lambda: text.cloud_status([status]), status)
+    status = reference.up(name, progress=context.face.say, force_upload=force_upload)
+    context.show(
+        lambda: context.face.say(f"unterbau cloud env {name}   shows how to reach it"), plain(status)
+    )
 
 
 @command(cloud, "down")
@@ -165,8 +171,70 @@ def cloud_up(context: Context, name: str, force_upload: bool) -> None:
 def cloud_down(context: Context, names: tuple[str, ...]) -> None:
     """Stop clouds. Their state stays; `up` brings them back with their servers as they were."""
     for name in names:
-        wiring.reference().down(name)
+        reference.down(name)
         context.face.say(f"cloud {name} is down")
+
+
+@command(cloud, "status")
+@click.argument("name", required=False)
+def cloud_status(context: Context, name: str | None) -> Exit:
+    """The truth about each service of NAME, or of all clouds: asked of processes and ports."""
+    found = [reference.status(name)] if name else reference.names()
+    context.show(lambda: terminal.cloud_services(found), [plain(s) for s in found])
+    return Exit.HELD if all(s.state in ("running", "stopped") for s in found) else Exit.FAILED
+
+
+@command(cloud, "list")
+def cloud_list(context: Context) -> None:
+    """The clouds of this machine."""
+    found = reference.names()
+    context.show(lambda: terminal.clouds(found), [plain(s) for s in found])
+
+
+@command(cloud, "env")
+@click.argument("name")
+@click.option("--identity", help="NAME (default), NAME-reader or NAME-admin.")
+def cloud_env(context: Context, name: str, identity: str | None) -> None:
+    """Print what `openstack`, `rclone` and an S3 client need (it holds passwords): `eval "$(...)"`."""
+    lines = reference.env(name, identity)
+    context.show(lambda: click.echo(lines.rstrip("\n")), {"shell": lines})
+
+
+@command(cloud, "logs")
+@click.argument("name")
+@click.argument("service", required=False)
+@click.option(
+    "-n", "--lines", type=click.IntRange(1), default=50, show_default=True, help="How many last lines."
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
+def cloud_logs(context: Context, name: str, service: str | None, lines: int, follow: bool) -> None:
+    """The last lines of the logs of NAME, or of one service."""
+    for line in reference.logs(name, service, lines=lines, follow=follow):
+        if context.stop.is_set():
+            return
+        click.echo(json.dumps({"line": line}) if context.json else terminal.printable(line))
+
+
+@command(cloud, "wipe")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def cloud_wipe(context: Context, name: str, yes: bool) -> None:
+    """Remove the cloud NAME with everything in it. Stops it first."""
+    reference.status(name)
+    if not yes and click.prompt("Type the cloud's name to remove it with all its state", err=True) != name:
+        raise UsageError("the name does not match; nothing was removed")
+    reference.wipe(name)
+    context.face.say(f"cloud {name} is gone")
+
+
+@command(cloud, "seed")
+@click.argument("name")
+@click.option("--tenant", type=click.Choice(["fachverfahren"]), default="fachverfahren", show_default=True)
+@click.option("--seed", "number", type=int, default=1, show_default=True, help="Same number, same content.")
+def cloud_seed(context: Context, name: str, tenant: str, number: int) -> None:
+    """Plant a small but honest administration workload in NAME, with tenant rights alone."""
+    planted = wiring.plant(name, number, context.face)
+    context.show(lambda: context.face.say(f"{tenant} stands in {name}: {len(planted)} things"), planted)
 
 
 @cli.command()

@@ -103,6 +103,8 @@ def _keystone(layout: Layout) -> File:
         "fernet_tokens": {"key_repository": layout.fernet_keys},
         "fernet_receipts": {"key_repository": layout.fernet_keys},
         "credential": {"key_repository": layout.credential_keys},
+        # Without ec2credential no S3 request could be authenticated.
+        "auth": {"methods": "external,password,token,mapped,application_credential,ec2credential"},
         "cache": {"enabled": True, "backend": "oslo_cache.dict"},
         # The passwords are random and long: the cost of guessing them needs no help from the hash.
         "identity": {"password_hash_algorithm": "pbkdf2_sha512", "password_hash_rounds": 1000},

@@ -157,7 +157,8 @@ class NetworkService:
         return dict(self._api().json("POST", f"/v2.0/{collection}", {single: body})[single])
 
     def _is_staged(self, kind: Kind) -> bool:
-        return kind is Kind.SECURITY_GROUP or "tag-creation" not in self.extensions()
+        """Whether the marker is the description first. Of our kinds `tag-creation` concerns ports alone."""
+        return kind not in (Kind.PORT, Kind.ROUTER_INTERFACE) or "tag-creation" not in self.extensions()
 
     def _finish(self, kind: Kind, entry: Json, wish: Resource, marker: Marker) -> None:
         """The second steps, each done only if it is not done yet; the description comes last."""

@@ -10,6 +10,7 @@ import uuid
 
 from nova import context, objects
 from nova.compute import power_state, vm_states
+from nova.objects import fields
 from nova.virt import fake
 
 
@@ -19,7 +20,11 @@ class KeptFakeDriver(fake.FakeDriver):
     def init_host(self, host):
         """Also brings back the guests of this host."""
         super().init_host(host)
-        self.host_status_base = {**self.host_status_base, "hypervisor_hostname": host}
+        machine = (fields.Architecture.X86_64, fields.VMMode.HVM)
+        # Images that ask for QEMU or KVM, as SCS images do, find a host too.
+        types = (fields.HVType.FAKE, fields.HVType.QEMU, fields.HVType.KVM)
+        supported = [(machine[0], type_, machine[1]) for type_ in types]
+        self.host_status_base |= {"hypervisor_hostname": host, "supported_instances": supported}
         for instance in objects.InstanceList.get_by_host(context.get_admin_context(), host):
             if instance.vm_state not in (vm_states.BUILDING, vm_states.ERROR, vm_states.DELETED):
                 self._bring_back(instance)
