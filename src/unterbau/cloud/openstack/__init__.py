@@ -1,7 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenStack behind the port: the only importer of keystoneauth, openstacksdk, requests and urllib3."""
+"""A real OpenStack behind the port: the only room that imports keystoneauth, openstacksdk, requests, urllib3.
 
-from unterbau.cloud.openstack.cloud import connect
-from unterbau.cloud.openstack.session import cloud_names
+`wiring` calls `connect`; everyone else holds the port. One module a service; `errors` is the one edge where
+foreign exceptions become ours.
+"""
 
-__all__ = ["cloud_names", "connect"]
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from unterbau.cloud.openstack.adapter import OpenStack
+from unterbau.cloud.openstack.session import cloud_names, find_session
+
+__all__ = ["OpenStack", "cloud_names", "connect"]
+
+
+def connect(
+    name: str, *, config_files: Sequence[Path] = (), timeout: timedelta = timedelta(seconds=90)
+) -> OpenStack:
+    """The cloud of that name in the user's own clouds.yaml, or else in one of the given files.
+
+    `timeout` limits each authentication request. Nothing is sent yet; wrong credentials show on first use
+    (`identity()`). Raises ConfigError: no or a malformed clouds.yaml, an unknown cloud.
+    """
+    return OpenStack(find_session(name, config_files, timeout=timeout.total_seconds()))

@@ -19,8 +19,6 @@ from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
 from unterbau.errors import Unsupported
 from unterbau.workload import Backup, Kind, Resource, Snapshot, Volume, VolumeType
 
-CEILING = "3.65"
-"""Newest microversion used: from 3.66 on a snapshot of a volume in use needs no `force`, but we want to ask."""
 _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.VOLUME: ("volumes", "volume"),
     Kind.SNAPSHOT: ("snapshots", "snapshot"),

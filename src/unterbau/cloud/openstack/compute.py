@@ -29,8 +29,6 @@ from unterbau.workload import (
     ref,
 )
 
-CEILING = "2.96"
-"""Newest microversion that this module was written for."""
 USER_DATA_REASON = "user_data is not readable with tenant rights"
 _FIRST_DEVICES = frozenset({"vda", "sda", "xvda", "hda"})
 

@@ -20,9 +20,7 @@ from unterbau.workload import Image, Kind, NotShown, Resource, ref
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 _BASE = frozenset(
-    "id name status disk_format container_format visibility protected os_hidden min_disk min_ram size "
-    "virtual_size checksum os_hash_algo os_hash_value owner tags created_at updated_at self file schema "
-    "locations direct_url stores".split()
+    ["id", "name", "status", "disk_format", "container_format", "visibility", "protected", "os_hidden", "min_disk", "min_ram", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "owner", "tags", "created_at", "updated_at", "self", "file", "schema", "locations", "direct_url", "stores"]
 )
 _RESERVED = ("os_glance_",)
 """Prefixes of properties that Glance keeps to itself."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from unterbau.cloud.openstack.http import Api, Json, parallel
+from unterbau.cloud.openstack.http import Api, Json
 from unterbau.cloud.openstack.service import from_tags, gone, settled, wait_gone
 from unterbau.cloud.port import Listing, Marker, Source
 from unterbau.errors import Conflict, NotFound

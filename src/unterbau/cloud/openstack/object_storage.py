@@ -20,7 +20,7 @@ from unterbau.cloud.openstack.service import from_metadata, gone
 from unterbau.cloud.openstack.swift import Swift, header_text, quoted, text_of_header
 from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
 from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.workload import Container, Kind, NotShown, Resource, Segment, StoredObject, ref
+from unterbau.workload import Container, Kind, NotShown, Quota, Resource, Segment, StoredObject, ref
 
 PAGE = 10_000
 PARALLEL = 16
@@ -138,6 +138,13 @@ class ObjectService:
     def features(self) -> tuple[str, ...]:
         """Middleware that /info names."""
         return tuple(sorted(self._swift.info()))
+
+    def quotas(self) -> list[Quota]:
+        """The account's own limit of bytes, if it has one."""
+        headers = self._head("") or {}
+        limit = headers.get("x-account-meta-quota-bytes")
+        used = int(headers.get("x-account-bytes-used", 0))
+        return [Quota(service="object_store", resource="bytes", limit=int(limit or -1), used=used)]
 
     def old_versions(self) -> list[NotShown]:
         """Containers that keep earlier versions of objects."""

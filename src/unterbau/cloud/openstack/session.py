@@ -28,6 +28,9 @@ from unterbau.errors import ConfigError
 POOL = 32
 """Connections kept open to each service."""
 
+CEILINGS = {"compute": "2.96", "block-storage": "3.65"}
+"""Newest microversion that the modules of these services were written for."""
+
 _TYPES = os_service_types.ServiceTypes()
 
 
@@ -94,8 +97,9 @@ class Session:
                 found.setdefault(type_, []).extend(endpoints)
         return found
 
-    def api(self, service: str, *, ceiling: str | None = None) -> Api:
-        """The service's Api; with `ceiling` at the highest microversion both sides know, at most that."""
+    def api(self, service: str) -> Api:
+        """The service's Api, at the highest microversion that both sides know (see `CEILINGS`)."""
+        ceiling = CEILINGS.get(service)
         with self._lock:
             if service not in self._apis:
                 with translated(f"{service}: discovery"):

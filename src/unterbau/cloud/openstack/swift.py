@@ -8,18 +8,17 @@ bodies are passed through in chunks, a 401 is answered with a new token once. Sa
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
-import requests
 import urllib3
 
 from unterbau.cloud.openstack.errors import by_status, text_of_body, translated
 from unterbau.cloud.openstack.http import CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS, Stream
+from unterbau.cloud.openstack.identity import tls_context
 from unterbau.errors import CloudError
 
 Headers = Mapping[str, str]
@@ -176,13 +175,8 @@ def text_of_header(text: str) -> str:
 
 
 def _tls(verify: bool | str) -> dict[str, object]:
-    if verify is False:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return {"ssl_context": context, "cert_reqs": "CERT_NONE", "assert_hostname": False}
     return {
-        "ssl_context": ssl.create_default_context(
-            cafile=verify if isinstance(verify, str) else requests.certs.where()
-        )
+        "ssl_context": tls_context(verify),
+        "cert_reqs": "CERT_NONE" if verify is False else "CERT_REQUIRED",
+        "assert_hostname": False if verify is False else None,
     }

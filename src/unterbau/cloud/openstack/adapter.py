@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port for a real OpenStack: one session, one module a service, dispatched by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+from pydantic import SecretBytes
+
+from unterbau.cloud.openstack.block_storage import BlockStorageService
+from unterbau.cloud.openstack.compute import ComputeService
+from unterbau.cloud.openstack.http import Api, Stream
+from unterbau.cloud.openstack.identity import identity
+from unterbau.cloud.openstack.image import ImageService
+from unterbau.cloud.openstack.key_manager import KeyService
+from unterbau.cloud.openstack.network import NetworkService
+from unterbau.cloud.openstack.object_storage import ObjectService
+from unterbau.cloud.openstack.offering import Surveyor
+from unterbau.cloud.openstack.service import Service
+from unterbau.cloud.openstack.session import Session
+from unterbau.cloud.openstack.swift import Swift
+from unterbau.cloud.openstack.unknown import Unknown
+from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings
+from unterbau.errors import Unsupported
+from unterbau.workload import (
+    CloudIdentity,
+    Image,
+    Kind,
+    NotShown,
+    Ref,
+    Resource,
+    ResourceBase,
+    Router,
+    Secret,
+    StoredObject,
+    id_of,
+    kind_of,
+)
+
+R = TypeVar("R", bound=ResourceBase)
+POWER_DEADLINE = timedelta(minutes=5)
+
+
+class OpenStack:
+    """A real cloud; implements `unterbau.cloud.port.Cloud`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+        volumes = partial(self._api, "block-storage")
+        swift = Swift(
+            lambda: session.api("object-store").endpoint(),
+            session.token,
+            session.renew,
+            lambda: session.verify,
+        )
+        self._network = NetworkService(partial(self._api, "network"), lambda: session.project_id)
+        self._compute = ComputeService(
+            partial(self._api, "compute"), lambda **query: self._network.raw("ports", **query)
+        )
+        self._image = ImageService(partial(self._api, "image"), volumes, lambda: session.project_id)
+        self._volumes = BlockStorageService(volumes)
+        self._objects = ObjectService(swift)
+        self._keys = KeyService(partial(self._api, "key-manager"))
+        self._services: Mapping[str, Service] = {
+            "network": self._network,
+            "compute": self._compute,
+            "image": self._image,
+            "block-storage": self._volumes,
+            "object-store": self._objects,
+            "key-manager": self._keys,
+        }
+
+    def _service(self, kind: Kind) -> Service:
+        name, service = next((n, s) for n, s in self._services.items() if kind in s.KINDS)
+        if name not in self._session.catalog():
+            raise Unsupported(f"{name}: this cloud has no such service, so no {kind.value}")
+        return service
+
+    # --- reading
+
+    def identity(self) -> CloudIdentity:
+        """As `Reader.identity`."""
+        return identity(self._session)
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """As `Reader.kinds`."""
+        catalog = self._session.catalog()
+        present = {kind for name, s in self._services.items() if name in catalog for kind in s.KINDS}
+        return tuple(kind for kind in Kind if kind in present)
+
+    def listing(self, kind: Kind) -> Listing:
+        """As `Reader.listing`."""
+        found = self._service(kind).listing(kind)
+        return found.model_copy(update={"resources": tuple(sorted(found.resources, key=lambda r: r.id))})
+
+    def surroundings(self) -> Surroundings:
+        """As `Reader.surroundings`."""
+        surveyor = Surveyor(
+            self._api,
+            lambda: self._session.project_id,
+            self._compute,
+            self._network,
+            self._image,
+            self._volumes,
+            self._objects,
+        )
+        return surveyor.surroundings(self._session.catalog().keys())
+
+    def not_understood(self) -> tuple[NotShown, ...]:
+        """As `Reader.not_understood`; a connection that is not verified is named `transport`."""
+        unknown = Unknown(
+            self._api,
+            self._session.catalog,
+            self._compute,
+            self._network,
+            self._objects,
+            lambda: self._session.project_id,
+        )
+        return (*self._transport(), *unknown.not_understood())
+
+    def _transport(self) -> tuple[NotShown, ...]:
+        if not self._session.auth_url.startswith("https"):
+            reason = "plain http: who answered, and whether it was changed on the way, is not shown"
+        elif self._session.verify is False:
+            reason = "clouds.yaml says verify: false: who answered is not shown"
+        else:
+            return ()
+        return (NotShown(what="transport", reason=reason),)
+
+    def _api(self, service: str) -> Api:
+        return self._session.api(service)
+
+    def read(self, reference: Ref) -> Resource | None:
+        """As `Reader.read`."""
+        kind = kind_of(reference)
+        return self._service(kind).read(kind, id_of(reference))
+
+    def object_bytes(self, container: str, name: str) -> AbstractContextManager[Stream]:
+        """As `Reader.object_bytes`."""
+        return self._objects.bytes_of(container, name)
+
+    def image_bytes(self, image_id: str) -> AbstractContextManager[Stream]:
+        """As `Reader.image_bytes`."""
+        return self._image.bytes_of(image_id)
+
+    def secret_payload(self, secret_id: str) -> SecretBytes | None:
+        """As `Reader.secret_payload`."""
+        return self._keys.payload(secret_id)
+
+    # --- writing
+
+    def lookalikes(self, resource: Resource) -> tuple[str, ...]:
+        """As `Cloud.lookalikes`."""
+        return self._service(resource.own_kind).lookalikes(resource)
+
+    def ensure(
+        self, resource: Resource, marker: Marker, *, before: tuple[str, ...] = (), source: Source = NOTHING
+    ) -> str:
+        """As `Cloud.ensure`."""
+        return self._service(resource.own_kind).ensure(resource, marker, frozenset(before), source)
+
+    def settle(self, reference: Ref, deadline: timedelta) -> Resource:
+        """As `Cloud.settle`."""
+        kind = kind_of(reference)
+        return self._service(kind).settle(kind, id_of(reference), deadline)
+
+    def write_image(self, image: Resource, data: Iterable[bytes], size_bytes: int | None) -> None:
+        """As `Cloud.write_image`."""
+        self._image.write(_is(image, Image), data, size_bytes)
+
+    def write_object(self, wish: Resource, data: Iterable[bytes], marker: Marker) -> None:
+        """As `Cloud.write_object`."""
+        self._objects.write(_is(wish, StoredObject), data, marker)
+
+    def write_manifest(self, wish: Resource, marker: Marker) -> None:
+        """As `Cloud.write_manifest`."""
+        self._objects.write_manifest(_is(wish, StoredObject), marker)
+
+    def write_secret(self, secret_id: str, wish: Resource, payload: SecretBytes) -> None:
+        """As `Cloud.write_secret`."""
+        self._keys.write(secret_id, _is(wish, Secret), payload)
+
+    def set_routes(self, wish: Resource) -> None:
+        """As `Cloud.set_routes`."""
+        self._network.set_routes(_is(wish, Router))
+
+    def set_power(self, server_id: str, power: Power) -> None:
+        """As `Cloud.set_power`."""
+        self._compute.set_power(server_id, power, POWER_DEADLINE)
+
+    def delete(self, reference: Ref, deadline: timedelta) -> None:
+        """As `Cloud.delete`."""
+        kind = kind_of(reference)
+        self._service(kind).delete(kind, id_of(reference), deadline)
+
+
+def _is(resource: Resource, wanted: type[R]) -> R:
+    """The resource as the class that the method is for. Raises Unsupported for another one."""
+    if not isinstance(resource, wanted):
+        raise Unsupported(f"this is not possible for a {resource.own_kind.value}")
+    return resource

@@ -1,0 +1,567 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a move: for each object of the plan that moves, what to do, in which order, and its undo.
+
+`drill` runs them through `saga.run` and takes them back through `saga.unwind`; both are the only code paths.
+Building the steps asks no cloud. A step's intent (name, marker, look-alikes) is durable before its act; each
+act is find-or-create through the port, so it may be repeated. Secrets pass from cloud to cloud and stand
+nowhere else.
+
+Volumes travel with tenant rights: a temporary image is made from the volume (from a copy of a snapshot if it
+is in use, from a clone if it has snapshots), streamed to the target, turned into the volume there; then all
+temporaries are deleted. Each of these is a step, so a crash leaves none behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from unterbau.cloud.port import NOTHING, Cloud, Source
+from unterbau.errors import NotFound
+from unterbau.move.transfer import relay
+from unterbau.plan import Plan
+from unterbau.saga import JsonObject, Marker, Outputs, Progress, Status, Step
+from unterbau.verdict import Model
+from unterbau.workload import (
+    AddressGroup,
+    Attachment,
+    Container,
+    FloatingIp,
+    Image,
+    Keypair,
+    Kind,
+    Ref,
+    Resource,
+    Router,
+    RouterInterface,
+    Secret,
+    SecretContainer,
+    SecurityGroupRule,
+    Server,
+    ServerGroup,
+    Snapshot,
+    StoredObject,
+    Volume,
+    Workload,
+    id_of,
+    kind_of,
+    ref,
+)
+
+QUICK = timedelta(minutes=5)
+LONG = timedelta(minutes=60)
+"""For what copies bytes inside a cloud."""
+UNMARKED = (Keypair, ServerGroup, AddressGroup, SecurityGroupRule, SecretContainer, Secret)
+"""Kinds that may exist without our marker for a moment, or for ever."""
+
+
+class LedgerLine(Model):
+    """One thing that a run made or meant to make."""
+
+    step: str
+    side: str
+    kind: str
+    name: str
+    marker: str
+    id: str | None
+    state: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """What all steps of one move share."""
+
+    plan: Plan
+    workload: Workload
+    source: Cloud
+    target: Cloud
+
+    def marker(self, step: str) -> str:
+        """The tag of what a step makes."""
+        return Marker(run=self.plan.run, node=step).tag()
+
+    def wish(self, reference: Ref, done: Outputs) -> Resource:
+        """The object as it is to be on the target, with the target's ids."""
+        entry = self.plan.by_ref[reference]
+        resource = entry.wish(self.workload.by_ref[reference])
+        return self._surroundings(resource.with_ids(lambda r: self.new_id(r, done)))
+
+    def new_id(self, reference: Ref, done: Outputs) -> str | None:
+        """The target's id of an object of the source."""
+        entry = self.plan.by_ref.get(reference)
+        if entry is None:
+            return self.plan.translate.get(reference)
+        if entry.stands_in is not None:
+            return entry.stands_in
+        if kind_of(reference) in (Kind.CONTAINER, Kind.OBJECT):
+            return id_of(reference) if entry.fate.moves else None
+        made = done.get(reference, {}).get("id")
+        return str(made) if made is not None else None
+
+    def _surroundings(self, resource: Resource) -> Resource:
+        """Ids of the provider's things, and project ids in ACLs, become the target's."""
+        translate = self.plan.translate
+        if isinstance(resource, Router | FloatingIp) and resource.external_network_id:
+            found = translate.get(f"external_network:{resource.external_network_id}")
+            return resource.model_copy(update={"external_network_id": found})
+        if isinstance(resource, Container):
+            old, new = self.workload.identity.project_id, self.plan.target.project_id
+            acls = {f: getattr(resource, f).replace(f"{old}:", f"{new}:") for f in ("read_acl", "write_acl")}
+            return resource.model_copy(update=acls)
+        return resource
+
+
+def steps(plan: Plan, workload: Workload, source: Cloud, target: Cloud) -> list[Step]:
+    """All steps of the move. `workload` is the census that the plan was made from."""
+    move = Move(plan, workload, source, target)
+    made: list[Step] = []
+    for entry in plan.entries:
+        if entry.fate.moves and entry.stands_in is None:
+            resource = entry.wish(workload.by_ref[entry.ref])
+            made += _steps_of(move, resource, _needs(plan, entry.needs))
+    return _chained_attachments(move, made)
+
+
+def _needs(plan: Plan, needs: Iterable[Ref]) -> tuple[str, ...]:
+    return tuple(n for n in needs if plan.by_ref[n].fate.moves and plan.by_ref[n].stands_in is None)
+
+
+def _steps_of(move: Move, resource: Resource, needs: tuple[str, ...]) -> list[Step]:
+    reference = resource.ref
+    match resource:
+        case Volume():
+            return _volume_steps(move, resource, needs)
+        case Image():
+            return [ImageStep(move, reference, needs)]
+        case StoredObject():
+            return [ObjectStep(move, reference, needs)]
+        case Secret():
+            return [SecretStep(move, reference, needs)]
+        case Server():
+            return _server_steps(move, resource, needs)
+        case Router():
+            return _router_steps(move, resource, needs)
+        case _:
+            return [CreateStep(move, reference, needs)]
+
+
+def _router_steps(move: Move, router: Router, needs: tuple[str, ...]) -> list[Step]:
+    made: list[Step] = [CreateStep(move, router.ref, needs)]
+    legs = [i.ref for i in move.workload.of(RouterInterface) if i.router_id == router.id]
+    if router.routes:
+        made.append(RoutesStep(move, router.ref, _needs(move.plan, (router.ref, *legs))))
+    return made
+
+
+def _server_steps(move: Move, server: Server, needs: tuple[str, ...]) -> list[Step]:
+    disks = _disks(move, server)
+    made: list[Step] = [ServerStep(move, server.ref, needs)]
+    if server.status == "SHUTOFF":
+        after = _needs(move.plan, (server.ref, *(a.ref for a in disks)))
+        made.append(PowerStep(move, server.ref, after))
+    return made
+
+
+def _disks(move: Move, server: Server) -> list[Attachment]:
+    """The server's volumes that move, in the order of their devices, root first."""
+    own = [a for a in move.workload.of(Attachment) if a.server_id == server.id]
+    moving = [a for a in own if move.plan.by_ref[a.ref].fate.moves]
+    return sorted(moving, key=lambda a: (a.boot_index != 0, len(a.device), a.device, a.id))
+
+
+def _chained_attachments(move: Move, made: list[Step]) -> list[Step]:
+    """Volumes are attached one after another, so that devices keep their order."""
+    previous: dict[str, str] = {}
+    for server in move.workload.of(Server):
+        disks = _disks(move, server)
+        for before, after in zip(disks, disks[1:], strict=False):
+            previous[after.ref] = before.ref
+    return [
+        CreateStep(move, s.reference, tuple(dict.fromkeys((*s.needs, previous[s.reference]))))
+        if isinstance(s, CreateStep) and s.reference in previous
+        else s
+        for s in made
+    ]
+
+
+def _volume_steps(move: Move, volume: Volume, needs: tuple[str, ...]) -> list[Step]:
+    """Temporaries on the source, their image on the target, the volume, and the tidying."""
+    has_snapshots = any(s.volume_id == volume.id for s in move.workload.of(Snapshot))
+    temporaries: list[TemporaryStep] = []
+    if volume.status == "in-use":
+        temporaries.append(TemporaryStep(move, volume.ref, "snapshot", "source", ()))
+        temporaries.append(TemporaryStep(move, volume.ref, "copy", "source", (temporaries[-1].name,)))
+    elif has_snapshots:
+        temporaries.append(TemporaryStep(move, volume.ref, "clone", "source", ()))
+    before = (temporaries[-1].name,) if temporaries else ()
+    temporaries.append(TemporaryStep(move, volume.ref, "image", "source", before))
+    temporaries.append(TemporaryStep(move, volume.ref, "arrival", "target", (temporaries[-1].name,)))
+    arrival = temporaries[-1].name
+    names = tuple(t.name for t in temporaries)
+    return [
+        *temporaries,
+        VolumeStep(move, volume.ref, (*needs, arrival)),
+        TidyStep(move, volume.ref, (*names, volume.ref)),
+    ]
+
+
+@dataclass(frozen=True)
+class CreateStep:
+    """Find or create one object on the target."""
+
+    move: Move
+    reference: Ref
+    needs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The Ref of the source's object."""
+        return self.reference
+
+    @property
+    def marker(self) -> str:
+        """The tag of the new object."""
+        return self.move.marker(self.name)
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Name, tag, and what exists that looks alike."""
+        wish = self.move.wish(self.reference, done)
+        before = self.move.target.lookalikes(wish)
+        return {"side": "target", "name": wish.name, "marker": self.marker, "before": list(before)}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """The new id."""
+        return {"id": self.create(intent, done)}
+
+    def create(self, intent: JsonObject, done: Outputs, source: Source = NOTHING) -> str:
+        """Ensure and settle; a wish is made anew from the outputs, so it is the same each time."""
+        wish = self.move.wish(self.reference, done)
+        id_ = self.move.target.ensure(wish, _marker(intent), before=_before(intent), source=source)
+        self.move.target.settle(ref(wish.own_kind, id_), LONG)
+        return id_
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Delete what was made, or what a crash may have left half-made."""
+        resource = self.move.workload.by_ref[self.reference]
+        if isinstance(resource, Attachment) and resource.boot_index == 0:
+            return  # a root disk leaves with its server
+        for id_ in [str(output["id"])] if output else self._strays(intent, done):
+            self.remove(resource.own_kind, id_)
+
+    def remove(self, kind: Kind, id_: str) -> None:
+        """Delete one object of the target."""
+        self.move.target.delete(ref(kind, id_), LONG)
+
+    def _strays(self, intent: JsonObject, done: Outputs) -> list[str]:
+        """What exists of an act that was not seen to end: by marker, else by look and not there before."""
+        wish = self.move.wish(self.reference, done)
+        if isinstance(wish, Attachment):
+            return [f"{wish.server_id}/{wish.volume_id}"]
+        if isinstance(wish, Container | StoredObject):
+            there = self.move.target.read(wish.ref)
+            return [wish.id] if there is not None and there.marker == _marker(intent) else []
+        if isinstance(wish, UNMARKED):
+            return [i for i in self.move.target.lookalikes(wish) if i not in _before(intent)]
+        found = self.move.target.listing(wish.own_kind).resources
+        return [r.id for r in found if r.marker == _marker(intent)]
+
+
+class ServerStep(CreateStep):
+    """A server, with its root volume if it boots from one."""
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """The new id."""
+        server = self.move.workload.by_ref[self.reference]
+        assert isinstance(server, Server)  # noqa: S101 - by `_steps_of`
+        roots = [a for a in _disks(self.move, server) if a.boot_index == 0]
+        disks = tuple(
+            a.model_copy(update={"volume_id": self.move.new_id(ref(Kind.VOLUME, a.volume_id), done)})
+            for a in roots
+        )
+        return {"id": self.create(intent, done, Source(disks=disks))}
+
+
+class VolumeStep(CreateStep):
+    """A volume from the image that arrived."""
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """The new id."""
+        arrival = str(done[f"arrival of {self.reference}"]["id"])
+        return {"id": self.create(intent, done, Source(image_id=arrival))}
+
+
+class ImageStep(CreateStep):
+    """An image with its data, streamed."""
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """The new id, and what passed."""
+        wish = self.move.wish(self.reference, done)
+        assert isinstance(wish, Image)  # noqa: S101 - by `_steps_of`
+        target = self.move.target
+        id_ = target.ensure(wish, _marker(intent))
+        passed = _stream_image(
+            self.move, id_of(self.reference), wish.model_copy(update={"id": id_}), progress
+        )
+        return {"id": id_, **passed}
+
+    def remove(self, kind: Kind, id_: str) -> None:
+        """Delete the image; a protection that we set ourselves is lifted first."""
+        there = self.move.target.read(ref(kind, id_))
+        if isinstance(there, Image) and there.protected:
+            self.move.target.write_image(there.model_copy(update={"protected": False}), (), None)
+        super().remove(kind, id_)
+
+
+def _stream_image(move: Move, source_id: str, wish: Image, progress: Progress) -> JsonObject:
+    """Fill the queued image `wish.id` on the target, unless an earlier attempt did; then settle."""
+    there = move.target.read(wish.ref)
+    passed: JsonObject = {}
+    if isinstance(there, Image) and there.status == "active":
+        move.target.write_image(wish, (), None)  # completes visibility, members, protection
+    else:
+        passed = relay(
+            move.source.image_bytes(source_id),
+            lambda data, size: move.target.write_image(wish, data, size),
+            progress,
+        )
+    move.target.settle(wish.ref, LONG)
+    return passed
+
+
+class ObjectStep(CreateStep):
+    """An object: its bytes, or the manifest that joins others, or a symlink."""
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """The id (container/name), and what passed."""
+        wish = self.move.wish(self.reference, done)
+        assert isinstance(wish, StoredObject)  # noqa: S101 - by `_steps_of`
+        target = self.move.target
+        if wish.segments is not None or wish.symlink_to or wish.dlo_prefix is not None:
+            target.write_manifest(wish, _marker(intent))
+            return {"id": wish.id}
+        passed = relay(
+            self.move.source.object_bytes(wish.container, wish.name),
+            lambda data, size: target.write_object(wish, data, _marker(intent)),
+            progress,
+        )
+        return {"id": wish.id, **passed}
+
+
+class SecretStep(CreateStep):
+    """A secret and its payload, which passes through memory only."""
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """The new id."""
+        wish = self.move.wish(self.reference, done)
+        assert isinstance(wish, Secret)  # noqa: S101 - by `_steps_of`
+        target = self.move.target
+        id_ = target.ensure(wish, _marker(intent), before=_before(intent))
+        if wish.content_type is not None:
+            payload = self.move.source.secret_payload(id_of(self.reference))
+            if payload is None:
+                raise NotFound(
+                    f"{self.reference}: its payload is gone", "Make a new plan: the source has changed."
+                )
+            target.write_secret(id_, wish, payload)
+        target.settle(ref(Kind.SECRET, id_), QUICK)
+        return {"id": id_}
+
+
+@dataclass(frozen=True)
+class RoutesStep:
+    """The static routes of a router, once its legs exist."""
+
+    move: Move
+    reference: Ref
+    needs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Step`."""
+        return f"routes of {self.reference}"
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Nothing is made."""
+        return {}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """Set them."""
+        self._set(done, keep=True)
+        return {}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Remove them, so that the legs can go."""
+        if self.reference in done:
+            self._set(done, keep=False)
+
+    def _set(self, done: Outputs, *, keep: bool) -> None:
+        wish = self.move.wish(self.reference, done)
+        update: dict[str, object] = {"id": self.move.new_id(self.reference, done)}
+        try:
+            self.move.target.set_routes(wish.model_copy(update=update if keep else {**update, "routes": ()}))
+        except NotFound:
+            if keep:
+                raise
+
+
+@dataclass(frozen=True)
+class PowerStep:
+    """A server that was stopped is stopped again, after its disks are attached."""
+
+    move: Move
+    reference: Ref
+    needs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Step`."""
+        return f"power of {self.reference}"
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Nothing is made."""
+        return {}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """Stop it."""
+        self.move.target.set_power(str(self.move.new_id(self.reference, done)), "SHUTOFF")
+        return {}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Its server is deleted anyway."""
+
+
+@dataclass(frozen=True)
+class TemporaryStep:
+    """One temporary thing on the way of a volume; `what` says which. Deleted by `TidyStep` or by undo."""
+
+    move: Move
+    reference: Ref
+    what: str
+    side: str
+    needs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Step`."""
+        return f"{self.what} of {self.reference}"
+
+    @property
+    def cloud(self) -> Cloud:
+        """Where it is made."""
+        return self.move.source if self.side == "source" else self.move.target
+
+    @property
+    def kind(self) -> Kind:
+        """Of the temporary thing."""
+        return {"snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME}.get(
+            self.what, Kind.IMAGE
+        )
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Name and tag."""
+        marker = self.move.marker(self.name)
+        return {"side": self.side, "name": marker, "marker": marker, "temporary": True}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """The id; for the arrival also what passed."""
+        wish, source = self._wish(str(intent["name"]), done)
+        id_ = self.cloud.ensure(wish, _marker(intent), source=source)
+        if self.what == "arrival":
+            assert isinstance(wish, Image)  # noqa: S101 - by `_wish`
+            origin = str(done[self.needs[0]]["id"])
+            return {
+                "id": id_,
+                **_stream_image(self.move, origin, wish.model_copy(update={"id": id_}), progress),
+            }
+        self.cloud.settle(ref(self.kind, id_), LONG)
+        return {"id": id_}
+
+    def _wish(self, name: str, done: Outputs) -> tuple[Resource, Source]:
+        volume = self.move.workload.by_ref[self.reference]
+        assert isinstance(volume, Volume)  # noqa: S101 - by `_steps_of`
+        origin = str(done[self.needs[0]]["id"]) if self.needs else volume.id
+        image = Image(id="-", name=name, status="queued", disk_format="raw", container_format="bare",
+                      visibility="private")  # fmt: skip
+        copy = Volume(id="-", name=name, status="", size_gib=volume.size_gib, volume_type=volume.volume_type)
+        snapshot = Snapshot(id="-", name=name, status="", volume_id=volume.id, size_gib=volume.size_gib)
+        return {
+            "snapshot": (snapshot, Source(force=True)),
+            "copy": (copy, Source(snapshot_id=origin)),
+            "clone": (copy, Source(volume_id=origin)),
+            "image": (image, Source(volume_id=origin)),
+            "arrival": (image, NOTHING),
+        }[self.what]
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Delete it, by id or by marker."""
+        marker = _marker(intent)
+        found = self.cloud.listing(self.kind).resources if output is None else ()
+        for id_ in [str(output["id"])] if output else [r.id for r in found if marker in (r.marker, r.name)]:
+            self.cloud.delete(ref(self.kind, id_), LONG)
+
+
+@dataclass(frozen=True)
+class TidyStep:
+    """Delete the temporaries of a volume when it has arrived."""
+
+    move: Move
+    reference: Ref
+    needs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Step`."""
+        return f"tidy {self.reference}"
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Nothing is made."""
+        return {}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """In the reverse order of their making."""
+        for step in reversed(self.needs):
+            what, _, _ = step.partition(" of ")
+            if step == self.reference:
+                continue
+            temporary = TemporaryStep(
+                self.move, self.reference, what, "target" if what == "arrival" else "source", ()
+            )
+            temporary.cloud.delete(ref(temporary.kind, str(done[step]["id"])), LONG)
+        return {}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """What was tidied stays away."""
+
+
+def _marker(intent: JsonObject) -> str:
+    return str(intent["marker"])
+
+
+def _before(intent: JsonObject) -> tuple[str, ...]:
+    before = intent.get("before")
+    return tuple(str(i) for i in before) if isinstance(before, list) else ()
+
+
+def ledger(status: Status) -> tuple[LedgerLine, ...]:
+    """What the run made or meant to make, from the fold of its journal."""
+    lines = []
+    for step, intent in status.intents.items():
+        if "marker" not in intent:
+            continue
+        made: Mapping[str, object] = status.outputs.get(step, {})
+        temporary = bool(intent.get("temporary"))
+        kind = step.partition(" of ")[0] if temporary else step.partition(":")[0]
+        gone = temporary and status.states.get(f"tidy {step.partition(' of ')[2]}") == "done"
+        lines.append(
+            LedgerLine(
+                step=step,
+                side=str(intent["side"]),
+                kind=kind,
+                name=str(intent.get("name", "")),
+                marker=str(intent["marker"]),
+                id=str(made["id"]) if "id" in made else None,
+                state="tidied" if gone else status.states[step],
+            )
+        )
+    return tuple(lines)
