@@ -27,7 +27,7 @@ from unterbau.verdict import Model
 GENESIS = "0" * 64
 SECRET_WORDS = ("payload", "password", "passwd", "secret", "token")
 REFERENCE_ENDS = ("_id", "_ids", "_ref", "_hash", "_sha256")
-"""A key such as `secret_id` names a secret without holding it."""
+"""A key such as `secret_id` names a secret without holding it; so does a Ref (`secret:<id>`)."""
 
 
 class Row(Model):
@@ -62,7 +62,7 @@ def refuse_secrets(value: object, where: str = "data") -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             name = str(key).lower()
-            if any(w in name for w in SECRET_WORDS) and not name.endswith(REFERENCE_ENDS):
+            if any(w in name for w in SECRET_WORDS) and ":" not in name and not name.endswith(REFERENCE_ENDS):
                 raise Refused(
                     f"journal: {where}.{key} is named like a secret; secrets are never written down"
                 )
