@@ -25,7 +25,11 @@ from unterbau import reference
 from unterbau.reference import bootstrap, plant
 from unterbau.reference.layout import Layout
 
-pytestmark = pytest.mark.cloud
+pytestmark = [
+    pytest.mark.cloud,
+    # openstacksdk says this whenever it is asked for a cloud's configuration.
+    pytest.mark.filterwarnings("ignore:Support for InfluxDB"),
+]
 
 
 @pytest.fixture(scope="module")
