@@ -18,9 +18,7 @@ from unterbau.errors import CloudError
 from unterbau.workload import Kind, NotShown, Offering, Resource, Workload
 
 T = TypeVar("T")
-STATUS_FIELDS = frozenset(
-    {"marker", "status", "used", "bytes_used", "object_count", "last_modified", "host_id"}
-)
+STATUS_FIELDS = frozenset({"marker", "status", "used", "bytes_used", "object_count", "last_modified", "host_id"})
 """Fields that change by themselves and say nothing about what the project owns."""
 
 
@@ -60,9 +58,7 @@ def take(
         taken_at=taken_at,
         resources=tuple(sorted(resources, key=lambda r: (list(Kind).index(r.own_kind), r.name, r.id))),
         offering=offering,
-        not_shown=tuple(
-            sorted({(n.what, n.reason): n for n in [*not_shown, *more]}.values(), key=lambda n: n.what)
-        ),
+        not_shown=tuple(sorted({(n.what, n.reason): n for n in [*not_shown, *more]}.values(), key=lambda n: n.what)),
     )
 
 

@@ -118,9 +118,7 @@ def main() -> None:
         code = tell(error)
     except OSError as error:
         code = tell(
-            LocalError(
-                f"{error.filename or 'this machine'}: {error.strerror or error}", "Mend it and run again."
-            )
+            LocalError(f"{error.filename or 'this machine'}: {error.strerror or error}", "Mend it and run again.")
         )
     sys.exit(int(code))
 
@@ -161,9 +159,7 @@ def cloud() -> None:
 def cloud_up(context: Context, name: str, force_upload: bool) -> None:
     """Bring up the cloud NAME; make it first if there is none. Does nothing if it runs."""
     status = reference.up(name, progress=context.face.say, force_upload=force_upload)
-    context.show(
-        lambda: context.face.say(f"unterbau cloud env {name}   shows how to reach it"), plain(status)
-    )
+    context.show(lambda: context.face.say(f"unterbau cloud env {name}   shows how to reach it"), plain(status))
 
 
 @command(cloud, "down")
@@ -203,9 +199,7 @@ def cloud_env(context: Context, name: str, identity: str | None) -> None:
 @command(cloud, "logs")
 @click.argument("name")
 @click.argument("service", required=False)
-@click.option(
-    "-n", "--lines", type=click.IntRange(1), default=50, show_default=True, help="How many last lines."
-)
+@click.option("-n", "--lines", type=click.IntRange(1), default=50, show_default=True, help="How many last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
 def cloud_logs(context: Context, name: str, service: str | None, lines: int, follow: bool) -> None:
     """The last lines of the logs of NAME, or of one service."""

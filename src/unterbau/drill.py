@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole of a switch in order: census, plan, move, verify, clean up, seal, report.
 
-`cli` calls `drill` and the single verbs; each phase leaves its result as a file in the drill's folder and is
-passed over when that file is there. So a run is the resume of an empty folder. Nothing is decided here about
+`cli` calls `drill` and the single verbs. Each phase leaves its result as a file in the drill's folder and is
+passed over when that file is there, so a run is the resume of an empty folder. Nothing is decided here about
 fates, steps or verdicts: those are `planning`, `move` and `verify`.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,15 +19,18 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from unterbau import census, move, planning, state
+from unterbau import census, evidence, move, planning, state
 from unterbau.cloud.port import Cloud
-from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused, UnterbauError
+from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
+from unterbau.evidence.bundle import Context, PhaseTime, plan_digest
 from unterbau.face import Face
 from unterbau.plan import Plan
-from unterbau.saga import Event, Journal, RunResult, run, unwind
+from unterbau.report import html
+from unterbau.saga import Event, Journal, RunResult, Step, run, unwind
 from unterbau.state import Folder
-from unterbau.verdict import Outcome
-from unterbau.workload import Workload
+from unterbau.verdict import Outcome, Verdict
+from unterbau.verify import Contents
+from unterbau.workload import Ref, Workload
 
 M = TypeVar("M", bound=BaseModel)
 AGAIN = "Run the same command again: it goes on where it stopped."
@@ -41,9 +44,290 @@ class Tools:
     now: Callable[[], datetime]
     face: Face
     stop: threading.Event
+    keys: Path
+    """Folder of the signing key."""
+    versions: Callable[[], dict[str, str]]
     workers: int = 8
 
-    def check_stop(self, phase: str) -> None:
-        """Raises Interrupted if the person asked to stop."""
-        if self.stop.is_set():
-            raise Interrupted(f"stopped before {phase}", AGAIN)
+
+class Drill:
+    """One drill in its folder. The methods are its phases; each may be called again."""
+
+    def __init__(self, folder: Folder, tools: Tools) -> None:
+        self.folder, self.tools = folder, tools
+        self.state = folder.load()
+
+    # --- phases
+
+    def census(self) -> None:
+        """Both sides, as they are before anything is written."""
+        for side, path in (("source", self.folder.source), ("target", self.folder.target)):
+            if not path.exists():
+                cloud = self.tools.connect(getattr(self.state, side))
+                taken = census.take(cloud, now=self.tools.now, progress=self.tools.face.count)
+                state.write(path, taken.model_dump_json(indent=1).encode())
+
+    def plan(self) -> Plan:
+        """The plan file; an existing one (which a person may have edited) stays."""
+        if not self.folder.plan.exists():
+            source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
+            made = planning.make(source, target, run=self.folder.run, now=self.tools.now())
+            state.write(self.folder.plan, planning.dump(made).encode())
+        return self.load_plan()
+
+    def move(self) -> RunResult:
+        """Run the plan's steps, or those that are not done yet."""
+        plan, source = self.load_plan(), self.read(self.folder.source, Workload)
+        plan.check_against(source)
+        _refuse_failed_checks(plan)
+        steps = move.steps(plan, source, *self.clouds())
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            if not journal.status.opened:
+                self._refuse_stale(plan, source)
+            counter = _Counter(steps, journal, "steps of the move", self.tools.face)
+            result = run(
+                steps, journal, plan=plan_digest(plan), workers=self.tools.workers, stop=self.tools.stop,
+                listener=counter.event, progress=self.tools.face.bytes,
+            )  # fmt: skip
+            errors = dict(journal.status.errors)
+        if result.interrupted:
+            raise Interrupted("the move was stopped", AGAIN)
+        for name in result.failed:
+            self.tools.face.say(f"failed: {name}: {errors[name]['message']}")
+        return result
+
+    def verify(self) -> Contents:
+        """The verifier, as a process of its own that gets no more than the names and the plan."""
+        if not self.folder.verdicts.exists():
+            argv = [sys.executable, "-m", "unterbau", "verify", self.state.source, self.state.target]
+            argv += ["--plan", str(self.folder.plan), "--output", str(self.folder.verdicts)]
+            argv += ["--work", str(self.folder.path), *(["--quiet"] if self.tools.face.quiet else [])]
+            code = self._child(argv)
+            if code not in (Exit.HELD, Exit.FAILED, Exit.NOT_SHOWN) or not self.folder.verdicts.exists():
+                if code == Exit.INTERRUPTED or self.tools.stop.is_set():
+                    raise Interrupted("the verification was stopped", AGAIN)
+                raise Failed(f"the verifier ended with exit code {code}", "Its message stands above. " + AGAIN)
+        return self.read(self.folder.verdicts, Contents)
+
+    def _child(self, argv: Sequence[str]) -> int:
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as child:
+            told = False
+            while True:
+                try:
+                    return child.wait(timeout=0.3)
+                except subprocess.TimeoutExpired:
+                    if self.tools.stop.is_set() and not told:
+                        child.terminate()
+                        told = True
+
+    def close_target(self) -> Workload:
+        """Take back what the move made, on both clouds, and look at what remains."""
+        plan, source = self.load_plan(), self.read(self.folder.source, Workload)
+        steps = move.steps(plan, source, *self.clouds())
+        if self.folder.journal.exists():
+            with Journal(self.folder.journal, now=self.tools.now) as journal:
+                counter = _Counter(steps, journal, "steps taken back", self.tools.face, back=True)
+                result = unwind(
+                    steps, journal, plan=plan_digest(plan), workers=self.tools.workers, stop=self.tools.stop,
+                    listener=counter.event,
+                )  # fmt: skip
+                errors = dict(journal.status.errors)
+            self._demand_complete(result, errors)
+        after = census.take(self.tools.connect(self.state.target), now=self.tools.now)
+        state.write(self.folder.target_closed, after.model_dump_json(indent=1).encode())
+        return after
+
+    def close_source(self, bundle: bytes) -> tuple[Workload, dict[Ref, str]]:
+        """Empty the source by the verified bundle. Returns what remains, and why things were kept.
+
+        Raises BundleError if the bundle is not whole, Refused if it is of another drill.
+        """
+        checked = evidence.check(bundle)
+        sealed = checked.bundle
+        source = self.tools.connect(self.state.source)
+        identity = source.identity()
+        if sealed.context.run != self.folder.run or sealed.source.identity.project_id != identity.project_id:
+            raise Refused(
+                f"the bundle is of drill {sealed.context.run} and another project",
+                f"Name the bundle of drill {self.folder.run}.",
+            )
+        if sealed.closed is not None:
+            raise Refused(
+                "that drill was a rehearsal: its target was cleaned, so nothing would be left anywhere",
+                "Make a drill with --keep, and check its bundle.",
+            )
+        refs, kept = move.deletable(sealed.source, sealed.plan, checked.verdicts)
+        steps = move.emptying_steps(sealed.source, refs, source)
+        with Journal(self.folder.close_source_journal, now=self.tools.now) as journal:
+            counter = _Counter(steps, journal, "objects of the source deleted", self.tools.face)
+            result = run(steps, journal, plan=plan_digest(sealed.plan), workers=self.tools.workers,
+                         stop=self.tools.stop, listener=counter.event)  # fmt: skip
+            errors = dict(journal.status.errors)
+        self._demand_complete(result, errors)
+        return census.take(source, now=self.tools.now), kept
+
+    def _demand_complete(self, result: RunResult, errors: dict[str, dict[str, object]]) -> None:
+        if result.interrupted:
+            raise Interrupted("the clean-up was stopped", AGAIN)
+        if result.failed:
+            first = result.failed[0]
+            raise Failed(
+                f"{len(result.failed)} things could not be removed, first {first}: {errors[first].get('message', '')}",
+                "Mend the cause, then run the same command again.",
+            )
+
+    def seal(self) -> evidence.Bundle:
+        """The signed bundle of all that is in the folder."""
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            rows = tuple(journal.export())
+        sealed = evidence.Bundle(
+            source=self.read(self.folder.source, Workload),
+            target=self.read(self.folder.target, Workload),
+            plan=self.load_plan(),
+            journal=rows,
+            verification=self.read(self.folder.verdicts, Contents),
+            context=self._context(),
+            closed=self.read(self.folder.target_closed, Workload) if self.folder.target_closed.exists() else None,
+        )
+        data = evidence.seal(sealed, evidence.signing_key(self.tools.keys))
+        state.write(self.folder.bundle, data)
+        return sealed
+
+    def _context(self) -> Context:
+        phases = tuple(PhaseTime(name=p.name, started=p.started, ended=p.ended) for p in self.folder.load().phases)
+        keep = " --keep" if self.state.keep else ""
+        return Context(
+            run=self.folder.run,
+            command=f"unterbau drill {self.state.source} {self.state.target}{keep}",
+            rehearsal=not self.state.keep,
+            sealed=self.tools.now(),
+            versions=self.tools.versions(),
+            phases=phases,
+        )
+
+    def report(self, language: str) -> None:
+        """The report of the sealed bundle."""
+        data = self.folder.bundle.read_bytes()
+        state.write(self.folder.report, html.render(evidence.check(data), data, language).encode())
+
+    # --- helpers
+
+    def clouds(self) -> tuple[Cloud, Cloud]:
+        """Source and target."""
+        return self.tools.connect(self.state.source), self.tools.connect(self.state.target)
+
+    def load_plan(self) -> Plan:
+        """The plan as it stands in the folder. Raises PlanError."""
+        return read_plan(self.folder.plan)
+
+    def read(self, path: Path, type_: type[M]) -> M:
+        """One result of an earlier phase. Raises LocalError."""
+        try:
+            return type_.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise LocalError(f"{path} is missing", "Start the drill anew.") from None
+        except ValidationError as error:
+            raise LocalError(f"{path} is damaged ({error.error_count()} faults)", "Start the drill anew.") from None
+
+    def _refuse_stale(self, plan: Plan, source: Workload) -> None:
+        """Before the first write: the source must be what the plan was made from."""
+        now = census.take(self.tools.connect(self.state.source), now=self.tools.now)
+        if census.digest(now, self.folder.run) != plan.source_digest:
+            lines = census.difference(source, now, self.folder.run)
+            raise PlanError(
+                "the source changed since the plan was made: " + "; ".join(lines[:6]),
+                "Make a new plan. Stop the application first, if it still writes.",
+            )
+
+
+class _Counter:
+    """Shows how many steps of a saga are done."""
+
+    def __init__(self, steps: Sequence[Step], journal: Journal, label: str, face: Face, *, back: bool = False) -> None:
+        self.label, self.face, self.total = label, face, len(steps)
+        self.kind = "undone" if back else "done"
+        states = journal.status.states
+        if back:
+            self.total = sum(1 for n in journal.status.intents)
+        self.done = sum(1 for s in states.values() if s == self.kind)
+
+    def event(self, event: Event) -> None:
+        """Called for each journal entry."""
+        if event.kind == self.kind:
+            self.done += 1
+            self.face.detail(f"{event.kind}: {event.node}")
+            self.face.count(self.label, self.done, self.total)
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan of a file. Raises PlanError naming the place, LocalError if it cannot be read."""
+    try:
+        return planning.load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlanError(f"{path}: there is no such plan", "Make one: unterbau plan SOURCE TARGET.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocalError(f"{path}: cannot be read ({error})", "Mend the file's permissions.") from None
+
+
+def _refuse_failed_checks(plan: Plan) -> None:
+    failed = [c for c in plan.checks if c.outcome is Outcome.FAILED]
+    if failed:
+        raise Refused(
+            "the plan's checks failed: " + "; ".join(f"{c.name}: {c.text}" for c in failed),
+            " ".join(c.remedy for c in failed if c.remedy) or "Mend the cause and make a new plan.",
+        )
+
+
+def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
+    """The folder of the drill to work on: the unfinished one between these two, or a new one."""
+    if source == target:
+        raise Refused(f"source and target are the same cloud ({source})", "Name two.")
+    for name in (source, target):
+        tools.connect(name).identity()
+    with state.choosing(source, target):
+        found = state.unfinished(source, target)
+        if found is None:
+            return state.begin(source, target, keep, tools.now())
+    told = found.load()
+    if told.keep != keep:
+        raise Refused(
+            f"drill {found.run} between {source} and {target} is unfinished and was begun "
+            + ("with" if told.keep else "without") + " --keep",
+            "Finish it with the same command, or take it back: unterbau close " + found.run + " --target",
+        )  # fmt: skip
+    tools.face.say(f"resuming drill {found.run}")
+    return found
+
+
+def drill(source: str, target: str, *, keep: bool, tools: Tools, language: str = "en") -> tuple[Folder, tuple[Verdict, ...]]:
+    """The whole of it. Raises Interrupted (resume by the same call) and whatever a phase raises."""
+    folder = start(source, target, keep=keep, tools=tools)
+    with folder.locked():
+        work = Drill(folder, tools)
+        phases: list[tuple[str, str, Callable[[], object]]] = [
+            ("census", "census of both sides", work.census),
+            ("plan", "plan", work.plan),
+            ("move", "move", work.move),
+            ("verify", "verify, as a process of its own", work.verify),
+        ]
+        if not keep:
+            phases.append(("close", "clean the target", work.close_target))
+        phases.append(("seal", "seal the evidence", work.seal))
+        phases.append(("report", "write the report", lambda: work.report(language)))
+        for number, (name, title, phase) in enumerate(phases, start=1):
+            if tools.stop.is_set():
+                raise Interrupted(f"stopped before: {title}", AGAIN)
+            if name == "move" and folder.verdicts.exists():
+                continue  # it was verified: what follows must see the move as it was then
+            tools.face.phase(f"[{number}/{len(phases)}] {title}")
+            started = tools.now()
+            phase()
+            folder.finish_phase(name, started, tools.now())
+        folder.save(folder.load().model_copy(update={"finished": True}))
+        return folder, work.read(folder.verdicts, Contents).verdicts
+
+
+def remainder(workload: Workload) -> list[str]:
+    """What a closed project still holds, a line a thing."""
+    return [f"{r.ref} {r.name}" for r in planning.foreign_objects(workload)]
+

@@ -442,9 +442,7 @@ class _Planner:
     def _check_empty(self) -> Check:
         rest = foreign_objects(self.target)
         if not rest:
-            return Check(
-                name="target is empty", outcome=Outcome.HELD, text="the target holds nothing of the tenant's"
-            )
+            return Check(name="target is empty", outcome=Outcome.HELD, text="the target holds nothing of the tenant's")
         names = ", ".join(f"{r.ref} ({r.name})" for r in rest[:5])
         return Check(name="target is empty", outcome=Outcome.FAILED, text=f"the target holds {len(rest)} things: {names}",
                      remedy="Name an empty project, or clean this one (`close --target` for an earlier drill).")  # fmt: skip
@@ -452,15 +450,9 @@ class _Planner:
     def _check_names(self, entries: tuple[Entry, ...]) -> Check:
         theirs = {(r.own_kind, r.name) for r in foreign_objects(self.target)}
         clash = [e.ref for e in entries if e.fate.moves and (kind_of(e.ref), e.name) in theirs and e.name]
-        text = (
-            f"{len(clash)} names exist on the target: {', '.join(clash[:5])}"
-            if clash
-            else "no name exists twice"
-        )
+        text = f"{len(clash)} names exist on the target: {', '.join(clash[:5])}" if clash else "no name exists twice"
         outcome = Outcome.FAILED if clash else Outcome.HELD
-        return Check(
-            name="names", outcome=outcome, text=text, remedy="Rename one of each pair." if clash else ""
-        )
+        return Check(name="names", outcome=outcome, text=text, remedy="Rename one of each pair." if clash else "")
 
     def _check_addresses(self) -> Check:
         theirs = [ip_network(s.cidr, strict=False) for s in self.target.of(Subnet)]
@@ -468,11 +460,7 @@ class _Planner:
             s.cidr for s in self.source.of(Subnet)
             if any(t.version == s.ip_version and t.overlaps(ip_network(s.cidr, strict=False)) for t in theirs)
         ]  # fmt: skip
-        text = (
-            f"overlapping subnets: {', '.join(overlaps)}"
-            if overlaps
-            else "no subnet overlaps one of the target"
-        )
+        text = f"overlapping subnets: {', '.join(overlaps)}" if overlaps else "no subnet overlaps one of the target"
         return Check(name="addresses", outcome=Outcome.FAILED if overlaps else Outcome.HELD, text=text)
 
     def _check_quotas(self, entries: tuple[Entry, ...]) -> list[Check]:
@@ -487,9 +475,7 @@ class _Planner:
                 checks.append(Check(name=name, outcome=Outcome.NOT_SHOWN, text=text))
             elif quota.limit >= 0 and quota.used + wanted > quota.limit:
                 text = f"needs {wanted}, free are {quota.limit - quota.used} of {quota.limit}"
-                checks.append(
-                    Check(name=name, outcome=Outcome.FAILED, text=text, remedy="Ask the provider for more.")
-                )
+                checks.append(Check(name=name, outcome=Outcome.FAILED, text=text, remedy="Ask the provider for more."))
             else:
                 free = "unlimited" if quota.limit < 0 else f"{quota.limit - quota.used} free"
                 checks.append(Check(name=name, outcome=Outcome.HELD, text=f"needs {wanted}, {free}"))
@@ -649,12 +635,7 @@ def load(text: str) -> Plan:
 
 def _place(plain: object, location: tuple[int | str, ...]) -> str:
     """`entries[3] (server:…).fate` instead of a bare path."""
-    if (
-        isinstance(plain, dict)
-        and len(location) > 1
-        and location[0] == "entries"
-        and isinstance(location[1], int)
-    ):
+    if isinstance(plain, dict) and len(location) > 1 and location[0] == "entries" and isinstance(location[1], int):
         entry = plain["entries"][location[1]]
         named = entry.get("ref", "?") if isinstance(entry, dict) else "?"
         return f"entry {location[1] + 1} ({named}) {'.'.join(map(str, location[2:]))}".rstrip()

@@ -56,9 +56,7 @@ from unterbau.workload import (
 
 WAIT = timedelta(minutes=5)
 MIB = 2**20
-PUBLIC_KEY = (
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuJ4LFmsmGxZ4PVKg7nUH2mF4o7Gc6rmS+QPEnHYkYk betrieb@fachverfahren"
-)
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuJ4LFmsmGxZ4PVKg7nUH2mF4o7Gc6rmS+QPEnHYkYk betrieb@fachverfahren"
 IMAGE_PROPERTIES = {
     "architecture": "x86_64",
     "hypervisor_type": "qemu",
@@ -249,9 +247,7 @@ class _Planting:
 
     def images(self) -> None:
         """A private image with SCS metadata, a few MiB of known bytes."""
-        data = (b"Fachverfahren: dieses Abbild startet nichts.\n" * 30000)[:MIB] + self.bytes_of(
-            "image", 3 * MIB
-        )
+        data = (b"Fachverfahren: dieses Abbild startet nichts.\n" * 30000)[:MIB] + self.bytes_of("image", 3 * MIB)
         image = Image(id="-", name="fv-web-debian-13", status="queued", disk_format="raw", container_format="bare",
                       visibility="private", min_disk_gib=1, min_ram_mib=512, properties=IMAGE_PROPERTIES,
                       tags=("fachverfahren",))  # fmt: skip
@@ -282,9 +278,7 @@ class _Planting:
 
     def _volume(self, name: str, size_gib: int, metadata: dict[str, str]) -> None:
         """Made from an image with the wanted bytes, which is removed afterwards."""
-        wish = Volume(
-            id="-", name=name, status="", size_gib=size_gib, volume_type=self._type(), metadata=metadata
-        )
+        wish = Volume(id="-", name=name, status="", size_gib=size_gib, volume_type=self._type(), metadata=metadata)
         if not any(r.name == name for r in self.cloud.listing(Kind.VOLUME).resources):
             image = Image(id="-", name=f"seed-of-{name}", status="queued", disk_format="raw",
                           container_format="bare", visibility="private")  # fmt: skip
@@ -344,9 +338,7 @@ class _Planting:
         """Containers with an ACL and metadata; odd names, a large object, a symlink, one that expires."""
         project = self.cloud.identity().project_id
         for wish in (
-            Container(
-                id="fv-akten", name="fv-akten", read_acl=f"{project}:*", metadata={"verfahren": "FV-1"}
-            ),
+            Container(id="fv-akten", name="fv-akten", read_acl=f"{project}:*", metadata={"verfahren": "FV-1"}),
             Container(id="fv-akten-segmente", name="fv-akten-segmente"),
             Container(id="fv-leer", name="fv-leer", metadata={"zweck": "absichtlich leer"}),
         ):

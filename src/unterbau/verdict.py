@@ -116,9 +116,7 @@ def judge_equal(claim: Claim, left: Observation | None, right: Observation | Non
         return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=why, evidence=seen)
     if left.value == right.value:
         return Verdict(claim=claim, outcome=Outcome.HELD, reason="equal on both sides", evidence=seen)
-    return Verdict(
-        claim=claim, outcome=Outcome.FAILED, reason=_difference(left.value, right.value), evidence=seen
-    )
+    return Verdict(claim=claim, outcome=Outcome.FAILED, reason=_difference(left.value, right.value), evidence=seen)
 
 
 def _difference(left: Any, right: Any) -> str:

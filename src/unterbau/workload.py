@@ -333,9 +333,7 @@ class SecurityGroupRule(ResourceBase):
         moved = super().with_ids(new_id)
         for field in ("remote_group_id", "remote_address_group_id"):
             if getattr(self, field) is not None and getattr(moved, field) is None:
-                raise ValueError(
-                    f"{self.ref}: {field} has no counterpart; the rule would open to any address"
-                )
+                raise ValueError(f"{self.ref}: {field} has no counterpart; the rule would open to any address")
         return moved
 
 

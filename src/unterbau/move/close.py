@@ -23,9 +23,7 @@ from unterbau.workload import Attachment, Ref, Resource, Router, SecurityGroup, 
 WAIT = timedelta(minutes=30)
 
 
-def deletable(
-    workload: Workload, plan: Plan, verdicts: Iterable[Verdict]
-) -> tuple[tuple[Ref, ...], dict[Ref, str]]:
+def deletable(workload: Workload, plan: Plan, verdicts: Iterable[Verdict]) -> tuple[tuple[Ref, ...], dict[Ref, str]]:
     """(what may be deleted, what is kept and why), for every object of the census."""
     outcomes: dict[Ref, list[Verdict]] = {}
     for verdict in verdicts:

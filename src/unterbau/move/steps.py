@@ -276,8 +276,7 @@ class ServerStep(CreateStep):
         assert isinstance(server, Server)  # noqa: S101 - by `_steps_of`
         roots = [a for a in _disks(self.move, server) if a.boot_index == 0]
         disks = tuple(
-            a.model_copy(update={"volume_id": self.move.new_id(ref(Kind.VOLUME, a.volume_id), done)})
-            for a in roots
+            a.model_copy(update={"volume_id": self.move.new_id(ref(Kind.VOLUME, a.volume_id), done)}) for a in roots
         )
         return {"id": self.create(intent, done, Source(disks=disks))}
 
@@ -300,9 +299,7 @@ class ImageStep(CreateStep):
         assert isinstance(wish, Image)  # noqa: S101 - by `_steps_of`
         target = self.move.target
         id_ = target.ensure(wish, _marker(intent))
-        passed = _stream_image(
-            self.move, id_of(self.reference), wish.model_copy(update={"id": id_}), progress
-        )
+        passed = _stream_image(self.move, id_of(self.reference), wish.model_copy(update={"id": id_}), progress)
         return {"id": id_, **passed}
 
     def remove(self, kind: Kind, id_: str) -> None:
@@ -360,9 +357,7 @@ class SecretStep(CreateStep):
         if wish.content_type is not None:
             payload = self.move.source.secret_payload(id_of(self.reference))
             if payload is None:
-                raise NotFound(
-                    f"{self.reference}: its payload is gone", "Make a new plan: the source has changed."
-                )
+                raise NotFound(f"{self.reference}: its payload is gone", "Make a new plan: the source has changed.")
             target.write_secret(id_, wish, payload)
         target.settle(ref(Kind.SECRET, id_), QUICK)
         return {"id": id_}
@@ -454,9 +449,7 @@ class TemporaryStep:
     @property
     def kind(self) -> Kind:
         """Of the temporary thing."""
-        return {"snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME}.get(
-            self.what, Kind.IMAGE
-        )
+        return {"snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME}.get(self.what, Kind.IMAGE)
 
     def intend(self, done: Outputs) -> JsonObject:
         """Name and tag."""
@@ -524,9 +517,7 @@ class TidyStep:
             what, _, _ = step.partition(" of ")
             if step == self.reference:
                 continue
-            temporary = TemporaryStep(
-                self.move, self.reference, what, "target" if what == "arrival" else "source", ()
-            )
+            temporary = TemporaryStep(self.move, self.reference, what, "target" if what == "arrival" else "source", ())
             temporary.cloud.delete(ref(temporary.kind, str(done[step]["id"])), LONG)
         return {}
 

@@ -165,9 +165,7 @@ def _credentials(layout: Layout, secrets: Secrets, user_id: str) -> None:
         made = tenant.post(f"{base}/application_credentials", {"application_credential": body})
         ids = [made["application_credential"]["id"]]
     project_id = token["project"]["id"]
-    keys = [
-        k for k in tenant.get(f"{base}/credentials/OS-EC2")["credentials"] if k["tenant_id"] == project_id
-    ]
+    keys = [k for k in tenant.get(f"{base}/credentials/OS-EC2")["credentials"] if k["tenant_id"] == project_id]
     if not keys:
         keys = [tenant.post(f"{base}/credentials/OS-EC2", {"tenant_id": project_id})["credential"]]
     text = {
@@ -213,9 +211,7 @@ def offering(layout: Layout, secrets: Secrets, say: Say) -> None:
 
 def _flavors(rest: Rest, layout: Layout) -> None:
     base = layout.url("nova", "/v2.1/flavors")
-    found = {
-        f["name"]: f for f in rest.get(f"{base}/detail", OpenStack_API_Version="compute 2.61")["flavors"]
-    }
+    found = {f["name"]: f for f in rest.get(f"{base}/detail", OpenStack_API_Version="compute 2.61")["flavors"]}
     for flavor in FLAVORS:
         present = found.get(flavor.name)
         if present is None:
@@ -244,9 +240,7 @@ def _network(rest: Rest, layout: Layout) -> None:
     have = {s["name"] for s in rest.get(f"{base}/subnets?network_id={network['id']}")["subnets"]}
     for subnet in _subnets(ports.block_number(layout.ports)):
         if subnet["name"] not in have:
-            rest.post(
-                f"{base}/subnets", {"subnet": subnet | {"network_id": network["id"], "enable_dhcp": False}}
-            )
+            rest.post(f"{base}/subnets", {"subnet": subnet | {"network_id": network["id"], "enable_dhcp": False}})
 
 
 def _subnets(number: int) -> tuple[dict[str, Any], ...]:
@@ -284,9 +278,7 @@ def _volume_types(rest: Rest, layout: Layout) -> None:
         rest.delete(f"{base}/{have['__DEFAULT__']}")
 
 
-VOLUME_TYPES = (
-    ("default", "Sparse files on this machine's disk, neither encrypted nor replicated", "default"),
-)
+VOLUME_TYPES = (("default", "Sparse files on this machine's disk, neither encrypted nor replicated", "default"),)
 """Name, description and back end."""
 
 

@@ -40,9 +40,7 @@ def write(layout: Layout, secrets: Secrets) -> None:
     }
     clouds = {
         layout.name: {"auth_type": "v3applicationcredential", "auth": tenant} | common,
-        f"{layout.name}-reader": {
-            "auth": _password(layout, f"{layout.name}-reader", secrets.reader, layout.name)
-        }
+        f"{layout.name}-reader": {"auth": _password(layout, f"{layout.name}-reader", secrets.reader, layout.name)}
         | common,
         f"{layout.name}-admin": {"auth": _password(layout, "admin", secrets.admin, "admin")} | common,
     }

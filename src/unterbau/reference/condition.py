@@ -76,9 +76,7 @@ def look(name: str) -> CloudStatus:
     with ThreadPoolExecutor(max_workers=8) as pool:
         services = tuple(pool.map(_service, record["services"].values()))
     state = _state(held, record["phase"], services)
-    supervisor = (
-        plant.alive(record["supervisor"], record["created"]) if held and "supervisor" in record else None
-    )
+    supervisor = plant.alive(record["supervisor"], record["created"]) if held and "supervisor" in record else None
     pid = supervisor.pid if supervisor else None
     memory = _memory([supervisor]) if supervisor else 0
     error = "" if state == "running" else _error(record, services, state)
@@ -102,9 +100,7 @@ def _service(record: dict[str, Any]) -> ServiceStatus:
     found = plant.alive(record["pid"], record["created"])
     claimed = record["state"]
     if found is None:
-        state: ServiceState = (
-            "starting" if claimed == "waiting" else "stopped" if claimed == "stopped" else "dead"
-        )
+        state: ServiceState = "starting" if claimed == "waiting" else "stopped" if claimed == "stopped" else "dead"
     elif claimed == "running" and (record["port"] is None or process.listens(record["port"])):
         state = "running"
     else:

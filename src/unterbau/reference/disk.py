@@ -78,9 +78,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise LocalError(
-            f"{path} is damaged: {error}", f"Remove the cloud's directory {path.parent}."
-        ) from error
+        raise LocalError(f"{path} is damaged: {error}", f"Remove the cloud's directory {path.parent}.") from error
     if not isinstance(value, dict):
         raise LocalError(f"{path} is damaged: not an object", f"Remove the cloud's directory {path.parent}.")
     return value

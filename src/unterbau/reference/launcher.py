@@ -78,9 +78,7 @@ def wipe(name: str) -> None:
     check_name(name)
     place = plant.root(name)
     if place.is_symlink() or place.parent != clouds_home() or not place.is_dir():
-        raise LocalError(
-            f"there is no cloud {name} on this machine", "unterbau cloud list shows those that exist."
-        )
+        raise LocalError(f"there is no cloud {name} on this machine", "unterbau cloud list shows those that exist.")
     with _alone(name, lambda line: None):
         _stop(name)
         _clear(name)
@@ -139,9 +137,7 @@ def logs(name: str, service: str | None = None, lines: int = 50, follow: bool = 
 
 def _lines(files: dict[str, Path], lines: int, follow: bool, *, named: bool) -> Iterator[str]:
     with contextlib.ExitStack() as opened:
-        handles = {
-            n: opened.enter_context(p.open(encoding="utf-8", errors="replace")) for n, p in files.items()
-        }
+        handles = {n: opened.enter_context(p.open(encoding="utf-8", errors="replace")) for n, p in files.items()}
         for name, handle in handles.items():
             last = processes.tail(files[name], lines * 400).splitlines()[-lines:]
             yield from (f"{name}: {line}" if named else line for line in last)
@@ -197,9 +193,7 @@ def _spawn(name: str) -> None:
     else:
         if not code:
             return
-    raise ServiceDied(
-        f"the supervisor of cloud {name} did not start; the end of {log}:\n{processes.tail(log)}"
-    )
+    raise ServiceDied(f"the supervisor of cloud {name} did not start; the end of {log}:\n{processes.tail(log)}")
 
 
 def _watch(name: str, progress: Progress) -> CloudStatus:

@@ -43,9 +43,7 @@ def load_secrets(layout: Layout) -> Secrets:
     """The cloud's passwords."""
     known = disk.read_json(layout.root / "secrets.json")
     if known is None:
-        raise LocalError(
-            f"{layout.root / 'secrets.json'} is missing", f"unterbau cloud wipe {layout.name}, then up"
-        )
+        raise LocalError(f"{layout.root / 'secrets.json'} is missing", f"unterbau cloud wipe {layout.name}, then up")
     return Secrets(**known)
 
 

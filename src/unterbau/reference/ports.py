@@ -29,9 +29,7 @@ def choose(used: Iterable[int]) -> Ports:
         ports = Ports.block(base)
         if not taken & set(ports.all().values()) and all(is_free(p) for p in ports.all().values()):
             return ports
-    raise LocalError(
-        f"no block of free ports between {_FIRST} and {_LAST}", "Wipe clouds that you do not need."
-    )
+    raise LocalError(f"no block of free ports between {_FIRST} and {_LAST}", "Wipe clouds that you do not need.")
 
 
 def is_free(port: int) -> bool:

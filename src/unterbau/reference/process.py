@@ -86,9 +86,7 @@ def https_probe(ca: Path, timeout_seconds: float = 5.0) -> Probe:
         if service.ready is None or service.port is None:
             return True
         context = ssl.create_default_context(cafile=str(ca))
-        connection = http.client.HTTPSConnection(
-            ADDRESS, service.port, timeout=timeout_seconds, context=context
-        )
+        connection = http.client.HTTPSConnection(ADDRESS, service.port, timeout=timeout_seconds, context=context)
         try:
             connection.request("GET", service.ready)
             return connection.getresponse().status < 500
@@ -195,11 +193,7 @@ class Running:
 
     def _story(self, how: str) -> str:
         last = tail(self.log)
-        return (
-            f"{self.service.name} {how}; the end of {self.log}:\n{last}"
-            if last
-            else f"{self.service.name} {how}"
-        )
+        return f"{self.service.name} {how}; the end of {self.log}:\n{last}" if last else f"{self.service.name} {how}"
 
     def stop(self, patience_seconds: float = 5.0) -> Stopped:
         """SIGTERM, then SIGKILL to the whole session after `patience_seconds`; returns when it is gone."""

@@ -69,9 +69,7 @@ class Rest:
                 if status < 400:
                     return (json.loads(answer) if answer else {}), received
                 if status not in _NOT_READY or time.monotonic() > deadline:
-                    raise _refusal(
-                        status, f"{method} {url}: {status} {answer[:300].decode('utf-8', 'replace')}"
-                    )
+                    raise _refusal(status, f"{method} {url}: {status} {answer[:300].decode('utf-8', 'replace')}")
             time.sleep(pause)
         raise AssertionError("pauses never end")
 

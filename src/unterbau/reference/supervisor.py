@@ -93,9 +93,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Start everything, stay until `stop` or a failed start; returns the exit status."""
-        keepers = [
-            threading.Thread(target=self._keep, args=(s,), name=s.name) for s in self._services.values()
-        ]
+        keepers = [threading.Thread(target=self._keep, args=(s,), name=s.name) for s in self._services.values()]
         for keeper in keepers:
             keeper.start()
         self._complete()
@@ -203,9 +201,7 @@ class Supervisor:
             else:
                 self._publish()
 
-    def _bury(
-        self, service: Service, running: process.Running, death: ServiceDied | None, lived: float
-    ) -> bool:
+    def _bury(self, service: Service, running: process.Running, death: ServiceDied | None, lived: float) -> bool:
         """Record a death after the start; True if the service shall be started again (after a pause)."""
         with self._lock:
             record = self._record.services[service.name]
@@ -268,9 +264,7 @@ class Supervisor:
     def _publish(self) -> None:
         with self._lock:
             try:
-                disk.write_private(
-                    self._root / "status.json", json.dumps(asdict(self._record)), durable=False
-                )
+                disk.write_private(self._root / "status.json", json.dumps(asdict(self._record)), durable=False)
             except LocalError as error:
                 # A full disk must not end the supervisor: the services go on, the log says why.
                 print(f"status.json could not be written: {error.what}", file=sys.stderr, flush=True)  # noqa: T201

@@ -86,9 +86,7 @@ def run(
     work = _Work(journal, stop or threading.Event(), retry or RetryPolicy(), listener)
     _open(by_name, work, plan)
     if journal.status.unwinding:
-        raise Refused(
-            "this run is being unwound and cannot go forward", "finish the clean-up, then begin anew"
-        )
+        raise Refused("this run is being unwound and cannot go forward", "finish the clean-up, then begin anew")
 
     def forward(name: str) -> None:
         step = by_name[name]
@@ -201,9 +199,7 @@ def _drive(
         while True:
             try:
                 if not work.stop.is_set():
-                    for name in [n for n in waiting if finished.issuperset(order[n])][
-                        : workers - len(running)
-                    ]:
+                    for name in [n for n in waiting if finished.issuperset(order[n])][: workers - len(running)]:
                         del waiting[name]
                         running[pool.submit(action, name)] = name
                 if not running:

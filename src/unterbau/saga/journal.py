@@ -63,9 +63,7 @@ def refuse_secrets(value: object, where: str = "data") -> None:
         for key, inner in value.items():
             name = str(key).lower()
             if any(w in name for w in SECRET_WORDS) and ":" not in name and not name.endswith(REFERENCE_ENDS):
-                raise Refused(
-                    f"journal: {where}.{key} is named like a secret; secrets are never written down"
-                )
+                raise Refused(f"journal: {where}.{key} is named like a secret; secrets are never written down")
             refuse_secrets(inner, f"{where}.{key}")
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):

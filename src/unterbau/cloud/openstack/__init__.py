@@ -17,9 +17,7 @@ from unterbau.cloud.openstack.session import cloud_names, find_session
 __all__ = ["OpenStack", "cloud_names", "connect"]
 
 
-def connect(
-    name: str, *, config_files: Sequence[Path] = (), timeout: timedelta = timedelta(seconds=90)
-) -> OpenStack:
+def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta = timedelta(seconds=90)) -> OpenStack:
     """The cloud of that name in the user's own clouds.yaml, or else in one of the given files.
 
     `timeout` limits each authentication request. Nothing is sent yet; wrong credentials show on first use

@@ -84,16 +84,12 @@ class ComputeService:
         ports, groups = self._ports(), self._groups()
         resources, hidden = [], []
         for entry in servers:
-            server, notes = self._server(
-                entry, [p for p in ports if p.get("device_id") == entry["id"]], groups
-            )
+            server, notes = self._server(entry, [p for p in ports if p.get("device_id") == entry["id"]], groups)
             resources.append(server)
             hidden += notes
         return Listing(resources=tuple(resources), not_shown=tuple(hidden))
 
-    def _server(
-        self, entry: Json, ports: Sequence[Json], groups: Sequence[Json]
-    ) -> tuple[Server, list[NotShown]]:
+    def _server(self, entry: Json, ports: Sequence[Json], groups: Sequence[Json]) -> tuple[Server, list[NotShown]]:
         marker, metadata = from_metadata(entry.get("metadata") or {})
         port_ids, doubt = _port_ids(entry, ports)
         reference = ref(Kind.SERVER, entry["id"])
@@ -138,9 +134,7 @@ class ComputeService:
             return Listing(resources=())
         told = {v["id"]: v for v in server.get("os-extended-volumes:volumes_attached") or ()}
         root, doubt = _root(server, found)
-        notes = (
-            (NotShown(what=f"{ref(Kind.SERVER, server['id'])}.boot_index", reason=doubt),) if doubt else ()
-        )
+        notes = (NotShown(what=f"{ref(Kind.SERVER, server['id'])}.boot_index", reason=doubt),) if doubt else ()
         resources = tuple(_attachment(entry, told.get(entry["volumeId"], {}), root) for entry in found)
         return Listing(resources=resources, not_shown=notes)
 

@@ -92,9 +92,7 @@ def _without_status(error: BaseException, what: str) -> CloudError:
     if isinstance(error, requests.exceptions.InvalidJSONError | json.JSONDecodeError | UnicodeError):
         return Broken(f"{what}: the answer is not JSON")
     if isinstance(error, ksa.DiscoveryFailure | ksa.InvalidResponse | ksa.ImpliedVersionMismatch):
-        return Broken(
-            f"{what}: {text}", "Check auth_url in clouds.yaml: it does not answer as Keystone does."
-        )
+        return Broken(f"{what}: {text}", "Check auth_url in clouds.yaml: it does not answer as Keystone does.")
     if isinstance(error, requests.exceptions.MissingSchema | requests.exceptions.InvalidURL):
         return Unreachable(f"{what}: {text}", "Check auth_url in clouds.yaml.")
     return Unreachable(f"{what}: {text}", "Check that the cloud runs and that this machine reaches it.")

@@ -203,9 +203,7 @@ def parallel(work: Callable[[T], U], items: Iterable[T], workers: int = PARALLEL
         return list(pool.map(work, listed))
 
 
-def wait(
-    look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: Callable[[], str] = lambda: ""
-) -> T:
+def wait(look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: Callable[[], str] = lambda: "") -> T:
     """Call `look` until it gives something other than None. Raises Unreachable at the deadline."""
     end, pause = time.monotonic() + deadline.total_seconds(), 0.1
     while True:

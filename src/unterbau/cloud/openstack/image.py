@@ -20,7 +20,33 @@ from unterbau.workload import Image, Kind, NotShown, Resource, ref
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 _BASE = frozenset(
-    ["id", "name", "status", "disk_format", "container_format", "visibility", "protected", "os_hidden", "min_disk", "min_ram", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "owner", "tags", "created_at", "updated_at", "self", "file", "schema", "locations", "direct_url", "stores"]
+    [
+        "id",
+        "name",
+        "status",
+        "disk_format",
+        "container_format",
+        "visibility",
+        "protected",
+        "os_hidden",
+        "min_disk",
+        "min_ram",
+        "size",
+        "virtual_size",
+        "checksum",
+        "os_hash_algo",
+        "os_hash_value",
+        "owner",
+        "tags",
+        "created_at",
+        "updated_at",
+        "self",
+        "file",
+        "schema",
+        "locations",
+        "direct_url",
+        "stores",
+    ]
 )
 _RESERVED = ("os_glance_",)
 """Prefixes of properties that Glance keeps to itself."""
@@ -31,9 +57,7 @@ class ImageService:
 
     KINDS = (Kind.IMAGE,)
 
-    def __init__(
-        self, api: Callable[[], Api], volumes: Callable[[], Api], project: Callable[[], str]
-    ) -> None:
+    def __init__(self, api: Callable[[], Api], volumes: Callable[[], Api], project: Callable[[], str]) -> None:
         self._api, self._volumes, self._project = api, volumes, project
 
     # --- reading
@@ -60,9 +84,7 @@ class ImageService:
         try:
             found = self._api().get(f"/v2/images/{entry['id']}/members").get("members", ())
         except (Forbidden, NotFound) as error:
-            return _image(entry), [
-                NotShown(what=f"{ref(Kind.IMAGE, entry['id'])}.members", reason=str(error))
-            ]
+            return _image(entry), [NotShown(what=f"{ref(Kind.IMAGE, entry['id'])}.members", reason=str(error))]
         return _image(entry, tuple(sorted(m["member_id"] for m in found))), []
 
     def others(self) -> tuple[Image, ...]:
@@ -221,9 +243,7 @@ def _image(entry: Json, members: tuple[str, ...] = ()) -> Image:
     if marker is None and name.startswith("unterbau."):
         marker = name
     properties = {
-        k: str(v)
-        for k, v in sorted(entry.items())
-        if k not in _BASE and not k.startswith(_RESERVED) and v is not None
+        k: str(v) for k, v in sorted(entry.items()) if k not in _BASE and not k.startswith(_RESERVED) and v is not None
     }
     return Image(
         id=entry["id"],

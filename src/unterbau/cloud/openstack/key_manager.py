@@ -205,9 +205,7 @@ def _secret(entry: Json, user_metadata: Mapping[str, str], acl: Json) -> Secret:
 
 
 def _container(entry: Json) -> SecretContainer:
-    refs = (
-        SecretEntry(name=r.get("name") or "", secret_id=_id(r["secret_ref"])) for r in entry["secret_refs"]
-    )
+    refs = (SecretEntry(name=r.get("name") or "", secret_id=_id(r["secret_ref"])) for r in entry["secret_refs"])
     return SecretContainer(
         id=_id(entry["container_ref"]),
         name=entry.get("name") or "",

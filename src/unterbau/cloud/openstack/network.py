@@ -182,9 +182,7 @@ class NetworkService:
     def _add_interface(self, wish: RouterInterface, port_id: str) -> None:
         """Make the port a leg. A refusal (an overlapping subnet, a second leg there) leaves no port behind."""
         try:
-            self._api().json(
-                "PUT", f"/v2.0/routers/{wish.router_id}/add_router_interface", {"port_id": port_id}
-            )
+            self._api().json("PUT", f"/v2.0/routers/{wish.router_id}/add_router_interface", {"port_id": port_id})
         except Conflict:
             gone(lambda: self._api().json("DELETE", f"/v2.0/ports/{port_id}"))
             raise
@@ -242,8 +240,7 @@ class NetworkService:
         body |= _some(
             allowed_address_pairs=[p.model_dump(exclude_none=True) for p in wish.allowed_address_pairs],
             extra_dhcp_opts=[
-                {"opt_name": o.name, "opt_value": o.value, "ip_version": o.ip_version}
-                for o in wish.extra_dhcp_opts
+                {"opt_name": o.name, "opt_value": o.value, "ip_version": o.ip_version} for o in wish.extra_dhcp_opts
             ],
             dns_name=wish.dns_name,
             qos_policy_id=wish.qos_policy_id,
@@ -400,9 +397,7 @@ def _router(entry: Json) -> Router:
 
 
 def _fixed_ips(entry: Json) -> tuple[FixedIp, ...]:
-    ips = (
-        FixedIp(subnet_id=i["subnet_id"], ip_address=i["ip_address"]) for i in entry.get("fixed_ips") or ()
-    )
+    ips = (FixedIp(subnet_id=i["subnet_id"], ip_address=i["ip_address"]) for i in entry.get("fixed_ips") or ())
     return tuple(sorted(ips, key=lambda i: (ipaddress.ip_address(i.ip_address).version, i.ip_address)))
 
 
@@ -555,9 +550,7 @@ def _router_body(wish: Router) -> Json:
 
 def _floating_ip_body(wish: FloatingIp) -> Json:
     body: Json = {"floating_network_id": wish.external_network_id, "description": wish.description}
-    return body | _some(
-        port_id=wish.port_id, fixed_ip_address=wish.fixed_ip_address if wish.port_id else None
-    )
+    return body | _some(port_id=wish.port_id, fixed_ip_address=wish.fixed_ip_address if wish.port_id else None)
 
 
 def _security_group_body(wish: SecurityGroup) -> Json:

@@ -92,9 +92,7 @@ class ObjectService:
             return Listing(resources=())
         keys = sorted(k for k in _KEYS if _CONTAINER_META + k in headers)
         notes = tuple(
-            NotShown(
-                what=f"{ref(Kind.CONTAINER, name)}.metadata", reason=f"{k} is a secret and is not carried"
-            )
+            NotShown(what=f"{ref(Kind.CONTAINER, name)}.metadata", reason=f"{k} is a secret and is not carried")
             for k in keys
         )
         return Listing(resources=(_container(name, headers),), not_shown=notes)
@@ -105,9 +103,7 @@ class ObjectService:
         except NotFound:
             return Listing(resources=())
         except Forbidden as error:
-            return Listing(
-                resources=(), not_shown=(NotShown(what=ref(Kind.CONTAINER, container), reason=str(error)),)
-            )
+            return Listing(resources=(), not_shown=(NotShown(what=ref(Kind.CONTAINER, container), reason=str(error)),))
         found = parallel(lambda name: self._object(container, name), names, PARALLEL)
         return Listing(resources=tuple(o for o in found if o is not None))
 
@@ -153,9 +149,7 @@ class ObjectService:
             headers = self._head(quoted(name)) or {}
             if headers.get("x-versions-enabled", "").lower() != "true":
                 continue
-            versions = sum(
-                1 for e in self._entries(quoted(name), versions="true") if not e.get("is_latest", True)
-            )
+            versions = sum(1 for e in self._entries(quoted(name), versions="true") if not e.get("is_latest", True))
             if versions:
                 reason = f"{versions} earlier versions of its objects are not carried"
                 notes.append(NotShown(what=f"{ref(Kind.CONTAINER, name)}.versions", reason=reason))
@@ -174,9 +168,7 @@ class ObjectService:
         there = self._head(quoted(resource.name))
         if there is not None and there.get(_CONTAINER_META + MARKER_KEY) != marker:
             raise Conflict(f"object-store: a container of the name {resource.name} exists already")
-        self._swift.request(
-            "PUT", quoted(resource.name), headers=_container_headers(resource, marker), body=b""
-        )
+        self._swift.request("PUT", quoted(resource.name), headers=_container_headers(resource, marker), body=b"")
         return resource.name
 
     def _refuse_foreign(self, wish: StoredObject, marker: Marker) -> None:
@@ -284,9 +276,7 @@ def _object(
     expires = headers.get("x-delete-at")
     target = headers.get("x-symlink-target")
     modified = headers.get("last-modified")
-    if (
-        target and "?version-id=" in target
-    ):  # how versioned containers keep their objects, no link of the user's
+    if target and "?version-id=" in target:  # how versioned containers keep their objects, no link of the user's
         target = None
     return StoredObject(
         id=f"{container}/{name}",

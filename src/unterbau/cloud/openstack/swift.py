@@ -61,9 +61,7 @@ class Swift:
         body: bytes | Iterable[bytes] | None = None,
     ) -> Answer:
         """A request whose answer is read whole. `path` is quoted already (see `quoted`)."""
-        response = self._send(
-            method, path, query, headers, body, READ_SECONDS if body is None else TRANSFER_SECONDS
-        )
+        response = self._send(method, path, query, headers, body, READ_SECONDS if body is None else TRANSFER_SECONDS)
         what = f"object-store: {method} {path[:120]}"
         with translated(what):
             data = response.read(decode_content=False)

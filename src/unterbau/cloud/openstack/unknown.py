@@ -34,9 +34,7 @@ _VOLUMES: Mapping[str, tuple[str, str]] = {
     "/group_snapshots": ("group_snapshots", "a snapshot of a group of volumes"),
     "/volume-transfers": ("transfers", "a volume that is offered for transfer"),
 }
-_ODD_STATES = frozenset(
-    {"SHELVED", "SHELVED_OFFLOADED", "RESCUE", "PAUSED", "SUSPENDED", "ERROR", "SOFT_DELETED"}
-)
+_ODD_STATES = frozenset({"SHELVED", "SHELVED_OFFLOADED", "RESCUE", "PAUSED", "SUSPENDED", "ERROR", "SOFT_DELETED"})
 
 
 class Unknown:

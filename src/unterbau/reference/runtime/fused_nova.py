@@ -63,9 +63,7 @@ def start_services():
     for host in hosts:
         # Parts of the compute manager read the host from the configuration while it starts.
         nova.conf.CONF.set_override("host", host)
-        one_service(
-            "nova-compute", host=host, topic=compute_rpc.RPC_TOPIC, topic_alt=compute_rpc.RPC_TOPIC_ALT
-        )
+        one_service("nova-compute", host=host, topic=compute_rpc.RPC_TOPIC, topic_alt=compute_rpc.RPC_TOPIC_ALT)
     nova.conf.CONF.set_override("host", hosts[0])
     # The scheduler's own discovery first waits up to a minute.
     host_mapping.discover_hosts(context.get_admin_context())

@@ -136,9 +136,7 @@ def main():
     have_device(etc)
     through_sockets(run)
     threads = [
-        eventlet.spawn(
-            answer, listen_unix(socket_path(run, name)), os.path.join(etc, f"{name}-server.conf"), name
-        )
+        eventlet.spawn(answer, listen_unix(socket_path(run, name)), os.path.join(etc, f"{name}-server.conf"), name)
         for name in PARTS
     ]
     threads.append(eventlet.spawn(answer, listen_tls(port), os.path.join(etc, "proxy-server.conf"), "proxy"))

@@ -48,9 +48,7 @@ def serve(application, port, threads=THREADS):
     from cheroot import wsgi
     from cheroot.ssl.builtin import BuiltinSSLAdapter
 
-    server = wsgi.Server(
-        (ADDRESS, port), application, numthreads=threads, max=threads, request_queue_size=128
-    )
+    server = wsgi.Server((ADDRESS, port), application, numthreads=threads, max=threads, request_queue_size=128)
     adapter = BuiltinSSLAdapter(os.environ["UNTERBAU_TLS_CERT"], os.environ["UNTERBAU_TLS_KEY"])
     adapter.context = tls_context()
     server.ssl_adapter = adapter

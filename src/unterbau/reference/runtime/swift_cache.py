@@ -42,9 +42,7 @@ class LocalCache:
         """Forget."""
         self._values.pop(key, None)
 
-    def set_multi(
-        self, mapping, server_key, serialize=True, time=0, min_compress_len=0, raise_on_error=False
-    ):
+    def set_multi(self, mapping, server_key, serialize=True, time=0, min_compress_len=0, raise_on_error=False):
         """Several at once."""
         for key, value in mapping.items():
             self.set(key, value, serialize, time)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The statement of a bundle: canonical bytes in, in-toto Statement in DSSE out, and its verification. Pure.
+
+in-toto Statement v1, DSSE v1, Ed25519 through securesystemslib. No file, no clock: time is an argument.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import JsonValue
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
+
+from unterbau.canonical import canonical_bytes
+from unterbau.errors import BundleError
+
+FORMAT = 1
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://unterbau.example/evidence/drill/v1"
+STATEMENT = "statement.dsse.json"
+NOT_OURS = "The bundle is no evidence as it is; ask its sender for the original."
+
+
+def sign(members: Mapping[str, bytes], predicate: dict[str, JsonValue], signer: CryptoSigner) -> bytes:
+    """The signed statement over these members, as the bytes of `statement.dsse.json`."""
+    subjects: list[JsonValue] = [{"name": n, "digest": {"sha256": _sha256(d)}} for n, d in sorted(members.items())]
+    statement: dict[str, JsonValue] = {
+        "_type": STATEMENT_TYPE,
+        "subject": subjects,
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {"format": FORMAT, **predicate},
+    }
+    envelope = Envelope(canonical_bytes(statement), PAYLOAD_TYPE, {})
+    envelope.sign(signer)
+    told = {
+        "envelope": envelope.to_dict(),
+        "public_key": {"keyid": signer.public_key.keyid, **signer.public_key.to_dict()},
+    }
+    return json.dumps(told, indent=1, sort_keys=True).encode()
+
+
+def verify(statement: bytes, members: Mapping[str, bytes]) -> tuple[dict[str, Any], SSlibKey]:
+    """The predicate and the key that signed it; every member's digest is compared.
+
+    Says nothing about whose key it is. Raises BundleError.
+    """
+    envelope, key = _parse(statement)
+    try:
+        envelope.verify([key], 1)
+    except (VerificationError, UnverifiedSignatureError, ValueError):
+        raise BundleError(f"{STATEMENT}: the signature does not fit the statement", NOT_OURS) from None
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise BundleError(f"{STATEMENT}: payload type {envelope.payload_type!r}", NOT_OURS)
+    stated = _statement(envelope.payload)
+    _compare({s["name"]: s["digest"]["sha256"] for s in stated["subject"]}, members)
+    predicate: dict[str, Any] = stated["predicate"]
+    return predicate, key
+
+
+def _parse(statement: bytes) -> tuple[Envelope, SSlibKey]:
+    try:
+        told = json.loads(statement)
+        plain = dict(told["public_key"])
+        keyid = plain.pop("keyid")
+        return Envelope.from_dict(told["envelope"]), SSlibKey.from_dict(keyid, plain)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BundleError(f"{STATEMENT}: not a DSSE envelope with its key", NOT_OURS) from None
+
+
+def _statement(payload: bytes) -> dict[str, Any]:
+    try:
+        stated: dict[str, Any] = json.loads(payload)
+        version = stated["predicate"]["format"]
+        types = (stated["_type"], stated["predicateType"])
+    except (ValueError, KeyError, TypeError):
+        raise BundleError(f"{STATEMENT}: the payload is no in-toto statement", NOT_OURS) from None
+    if types != (STATEMENT_TYPE, PREDICATE_TYPE) or version != FORMAT:
+        raise BundleError(
+            f"{STATEMENT}: format {version!r} ({types[1]}); this program knows format {FORMAT}",
+            "Check it with a newer Unterbau.",
+        )
+    return stated
+
+
+def _compare(stated: Mapping[str, str], members: Mapping[str, bytes]) -> None:
+    missing, surplus = stated.keys() - members.keys(), members.keys() - stated.keys()
+    if missing or surplus:
+        parts = [f"missing {', '.join(sorted(missing))}"] if missing else []
+        parts += [f"not stated {', '.join(sorted(surplus))}"] if surplus else []
+        raise BundleError(f"members of the bundle: {'; '.join(parts)}", NOT_OURS)
+    for name, data in members.items():
+        if _sha256(data) != stated[name]:
+            raise BundleError(f"{name}: changed since it was signed", NOT_OURS)
+
+
+def check_chain(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Recompute the journal's chain: hash = sha256(prev + canonical JSON of seq, at, kind, node, data).
+
+    Raises BundleError naming the row.
+    """
+    before = "0" * 64
+    for number, row in enumerate(rows, start=1):
+        try:
+            event = row["event"]
+            body = {
+                "seq": row["seq"],
+                "at": row["at"],
+                "kind": event["kind"],
+                "node": event["node"],
+                "data": event["data"],
+            }
+            text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+            fits = row["seq"] == number and row["prev"] == before
+            fits = fits and row["hash"] == hashlib.sha256((before + text).encode()).hexdigest()
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise BundleError(f"journal.json, row {number}: does not follow from the row before it", NOT_OURS)
+        before = str(row["hash"])
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The signing key of this user: made on first use, mode 0600, Ed25519. Called by `wiring`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from securesystemslib.signer import CryptoSigner, Key  # type: ignore[attr-defined]
+
+from unterbau.errors import LocalError
+
+
+def signing_key(folder: Path) -> CryptoSigner:
+    """The key in `folder`; makes it if there is none. Raises LocalError."""
+    path = folder / "signing.pem"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            _make(path)
+        private = load_pem_private_key(path.read_bytes(), None)
+        return CryptoSigner(private)
+    except (OSError, ValueError) as error:
+        raise LocalError(
+            f"{path}: the signing key cannot be used ({error})", "Move it away to have a new one made."
+        ) from None
+
+
+def _make(path: Path) -> None:
+    """Two at once: the first link wins, the other reads it."""
+    fresh = path.with_name(f".{os.getpid()}.pem")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as out:
+        out.write(CryptoSigner.generate_ed25519().private_bytes)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+
+
+def fingerprint(key: Key) -> str:
+    """How a person names a key: its id."""
+    return str(key.keyid)

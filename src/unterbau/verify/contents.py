@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at both sides: a census of each, and our own SHA-256 of every image, volume and object. `cli` calls it.
+
+Reading suffices for images and objects. A volume can only be read as an image, so the verifier makes
+temporaries of its own (a snapshot and a copy if it is in use, then an image) with member rights, in a saga of
+its own: named durably first, deleted at the end, and cleaned up by the next run if this one is killed. Without
+these rights the volume's content is not shown. Secrets are compared by an HMAC whose key is never kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from unterbau import census
+from unterbau.cloud.port import ByteStream, Cloud
+from unterbau.cloud.port import Source as Origin
+from unterbau.errors import CloudError, Interrupted
+from unterbau.plan import Plan
+from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, Step, run, unwind
+from unterbau.verdict import Model, Observation, Source, Verdict
+from unterbau.verify.structure import compare
+from unterbau.workload import (
+    Image,
+    Kind,
+    Ref,
+    Resource,
+    Secret,
+    Snapshot,
+    StoredObject,
+    Volume,
+    Workload,
+    ref,
+)
+
+WAIT = timedelta(minutes=60)
+MARK = "unterbau.v"
+"""Every temporary of a verifier is tagged so."""
+
+
+class Contents(Model):
+    """What one verification saw: both censuses as it took them, and its verdicts."""
+
+    source: Workload
+    target: Workload
+    verdicts: tuple[Verdict, ...]
+    started: datetime
+    ended: datetime
+
+
+def look(
+    source: Cloud,
+    target: Cloud,
+    plan: Plan | None,
+    *,
+    work: Path,
+    now: Callable[[], datetime],
+    stop: threading.Event | None = None,
+    workers: int = 6,
+    count: Callable[[str, int, int], None] = lambda label, done, total: None,
+    passed: Callable[[str, int, int | None], None] = lambda label, done, total: None,
+) -> Contents:
+    """Verify. `work` is a folder of ours for the journals of temporaries.
+
+    Raises AuthFailed, Unreachable if a side cannot be read at all; Interrupted when `stop` is set.
+    """
+    watcher = _Watcher(stop or threading.Event(), now, passed)
+    started = now()
+    sides = {"source": source, "target": target}
+    _clean_up(sides, work)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        taken = {s: pool.submit(census.take, c, now=now, progress=count) for s, c in sides.items()}
+    seen = {side: future.result() for side, future in taken.items()}
+    hashes = _hashes(sides, seen, work, watcher, workers, count)
+    verdicts = compare(seen["source"], seen["target"], plan, hashes)
+    return Contents(source=seen["source"], target=seen["target"], verdicts=verdicts, started=started, ended=now())
+
+
+@dataclass(frozen=True)
+class _Watcher:
+    stop: threading.Event
+    now: Callable[[], datetime]
+    passed: Callable[[str, int, int | None], None]
+
+    def hash(self, label: str, stream: ByteStream) -> str:
+        """SHA-256 of a stream (hex), with progress; Interrupted when asked to stop."""
+        digest, done = hashlib.sha256(), 0
+        for chunk in stream:
+            if self.stop.is_set():
+                raise Interrupted("stopped while reading a content", "Run the same command again.")
+            digest.update(chunk)
+            done += len(chunk)
+            if done > 8 << 20:
+                self.passed(label, done, stream.size_bytes)
+        return digest.hexdigest()
+
+
+def _hashes(
+    sides: dict[str, Cloud],
+    seen: dict[str, Workload],
+    work: Path,
+    watcher: _Watcher,
+    workers: int,
+    count: Callable[[str, int, int], None],
+) -> dict[tuple[str, Ref], Observation]:
+    """Observations of every content of both sides."""
+    key = secrets.token_bytes(32)
+    tasks = [(side, r) for side, w in seen.items() for r in w.resources if isinstance(r, Image | StoredObject | Secret)]
+    found: dict[tuple[str, Ref], Observation] = {}
+
+    def one(task: tuple[str, Resource]) -> None:
+        side, resource = task
+        found[side, resource.ref] = _observe(side, sides[side], resource, key, watcher)
+        count("contents read", len(found), len(tasks))
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        volumes = pool.submit(_volume_hashes, sides, seen, work, watcher)
+        list(pool.map(one, tasks))
+    return {**found, **volumes.result()}
+
+
+def _observe(side: str, cloud: Cloud, resource: Resource, key: bytes, watcher: _Watcher) -> Observation:
+    """The hash of one content, or the reason why it could not be read."""
+    what = "hmac-sha256 (key not kept)" if isinstance(resource, Secret) else "sha256"
+    value, reason = None, ""
+    try:
+        if isinstance(resource, Secret):
+            payload = cloud.secret_payload(resource.id)
+            if payload is not None:
+                value = hmac.new(key, payload.get_secret_value(), hashlib.sha256).hexdigest()
+            else:
+                reason = "it has no payload"
+        elif isinstance(resource, Image):
+            with cloud.image_bytes(resource.id) as stream:
+                value = watcher.hash(f"{side}: image {resource.name}", stream)
+        elif isinstance(resource, StoredObject):
+            with cloud.object_bytes(resource.container, resource.name) as stream:
+                value = watcher.hash(f"{side}: object {resource.name[:40]}", stream)
+    except CloudError as error:
+        reason = f"{error.kind}: {error.what}"
+    return _observation(side, resource, what, value, reason, watcher)
+
+
+def _observation(
+    side: str, resource: Resource, what: str, value: JsonValue, reason: str, watcher: _Watcher
+) -> Observation:
+    where = f"{side}: {resource.ref}"
+    return Observation(what=what, value=value, source=Source(where=where, at=watcher.now()), reason=reason)
+
+
+# --- volumes: temporaries in a saga of the verifier's own
+
+
+@dataclass(frozen=True)
+class _Temporary:
+    """A snapshot, a copy or an image of a volume; deleted by undo."""
+
+    cloud: Cloud
+    volume: Volume
+    side: str
+    what: str
+    run_id: str
+    needs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.what} of {self.side} {self.volume.ref}"
+
+    @property
+    def kind(self) -> Kind:
+        return {"snapshot": Kind.SNAPSHOT, "image": Kind.IMAGE}.get(self.what, Kind.VOLUME)
+
+    def intend(self, done: Outputs) -> JsonObject:
+        marker = Marker(run=self.run_id, node=self.name).tag()
+        return {"side": self.side, "kind": self.kind.value, "name": marker, "marker": marker}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        name, origin = str(intent["name"]), str(done[self.needs[0]]["id"]) if self.needs else self.volume.id
+        size, type_ = self.volume.size_gib, self.volume.volume_type
+        wishes: dict[str, tuple[Resource, Origin]] = {
+            "snapshot": (
+                Snapshot(id="-", name=name, status="", volume_id=self.volume.id, size_gib=size),
+                Origin(force=True),
+            ),
+            "copy": (
+                Volume(id="-", name=name, status="", size_gib=size, volume_type=type_),
+                Origin(snapshot_id=origin),
+            ),
+            "clone": (Volume(id="-", name=name, status="", size_gib=size, volume_type=type_), Origin(volume_id=origin)),
+            "image": (
+                Image(
+                    id="-", name=name, status="queued", disk_format="raw", container_format="bare", visibility="private"
+                ),
+                Origin(volume_id=origin),
+            ),
+        }
+        wish, source = wishes[self.what]
+        id_ = self.cloud.ensure(wish, str(intent["marker"]), source=source)
+        self.cloud.settle(ref(self.kind, id_), WAIT)
+        return {"id": id_}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        _delete(self.cloud, self.kind, str(intent["marker"]), output)
+
+
+@dataclass(frozen=True)
+class _Hash:
+    """Read the temporary image and hash it."""
+
+    cloud: Cloud
+    volume: Volume
+    side: str
+    needs: tuple[str, ...]
+    watcher: _Watcher
+
+    @property
+    def name(self) -> str:
+        return f"hash of {self.side} {self.volume.ref}"
+
+    def intend(self, done: Outputs) -> JsonObject:
+        return {}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        with self.cloud.image_bytes(str(done[self.needs[0]]["id"])) as stream:
+            return {"sha256": self.watcher.hash(f"{self.side}: volume {self.volume.name}", stream)}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Nothing was made."""
+
+
+def _delete(cloud: Cloud, kind: Kind, marker: str, output: JsonObject | None) -> None:
+    found = cloud.listing(kind).resources if output is None else ()
+    for id_ in [str(output["id"])] if output else [r.id for r in found if marker in (r.marker, r.name)]:
+        cloud.delete(ref(kind, id_), WAIT)
+
+
+def _steps(side: str, cloud: Cloud, volume: Volume, has_snapshots: bool, run_id: str, watcher: _Watcher) -> list[Step]:
+    made: list[_Temporary] = []
+
+    def temporary(what: str) -> None:
+        needs = (made[-1].name,) if made else ()
+        made.append(_Temporary(cloud, volume, side, what, run_id, needs))
+
+    if volume.status == "in-use":
+        temporary("snapshot")
+        temporary("copy")
+    elif has_snapshots:
+        temporary("clone")
+    temporary("image")
+    return [*made, _Hash(cloud, volume, side, (made[-1].name,), watcher)]
+
+
+def _volume_hashes(
+    sides: dict[str, Cloud], seen: dict[str, Workload], work: Path, watcher: _Watcher
+) -> dict[tuple[str, Ref], Observation]:
+    run_id = f"v{secrets.token_hex(4)}"
+    steps: list[Step] = []
+    volumes: list[tuple[str, Volume]] = []
+    for side, workload in seen.items():
+        snapshots = {s.volume_id for s in workload.of(Snapshot)}
+        for volume in workload.of(Volume):
+            if (volume.marker or "").startswith(MARK) or volume.status not in ("available", "in-use"):
+                continue
+            volumes.append((side, volume))
+            steps += _steps(side, sides[side], volume, volume.id in snapshots, run_id, watcher)
+    path = work / f"verify-{run_id}.db"
+    with Journal(path) as journal:
+        result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop)
+        outputs, errors = journal.status.outputs, dict(journal.status.errors)
+        found = {(side, v.ref): _volume_seen(side, v, outputs, errors, watcher) for side, v in volumes}
+        tidied = unwind(steps, journal, plan=run_id)
+    if tidied.complete:
+        _forget(path)
+    if result.interrupted:
+        raise Interrupted("stopped while reading volumes; the temporaries are removed", "Run the same command again.")
+    return found
+
+
+def _volume_seen(
+    side: str, volume: Volume, outputs: Outputs, errors: dict[str, JsonObject], watcher: _Watcher
+) -> Observation:
+    digest = outputs.get(f"hash of {side} {volume.ref}", {}).get("sha256")
+    failed = [e for name, e in errors.items() if name.endswith(f" of {side} {volume.ref}")]
+    reason = "" if digest else f"{failed[0]['kind']}: {failed[0]['message']}" if failed else "it was not read"
+    return _observation(side, volume, "sha256", digest, reason, watcher)
+
+
+def _clean_up(sides: dict[str, Cloud], work: Path) -> None:
+    """Delete the temporaries of verifications that were killed: what their journals name, and nothing else."""
+    for path in sorted(work.glob("verify-*.db")):
+        with Journal(path) as journal:
+            for name, intent in reversed(list(journal.status.intents.items())):
+                if "marker" in intent:
+                    output = journal.status.outputs.get(name)
+                    _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), output)
+        _forget(path)
+
+
+def _forget(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

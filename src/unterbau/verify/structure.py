@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compare two censuses as meaning, and hashes with hashes: claims in, verdicts out. Pure.
+
+Objects of the two sides are paired by what they are, never by ids or tags: names, addresses, places. Ids in
+their fields are replaced by these natural keys on both sides, so that what is left must be equal. A plan, if
+given, declares differences: then the left side of a comparison is the object as the plan wants it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from unterbau import canonical
+from unterbau.plan import Fate, Plan
+from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict, judge_equal
+from unterbau.workload import (
+    Attachment,
+    Container,
+    FloatingIp,
+    Image,
+    Keypair,
+    Kind,
+    Port,
+    Ref,
+    Resource,
+    Router,
+    RouterInterface,
+    Secret,
+    SecurityGroup,
+    SecurityGroupRule,
+    Server,
+    StoredObject,
+    Subnet,
+    Volume,
+    Workload,
+)
+
+ABSENT = "absent"
+HAVE_CONTENT = (Image, Volume, StoredObject, Secret)
+
+
+class Keys:
+    """The natural key of every object of one side: the same on both sides if the object is the same."""
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+        self._known: dict[Ref, str] = {}
+        by_base: dict[str, list[Resource]] = defaultdict(list)
+        for resource in workload.resources:
+            by_base[self._base(resource)].append(resource)
+        self.by_key: dict[str, Resource] = {}
+        for base, twins in by_base.items():
+            ordered = sorted(twins, key=self._content) if len(twins) > 1 else twins
+            for number, resource in enumerate(ordered, start=1):
+                key = base if number == 1 else f"{base} ({number})"
+                self._known[resource.ref] = key
+                self.by_key[key] = resource
+
+    def __call__(self, reference: Ref) -> str:
+        """The key of an object of this side; what is not the project's own keeps its Ref's kind."""
+        if reference in self._known:
+            return self._known[reference]
+        resource = self.workload.by_ref.get(reference)
+        return self._base(resource) if resource is not None else f"foreign {reference}"
+
+    def _base(self, r: Resource) -> str:
+        match r:
+            case Subnet():
+                return f"subnet {r.cidr} of {self._of(Kind.NETWORK, r.network_id)}"
+            case RouterInterface():
+                ips = ",".join(ip.ip_address for ip in r.fixed_ips)
+                return f"leg {ips} of {self._of(Kind.ROUTER, r.router_id)}"
+            case Port():
+                ips = ",".join(sorted(ip.ip_address for ip in r.fixed_ips)) or r.mac_address
+                return f"port {r.name} {ips} on {self._of(Kind.NETWORK, r.network_id)}"
+            case SecurityGroupRule():
+                return "rule " + canonical.canonical_bytes(self._rule(r)).decode()
+            case FloatingIp():
+                port = self._of(Kind.PORT, r.port_id) if r.port_id else "nothing"
+                return f"floating ip {r.description} for {port}"
+            case Attachment():
+                return f"{self._of(Kind.VOLUME, r.volume_id)} on {self._of(Kind.SERVER, r.server_id)}"
+            case StoredObject():
+                return f"object {r.id}"
+            case _:
+                return f"{r.own_kind.value} {r.name}"
+
+    def _rule(self, r: SecurityGroupRule) -> dict[str, JsonValue]:
+        plain = r.model_dump(mode="json", exclude={"id", "name", "marker", "kind", "description"})
+        for field, kind in r.REFERS.items():
+            if plain[field]:
+                plain[field] = self._of(kind, plain[field])
+        return plain
+
+    def _of(self, kind: Kind, id_: str) -> str:
+        return self(f"{kind.value}:{id_}")
+
+    def _content(self, r: Resource) -> bytes:
+        plain = r.with_ids(lambda ref_: ref_.partition(":")[0]).comparable()
+        return canonical.canonical_bytes(plain)
+
+
+def facts(resource: Resource, keys: Keys) -> dict[str, JsonValue]:
+    """What must be equal on both sides, in plain data with natural keys for ids."""
+    plain: dict[str, JsonValue] = resource.with_ids(keys).comparable()
+    match resource:
+        case Port():
+            for field in ("security_group_ids", "allowed_address_pairs", "fixed_ips", "extra_dhcp_opts"):
+                plain[field] = _as_set(plain[field])
+        case RouterInterface():
+            plain["fixed_ips"] = _as_set(plain["fixed_ips"])
+        case Router():
+            plain["has_gateway"] = resource.external_network_id is not None
+        case Server():
+            plain["flavor"] = resource.flavor.model_dump(mode="json", exclude={"id"})
+            plain["disks"] = _disks(resource, keys)
+        case Container():
+            own = keys.workload.identity.project_id
+            for field in ("read_acl", "write_acl"):
+                grants = str(plain[field]).replace(f"{own}:", "own project:").split(",")
+                plain[field] = [*sorted(g.strip() for g in grants if g.strip())]
+        case Attachment():
+            plain.pop("device")  # a name that the guest may not even use; the order stands with the server
+    return plain
+
+
+def _less(these: list[JsonValue], those: list[JsonValue]) -> list[str]:
+    return sorted({str(t) for t in these} - {str(t) for t in those})
+
+
+def _as_set(value: JsonValue) -> JsonValue:
+    """Lists whose order means nothing, in one order."""
+    return sorted(value, key=canonical.canonical_bytes) if isinstance(value, list) else value
+
+
+def _disks(server: Server, keys: Keys) -> list[JsonValue]:
+    """The server's volumes in the order of their devices, root first."""
+    own = [a for a in keys.workload.of(Attachment) if a.server_id == server.id]
+    ordered = sorted(own, key=lambda a: (a.boot_index != 0, len(a.device), a.device))
+    return [keys(f"volume:{a.volume_id}") for a in ordered]
+
+
+def compare(
+    source: Workload,
+    target: Workload,
+    plan: Plan | None,
+    hashes: Mapping[tuple[str, Ref], Observation],
+) -> tuple[Verdict, ...]:
+    """All verdicts. `hashes` maps (`source` or `target`, Ref) to what was seen of a content."""
+    return _Comparison(source, target, plan, hashes).verdicts()
+
+
+class _Comparison:
+    def __init__(
+        self, source: Workload, target: Workload, plan: Plan | None, hashes: Mapping[tuple[str, Ref], Observation]
+    ) -> None:
+        self.source, self.target, self.plan, self.hashes = source, target, plan, hashes
+        self.wished = self._as_declared()
+        self.left_keys, self.right_keys = Keys(self.wished), Keys(target)
+
+    def _as_declared(self) -> Workload:
+        """The source with the plan's declared changes."""
+        if self.plan is None:
+            return self.source
+        entries = self.plan.by_ref
+        resources = tuple(entries[r.ref].wish(r) if r.ref in entries else r for r in self.source.resources)
+        return self.source.model_copy(update={"resources": resources})
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        found: list[Verdict] = []
+        for resource in self.wished.resources:
+            found += self._of_object(resource)
+        found += [self._completeness(kind) for kind in Kind if self._present(kind)]
+        found += [self._not_seen(side, w) for side, ws in (("source", self.source), ("target", self.target))
+                  for w in self._unseen(ws)]  # fmt: skip
+        return tuple(found)
+
+    def _unseen(self, workload: Workload) -> list[tuple[str, str]]:
+        return [(n.what, n.reason) for n in workload.not_shown]
+
+    def _of_object(self, resource: Resource) -> list[Verdict]:
+        key = self.left_keys(resource.ref)
+        claim = Claim(
+            id=f"structure {resource.ref}", kind="structure", subject=resource.ref,
+            text=f"{key} is on the target as it was on the source.",
+        )  # fmt: skip
+        left = self._seen("source", self.source.taken_at, resource.ref, facts(resource, self.left_keys))
+        declared = self._declared(resource)
+        if declared and not declared[0]:
+            return [Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=declared[1], evidence=(left,))]
+        there = self.right_keys.by_key.get(key)
+        value: JsonValue = ABSENT if there is None else facts(there, self.right_keys)
+        at = there.ref if there is not None else key
+        unseen = self._kind_unseen(resource.own_kind) if there is None else ""
+        right = self._seen("target", self.target.taken_at, at, None if unseen else value, unseen)
+        verdict = judge_equal(claim, left, right)
+        if there is None and not unseen:
+            verdict = verdict.model_copy(update={"reason": "missing on the target"})
+        elif declared and verdict.outcome is Outcome.HELD:
+            verdict = verdict.model_copy(update={"reason": declared[1]})
+        return [verdict, *self._content(resource, there, key)]
+
+    def _declared(self, resource: Resource) -> tuple[bool, str] | None:
+        """(whether it moves, what the plan declares), or None if it declares nothing."""
+        entry = self.plan.by_ref.get(resource.ref) if self.plan else None
+        if entry is None:
+            return None
+        if not entry.fate.moves:
+            return False, f"left, as the plan declares: {entry.why}"
+        if entry.fate is Fate.CHANGED:
+            return True, f"equal but for what the plan declares: {entry.why}"
+        return None
+
+    def _kind_unseen(self, kind: Kind) -> str:
+        return next((n.reason for n in self.target.not_shown if n.what == kind.value), "")
+
+    def _content(self, resource: Resource, there: Resource | None, key: str) -> list[Verdict]:
+        if not isinstance(resource, HAVE_CONTENT) or there is None:
+            return []
+        if isinstance(resource, Secret) and resource.content_type is None:
+            return []
+        if isinstance(resource, StoredObject) and resource.symlink_to:
+            return []
+        claim = Claim(
+            id=f"content {resource.ref}", kind="content", subject=resource.ref,
+            text=f"The content of {key} is the same on both sides.",
+        )  # fmt: skip
+        left, right = self.hashes.get(("source", resource.ref)), self.hashes.get(("target", there.ref))
+        return [judge_equal(claim, left, right)]
+
+    def _present(self, kind: Kind) -> bool:
+        return any(r.own_kind is kind for w in (self.source, self.target) for r in w.resources)
+
+    def _completeness(self, kind: Kind) -> Verdict:
+        claim = Claim(
+            id=f"completeness {kind.value}", kind="completeness", subject=kind.value,
+            text=f"Nothing of kind {kind.value} is missing or surplus on the target.",
+        )  # fmt: skip
+        left = self._keys(self.wished, self.left_keys, kind, moving=True)
+        right = self._keys(self.target, self.right_keys, kind, moving=False)
+        unseen = [next((n.reason for n in w.not_shown if n.what == kind.value), "") for w in (self.source, self.target)]
+        seen = judge_equal(
+            claim,
+            self._seen("source", self.source.taken_at, kind.value, None if unseen[0] else left, unseen[0]),
+            self._seen("target", self.target.taken_at, kind.value, None if unseen[1] else right, unseen[1]),
+        )
+        if seen.outcome is Outcome.FAILED:
+            missing, surplus = _less(left, right), _less(right, left)
+            parts = [f"missing: {', '.join(missing[:5])}"] if missing else []
+            parts += [f"surplus: {', '.join(surplus[:5])}"] if surplus else []
+            return seen.model_copy(update={"reason": "; ".join(parts)})
+        return seen
+
+    def _keys(self, workload: Workload, keys: Keys, kind: Kind, *, moving: bool) -> list[JsonValue]:
+        default = {g.id for g in workload.of(SecurityGroup) if g.is_default}
+        found = []
+        for resource in workload.resources:
+            if resource.own_kind is not kind:
+                continue
+            if (
+                moving
+                and self.plan
+                and resource.ref in self.plan.by_ref
+                and not self.plan.by_ref[resource.ref].fate.moves
+            ):
+                continue
+            if isinstance(resource, SecurityGroup) and resource.is_default:
+                continue  # every project has one from birth
+            if isinstance(resource, SecurityGroupRule) and resource.security_group_id in default:
+                continue
+            if isinstance(resource, Keypair) and not moving and keys(resource.ref) not in self.left_keys.by_key:
+                continue  # keypairs belong to the user, who may have others there
+            found.append(keys(resource.ref))
+        return [*sorted(found)]
+
+    def _not_seen(self, side: str, note: tuple[str, str]) -> Verdict:
+        what, reason = note
+        claim = Claim(
+            id=f"coverage {side} {what}", kind="coverage", subject=what, text=f"{what} of the {side} was looked at."
+        )
+        return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=reason)
+
+    def _seen(self, side: str, at: datetime, what: str, value: JsonValue, reason: str = "") -> Observation:
+        workload = self.source if side == "source" else self.target
+        where = f"{side}: {workload.identity.name} {what}"
+        return Observation(what="facts", value=value, source=Source(where=where, at=at), reason=reason)
