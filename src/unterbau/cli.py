@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -23,10 +24,13 @@ import click
 from click.shell_completion import get_completion_class
 from pydantic import BaseModel
 
-from unterbau import __version__, reference, wiring
+from unterbau import __version__, census, evidence, reference, schemas, state, verify, wiring
+from unterbau import drill as drills
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.face import Face
+from unterbau.report import html
 from unterbau.report import text as terminal
+from unterbau.verdict import Outcome, exit_code
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -228,7 +232,184 @@ def cloud_wipe(context: Context, name: str, yes: bool) -> None:
 def cloud_seed(context: Context, name: str, tenant: str, number: int) -> None:
     """Plant a small but honest administration workload in NAME, with tenant rights alone."""
     planted = wiring.plant(name, number, context.face)
-    context.show(lambda: context.face.say(f"{tenant} stands in {name}: {len(planted)} things"), planted)
+    context.show(lambda: context.face.say(f"{tenant} stands in {name}: {len(planted.refs)} things"), planted)
+
+
+# --- the main job ------------------------------------------------------------------------------------------
+
+
+@command(cli, "census")
+@click.argument("cloud_name", metavar="CLOUD")
+def census_(context: Context, cloud_name: str) -> Exit:
+    """Read everything that the project owns in CLOUD, read-only. What cannot be read is named."""
+    taken = census.take(wiring.open_cloud(cloud_name), now=wiring.now, progress=context.face.count)
+    context.show(lambda: terminal.census(taken), taken)
+    return Exit.NOT_SHOWN if taken.not_shown else Exit.HELD
+
+
+@command(cli, "plan")
+@click.argument("source")
+@click.argument("target")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the plan to this file.")
+def plan_(context: Context, source: str, target: str, output: Path | None) -> Exit:
+    """Choose a fate for every object of SOURCE on TARGET, before anything is written."""
+    tools = wiring.tools(context.face, context.stop)
+    folder = drills.start(source, target, keep=True, tools=tools)
+    with folder.locked():
+        for name in (folder.source, folder.target, folder.plan) if not folder.journal.exists() else ():
+            name.unlink(missing_ok=True)
+        work = drills.Drill(folder, tools)
+        work.census()
+        made = work.plan()
+    if output is not None:
+        state.write(output, folder.plan.read_bytes(), mode=0o644)
+    context.show(lambda: terminal.plan(made), made)
+    context.face.say(f"the plan: {output or folder.plan}")
+    outcomes = [c.outcome for c in made.checks] + [Outcome.NOT_SHOWN for e in made.entries if not e.fate.moves]
+    return exit_code(outcomes)
+
+
+@command(cli, "move")
+@click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+def move_(context: Context, plan_file: Path) -> Exit:
+    """Create on the target what PLAN says. Killed or stopped at any moment, the same command finishes it."""
+    plan = drills.read_plan(plan_file)
+    folder = state.folder(plan.run)
+    folder.load()
+    tools = wiring.tools(context.face, context.stop)
+    with folder.locked():
+        if plan_file.resolve() != folder.plan.resolve():
+            state.write(folder.plan, plan_file.read_bytes())
+        result = drills.Drill(folder, tools).move()
+    context.show(lambda: terminal.moved(result), result)
+    return Exit.HELD if result.complete else Exit.FAILED
+
+
+@command(cli, "verify")
+@click.argument("source")
+@click.argument("target")
+@click.option(
+    "--plan", "plan_file", type=click.Path(path_type=Path), help="Accept the differences that this plan declares."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write all verdicts to this file (JSON).")
+@click.option("--work", type=click.Path(path_type=Path, file_okay=False), hidden=True)
+@click.option("--all", "everything", is_flag=True, help="Show what held, too.")
+def verify_(
+    context: Context, source: str, target: str, plan_file: Path | None, output: Path | None, work: Path | None,
+    everything: bool,
+) -> Exit:  # fmt: skip
+    """Compare SOURCE and TARGET by our own enumeration and hashes, whoever moved the tenant.
+
+    Reader rights show structure, images and objects; volumes and secrets need the role member.
+    """
+    plan = drills.read_plan(plan_file) if plan_file else None
+    left, right = wiring.open_cloud(source), wiring.open_cloud(target)
+    folder = work or state.root().parent / "verify"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    face = context.face
+    seen = verify.look(
+        left, right, plan, work=folder, now=wiring.now, stop=context.stop, count=face.count, passed=face.bytes
+    )
+    if output is not None:
+        state.write(output, seen.model_dump_json(indent=1).encode())
+    context.show(lambda: terminal.verdicts(seen.verdicts, everything=everything), seen)
+    return exit_code(v.outcome for v in seen.verdicts)
+
+
+@command(cli, "close")
+@click.argument("run")
+@click.option("--target", "side", flag_value="target", help="Remove what the drill made on the target.")
+@click.option("--source", "side", flag_value="source", help="Empty the source after a verified move.")
+@click.option(
+    "--bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The verified bundle (for --source)."
+)
+def close_(context: Context, run: str, side: str | None, bundle: Path | None) -> Exit:
+    """Clean up after the drill RUN: its target, or, after a verified move, the source."""
+    if side is None:
+        raise UsageError("say which side to close", "--target or --source")
+    folder = state.folder(run)
+    told = folder.load()
+    work = drills.Drill(folder, wiring.tools(context.face, context.stop))
+    with folder.locked():
+        if side == "target":
+            rest = work.close_target()
+            folder.save(folder.load().model_copy(update={"finished": True}))
+            context.show(lambda: terminal.closed(drills.remainder(rest), {}), rest)
+            return Exit.HELD
+        if bundle is None:
+            raise UsageError("emptying a source demands the verified bundle", f"--bundle {folder.bundle}")
+        if click.prompt(f"Type the source's name ({told.source}) to delete what was verified", err=True) != told.source:
+            raise UsageError("the name does not match; nothing was deleted")
+        rest, kept = work.close_source(bundle.read_bytes())
+    context.show(lambda: terminal.closed(drills.remainder(rest), kept), rest)
+    return Exit.NOT_SHOWN if kept else Exit.HELD
+
+
+@command(cli, "drill")
+@click.argument("source", required=False)
+@click.argument("target", required=False)
+@click.option("--keep", is_flag=True, help="Keep what was made on the target (the default is a rehearsal).")
+@click.option("--report", "report_file", type=click.Path(path_type=Path, dir_okay=False), help="Copy the report here.")
+@click.option(
+    "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report, at first."
+)
+@click.option("--list", "listing", is_flag=True, help="Show the drills of this machine.")
+def drill_(
+    context: Context, source: str | None, target: str | None, keep: bool, report_file: Path | None, language: str,
+    listing: bool,
+) -> Exit:  # fmt: skip
+    """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
+    if listing:
+        found = state.drills()
+        context.show(lambda: terminal.drills(found), [s.model_dump(mode="json") for _, s in found])
+        return Exit.HELD
+    if source is None or target is None:
+        raise UsageError(
+            "a drill needs a SOURCE and a TARGET", f"Known clouds: {', '.join(wiring.cloud_names()) or 'none'}"
+        )
+    folder, verdicts = drills.drill(
+        source, target, keep=keep, tools=wiring.tools(context.face, context.stop), language=language
+    )
+    if report_file is not None:
+        state.write(report_file, folder.report.read_bytes(), mode=0o644)
+    told = {"run": folder.run, "bundle": str(folder.bundle), "report": str(report_file or folder.report)}
+    context.show(
+        lambda: terminal.verdicts(verdicts), told | {"verdicts": [v.model_dump(mode="json") for v in verdicts]}
+    )
+    context.face.say(f"evidence: {folder.bundle}")
+    context.face.say(f"report:   {report_file or folder.report}")
+    return exit_code(v.outcome for v in verdicts)
+
+
+@cli.group("evidence")
+def evidence_() -> None:
+    """Signed bundles of drills."""
+
+
+@command(evidence_, "check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--key", help="Id of the key that must have signed it.")
+@click.option(
+    "--report", "report_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report of the bundle."
+)
+@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True)
+def evidence_check(context: Context, file: Path, key: str | None, report_file: Path | None, language: str) -> Exit:
+    """Judge the bundle FILE again, offline: its signature, its chain, and every verdict from its contents."""
+    data = file.read_bytes()
+    checked = evidence.check(data, trusted_key=key)
+    if report_file is not None:
+        state.write(report_file, html.render(checked, data, language).encode(), mode=0o644)
+    context.show(lambda: terminal.verdicts(checked.verdicts), checked)
+    if not checked.signer_trusted:
+        context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
+    return exit_code([v.outcome for v in checked.verdicts] + ([] if checked.signer_trusted else [Outcome.NOT_SHOWN]))
+
+
+@cli.command()
+@click.argument("what", type=click.Choice(sorted(schemas.ALL)))
+def schema(what: str) -> None:
+    """Print the JSON schema of what --format json gives."""
+    click.echo(json.dumps(schemas.schema(what), indent=2))
 
 
 @cli.command()

@@ -26,7 +26,7 @@ from unterbau.evidence.bundle import Context, PhaseTime, plan_digest
 from unterbau.face import Face
 from unterbau.plan import Plan
 from unterbau.report import html
-from unterbau.saga import Event, Journal, RunResult, Step, run, unwind
+from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, run, unwind
 from unterbau.state import Folder
 from unterbau.verdict import Outcome, Verdict
 from unterbau.verify import Contents
@@ -166,7 +166,7 @@ class Drill:
         self._demand_complete(result, errors)
         return census.take(source, now=self.tools.now), kept
 
-    def _demand_complete(self, result: RunResult, errors: dict[str, dict[str, object]]) -> None:
+    def _demand_complete(self, result: RunResult, errors: dict[str, JsonObject]) -> None:
         if result.interrupted:
             raise Interrupted("the clean-up was stopped", AGAIN)
         if result.failed:
@@ -299,7 +299,9 @@ def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
     return found
 
 
-def drill(source: str, target: str, *, keep: bool, tools: Tools, language: str = "en") -> tuple[Folder, tuple[Verdict, ...]]:
+def drill(
+    source: str, target: str, *, keep: bool, tools: Tools, language: str = "en"
+) -> tuple[Folder, tuple[Verdict, ...]]:
     """The whole of it. Raises Interrupted (resume by the same call) and whatever a phase raises."""
     folder = start(source, target, keep=keep, tools=tools)
     with folder.locked():
@@ -330,4 +332,3 @@ def drill(source: str, target: str, *, keep: bool, tools: Tools, language: str =
 def remainder(workload: Workload) -> list[str]:
     """What a closed project still holds, a line a thing."""
     return [f"{r.ref} {r.name}" for r in planning.foreign_objects(workload)]
-

@@ -1,19 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place where concrete classes meet: which cloud stands behind a name, which clock, which journal.
+"""The one place where concrete classes meet: which cloud stands behind a name, which clock, which keys.
 
 `cli` calls it; it builds what the use cases want and decides nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import platform
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
-from unterbau import reference, seed
+from unterbau import __version__, reference, seed
 from unterbau.cloud import openstack
 from unterbau.cloud.port import Cloud
+from unterbau.drill import Tools
+from unterbau.errors import LocalError
 from unterbau.face import Face
+from unterbau.reference.layout import data_home
+
+LIBRARIES = ("openstacksdk", "keystoneauth1", "pydantic", "securesystemslib", "cryptography")
 
 
 def now() -> datetime:
@@ -23,7 +32,13 @@ def now() -> datetime:
 
 def clouds_files() -> tuple[Path, ...]:
     """The clouds.yaml of every complete embedded cloud; the user's own are found by openstacksdk."""
-    return tuple(reference.clouds_file(c.name) for c in reference.names() if reference.complete(c.name))
+    return tuple(_complete())
+
+
+def _complete() -> Iterator[Path]:
+    for home in sorted(reference.clouds_home().glob("*/cloud.json")):
+        with contextlib.suppress(LocalError):  # one that was never finished has no clouds.yaml yet
+            yield reference.clouds_file(home.parent.name)
 
 
 def open_cloud(name: str) -> Cloud:
@@ -38,5 +53,14 @@ def cloud_names() -> tuple[str, ...]:
 
 def plant(name: str, number: int, face: Face) -> seed.Planted:
     """Plant the tenant "Fachverfahren" in the cloud."""
-    told: Callable[[str], None] = face.detail
-    return seed.plant(open_cloud(name), seed=number, now=now(), progress=told)
+    return seed.plant(open_cloud(name), seed=number, now=now(), progress=face.say)
+
+
+def versions() -> dict[str, str]:
+    """What took part in a drill on our side."""
+    return {"unterbau": __version__, "python": platform.python_version()} | {n: version(n) for n in LIBRARIES}
+
+
+def tools(face: Face, stop: threading.Event) -> Tools:
+    """What the phases of a drill work with."""
+    return Tools(connect=open_cloud, now=now, face=face, stop=stop, keys=data_home() / "keys", versions=versions)

@@ -16,6 +16,7 @@ __all__ = [
     "CloudStatus",
     "ServiceStatus",
     "clouds_file",
+    "clouds_home",
     "down",
     "env",
     "exists",

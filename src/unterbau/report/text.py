@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -158,3 +158,14 @@ def drills(found: Iterable[tuple[Any, Any]]) -> None:
         status = "finished" if state.finished else f"can be resumed after {last}"
         rows.append([_safe(state.run), _safe(state.source), _safe(state.target), _safe(status), _safe(folder.path)])
     _table(["drill", "source", "target", "state", "folder"], rows)
+
+
+def moved(result: Any) -> None:
+    """How a move ended."""
+    say(f"{len(result.done)} steps done, {len(result.failed)} failed, {len(result.blocked)} waiting for them")
+
+
+def closed(rest: Sequence[str], kept: Mapping[str, str]) -> None:
+    """What remains after closing, and why."""
+    say(f"{len(rest)} things remain" if rest else "nothing remains of the tenant's")
+    _table(["thing", "why it was kept"], [[_safe(line), _safe(kept.get(line.partition(" ")[0], ""))] for line in rest])
