@@ -38,9 +38,7 @@ def boot(name: str) -> list[float]:
 
     from unterbau import reference
 
-    config = openstack.config.OpenStackConfig(
-        config_files=[str(reference.clouds_file(name))], load_envvars=False
-    )
+    config = openstack.config.OpenStackConfig(config_files=[str(reference.clouds_file(name))], load_envvars=False)
     with openstack.connection.Connection(config=config.get_one(cloud=name)) as tenant:
         network = tenant.network.create_network(name="bench")
         tenant.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
@@ -68,9 +66,7 @@ def measure() -> list[tuple[str, str, str]]:
     def up(name: str) -> float:
         return seconds(lambda: reference.up(name, progress=lambda line: print(f"  {line}")))
 
-    rows = [
-        ("install the services, package cache warm", f"{seconds(lambda: install.ensure(print)):.1f} s", "")
-    ]
+    rows = [("install the services, package cache warm", f"{seconds(lambda: install.ensure(print)):.1f} s", "")]
     rows.append(("first start ever, schemas created", f"{up(FIRST):.1f} s", "<= 45 s"))
     rows.append(("first start of a further cloud, one running", f"{up(SECOND):.1f} s", ""))
     for label in ("first server ACTIVE", "later servers ACTIVE, mean"):

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
 
+from pydantic import JsonValue
+
 from unterbau import canonical
 from unterbau.cloud.port import Listing, Reader, Surroundings
 from unterbau.errors import CloudError
@@ -103,7 +105,7 @@ def digest(workload: Workload, run: str = "") -> str:
     States that change by themselves do not count, nor does what the run `run` made.
     """
     resources = own(workload, run) if run else workload.resources
-    plain = {r.ref: r.model_dump(mode="json", exclude=set(STATUS_FIELDS)) for r in resources}
+    plain: dict[str, JsonValue] = {r.ref: r.model_dump(mode="json", exclude=set(STATUS_FIELDS)) for r in resources}
     return canonical.digest(plain)
 
 

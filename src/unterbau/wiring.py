@@ -20,7 +20,7 @@ from unterbau.cloud.port import Cloud
 from unterbau.drill import Tools
 from unterbau.errors import LocalError
 from unterbau.face import Face
-from unterbau.reference.layout import data_home
+from unterbau.reference.layout import clouds_home, data_home
 
 LIBRARIES = ("openstacksdk", "keystoneauth1", "pydantic", "securesystemslib", "cryptography")
 
@@ -36,7 +36,7 @@ def clouds_files() -> tuple[Path, ...]:
 
 
 def _complete() -> Iterator[Path]:
-    for home in sorted(reference.clouds_home().glob("*/cloud.json")):
+    for home in sorted(clouds_home().glob("*/cloud.json")):
         with contextlib.suppress(LocalError):  # one that was never finished has no clouds.yaml yet
             yield reference.clouds_file(home.parent.name)
 

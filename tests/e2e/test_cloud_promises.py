@@ -229,7 +229,7 @@ def _signed(method: str, endpoint: str, path: str, body: bytes, env: dict[str, A
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(key, text.encode(), "sha256").hex()
-    request = Request(endpoint + path, data=body if body or method == "PUT" else None, method=method)  # noqa: S310
+    request = Request(endpoint + path, data=body if body or method == "PUT" else None, method=method)
     for name, value in headers.items():
         request.add_header(name, value)
     access = env["AWS_ACCESS_KEY_ID"]

@@ -11,9 +11,7 @@ from unterbau import errors
 
 DOCS = Path(__file__).parents[2] / "docs" / "exit-codes.md"
 CLASSES = {
-    name: cls
-    for name, cls in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(cls, errors.UnterbauError)
+    name: cls for name, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, errors.UnterbauError)
 }
 
 

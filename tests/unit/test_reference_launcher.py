@@ -21,7 +21,7 @@ import pytest
 from unterbau import reference
 from unterbau.errors import LocalError, ServiceDied, UsageError
 from unterbau.reference import condition, disk, install, launcher, pki, plant, ports
-from unterbau.reference.layout import Layout, Ports, check_name
+from unterbau.reference.layout import Layout, Ports, check_name, clouds_home
 
 GOOD = {"keystone": "well", "glance": "well", "nova": "well"}
 
@@ -30,12 +30,10 @@ GOOD = {"keystone": "well", "glance": "well", "nova": "well"}
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A data directory of its own, dummy services in place of OpenStack, and no process left at the end."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr(
-        launcher, "SUPERVISE", (sys.executable, str(Path(__file__).with_name("dummy_supervise.py")))
-    )
+    monkeypatch.setattr(launcher, "SUPERVISE", (sys.executable, str(Path(__file__).with_name("dummy_supervise.py"))))
     monkeypatch.setattr(plant, "prepare", _prepare)
     yield tmp_path / "data"
-    for name in [p.parent.name for p in plant.clouds_home().glob("*/cloud.json")]:
+    for name in [p.parent.name for p in clouds_home().glob("*/cloud.json")]:
         launcher.wipe(name)
     assert not _of(tmp_path), "processes were left behind"
 
@@ -52,7 +50,7 @@ def _of(directory: Path) -> list[psutil.Process]:
 
 
 def _prepare(name: str, progress: Callable[[str], None], *, force_upload: bool) -> Layout:
-    home = disk.private_directory(plant.clouds_home())
+    home = disk.private_directory(clouds_home())
     layout = Layout(name, disk.private_directory(home / name), Path(sys.prefix), Ports.block(1))
     path = layout.root / "cloud.json"
     known = disk.read_json(path)
@@ -239,7 +237,7 @@ def test_wipe_does_not_follow_a_link_out_of_the_clouds(home: Path, tmp_path: Pat
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "cloud.json").write_text("{}")
-    disk.private_directory(plant.clouds_home())
+    disk.private_directory(clouds_home())
     link = plant.root("link")
     link.symlink_to(outside)
     with pytest.raises(LocalError):
@@ -290,12 +288,10 @@ def test_a_full_disk_is_a_clear_error(home: Path, monkeypatch: pytest.MonkeyPatc
         disk.demand_room(tmp_path, 2**60)
 
 
-def test_a_half_installation_is_done_again(
-    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_half_installation_is_done_again(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lock = tmp_path / "some.lock"
     lock.write_text("")
-    place = disk.private_directory(plant.clouds_home().parent / "runtime") / install.digest(lock)
+    place = disk.private_directory(clouds_home().parent / "runtime") / install.digest(lock)
     half = place.with_name(place.name + ".new")
     half.mkdir()
     (half / "rubbish").touch()
@@ -311,7 +307,7 @@ def test_a_failing_installation_says_why_and_leaves_no_environment(home: Path, t
     lock.write_text("this is no requirement ==\n")
     with pytest.raises(LocalError, match="installing the OpenStack services failed"):
         install.ensure(_quiet, lock)
-    assert not (plant.clouds_home().parent / "runtime" / install.digest(lock)).exists()
+    assert not (clouds_home().parent / "runtime" / install.digest(lock)).exists()
 
 
 def test_certificates_are_renewed_when_little_time_is_left(tmp_path: Path) -> None:

@@ -146,9 +146,7 @@ def test_second_opener_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "j")
 
 
-@pytest.mark.parametrize(
-    "change", ["UPDATE journal SET at='x' WHERE seq=2", "DELETE FROM journal WHERE seq=2"]
-)
+@pytest.mark.parametrize("change", ["UPDATE journal SET at='x' WHERE seq=2", "DELETE FROM journal WHERE seq=2"])
 def test_changed_journal_is_not_trusted(tmp_path: Path, change: str) -> None:
     with Journal(tmp_path / "j") as journal:
         run([Fake("a")], journal)
@@ -167,18 +165,14 @@ def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
 
 def test_marker_is_short_and_plain() -> None:
     marker = Marker(run="ü" * 99, node="create network:1")
-    assert (
-        len(marker.tag()) <= 60 and marker.tag().isascii() and marker.tag() != Marker(run="r", node="x").tag()
-    )
+    assert len(marker.tag()) <= 60 and marker.tag().isascii() and marker.tag() != Marker(run="r", node="x").tag()
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.sets(st.integers(0, 11), max_size=3), min_size=1, max_size=12), st.integers(1, 4))
 def test_random_graphs_run_in_order_and_any_prefix_resumes(shape: list[set[int]], workers: int) -> None:
     calls: list[str] = []
-    steps = [
-        Fake(f"{n}", tuple(f"{i}" for i in needs if i < n), calls=calls) for n, needs in enumerate(shape)
-    ]
+    steps = [Fake(f"{n}", tuple(f"{i}" for i in needs if i < n), calls=calls) for n, needs in enumerate(shape)]
     with TemporaryDirectory() as folder:
         with Journal(Path(folder) / "j") as journal:
             assert run(steps, journal, workers=workers).complete

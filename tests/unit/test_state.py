@@ -55,9 +55,7 @@ def test_a_phase_noted_twice_stands_once() -> None:
     assert [p.name for p in folder.load().phases] == ["census"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "f"
     state.write(path, b"old")
 

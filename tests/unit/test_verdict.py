@@ -18,7 +18,7 @@ outcomes = st.sampled_from(Outcome)
 
 
 def seen(value: object, reason: str = "") -> Observation:
-    return Observation(what="sha256", value=value, source=Source(where="here", at=NOW), reason=reason)  # type: ignore[arg-type]
+    return Observation(what="sha256", value=value, source=Source(where="here", at=NOW), reason=reason)
 
 
 @given(st.lists(outcomes))

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 from unterbau.cloud.port import NOTHING, Cloud, Source
 from unterbau.errors import NotFound
@@ -175,7 +176,7 @@ def _chained_attachments(move: Move, made: list[Step]) -> list[Step]:
     previous: dict[str, str] = {}
     for server in move.workload.of(Server):
         disks = _disks(move, server)
-        for before, after in zip(disks, disks[1:], strict=False):
+        for before, after in pairwise(disks):
             previous[after.ref] = before.ref
     return [
         CreateStep(move, s.reference, tuple(dict.fromkeys((*s.needs, previous[s.reference]))))
@@ -478,13 +479,14 @@ class TemporaryStep:
                       visibility="private")  # fmt: skip
         copy = Volume(id="-", name=name, status="", size_gib=volume.size_gib, volume_type=volume.volume_type)
         snapshot = Snapshot(id="-", name=name, status="", volume_id=volume.id, size_gib=volume.size_gib)
-        return {
+        wishes: dict[str, tuple[Resource, Source]] = {
             "snapshot": (snapshot, Source(force=True)),
             "copy": (copy, Source(snapshot_id=origin)),
             "clone": (copy, Source(volume_id=origin)),
             "image": (image, Source(volume_id=origin)),
             "arrival": (image, NOTHING),
-        }[self.what]
+        }
+        return wishes[self.what]
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete it, by id or by marker."""

@@ -16,7 +16,6 @@ __all__ = [
     "CloudStatus",
     "ServiceStatus",
     "clouds_file",
-    "clouds_home",
     "down",
     "env",
     "exists",

@@ -9,7 +9,7 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
-import requests
+import certifi
 
 from unterbau.cloud.openstack.errors import translated
 from unterbau.cloud.openstack.http import CONNECT_SECONDS, parallel
@@ -88,4 +88,4 @@ def tls_context(verify: bool | str) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
-    return ssl.create_default_context(cafile=verify if isinstance(verify, str) else requests.certs.where())
+    return ssl.create_default_context(cafile=verify if isinstance(verify, str) else certifi.where())

@@ -120,7 +120,8 @@ class ImageService:
             raise Unsupported(f"image: a {resource.own_kind} cannot be made here")
         found = next(self._own(tag=marker), None) or next(self._own(name=marker), None)
         if found and found["status"] in ("killed", "deleted", "pending_delete"):
-            gone(lambda: self._api().json("DELETE", f"/v2/images/{found['id']}"))
+            dead = str(found["id"])
+            gone(lambda: self._api().json("DELETE", f"/v2/images/{dead}"))
             found = None
         if source.volume_id:
             id_ = str(found["id"]) if found else self._upload_volume(resource, marker, source)

@@ -56,7 +56,7 @@ class ObjectService:
             yield from page
             if not page or len(page) < PAGE:
                 return
-            last = page[-1].get("name", page[-1].get("subdir", ""))
+            last = str(page[-1].get("name", page[-1].get("subdir", "")))
             if last == marker:
                 raise Broken(f"object-store: the listing of {path[:80]} does not go on after {marker[:80]!r}")
             marker = last
@@ -180,9 +180,8 @@ class ObjectService:
         """One streamed PUT with all headers."""
         self._refuse_foreign(wish, marker)
         headers = {**_object_headers(wish, marker), "Content-Length": str(wish.size_bytes)}
-        body: bytes | Iterable[bytes] = measured(data, wish.size_bytes, wish.ref)
-        if not wish.size_bytes:
-            body = b"".join(body)
+        chunks = measured(data, wish.size_bytes, wish.ref)
+        body: bytes | Iterable[bytes] = chunks if wish.size_bytes else b"".join(chunks)
         self._swift.request("PUT", quoted(wish.container, wish.name), headers=headers, body=body)
 
     def write_manifest(self, wish: StoredObject, marker: Marker) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, cast
 
 from unterbau.cloud.openstack.http import wait
 from unterbau.cloud.port import MARKER_KEY, MARKER_PREFIX, Listing, Marker, Source
@@ -16,7 +16,9 @@ from unterbau.workload import Kind, Resource, ref
 class Service(Protocol):
     """One service of the cloud: the part of the port that concerns its kinds."""
 
-    KINDS: tuple[Kind, ...]
+    @property
+    def KINDS(self) -> tuple[Kind, ...]:  # noqa: N802 - a constant of each class
+        """The kinds that it serves."""
 
     def listing(self, kind: Kind) -> Listing:
         """As `Reader.listing`."""
@@ -71,7 +73,7 @@ def settled(
             raise Broken(f"{ref(kind, id_)} ended in status {last}")
         return found if not good or last in good else None
 
-    return wait(look, deadline, ref(kind, id_), seen=lambda: f"(last status: {last})")
+    return cast("Resource", wait(look, deadline, ref(kind, id_), seen=lambda: f"(last status: {last})"))
 
 
 def gone(request: Callable[[], object]) -> None:

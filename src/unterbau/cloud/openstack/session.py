@@ -55,7 +55,9 @@ class Session:
     @property
     def verify(self) -> bool | str:
         """False: certificates are not verified; a path: the CA bundle; True: the machine's CAs."""
-        told: bool | str = self.region.get_requests_verify_args()[0]
+        told = self.region.get_requests_verify_args()[0]
+        if told is None:
+            return True
         if told is True:
             return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         return told

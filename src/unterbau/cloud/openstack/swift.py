@@ -129,7 +129,7 @@ class Swift:
             return pool.urlopen(
                 method,
                 target,
-                body=body,  # type: ignore[arg-type]
+                body=body,
                 headers={"X-Auth-Token": self._token(), "Accept-Encoding": "identity", **(headers or {})},
                 retries=False,
                 redirect=False,

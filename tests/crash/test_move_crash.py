@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The move of the seeded tenant, killed with SIGKILL after every journal write, then finished by a rerun.
+
+Orphans and doubles are counted by the simulator's raw enumeration, which knows nothing of the ledger.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from unterbau import census, planning, seed
+from unterbau.cloud.simulator import Simulator
+from unterbau.saga import Journal
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+MOVER = Path(__file__).with_name("mover.py")
+
+
+def mover(root: Path, kill_after: int, what: str = "run") -> int:
+    done = subprocess.run([sys.executable, str(MOVER), str(root), str(kill_after), what], capture_output=True, check=False)
+    assert done.returncode in (0, -9), done.stderr.decode()[-2000:]
+    return done.returncode
+
+
+def names(root: Path, side: str) -> Counter[tuple[str, str]]:
+    raw = Simulator(root / side, name=side).enumerate_all()
+    return Counter((reference.partition(":")[0], name) for reference, name in raw.items())
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two simulators, the source planted, and a plan; nothing moved yet."""
+    root = tmp_path_factory.mktemp("world")
+    source, target = Simulator(root / "a", name="a"), Simulator(root / "b", name="b")
+    seed.plant(source, now=NOW)
+    censuses = [census.take(c, now=lambda: NOW) for c in (source, target)]
+    plan = planning.make(*censuses, run="crash", now=NOW)
+    (root / "plan.yaml").write_text(planning.dump(plan))
+    (root / "source.json").write_text(censuses[0].model_dump_json())
+    return root
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """The result of a move that nobody disturbed, and how many journal writes it took."""
+    root = tmp_path_factory.mktemp("undisturbed") / "w"
+    shutil.copytree(world, root)
+    assert mover(root, 0) == 0
+    with Journal(root / "journal.db") as journal:
+        return root, len(journal.rows())
+
+
+def test_an_undisturbed_move_leaves_nothing_temporary(world: Path, undisturbed: tuple[Path, int]) -> None:
+    root, writes = undisturbed
+    assert writes > 100
+    assert names(root, "a") == names(world, "a")
+    moved, wanted = names(root, "b"), names(world, "a")
+    assert {k: n for k, n in wanted.items() if k[0] not in ("snapshot",)} == dict(moved)
+
+
+def test_killed_after_every_journal_write_the_rerun_finishes(
+    world: Path, undisturbed: tuple[Path, int], tmp_path: Path
+) -> None:
+    result, writes = undisturbed
+    expected = {side: names(result, side) for side in "ab"}
+
+    def one(number: int) -> str:
+        root = tmp_path / f"k{number}"
+        shutil.copytree(world, root)
+        killed = mover(root, number)
+        if killed != -9:
+            return f"write {number}: it was not killed"
+        if mover(root, 0) != 0:
+            return f"write {number}: the rerun did not finish"
+        wrong = [side for side in "ab" if names(root, side) != expected[side]]
+        shutil.rmtree(root)
+        return f"write {number}: orphans or doubles on {wrong}" if wrong else ""
+
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        faults = [f for f in pool.map(one, range(1, writes + 1)) if f]
+    assert faults == []
+
+
+@pytest.mark.parametrize("number", range(5, 200, 15))
+def test_a_killed_move_can_be_taken_back_without_a_trace(world: Path, tmp_path: Path, number: int) -> None:
+    root = tmp_path / "w"
+    shutil.copytree(world, root)
+    mover(root, number)
+    mover(root, 9, "unwind")
+    assert mover(root, 0, "unwind") == 0
+    assert names(root, "a") == names(world, "a")
+    assert names(root, "b") == names(world, "b")
