@@ -25,7 +25,9 @@ MOVER = Path(__file__).with_name("mover.py")
 
 
 def mover(root: Path, kill_after: int, what: str = "run") -> int:
-    done = subprocess.run([sys.executable, str(MOVER), str(root), str(kill_after), what], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(MOVER), str(root), str(kill_after), what], capture_output=True, check=False
+    )
     assert done.returncode in (0, -9), done.stderr.decode()[-2000:]
     return done.returncode
 

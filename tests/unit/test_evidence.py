@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle is judged again from its contents, and any change of it is rejected.
+
+`tests/assets/drill.unterbau` was sealed by a real drill between two embedded clouds (`unterbau drill`).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+
+from unterbau import evidence
+from unterbau.errors import BundleError, Failed
+from unterbau.evidence.core import STATEMENT
+from unterbau.verdict import Outcome
+
+ASSET = Path(__file__).parents[1] / "assets" / "drill.unterbau"
+REAL = ASSET.read_bytes()
+Members = dict[str, bytes]
+
+
+def members(data: bytes = REAL) -> Members:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(files: Members) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def edited(name: str, change: Callable[[Any], Any], *, resign: bool) -> bytes:
+    """The bundle with one member changed; with `resign` by an attacker who seals it with a key of his own."""
+    files = members()
+    plain = json.loads(files[name])
+    files[name] = json.dumps(change(plain) or plain).encode()
+    if not resign:
+        return packed(files)
+    stated = json.loads(files.pop(STATEMENT))
+    import base64
+
+    predicate = json.loads(base64.b64decode(stated["envelope"]["payload"]))["predicate"]
+    predicate.pop("format")
+    from unterbau.evidence.core import sign
+
+    return packed({**files, STATEMENT: sign(files, predicate, CryptoSigner.generate_ed25519())})
+
+
+def test_the_real_bundle_is_judged_again_to_the_same_verdicts() -> None:
+    checked = evidence.check(REAL)
+    assert checked.outcome is Outcome.NOT_SHOWN
+    assert not checked.signer_trusted
+    assert {v.outcome for v in checked.verdicts if v.claim.kind == "content"} == {Outcome.HELD}
+    assert evidence.check(REAL, trusted_key=checked.signer).signer_trusted
+
+
+@pytest.mark.parametrize("name", sorted(members()))
+def test_a_changed_byte_in_any_member_is_rejected(name: str) -> None:
+    files = members()
+    middle = len(files[name]) // 2
+    files[name] = files[name][:middle] + bytes([files[name][middle] ^ 1]) + files[name][middle + 1 :]
+    with pytest.raises(BundleError):
+        evidence.check(packed(files))
+
+
+def _drop_not_shown(plain: Any) -> None:
+    plain["verdicts"] = [v for v in plain["verdicts"] if v["outcome"] != "not shown"]
+
+
+def _beautify(plain: Any) -> None:
+    for verdict in plain["verdicts"]:
+        verdict["outcome"] = "held"
+
+
+def _other_hash(plain: Any) -> None:
+    content = next(v for v in plain["verdicts"] if v["claim"]["kind"] == "content")
+    content["evidence"][1]["value"] = "0" * 64
+
+
+def _lost_object(plain: Any) -> None:
+    plain["target"]["resources"] = [r for r in plain["target"]["resources"] if r["kind"] != "floating_ip"]
+
+
+def _other_project(plain: Any) -> None:
+    plain["target"]["identity"]["project_id"] = "another"
+
+
+def _other_fate(plain: Any) -> None:
+    next(e for e in plain["entries"] if e["fate"] == "carried")["fate"] = "left"
+
+
+def _smaller_census(plain: Any) -> None:
+    plain["resources"].pop()
+
+
+def _row_removed(plain: Any) -> None:
+    del plain[5]
+
+
+def _rows_swapped(plain: Any) -> None:
+    plain[5], plain[6] = plain[6], plain[5]
+
+
+def _row_edited(plain: Any) -> None:
+    plain[3]["event"]["data"]["name"] = "something else"
+
+
+ATTACKS = [
+    ("verification.json", _drop_not_shown), ("verification.json", _beautify), ("verification.json", _other_hash),
+    ("verification.json", _lost_object), ("verification.json", _other_project), ("plan.json", _other_fate),
+    ("source-census.json", _smaller_census), ("journal.json", _row_removed), ("journal.json", _rows_swapped),
+    ("journal.json", _row_edited),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("resign", [False, True], ids=["unsigned", "resigned"])
+@pytest.mark.parametrize(("name", "change"), ATTACKS, ids=[c.__name__ for _, c in ATTACKS])
+def test_tampering_is_rejected_even_when_sealed_anew(name: str, change: Callable[[Any], Any], resign: bool) -> None:
+    with pytest.raises(BundleError):
+        evidence.check(edited(name, change, resign=resign))
+
+
+def test_another_key_is_rejected_when_one_is_named() -> None:
+    with pytest.raises(BundleError, match="signed by key"):
+        evidence.check(edited("context.json", lambda plain: None, resign=True), trusted_key=evidence.check(REAL).signer)
+
+
+def test_members_may_be_neither_added_nor_removed_nor_doubled() -> None:
+    with pytest.raises(BundleError, match="not stated"):
+        evidence.check(packed({**members(), "extra.json": b"{}"}))
+    with pytest.raises(BundleError, match="missing"):
+        evidence.check(packed({n: d for n, d in members().items() if n != "journal.json"}))
+    with pytest.raises(BundleError, match=STATEMENT):
+        evidence.check(packed({n: d for n, d in members().items() if n != STATEMENT}))
+    out = io.BytesIO(REAL)
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(out, "a") as archive:
+        archive.writestr("plan.json", b"{}")
+    with pytest.raises(BundleError, match="twice"):
+        evidence.check(out.getvalue())
+
+
+@pytest.mark.parametrize("data", [b"", b"no zip", REAL[: len(REAL) // 2], REAL[:-30]])
+def test_a_truncated_bundle_is_named_so(data: bytes) -> None:
+    with pytest.raises(BundleError, match="truncated"):
+        evidence.check(data)
+
+
+def test_a_newer_format_asks_for_a_newer_program() -> None:
+    from unterbau.evidence import core
+
+    files = members()
+    files.pop(STATEMENT)
+    known, core.FORMAT = core.FORMAT, 99
+    try:
+        statement = core.sign(files, {}, CryptoSigner.generate_ed25519())
+    finally:
+        core.FORMAT = known
+    with pytest.raises(BundleError) as caught:
+        evidence.check(packed({**files, STATEMENT: statement}))
+    assert "99" in caught.value.what and "newer" in caught.value.remedy
+
+
+def test_a_known_secret_is_never_sealed() -> None:
+    bundle = evidence.check(REAL).bundle
+    with pytest.raises(Failed, match="secret") as caught:
+        evidence.seal(bundle, CryptoSigner.generate_ed25519(), secrets=["fv-db-zugang"])
+    assert "fv-db-zugang" not in str(caught.value)
+
+
+def test_the_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
+    first, second = evidence.signing_key(tmp_path / "keys"), evidence.signing_key(tmp_path / "keys")
+    assert first.public_key.keyid == second.public_key.keyid
+    assert (tmp_path / "keys" / "signing.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_check_loads_no_library_that_speaks_to_a_cloud() -> None:
+    program = (
+        "import sys; from unterbau import evidence; from pathlib import Path; "
+        f"evidence.check(Path({str(ASSET)!r}).read_bytes()); "
+        "print([m for m in ('openstack', 'keystoneauth1', 'requests', 'yaml') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

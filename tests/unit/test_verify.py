@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verifier finds every seeded fault, and raises no alarm where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from world import World
+
+from unterbau import verify
+from unterbau.verdict import Outcome, Verdict
+from unterbau.workload import (
+    Attachment,
+    Container,
+    FixedIp,
+    Image,
+    Kind,
+    Port,
+    Ref,
+    Resource,
+    Router,
+    SecurityGroupRule,
+    Server,
+    StoredObject,
+    Volume,
+    ref,
+)
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+GONE = timedelta(seconds=1)
+
+
+def look(world: World, *, planned: bool = True) -> tuple[Verdict, ...]:
+    seen = verify.look(world.source, world.target, world.plan if planned else None, work=world.root, now=lambda: NOW)
+    return seen.verdicts
+
+
+def failed(verdicts: tuple[Verdict, ...]) -> list[str]:
+    return [f"{v.claim.id}: {v.reason}" for v in verdicts if v.outcome is Outcome.FAILED]
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_clean_move_raises_no_alarm(world: World, attempt: int) -> None:
+    before = world.source.enumerate_all(), world.target.enumerate_all()
+    verdicts = look(world)
+    assert failed(verdicts) == []
+    assert {v.outcome for v in verdicts if v.claim.kind == "content"} == {Outcome.HELD}
+    assert (world.source.enumerate_all(), world.target.enumerate_all()) == before, "a temporary was left behind"
+
+
+def test_without_a_plan_what_is_missing_has_failed(world: World) -> None:
+    assert any("snapshot" in line for line in failed(look(world, planned=False)))
+
+
+def test_with_reader_rights_volumes_are_not_shown_and_the_rest_holds(world: World) -> None:
+    world.source.role = world.target.role = "reader"
+    verdicts = look(world)
+    assert failed(verdicts) == []
+    volumes = [v for v in verdicts if v.claim.id.startswith("content volume:")]
+    assert volumes and {v.outcome for v in volumes} == {Outcome.NOT_SHOWN}
+
+
+class Target:
+    """Breaks things on the target, by the back door."""
+
+    def __init__(self, world: World) -> None:
+        self.cloud = world.target
+
+    def one(self, kind: Kind, name: str = "") -> Resource:
+        return next(r for r in self.cloud.listing(kind).resources if name in (r.name, ""))
+
+    def put(self, resource: Resource, **update: Any) -> None:
+        self.cloud._put(resource.model_copy(update=update))
+
+    def flip(self, reference: Ref) -> None:
+        blob = self.cloud._blob(reference)
+        data = bytearray(blob.read_bytes())
+        data[len(data) // 2] ^= 1
+        blob.write_bytes(bytes(data))
+
+    def rule(self) -> SecurityGroupRule:
+        groups = [g.id for g in self.cloud.listing(Kind.SECURITY_GROUP).resources if g.name == "fv-db"]
+        rules = self.cloud.listing(Kind.SECURITY_GROUP_RULE).resources
+        return next(r for r in rules if isinstance(r, SecurityGroupRule) and r.security_group_id in groups)
+
+
+def _flipped_volume(t: Target) -> None:
+    t.flip(t.one(Kind.VOLUME, "fv-archiv").ref)
+
+
+def _flipped_image(t: Target) -> None:
+    t.flip(t.one(Kind.IMAGE).ref)
+
+
+def _flipped_object(t: Target) -> None:
+    t.flip("object:fv-akten/groß.bin")
+
+
+def _flipped_segment(t: Target) -> None:
+    t.flip("object:fv-akten-segmente/scan/0001")
+
+
+def _lost_object(t: Target) -> None:
+    t.cloud._drop("object:fv-akten/leer.txt")
+
+
+def _lost_acl(t: Target) -> None:
+    t.put(t.one(Kind.CONTAINER, "fv-akten"), read_acl="")
+
+
+def _opened_acl(t: Target) -> None:
+    box = t.one(Kind.CONTAINER, "fv-akten")
+    assert isinstance(box, Container)
+    t.put(box, read_acl=f"{box.read_acl},.r:*")
+
+
+def _lost_metadata(t: Target) -> None:
+    t.put(t.one(Kind.SERVER, "fv-web-1"), metadata={"verfahren": "FV-1"})
+
+
+def _lost_rule(t: Target) -> None:
+    t.cloud._drop(t.rule().ref)
+
+
+def _rule_without_remote(t: Target) -> None:
+    t.put(t.rule(), remote_group_id=None, remote_address_group_id=None)
+
+
+def _lost_route(t: Target) -> None:
+    t.put(t.one(Kind.ROUTER, "fv-edge"), routes=())
+
+
+def _lost_gateway(t: Target) -> None:
+    router = t.one(Kind.ROUTER, "fv-edge")
+    assert isinstance(router, Router)
+    t.put(router, external_network_id=None)
+
+
+def _lost_pair(t: Target) -> None:
+    t.put(t.one(Kind.PORT, "fv-web-1-front"), allowed_address_pairs=())
+
+
+def _other_address(t: Target) -> None:
+    port = t.one(Kind.PORT, "fv-db-back")
+    assert isinstance(port, Port)
+    t.put(port, fixed_ips=(FixedIp(subnet_id=port.fixed_ips[0].subnet_id, ip_address="10.10.2.31"),))
+
+
+def _port_security_on(t: Target) -> None:
+    t.put(t.one(Kind.PORT, "fv-waechter"), port_security_enabled=True)
+
+
+def _lost_tag(t: Target) -> None:
+    t.put(t.one(Kind.SERVER, "fv-web-1"), tags=("web",))
+
+
+def _lost_attachment(t: Target) -> None:
+    disks = [a for a in t.cloud.listing(Kind.ATTACHMENT).resources if isinstance(a, Attachment)]
+    t.cloud._drop(next(a for a in disks if a.boot_index != 0).ref)
+
+
+def _lost_secret(t: Target) -> None:
+    t.cloud._drop(t.one(Kind.SECRET, "fv-db-zugang").ref)
+
+
+def _other_payload(t: Target) -> None:
+    t.flip(t.one(Kind.SECRET, "fv-schluessel").ref)
+
+
+def _swapped_interfaces(t: Target) -> None:
+    server = t.one(Kind.SERVER, "fv-web-1")
+    assert isinstance(server, Server)
+    t.put(server, port_ids=tuple(reversed(server.port_ids)))
+
+
+def _wrong_flavor(t: Target) -> None:
+    server = t.one(Kind.SERVER, "fv-web-1")
+    assert isinstance(server, Server)
+    t.put(server, flavor=server.flavor.model_copy(update={"ram_mib": 2048}))
+
+
+def _running_again(t: Target) -> None:
+    t.put(t.one(Kind.SERVER, "fv-web-2"), status="ACTIVE")
+
+
+def _published_image(t: Target) -> None:
+    image = t.one(Kind.IMAGE)
+    assert isinstance(image, Image)
+    t.put(image, visibility="community")
+
+
+def _stale_volume(t: Target) -> None:
+    volume = t.one(Kind.VOLUME, "fv-daten")
+    assert isinstance(volume, Volume)
+    blob = t.cloud._blob(volume.ref)
+    blob.write_bytes(b"as it was last week".ljust(blob.stat().st_size, b"\0"))
+
+
+def _surplus_object(t: Target) -> None:
+    there = t.one(Kind.OBJECT, "leer.txt")
+    assert isinstance(there, StoredObject)
+    t.put(there, id="fv-leer/fremd", name="fremd", container="fv-leer")
+
+
+FAULTS = [
+    f for name, f in sorted(globals().items()) if name.startswith("_") and getattr(f, "__module__", "") == __name__
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[f.__name__ for f in FAULTS])
+def test_every_seeded_fault_is_found(world: World, fault: Callable[[Target], None]) -> None:
+    fault(Target(world))
+    assert failed(look(world)) != []
+
+
+def test_there_are_at_least_fifteen_faults() -> None:
+    assert len(FAULTS) >= 15
+
+
+def test_temporaries_of_a_killed_verification_are_removed_by_the_next(world: World) -> None:
+    from unterbau.saga import Event, Journal, Marker
+
+    marker = Marker(run="vdead", node="image of source volume:x").tag()
+    stray = Image(id="-", name=marker, status="queued", disk_format="raw", container_format="bare")
+    with Journal(world.root / "verify-vdead.db") as journal:
+        journal.append(Event(kind="opened", data={"plan": "vdead", "nodes": {"image of source volume:x": []}}))
+        data = {"side": "source", "kind": "image", "name": marker, "marker": marker}
+        journal.append(Event(kind="intended", node="image of source volume:x", data=dict(data)))
+    id_ = world.source.ensure(stray, marker)
+    look(world)
+    assert world.source.read(ref(Kind.IMAGE, id_)) is None
+    assert list(world.root.glob("verify-*")) == []
