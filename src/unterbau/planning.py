@@ -601,6 +601,18 @@ _HEADER = """\
 """
 
 
+class _Dumper(yaml.SafeDumper):
+    """Text with characters that YAML takes for line breaks or controls is quoted, so that it survives."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def dump(plan: Plan) -> str:
     """The plan as YAML for a person; empty fields are left out."""
     plain = plan.model_dump(mode="json", by_alias=True)
@@ -611,7 +623,7 @@ def dump(plan: Plan) -> str:
         for change in entry.get("changes", ()):
             if not change["chosen_by_target"]:
                 del change["chosen_by_target"]
-    body = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
+    body = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return f"{_HEADER}\n{body}"
 
 

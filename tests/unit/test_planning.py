@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fates: one for each object, nothing closed is opened, and a plan edited into nonsense is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from world import World
+
+from unterbau import census, planning
+from unterbau.errors import PlanError, Refused
+from unterbau.plan import Fate, Plan
+from unterbau.verdict import Outcome
+from unterbau.workload import (
+    CloudIdentity,
+    Container,
+    Flavor,
+    Image,
+    Network,
+    Offering,
+    Resource,
+    SecurityGroup,
+    SecurityGroupRule,
+    Server,
+    Snapshot,
+    VolumeType,
+    Workload,
+)
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def cloud(name: str, *resources: Resource, offering: Offering | None = None) -> Workload:
+    identity = CloudIdentity(
+        name=name,
+        auth_url=f"https://{name}/v3",
+        region="R",
+        project_id=f"p{name}",
+        project_name=name,
+        user_id="u",
+        roles=("member",),
+    )
+    return Workload(identity=identity, taken_at=NOW, resources=resources, offering=offering or Offering())
+
+
+def plan(*resources: Resource, target: Workload | None = None) -> Plan:
+    return planning.make(cloud("a", *resources), target or cloud("b"), run="r", now=NOW)
+
+
+def test_every_object_of_the_tenant_has_exactly_one_fate(world: World) -> None:
+    assert sorted(e.ref for e in world.plan.entries) == sorted(r.ref for r in world.workload.resources)
+    world.plan.check_against(world.workload)
+    fates = {e.name: e.fate for e in world.plan.entries}
+    assert fates["fv-archiv-q3"] is Fate.LEFT
+    assert all(e.why for e in world.plan.entries if e.fate is not Fate.CARRIED)
+    assert all(e.remedy for e in world.plan.entries if e.fate is Fate.LEFT)
+
+
+def test_the_file_holds_the_whole_plan(world: World) -> None:
+    assert planning.load(planning.dump(world.plan)) == world.plan
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_name_survives_the_file(name: str, description: str) -> None:
+    made = plan(
+        Network(
+            id="n1",
+            name=name.encode("utf-8", "ignore").decode(),
+            description=description.encode("utf-8", "ignore").decode(),
+        )
+    )
+    assert planning.load(planning.dump(made)) == made
+
+
+def test_the_same_project_is_refused() -> None:
+    with pytest.raises(Refused, match="same project"):
+        planning.make(cloud("a"), cloud("a"), run="r", now=NOW)
+
+
+def test_a_rule_whose_remote_is_foreign_stays_shut() -> None:
+    rule = SecurityGroupRule(
+        id="r1",
+        security_group_id="g1",
+        direction="ingress",
+        ethertype="IPv4",
+        protocol="tcp",
+        remote_address_group_id="elsewhere",
+    )
+    entry = plan(SecurityGroup(id="g1", name="web"), rule).by_ref[rule.ref]
+    assert entry.fate is Fate.LEFT and "open" in entry.why
+
+
+def test_a_rule_never_loses_its_remote() -> None:
+    rule = SecurityGroupRule(
+        id="r", security_group_id="g", direction="ingress", ethertype="IPv4", remote_group_id="other"
+    )
+    with pytest.raises(ValueError, match="would open"):
+        rule.with_ids(lambda reference: "new" if reference == "security_group:g" else None)
+
+
+def test_grants_to_others_stay_shut_and_are_named() -> None:
+    box = Container(id="c", name="c", read_acl="pa:*,pother:*,.r:*,.rlistings")
+    entry = plan(box).by_ref[box.ref]
+    change = entry.changes[0]
+    assert change.to == "pa:*,.r:*,.rlistings" and "pother:*" in change.why
+
+
+def test_a_public_image_stays_private() -> None:
+    image = Image(id="i", name="i", status="active", visibility="public")
+    assert plan(image).by_ref[image.ref].changes[0].to == "private"
+
+
+def test_what_needs_a_left_thing_is_left_too() -> None:
+    image = Image(id="i", name="i", status="queued")
+    server = Server(
+        id="s", name="s", status="ACTIVE", flavor=Flavor(name="f", vcpus=1, ram_mib=1, disk_gib=1), image_id="i"
+    )
+    target = cloud("b", offering=Offering(flavors=(server.flavor,)))
+    entry = plan(image, server, target=target).by_ref[server.ref]
+    assert entry.fate is Fate.LEFT and "image:i" in entry.why
+
+
+def flavor(name: str, vcpus: int, ram: int, disk: int = 0, **specs: str) -> Flavor:
+    return Flavor(
+        name=name,
+        vcpus=vcpus,
+        ram_mib=ram,
+        disk_gib=disk,
+        extra_specs={f"scs:{k.replace('_', '-')}": v for k, v in specs.items()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offered", "chosen"),
+    [
+        (flavor("SCS-2V-4", 2, 4096), [flavor("SCS-2V-4", 2, 4096), flavor("SCS-4V-8", 4, 8192)], "SCS-2V-4"),
+        (flavor("SCS-2V-4", 2, 4096), [flavor("SCS-4V-8", 4, 8192), flavor("SCS-8V-16", 8, 16384)], "SCS-4V-8"),
+        (flavor("SCS-2V-4", 2, 4096), [flavor("SCS-2L-4", 2, 4096)], None),
+        (flavor("SCS-2L-4", 2, 4096), [flavor("SCS-2V-4", 2, 4096)], "SCS-2V-4"),
+        (flavor("x", 2, 4096, cpu_type="dedicated-core"), [flavor("y", 2, 4096, cpu_type="shared-core")], None),
+        (flavor("x", 2, 4096, 20, disk0_type="ssd"), [flavor("y", 2, 4096, 20, disk0_type="hdd")], None),
+        (flavor("SCS-2V-4", 2, 4096), [flavor("SCS-2V-4", 1, 4096)], None),
+        (flavor("x", 1, 1), [], None),
+    ],
+)
+def test_the_nearest_flavor_covers_by_scs_meaning(wanted: Flavor, offered: list[Flavor], chosen: str | None) -> None:
+    found = planning.nearest(wanted, offered)
+    assert (found.name if found else None) == chosen
+
+
+def test_a_target_that_is_not_empty_fails_a_check() -> None:
+    made = plan(target=cloud("b", Network(id="x", name="there")))
+    check = next(c for c in made.checks if c.name == "target is empty")
+    assert check.outcome is Outcome.FAILED and "there" in check.text
+
+
+def test_an_equal_default_group_stands_in_and_another_is_renamed() -> None:
+    def default(id_: str, prefix: str | None) -> tuple[Resource, ...]:
+        rule = SecurityGroupRule(
+            id=f"r{id_}", security_group_id=id_, direction="egress", ethertype="IPv4", remote_ip_prefix=prefix
+        )
+        return SecurityGroup(id=id_, name="default"), rule
+
+    same = plan(*default("g1", None), target=cloud("b", *default("g2", None))).by_ref["security_group:g1"]
+    other = plan(*default("g1", None), target=cloud("b", *default("g2", "10.0.0.0/8"))).by_ref["security_group:g1"]
+    assert same.stands_in == "g2"
+    assert other.stands_in is None and other.changes[0].to == "default-a"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("ref: network:n1", "ref: network:n9", "not an object of the source"),
+        ("fate: carried", "fate: perhaps", "fate"),
+        ("entries:", "entries: [", "line"),
+        ("made_at:", "made_ad:", "made_a"),
+    ],
+)
+def test_a_plan_edited_into_nonsense_says_where(old: str, new: str, said: str) -> None:
+    source = cloud("a", Network(id="n1", name="n"))
+    text = planning.dump(planning.make(source, cloud("b"), run="r", now=NOW)).replace(old, new, 1)
+    with pytest.raises(PlanError, match=said):
+        planning.load(text).check_against(source)
+
+
+def test_gaps_and_circles_are_named() -> None:
+    a, b = Network(id="a", name="a"), Network(id="b", name="b")
+    made = plan(a, b)
+    circle = made.model_copy(
+        update={
+            "entries": tuple(
+                e.model_copy(update={"needs": ("network:b" if e.name == "a" else "network:a",)}) for e in made.entries
+            )
+        }
+    )
+    with pytest.raises(PlanError, match="circle"):
+        circle.check_against(cloud("a", a, b))
+    gap = made.model_copy(update={"entries": tuple(e.model_copy(update={"needs": ("image:x",)}) for e in made.entries)})
+    with pytest.raises(PlanError, match="image:x"):
+        gap.check_against(cloud("a", a, b))
+
+
+def test_volume_types_and_snapshots_and_staleness() -> None:
+    made = plan(Snapshot(id="s", name="s", status="available", volume_id="v", size_gib=1))
+    assert made.entries[0].fate is Fate.LEFT
+    assert Offering(volume_types=(VolumeType(id="t", name="t"),)).volume_types[0].name == "t"
+    old, new = cloud("a", Network(id="n", name="n")), cloud("a", Network(id="n", name="n", mtu=1400), Network(id="m"))
+    assert census.digest(old) != census.digest(new)
+    assert census.difference(old, new) == ("changed: network:n n (mtu)", "new: network:m ")
