@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job between two real clouds over TLS: a drill, a kept move that is killed again and again, closing.
+
+What is on the clouds is counted by `inventory`, which uses openstacksdk and nothing of Unterbau.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import inventory
+import pytest
+
+from unterbau import evidence, reference, seed, wiring
+from unterbau.verdict import Outcome
+
+pytestmark = [
+    pytest.mark.cloud,
+    pytest.mark.timeout(1500),
+    # openstacksdk says this whenever it is asked for a cloud's configuration.
+    pytest.mark.filterwarnings("ignore::openstack.warnings.OpenStackWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+KILLS = int(os.environ.get("UNTERBAU_TEST_KILLS", "25"))
+
+
+@pytest.fixture(scope="module")
+def sides(two_clouds: tuple[str, str]) -> Iterator[tuple[Any, Any]]:
+    """Connections to a freshly planted source and an empty target."""
+    source, target = (inventory.connect(n, reference.clouds_file(n)) for n in two_clouds)
+    inventory.sweep(target)
+    seed.plant(wiring.open_cloud(two_clouds[0]), now=datetime.now(UTC))
+    yield source, target
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def unterbau(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "unterbau", *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+def without_rules_of_default(found: dict[str, Counter[str]]) -> dict[str, Counter[str]]:
+    return {kind: names for kind, names in found.items() if kind not in ("snapshot",)}
+
+
+def test_a_rehearsal_proves_the_move_and_leaves_both_clouds_as_they_were(
+    two_clouds: tuple[str, str], sides: tuple[Any, Any], home: Path
+) -> None:
+    before = [inventory.everything(side) for side in sides]
+    report = home / "report.html"
+    done = unterbau("drill", *two_clouds, "--report", str(report), "--format", "json")
+    assert done.returncode == 3, done.stderr[-3000:]
+    told = json.loads(done.stdout)
+    checked = evidence.check(Path(told["bundle"]).read_bytes())
+    assert Outcome.FAILED not in {v.outcome for v in checked.verdicts}
+    assert {v.outcome for v in checked.verdicts if v.claim.kind == "content"} == {Outcome.HELD}
+    assert [inventory.everything(side) for side in sides] == before
+    assert report.read_text().startswith("<!doctype html>")
+    _no_secret_anywhere(two_clouds, home, done)
+
+
+def _no_secret_anywhere(two_clouds: tuple[str, str], home: Path, done: subprocess.CompletedProcess[str]) -> None:
+    """No password, credential or payload in any file of the drill or in what was printed (law 8)."""
+    known = []
+    for name in two_clouds:
+        held = json.loads((reference.clouds_file(name).parent / "secrets.json").read_text())
+        known += [v.encode() for v in held.values()]
+    for secret in ("fv-db-zugang", "fv-schluessel"):
+        payload = random.Random(f"1/{secret}").randbytes(24 if secret == "fv-db-zugang" else 32)
+        known += [payload, payload.hex().encode()]
+    texts = [p.read_bytes() for p in home.rglob("*") if p.is_file()] + [done.stdout.encode(), done.stderr.encode()]
+    assert not [s for s in known for t in texts if s in t]
+
+
+def test_killed_at_random_moments_the_rerun_finishes_without_orphans(
+    two_clouds: tuple[str, str], sides: tuple[Any, Any], home: Path
+) -> None:
+    """SIGKILL at random moments of one move, each followed by a rerun that is killed in turn."""
+    source, target = sides
+    before = inventory.names(source)
+    planned = unterbau("plan", *two_clouds, "--output", str(home / "plan.yaml"), "--format", "json")
+    assert planned.returncode == 3, planned.stderr
+    rng, killed = random.Random(20261123), 0
+    while killed < KILLS:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "unterbau", "move", str(home / "plan.yaml"), "--quiet"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(rng.uniform(0.8, 9.0))
+        if child.poll() is not None:
+            break
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        killed += 1
+    assert killed >= 5, "the move was over before it could be killed"
+    done = unterbau("move", str(home / "plan.yaml"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert inventory.names(source) == before, "something was left behind on the source"
+    assert without_rules_of_default(inventory.names(target)) == without_rules_of_default(before)
+    run = json.loads(planned.stdout)["run"]
+    verified = unterbau("verify", *two_clouds, "--plan", str(home / "plan.yaml"), "--format", "json", "--quiet")
+    assert verified.returncode == 3, verified.stderr + verified.stdout[-2000:]
+    closed = unterbau("close", run, "--target", "--format", "json")
+    assert closed.returncode == 0, closed.stderr
+    rest = {kind: pairs for kind, pairs in inventory.everything(target).items() if pairs}
+    assert set(rest) == {"security_group", "security_group_rule"}
+
+
+def test_ctrl_c_ends_with_5_and_the_same_command_resumes(
+    two_clouds: tuple[str, str], sides: tuple[Any, Any], home: Path
+) -> None:
+    planned = unterbau("plan", *two_clouds, "--output", str(home / "plan.yaml"), "--format", "json")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "unterbau", "move", str(home / "plan.yaml")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(4)
+    second = unterbau("move", str(home / "plan.yaml"))
+    assert second.returncode == 2 and "already" in second.stderr
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=120)
+    assert child.returncode == 5, told
+    assert "same command" in told
+    closed = unterbau("close", json.loads(planned.stdout)["run"], "--target")
+    assert closed.returncode == 0, closed.stderr
+
+
+def test_a_stale_plan_is_refused_with_what_changed(
+    two_clouds: tuple[str, str], sides: tuple[Any, Any], home: Path
+) -> None:
+    source, _ = sides
+    assert unterbau("plan", *two_clouds, "--output", str(home / "plan.yaml")).returncode == 3
+    network = source.network.create_network(name="after-the-plan")
+    try:
+        done = unterbau("move", str(home / "plan.yaml"))
+    finally:
+        source.network.delete_network(network)
+    assert done.returncode == 2
+    assert "changed since the plan" in done.stderr and "after-the-plan" in done.stderr
+
+
+def test_a_target_that_is_not_empty_is_refused(two_clouds: tuple[str, str], sides: tuple[Any, Any], home: Path) -> None:
+    _, target = sides
+    network = target.network.create_network(name="was-there-before")
+    try:
+        done = unterbau("drill", *two_clouds)
+    finally:
+        target.network.delete_network(network)
+    assert done.returncode == 2
+    assert "was-there-before" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: one message for bad input, the documented exit code, help that is true, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from unterbau import schemas, state
+from unterbau.report.text import printable
+
+ROOT = Path(__file__).parents[2]
+ASSET = ROOT / "tests" / "assets" / "drill.unterbau"
+
+
+def unterbau(home: Path, *arguments: str, columns: int = 80, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "COLUMNS": str(columns), "LANG": "C.UTF-8", **environment}
+    env |= {"XDG_STATE_HOME": str(home / "state"), "XDG_DATA_HOME": str(home / "data")}
+    return subprocess.run(
+        [sys.executable, "-m", "unterbau", *arguments], capture_output=True, text=True, env=env, cwd=home, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def one_message(done: subprocess.CompletedProcess[str]) -> str:
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("unterbau: ") == 1
+    return done.stderr
+
+
+CLOUDS = """\
+clouds:
+  quelle:
+    auth: {auth_url: "https://127.0.0.1:1/v3", username: u, password: planted-password-77, project_name: p,
+           user_domain_id: default, project_domain_id: default}
+    region_name: R
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "clouds", "code", "said"),
+    [
+        (["census", "quelle"], None, 2, "no clouds.yaml"),
+        (["census", "quelle"], "clouds: [", 2, "line"),
+        (["census", "quelle"], "nothing: 1", 2, "clouds"),
+        (["census", "qelle"], CLOUDS, 2, "nearest: quelle"),
+        (["census", "quelle"], CLOUDS, 4, "127.0.0.1:1"),
+        (["drill", "quelle", "quelle"], CLOUDS, 2, "same cloud"),
+        (["drill"], CLOUDS, 2, "SOURCE"),
+        (["drill", "quelle", "ziel"], CLOUDS, 4, "127.0.0.1:1"),
+        (["plan", "quelle", "zeil"], CLOUDS, 4, "127.0.0.1:1"),
+        (["move", "no-such-plan.yaml"], CLOUDS, 2, "no such plan"),
+        (["close", "20260101-aaaa", "--target"], CLOUDS, 2, "no drill"),
+        (["close", "20260101-aaaa"], CLOUDS, 2, "which side"),
+        (["close", "../../etc", "--target"], CLOUDS, 2, "not the name of a drill"),
+        (["cloud", "status", "nirgends"], None, 1, "no cloud nirgends"),
+        (["cloud", "up", "Grosz"], None, 2, "cannot name a cloud"),
+        (["cloud", "env", "nirgends"], None, 1, "no cloud nirgends"),
+    ],
+)
+def test_bad_input_ends_in_one_message_and_the_documented_code(
+    tmp_path: Path, arguments: list[str], clouds: str | None, code: int, said: str
+) -> None:
+    if clouds is not None:
+        (tmp_path / "clouds.yaml").write_text(clouds)
+    done = unterbau(tmp_path, *arguments)
+    assert done.returncode == code, done.stderr
+    assert said in one_message(done)
+    assert "planted-password-77" not in done.stderr + done.stdout
+
+
+def test_usage_errors_have_code_2(tmp_path: Path) -> None:
+    for arguments in (
+        ["nonsense"],
+        ["census"],
+        ["census", "x", "--format", "xml"],
+        ["cloud", "seed", "x", "--tenant", "y"],
+    ):
+        assert unterbau(tmp_path, *arguments).returncode == 2
+
+
+def test_an_error_can_be_had_as_json(tmp_path: Path) -> None:
+    done = unterbau(tmp_path, "census", "x", "--format", "json")
+    told = json.loads(done.stderr)
+    assert (told["error"], told["exit"], done.returncode) == ("ConfigError", 2, 2)
+    assert told["remedy"]
+
+
+def test_a_truncated_bundle_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "b.unterbau"
+    broken.write_bytes(ASSET.read_bytes()[:1000])
+    done = unterbau(tmp_path, "evidence", "check", str(broken))
+    assert done.returncode == 2 and "truncated" in one_message(done)
+
+
+def test_a_real_bundle_is_checked_offline_and_gives_its_report(tmp_path: Path) -> None:
+    report = tmp_path / "r.html"
+    done = unterbau(tmp_path, "evidence", "check", str(ASSET), "--report", str(report), "--language", "de")
+    assert done.returncode == 3, done.stderr
+    assert "not shown" in done.stdout and "whose key" in done.stderr
+    assert '<html lang="de">' in report.read_text()
+
+
+def test_json_follows_the_published_schema(tmp_path: Path) -> None:
+    done = unterbau(tmp_path, "evidence", "check", str(ASSET), "--format", "json", "--quiet")
+    jsonschema.validate(json.loads(done.stdout), schemas.schema("evidence"))
+
+
+@pytest.mark.parametrize("name", sorted(schemas.ALL))
+def test_the_published_schemas_are_current(name: str) -> None:
+    stored = json.loads((ROOT / "docs" / "schema" / f"{name}.json").read_text())
+    assert stored == schemas.schema(name)
+
+
+def test_the_list_of_drills_is_empty_on_a_new_machine(tmp_path: Path) -> None:
+    done = unterbau(tmp_path, "drill", "--list", "--format", "json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_can_complete(tmp_path: Path, shell: str) -> None:
+    assert "_UNTERBAU_COMPLETE" in unterbau(tmp_path, "completion", shell).stdout
+
+
+def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    told = {m.group(1) for p in pages for m in re.finditer(r"unterbau ((?:cloud |evidence )?[a-z]+)", p.read_text())}
+    known = {"census", "plan", "move", "verify", "close", "drill", "completion", "schema", "evidence check"}
+    known |= {f"cloud {c}" for c in ("up", "down", "status", "list", "env", "logs", "wipe", "seed")}
+    for command in sorted(told):
+        assert command in known or command in ("cloud", "evidence"), command
+        help_ = unterbau(tmp_path, *command.split(), "--help", columns=60)
+        assert help_.returncode == 0
+        if command not in ("cloud", "evidence", "completion", "schema"):
+            assert "Exit codes" in help_.stdout
+
+
+def test_names_cannot_move_the_cursor_or_turn_the_line() -> None:
+    assert printable("a\x1b[2Jb\u202ec\r\n") == "a\\u001b[2Jb\\u202ec\\u000d\\u000a"
+
+
+def test_state_of_a_newer_or_broken_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert state.drills() == ()

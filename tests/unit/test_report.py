@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report is one file, in two languages, and harmless whatever names the clouds hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from unterbau import evidence
+from unterbau.report import html
+from unterbau.report.drawing import topology
+from unterbau.workload import Network, Server, Workload
+
+REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
+CHECKED = evidence.check(REAL)
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_one_file_without_external_resources(language: str) -> None:
+    page = html.render(CHECKED, REAL, language)
+    assert page.startswith("<!doctype html>") or page.lstrip().startswith("<!doctype html>")
+    assert not re.search(r"(?:src|href)\s*=", page)
+    assert "default-src 'none'" in page and "<script" not in page
+    for words in ("nicht gezeigt", "not shown", "Was nicht gezeigt wurde", "What was not shown"):
+        assert words in page
+
+
+def test_every_verdict_that_did_not_hold_and_every_left_object_is_named() -> None:
+    page = html.render(CHECKED, REAL)
+    for entry in CHECKED.bundle.plan.entries:
+        if not entry.fate.moves:
+            assert entry.name in page
+    assert "user_data is not readable" in page
+    assert CHECKED.signer in page
+
+
+def test_names_with_markup_or_escapes_are_harmless() -> None:
+    evil = '<script>alert(1)</script>"\x1b[31m\u202e'
+    network = Network(id="n", name=evil)
+    workload = CHECKED.bundle.source.model_copy(update={"resources": (network,)})
+    drawn = str(topology(workload, {}, evil))
+    assert "<script" not in drawn and "\x1b" not in drawn and "\u202e" not in drawn
+
+
+def test_an_empty_side_can_be_drawn() -> None:
+    workload: Workload = CHECKED.bundle.source.model_copy(update={"resources": ()})
+    assert "<svg" in topology(workload, {}, "empty")
+    assert not workload.of(Server)
