@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of `cloud.port`, one suite for all who implement it: the simulator always, a real cloud if asked.
+
+What a test makes it removes; names and markers are its own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretBytes
+
+from unterbau.cloud.port import Cloud
+from unterbau.cloud.simulator import Simulator
+from unterbau.errors import CloudError, Conflict, Forbidden
+from unterbau.workload import (
+    AddressGroup,
+    Container,
+    FixedIp,
+    Image,
+    Kind,
+    Network,
+    Port,
+    Ref,
+    Resource,
+    Secret,
+    SecurityGroup,
+    SecurityGroupRule,
+    ServerGroup,
+    StoredObject,
+    Subnet,
+    Volume,
+    ref,
+)
+
+WAIT = timedelta(minutes=3)
+
+
+@pytest.fixture(
+    params=["simulator", pytest.param("openstack", marks=[pytest.mark.cloud, pytest.mark.filterwarnings("ignore")])]
+)
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Cloud:
+    if request.param == "simulator":
+        return Simulator(tmp_path)
+    from unterbau import wiring
+
+    return wiring.open_cloud(request.getfixturevalue("two_clouds")[1])
+
+
+class Maker:
+    """Makes things and removes them at the end, last first."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud, self.made = cloud, list[Ref]()
+        self.tag = uuid.uuid4().hex[:12]
+
+    def marker(self, step: str = "x") -> str:
+        return f"unterbau.contract.{self.tag}{step}"
+
+    def ensure(self, wish: Resource, step: str = "x", before: tuple[str, ...] = ()) -> str:
+        id_ = self.cloud.ensure(wish, self.marker(step), before=before)
+        reference = ref(wish.own_kind, id_)
+        if reference not in self.made:
+            self.made.append(reference)
+        return id_
+
+
+@pytest.fixture
+def make(cloud: Cloud) -> Iterator[Maker]:
+    maker = Maker(cloud)
+    yield maker
+    for reference in reversed(maker.made):
+        cloud.delete(reference, WAIT)
+
+
+def test_twice_with_one_marker_is_one_thing(cloud: Cloud, make: Maker) -> None:
+    wish = Network(id="-", name=f"n-{make.tag}", description="text", tags=("a", "b"))
+    assert make.ensure(wish) == make.ensure(wish)
+    found = [r for r in cloud.listing(Kind.NETWORK).resources if r.name == wish.name]
+    assert len(found) == 1
+    assert found[0].marker == make.marker()
+    assert found[0].comparable() | {"mtu": None} == wish.comparable() | {"mtu": None}
+
+
+def test_a_thing_of_the_same_name_is_not_adopted(cloud: Cloud, make: Maker) -> None:
+    wish = Network(id="-", name=f"n-{make.tag}")
+    assert make.ensure(wish, "a") != make.ensure(wish, "b")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        ServerGroup(id="-", name="contract", policy="soft-anti-affinity"),
+        AddressGroup(id="-", name="contract", addresses=("10.0.0.0/8",)),
+        Secret(id="-", name="contract"),
+    ],
+    ids=lambda wish: wish.own_kind.value,
+)
+def test_without_a_marker_what_was_there_before_is_not_adopted(cloud: Cloud, make: Maker, wish: Resource) -> None:
+    wish = wish.model_copy(update={"name": f"{wish.name}-{make.tag}"})
+    first = make.ensure(wish, "a", cloud.lookalikes(wish))
+    before = cloud.lookalikes(wish)
+    assert first in before
+    second = make.ensure(wish, "b", before)
+    assert second != first
+    assert make.ensure(wish, "b", before) == second
+
+
+def test_a_security_group_begins_shut_and_a_rule_keeps_its_remote(cloud: Cloud, make: Maker) -> None:
+    group = make.ensure(SecurityGroup(id="-", name=f"g-{make.tag}", description="d"))
+    rules = [r for r in cloud.listing(Kind.SECURITY_GROUP_RULE).resources if isinstance(r, SecurityGroupRule)]
+    assert [r for r in rules if r.security_group_id == group] == []
+    wish = SecurityGroupRule(
+        id="-", security_group_id=group, direction="ingress", ethertype="IPv4", protocol="tcp", port_range_min=22,
+        port_range_max=22, remote_group_id=group, description="why",
+    )  # fmt: skip
+    rule = make.ensure(wish)
+    assert make.ensure(wish) == rule
+    there = cloud.read(ref(Kind.SECURITY_GROUP_RULE, rule))
+    assert there is not None and there.comparable() == wish.comparable()
+
+
+def test_a_port_has_exactly_its_addresses_and_no_more_groups(cloud: Cloud, make: Maker) -> None:
+    network = make.ensure(Network(id="-", name=f"n-{make.tag}"))
+    subnet = make.ensure(
+        Subnet(id="-", name="s", network_id=network, ip_version=4, cidr="10.77.0.0/24", gateway_ip=None)
+    )
+    there = cloud.read(ref(Kind.SUBNET, subnet))
+    assert isinstance(there, Subnet) and there.gateway_ip is None
+    wish = Port(id="-", name="p", network_id=network, mac_address="fa:16:3e:77:00:01", port_security_enabled=False,
+                fixed_ips=(FixedIp(subnet_id=subnet, ip_address="10.77.0.9"),))  # fmt: skip
+    port = cloud.read(ref(Kind.PORT, make.ensure(wish)))
+    assert isinstance(port, Port)
+    assert (port.fixed_ips, port.mac_address) == (wish.fixed_ips, wish.mac_address)
+    assert (port.port_security_enabled, port.security_group_ids) == (False, ())
+
+
+def test_image_bytes_go_in_and_come_out(cloud: Cloud, make: Maker) -> None:
+    wish = Image(id="-", name=f"i-{make.tag}", status="queued", disk_format="raw", container_format="bare",
+                 visibility="private", properties={"os_distro": "debian"}, tags=("t",))  # fmt: skip
+    id_ = make.ensure(wish)
+    data = b"not a disk" * 100_000
+    cloud.write_image(wish.model_copy(update={"id": id_}), [data], len(data))
+    cloud.write_image(wish.model_copy(update={"id": id_}), [], None)
+    there = cloud.settle(ref(Kind.IMAGE, id_), WAIT)
+    assert isinstance(there, Image) and there.size_bytes == len(data) and there.tags == ("t",)
+    with cloud.image_bytes(id_) as stream:
+        assert stream.size_bytes == len(data)
+        assert b"".join(stream) == data
+
+
+def test_a_volume_comes_up_and_goes(cloud: Cloud, make: Maker) -> None:
+    wish = Volume(id="-", name=f"v-{make.tag}", status="", size_gib=1, metadata={"k": "ü"})
+    there = cloud.settle(ref(Kind.VOLUME, make.ensure(wish)), WAIT)
+    assert isinstance(there, Volume)
+    assert (there.status, there.metadata, there.marker) == ("available", {"k": "ü"}, make.marker())
+
+
+@pytest.mark.parametrize("name", ["plain", "ü ✓", "a//b", " space ", "100%?#&=+", "..%2F", "x" * 900])
+def test_object_names_and_bytes_are_untouched(cloud: Cloud, make: Maker, name: str) -> None:
+    box = make.ensure(Container(id=f"c-{make.tag}", name=f"c-{make.tag}", metadata={"a": "b"}))
+    wish = StoredObject(
+        id="-", name=name, container=box, size_bytes=5, etag="", content_type="text/plain", metadata={"m": "1"}
+    )
+    for _ in range(2):
+        cloud.write_object(wish, [b"he", b"llo"], make.marker())
+    make.made.append(ref(Kind.OBJECT, f"{box}/{name}"))
+    listed = [r for r in cloud.listing(Kind.OBJECT).resources if isinstance(r, StoredObject) and r.container == box]
+    assert [r.name for r in listed] == [name]
+    assert listed[0].metadata == {"m": "1"}
+    with cloud.object_bytes(box, name) as stream:
+        assert b"".join(stream) == b"hello"
+    with pytest.raises(Conflict):
+        cloud.delete(ref(Kind.CONTAINER, box), WAIT)
+
+
+def test_a_secret_takes_its_payload_once(cloud: Cloud, make: Maker) -> None:
+    wish = Secret(id="-", name=f"s-{make.tag}", content_type="application/octet-stream")
+    id_ = make.ensure(wish)
+    for payload in (b"\x00first\xff", b"second"):
+        cloud.write_secret(id_, wish, SecretBytes(payload))
+    found = cloud.secret_payload(id_)
+    assert found is not None and found.get_secret_value() == b"\x00first\xff"
+    bare = make.ensure(Secret(id="-", name=f"t-{make.tag}"), "bare")
+    assert cloud.secret_payload(bare) is None
+
+
+def test_what_is_gone_is_gone_and_deleting_it_again_is_fine(cloud: Cloud, make: Maker) -> None:
+    id_ = make.ensure(Network(id="-", name=f"n-{make.tag}"))
+    for _ in range(2):
+        cloud.delete(ref(Kind.NETWORK, id_), WAIT)
+    assert cloud.read(ref(Kind.NETWORK, id_)) is None
+
+
+def test_what_cannot_be_made_as_wished_is_not_made_wider(cloud: Cloud, make: Maker) -> None:
+    nowhere = str(uuid.uuid4())
+    group = make.ensure(SecurityGroup(id="-", name=f"g-{make.tag}"))
+    rule = SecurityGroupRule(
+        id="-", security_group_id=group, direction="ingress", ethertype="IPv4", remote_address_group_id=nowhere
+    )
+    with pytest.raises(CloudError):
+        cloud.ensure(rule, make.marker("rule"))
+    rules = [r for r in cloud.listing(Kind.SECURITY_GROUP_RULE).resources if isinstance(r, SecurityGroupRule)]
+    assert [r for r in rules if r.security_group_id == group] == []
+
+
+def test_a_reader_may_not_write(tmp_path: Path) -> None:
+    Simulator(tmp_path)
+    reader = Simulator(tmp_path, role="reader")
+    with pytest.raises(Forbidden):
+        reader.ensure(Network(id="-", name="n"), "unterbau.x")
