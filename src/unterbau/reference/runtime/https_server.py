@@ -12,7 +12,9 @@ closes, the supervisor is gone and the process ends).
 import os
 import signal
 import ssl
+import sys
 import threading
+from traceback import format_exc
 
 ADDRESS = "127.0.0.1"
 THREADS = 10
@@ -35,6 +37,13 @@ def _wait_for_end(handle):
     os._exit(1)
 
 
+def log_defect(message="", level=20, traceback=False):
+    """Tell what an application raised; a client that goes away or speaks plain http is no error of ours."""
+    kind = sys.exc_info()[0]
+    if kind is not None and not issubclass(kind, OSError):
+        print(message, format_exc(), sep="\n", file=sys.stderr, flush=True)
+
+
 def tls_context():
     """The server's side of TLS: 1.2 or newer, the cloud's certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -55,6 +64,5 @@ def serve(application, port, threads=THREADS):
     server.timeout = IDLE_SECONDS
     server.keep_alive_conn_limit = 200
     server.server_name = ADDRESS
-    # A client that goes away, or speaks plain http to us, is no error of ours.
-    server.error_log = lambda *args, **kwargs: None
+    server.error_log = log_defect
     server.safe_start()
