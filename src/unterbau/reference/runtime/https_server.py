@@ -37,11 +37,37 @@ def _wait_for_end(handle):
     os._exit(1)
 
 
+class KeptOpen:
+    """The body of a request, which an application may not close: it is the connection's (Glance closes it)."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def __iter__(self):
+        return iter(self._stream)
+
+    def close(self):
+        """The connection lives on for the next request."""
+
+
+def kept_open(application):
+    """The application, with bodies that it cannot close."""
+
+    def shielded(environ, start_response):
+        environ["wsgi.input"] = KeptOpen(environ["wsgi.input"])
+        return application(environ, start_response)
+
+    return shielded
+
+
 def log_defect(message="", level=20, traceback=False):
     """Tell what an application raised; a client that goes away or speaks plain http is no error of ours."""
     kind = sys.exc_info()[0]
     if kind is not None and not issubclass(kind, OSError):
-        print(message, format_exc(), sep="\n", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{message}\n{format_exc()}\n")
 
 
 def tls_context():
@@ -57,7 +83,9 @@ def serve(application, port, threads=THREADS):
     from cheroot import wsgi
     from cheroot.ssl.builtin import BuiltinSSLAdapter
 
-    server = wsgi.Server((ADDRESS, port), application, numthreads=threads, max=threads, request_queue_size=128)
+    server = wsgi.Server(
+        (ADDRESS, port), kept_open(application), numthreads=threads, max=threads, request_queue_size=128
+    )
     adapter = BuiltinSSLAdapter(os.environ["UNTERBAU_TLS_CERT"], os.environ["UNTERBAU_TLS_KEY"])
     adapter.context = tls_context()
     server.ssl_adapter = adapter
