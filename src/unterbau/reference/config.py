@@ -303,9 +303,10 @@ def _barbican(layout: Layout, secrets: Secrets) -> File:
 # --- object storage
 
 _SWIFT_SERVERS = ("account", "container", "object")
+# authtoken stands before s3api: after s3token it would strip what that has found out about the user.
 _PIPELINE = (
-    "catch_errors gatekeeper healthcheck proxy-logging cache listing_formats container_sync bulk tempurl s3api "
-    "s3token authtoken keystoneauth copy container-quotas account-quotas slo dlo versioned_writes symlink "
+    "catch_errors gatekeeper healthcheck proxy-logging cache listing_formats container_sync bulk tempurl authtoken s3api "
+    "s3token keystoneauth copy container-quotas account-quotas slo dlo versioned_writes symlink "
     "proxy-logging proxy-server"
 )
 

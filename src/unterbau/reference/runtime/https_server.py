@@ -66,7 +66,7 @@ def kept_open(application):
 def log_defect(message="", level=20, traceback=False):
     """Tell what an application raised; a client that goes away or speaks plain http is no error of ours."""
     kind = sys.exc_info()[0]
-    if kind is not None and not issubclass(kind, OSError):
+    if kind is not None and not issubclass(kind, OSError) and not kind.__module__.startswith("cheroot."):
         sys.stderr.write(f"{message}\n{format_exc()}\n")
 
 
