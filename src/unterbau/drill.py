@@ -33,6 +33,8 @@ from unterbau.verify import Contents
 from unterbau.workload import Ref, Workload
 
 M = TypeVar("M", bound=BaseModel)
+GRACE_SECONDS = 8.0
+"""How long a cloud may go on with the requests of a client that was killed."""
 AGAIN = "Run the same command again: it goes on where it stopped."
 
 
@@ -84,6 +86,7 @@ class Drill:
         with Journal(self.folder.journal, now=self.tools.now) as journal:
             if not journal.status.opened:
                 self._refuse_stale(plan, source)
+            self._let_requests_end(journal)
             counter = _Counter(steps, journal, "steps of the move", self.tools.face)
             result = run(
                 steps, journal, plan=plan_digest(plan), workers=self.tools.workers, stop=self.tools.stop,
@@ -126,6 +129,7 @@ class Drill:
         steps = move.steps(plan, source, *self.clouds())
         if self.folder.journal.exists():
             with Journal(self.folder.journal, now=self.tools.now) as journal:
+                self._let_requests_end(journal)
                 counter = _Counter(steps, journal, "steps taken back", self.tools.face, back=True)
                 result = unwind(
                     steps, journal, plan=plan_digest(plan), workers=self.tools.workers, stop=self.tools.stop,
@@ -228,6 +232,18 @@ class Drill:
             raise LocalError(f"{path} is missing", "Start the drill anew.") from None
         except ValidationError as error:
             raise LocalError(f"{path} is damaged ({error.error_count()} faults)", "Start the drill anew.") from None
+
+    def _let_requests_end(self, journal: Journal) -> None:
+        """Wait until requests of a process that was killed have surely ended in the clouds.
+
+        A cloud goes on with a request whose client is dead. What it is still making could not be found yet,
+        and would be made twice. So a resume begins only some seconds after the last sign of life.
+        """
+        begun = [n for n, s in journal.status.states.items() if s in ("intended", "undo failed", "failed")]
+        rows = journal.rows()
+        if begun and rows:
+            age = (self.tools.now() - datetime.fromisoformat(rows[-1].at)).total_seconds()
+            self.tools.stop.wait(max(0.0, min(GRACE_SECONDS - age, GRACE_SECONDS)))
 
     def _refuse_stale(self, plan: Plan, source: Workload) -> None:
         """Before the first write: the source must be what the plan was made from."""

@@ -23,6 +23,7 @@ import inventory
 import pytest
 
 from unterbau import evidence, reference, seed, wiring
+from unterbau.drill import GRACE_SECONDS
 from unterbau.verdict import Outcome
 
 pytestmark = [
@@ -102,7 +103,8 @@ def test_killed_at_random_moments_the_rerun_finishes_without_orphans(
             [sys.executable, "-m", "unterbau", "move", str(home / "plan.yaml"), "--quiet"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        time.sleep(rng.uniform(0.8, 9.0))
+        # A resume waits a little for requests of the dead process to end: kill after that, too.
+        time.sleep(rng.uniform(0.8, 9.0) + (0 if killed == 0 else GRACE_SECONDS + 1))
         if child.poll() is not None:
             break
         child.send_signal(signal.SIGKILL)

@@ -13,13 +13,14 @@ temporaries are deleted. Each of these is a step, so a crash leaves none behind.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
 from unterbau.cloud.port import NOTHING, Cloud, Source
-from unterbau.errors import NotFound
+from unterbau.errors import Conflict, NotFound
 from unterbau.move.transfer import relay
 from unterbau.plan import Plan
 from unterbau.saga import JsonObject, Marker, Outputs, Progress, Status, Step
@@ -53,6 +54,7 @@ from unterbau.workload import (
 QUICK = timedelta(minutes=5)
 LONG = timedelta(minutes=60)
 """For what copies bytes inside a cloud."""
+SETTLING_SECONDS = 3.0
 UNMARKED = (Keypair, ServerGroup, AddressGroup, SecurityGroupRule, SecretContainer, Secret)
 """Kinds that may exist without our marker for a moment, or for ever."""
 
@@ -238,7 +240,12 @@ class CreateStep:
     def create(self, intent: JsonObject, done: Outputs, source: Source = NOTHING) -> str:
         """Ensure and settle; a wish is made anew from the outputs, so it is the same each time."""
         wish = self.move.wish(self.reference, done)
-        id_ = self.move.target.ensure(wish, _marker(intent), before=_before(intent), source=source)
+        try:
+            id_ = self.move.target.ensure(wish, _marker(intent), before=_before(intent), source=source)
+        except Conflict:
+            # Perhaps with our own request of a moment ago, whose answer was lost: then it can be found now.
+            time.sleep(SETTLING_SECONDS)
+            id_ = self.move.target.ensure(wish, _marker(intent), before=_before(intent), source=source)
         self.move.target.settle(ref(wish.own_kind, id_), LONG)
         return id_
 

@@ -55,6 +55,7 @@ def have_rings(etc):
         )
         builder.rebalance()
         builder.get_ring().save(path)
+        os.chmod(path, 0o600)
 
 
 def have_device(etc):
