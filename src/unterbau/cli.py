@@ -133,7 +133,8 @@ def tell(error: UnterbauError) -> Exit:
         told = {"error": error.kind, "what": error.what, "remedy": error.remedy, "exit": int(error.exit)}
         click.echo(json.dumps(told), err=True)
     else:
-        click.echo(f"unterbau: {terminal.printable(error.what)}", err=True)
+        lines = [terminal.printable(line) for line in error.what.splitlines()]
+        click.echo("unterbau: " + "\n".join(lines), err=True)
         if error.remedy:
             click.echo(f"  {terminal.printable(error.remedy)}", err=True)
     return error.exit

@@ -249,6 +249,7 @@ def _cinder(layout: Layout, secrets: Secrets, force_upload: bool) -> File:
             "rootwrap_config": layout.runtime / "etc/cinder/rootwrap.conf",
             # The scheduler sleeps this long at its start before it knows the back ends.
             "periodic_interval": 5,
+            "periodic_fuzzy_delay": 0,
             "auth_strategy": "keystone",
             "transport_url": "fake://",
             "enabled_backends": "files",
@@ -268,6 +269,8 @@ def _cinder(layout: Layout, secrets: Secrets, force_upload: bool) -> File:
             "backup_driver": "cinder.backup.drivers.posix.PosixBackupDriver",
             "backup_posix_path": layout.var / "backups",
             "backup_use_same_host": False,
+            # What backup first tells the scheduler is lost when that starts later: tell it often.
+            "backup_driver_stats_polling_interval": 10,
         },
         "files": {
             "volume_backend_name": "default",
