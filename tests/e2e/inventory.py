@@ -75,8 +75,9 @@ def sweep(c: Any) -> None:
         _quiet(c.network.delete_port, port)
     for network in c.network.networks(**own):
         _quiet(c.network.delete_network, network)
+    default = {g.id for g in c.network.security_groups(name="default", **own)}
     for rule in c.network.security_group_rules(**own):
-        if rule.remote_group_id or rule.remote_address_group_id:
+        if rule.security_group_id not in default and (rule.remote_group_id or rule.remote_address_group_id):
             _quiet(c.network.delete_security_group_rule, rule)
     for group in c.network.security_groups(**own):
         if group.name != "default":
