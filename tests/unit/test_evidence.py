@@ -137,6 +137,18 @@ def test_another_key_is_rejected_when_one_is_named() -> None:
         evidence.check(edited("context.json", lambda plain: None, resign=True), trusted_key=evidence.check(REAL).signer)
 
 
+def test_a_claimed_key_id_proves_nothing() -> None:
+    victim = evidence.check(REAL).signer
+    files = members(edited("context.json", lambda plain: {**plain, "not_tested": []}, resign=True))
+    stated = json.loads(files[STATEMENT])
+    stated["public_key"]["keyid"] = victim
+    for signature in stated["envelope"]["signatures"]:
+        signature["keyid"] = victim
+    files[STATEMENT] = json.dumps(stated).encode()
+    with pytest.raises(BundleError, match="its id"):
+        evidence.check(packed(files), trusted_key=victim)
+
+
 def test_members_may_be_neither_added_nor_removed_nor_doubled() -> None:
     with pytest.raises(BundleError, match="not stated"):
         evidence.check(packed({**members(), "extra.json": b"{}"}))

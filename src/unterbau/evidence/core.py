@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import JsonValue
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
@@ -58,19 +60,29 @@ def verify(statement: bytes, members: Mapping[str, bytes]) -> tuple[dict[str, An
     if envelope.payload_type != PAYLOAD_TYPE:
         raise BundleError(f"{STATEMENT}: payload type {envelope.payload_type!r}", NOT_OURS)
     stated = _statement(envelope.payload)
-    _compare({s["name"]: s["digest"]["sha256"] for s in stated["subject"]}, members)
+    try:
+        subjects = {str(s["name"]): str(s["digest"]["sha256"]) for s in stated["subject"]}
+    except (KeyError, TypeError):
+        raise BundleError(f"{STATEMENT}: its subjects are malformed", NOT_OURS) from None
+    _compare(subjects, members)
     predicate: dict[str, Any] = stated["predicate"]
     return predicate, key
 
 
 def _parse(statement: bytes) -> tuple[Envelope, SSlibKey]:
+    """The envelope and its key, whose id is computed from the key itself: a claimed id proves nothing."""
     try:
         told = json.loads(statement)
         plain = dict(told["public_key"])
-        keyid = plain.pop("keyid")
-        return Envelope.from_dict(told["envelope"]), SSlibKey.from_dict(keyid, plain)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        claimed = plain.pop("keyid")
+        given = SSlibKey.from_dict(claimed, plain)
+        key = SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(bytes.fromhex(given.keyval["public"])))
+        envelope = Envelope.from_dict(told["envelope"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnsupportedAlgorithm):
         raise BundleError(f"{STATEMENT}: not a DSSE envelope with its key", NOT_OURS) from None
+    if key.keyid != claimed or key.keytype != "ed25519" or given.scheme != "ed25519":
+        raise BundleError(f"{STATEMENT}: the key is not the one that its id {claimed} names", NOT_OURS)
+    return envelope, key
 
 
 def _statement(payload: bytes) -> dict[str, Any]:
@@ -78,7 +90,7 @@ def _statement(payload: bytes) -> dict[str, Any]:
         stated: dict[str, Any] = json.loads(payload)
         version = stated["predicate"]["format"]
         types = (stated["_type"], stated["predicateType"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BundleError(f"{STATEMENT}: the payload is no in-toto statement", NOT_OURS) from None
     if types != (STATEMENT_TYPE, PREDICATE_TYPE) or version != FORMAT:
         raise BundleError(
