@@ -150,15 +150,9 @@ class NetworkService:
     def _create(self, kind: Kind, wish: Resource, marker: Marker) -> Json:
         collection, single = _PATHS[kind]
         body = self._body(wish)
-        if self._is_staged(kind):
-            body["description"] = marker
-        else:
-            body["tags"] = [marker, *getattr(wish, "tags", ())]
+        # With the creation, or not at all: tags in a POST are a second write of Neutron's, which may be missing.
+        body["description"] = marker
         return dict(self._api().json("POST", f"/v2.0/{collection}", {single: body})[single])
-
-    def _is_staged(self, kind: Kind) -> bool:
-        """Whether the marker is the description first. Of our kinds `tag-creation` concerns ports alone."""
-        return kind not in (Kind.PORT, Kind.ROUTER_INTERFACE) or "tag-creation" not in self.extensions()
 
     def _finish(self, kind: Kind, entry: Json, wish: Resource, marker: Marker) -> None:
         """The second steps, each done only if it is not done yet; the description comes last."""
