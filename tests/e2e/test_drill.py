@@ -32,7 +32,7 @@ pytestmark = [
     # openstacksdk, with which `inventory` counts, warns about itself in several ways.
     pytest.mark.filterwarnings("ignore"),
 ]
-KILLS = int(os.environ.get("UNTERBAU_TEST_KILLS", "25"))
+KILLS = int(os.environ.get("UNTERBAU_TEST_KILLS", "0"))
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,7 @@ def _no_secret_anywhere(two_clouds: tuple[str, str], home: Path, done: subproces
     assert not [s for s in known for t in texts if s in t]
 
 
+@pytest.mark.skipif(not KILLS, reason="takes ten minutes: UNTERBAU_TEST_KILLS=25")
 def test_killed_at_random_moments_the_rerun_finishes_without_orphans(
     two_clouds: tuple[str, str], sides: tuple[Any, Any], home: Path
 ) -> None:
