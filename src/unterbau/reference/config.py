@@ -199,7 +199,7 @@ def _neutron(layout: Layout, secrets: Secrets) -> File:
             "state_path": layout.var / "neutron",
             "host": f"{layout.name}-host-1",
             "core_plugin": "ml2",
-            "service_plugins": "router,segments,metering,qos,tag,port_forwarding",
+            "service_plugins": "router,segments,metering,qos,tag,port_forwarding,trunk",
             "auth_strategy": "keystone",
             "api_paste_config": layout.runtime / "etc/neutron/api-paste.ini",
             "transport_url": "fake://",

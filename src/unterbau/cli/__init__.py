@@ -8,99 +8,27 @@ go to standard output, progress and errors to standard error.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
-from pydantic import BaseModel
 
 from unterbau import __version__, census, evidence, reference, schemas, state, verify, wiring
 from unterbau import drill as drills
+from unterbau.cli.frame import EXITS, Context, command
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
-from unterbau.face import Face
 from unterbau.report import html
 from unterbau.report import text as terminal
 from unterbau.verdict import Outcome, exit_code
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-EXITS = """\b
-Exit codes:
-  0  everything held
-  1  something failed
-  2  wrong usage or bad input
-  3  nothing failed, but something was not shown
-  4  a cloud could not be reached or refused us
-  5  interrupted; the same command resumes"""
-
-
-class Context:
-    """What every command has: the format of its result, its face, and whether it should stop."""
-
-    def __init__(self, format_: str, quiet: bool, verbose: bool) -> None:
-        self.json = format_ == "json"
-        self.face = Face(quiet=quiet, verbose=verbose)
-        self.stop = threading.Event()
-
-    def show(self, rendered: Callable[[], None], data: BaseModel | Any) -> None:
-        """Print the result: as JSON if asked for, else rendered for people."""
-        if not self.json:
-            rendered()
-            return
-        model = isinstance(data, BaseModel)
-        click.echo(data.model_dump_json(indent=2) if model else json.dumps(data, indent=2, default=str))
 
 
 def plain(status: reference.CloudStatus) -> dict[str, Any]:
     """A cloud's status as plain data."""
     return {**dataclasses.asdict(status), "memory_bytes": status.memory_bytes}
-
-
-def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], click.Command]:
-    """A command of a group with the options that every command takes, and the exit codes in its help."""
-
-    def decorate(function: F) -> click.Command:
-        @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text",
-                      show_default=True, help="Text for people, JSON by the published schema for machines.")  # fmt: skip
-        @click.option("-q", "--quiet", is_flag=True, help="No progress; results and errors only.")
-        @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
-        @functools.wraps(function)
-        def wrapped(format_: str, quiet: bool, verbose: bool, **arguments: Any) -> Any:
-            context = Context(format_, quiet, verbose)
-            with context.face, stopping(context.stop):
-                return function(context, **arguments)
-
-        return group.command(name, epilog=EXITS, **settings)(wrapped)
-
-    return decorate
-
-
-@contextmanager
-def stopping(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask to stop; a second one ends at once (nothing is lost: the journal is durable)."""
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(Exit.INTERRUPTED)
-        stop.set()
-        click.echo("\nstopping after the steps under way; once more to stop at once", err=True)
-
-    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 def main() -> None:

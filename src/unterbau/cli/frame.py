@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every command of `unterbau` has in common: options, the face, exit codes in the help, stopping.
+
+The modules of this package use it; it knows no verb.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel
+
+from unterbau.errors import Exit
+from unterbau.face import Face
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXITS = """\b
+Exit codes:
+  0  everything held
+  1  something failed
+  2  wrong usage or bad input
+  3  nothing failed, but something was not shown
+  4  a cloud could not be reached or refused us
+  5  interrupted; the same command resumes"""
+
+
+class Context:
+    """What every command has: the format of its result, its face, and whether it should stop."""
+
+    def __init__(self, format_: str, quiet: bool, verbose: bool) -> None:
+        self.json = format_ == "json"
+        self.face = Face(quiet=quiet, verbose=verbose)
+        self.stop = threading.Event()
+
+    def show(self, rendered: Callable[[], None], data: BaseModel | Any) -> None:
+        """Print the result: as JSON if asked for, else rendered for people."""
+        if not self.json:
+            rendered()
+            return
+        model = isinstance(data, BaseModel)
+        click.echo(data.model_dump_json(indent=2) if model else json.dumps(data, indent=2, default=str))
+
+
+def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], click.Command]:
+    """A command of a group with the options that every command takes, and the exit codes in its help."""
+
+    def decorate(function: F) -> click.Command:
+        @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text",
+                      show_default=True, help="Text for people, JSON by the published schema for machines.")  # fmt: skip
+        @click.option("-q", "--quiet", is_flag=True, help="No progress; results and errors only.")
+        @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
+        @functools.wraps(function)
+        def wrapped(format_: str, quiet: bool, verbose: bool, **arguments: Any) -> Any:
+            context = Context(format_, quiet, verbose)
+            with context.face, stopping(context.stop):
+                return function(context, **arguments)
+
+        return group.command(name, epilog=EXITS, **settings)(wrapped)
+
+    return decorate
+
+
+@contextmanager
+def stopping(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask to stop; a second one ends at once (nothing is lost: the journal is durable)."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(Exit.INTERRUPTED)
+        stop.set()
+        click.echo("\nstopping after the steps under way; once more to stop at once", err=True)
+
+    before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
