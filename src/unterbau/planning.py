@@ -390,8 +390,10 @@ class _Planner:
         if flavor is None:
             return _left(resource, f"no flavor of the target covers {resource.flavor.name}",
                          "Ask the provider for one, or shrink the server.")  # fmt: skip
-        if flavor.name != resource.flavor.name:
-            why = f"the target has no flavor {resource.flavor.name}; {flavor.name} covers it"
+        if flavor.model_dump(exclude={"id"}) != resource.flavor.model_dump(exclude={"id"}):
+            same = flavor.name == resource.flavor.name
+            what = f"{flavor.name} is another" if same else f"the target has no flavor {resource.flavor.name}"
+            why = f"{what}; {flavor.name} covers it: {_size(flavor)} for {_size(resource.flavor)}"
             to = flavor.model_dump(mode="json")
             changes.append(Change(field="flavor", was=resource.flavor.name, to=to, why=why))
         zone = resource.availability_zone
@@ -527,6 +529,11 @@ def nearest(wanted: Flavor, offered: Iterable[Flavor]) -> Flavor | None:
 _CPU_RANK = {"crowded-core": 0, "shared-core": 1, "dedicated-thread": 2, "dedicated-core": 3}
 _CPU_LETTER = {"L": "crowded-core", "V": "shared-core", "T": "dedicated-thread", "C": "dedicated-core"}
 _DISK_RANK = {"network": 0, "hdd": 1, "ssd": 2, "nvme": 3}
+
+
+def _size(flavor: Flavor) -> str:
+    specs = "".join(f", {k}={v}" for k, v in sorted(flavor.extra_specs.items()))
+    return f"{flavor.vcpus} vCPUs, {flavor.ram_mib} MiB, {flavor.disk_gib} GiB{specs}"
 
 
 def _covers(offer: Flavor, wanted: Flavor) -> bool:

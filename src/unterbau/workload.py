@@ -585,7 +585,7 @@ class Secret(ResourceBase):
     `acl_users` are user ids with read access, `acl_project_access` False closes it to the project.
     """
 
-    VOLATILE = frozenset({"id", "status", "created_at", "acl_users"})
+    VOLATILE = frozenset({"id", "status", "created_at"})
     kind: Literal["secret"] = "secret"
     secret_type: str = "opaque"  # noqa: S105 - the type's name
     algorithm: str | None = None

@@ -22,6 +22,7 @@ from unterbau.workload import (
     Ref,
     Resource,
     Router,
+    Secret,
     SecurityGroupRule,
     Server,
     StoredObject,
@@ -74,6 +75,9 @@ class Target:
 
     def put(self, resource: Resource, **update: Any) -> None:
         self.cloud._put(resource.model_copy(update=update))
+
+    def objects(self) -> list[StoredObject]:
+        return [o for o in self.cloud.listing(Kind.OBJECT).resources if isinstance(o, StoredObject)]
 
     def flip(self, reference: Ref) -> None:
         blob = self.cloud._blob(reference)
@@ -205,6 +209,51 @@ def _surplus_object(t: Target) -> None:
     t.put(there, id="fv-leer/fremd", name="fremd", container="fv-leer")
 
 
+def _surplus_default_rule(t: Target) -> None:
+    group = t.one(Kind.SECURITY_GROUP, "default")
+    t.put(
+        SecurityGroupRule(
+            id="open", security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol="tcp",
+            port_range_min=22, port_range_max=22,
+        )
+    )  # fmt: skip
+
+
+def _stranger_reads_secret(t: Target) -> None:
+    t.put(t.one(Kind.SECRET, "fv-db-zugang"), acl_users=("stranger",))
+
+
+def _stranger_reads_image(t: Target) -> None:
+    t.put(t.one(Kind.IMAGE), members=("stranger",))
+
+
+def _project_reads_secret(t: Target) -> None:
+    secret = t.one(Kind.SECRET, "fv-db-zugang")
+    assert isinstance(secret, Secret)
+    t.put(secret, acl_project_access=not secret.acl_project_access)
+
+
+def _volume_in_error(t: Target) -> None:
+    t.put(t.one(Kind.VOLUME, "fv-archiv"), status="error")
+
+
+def _port_without_groups(t: Target) -> None:
+    t.put(t.one(Kind.PORT, "fv-db-back"), security_group_ids=())
+
+
+def _other_content_type(t: Target) -> None:
+    t.put(t.one(Kind.OBJECT, "leer.txt"), content_type="x/y")
+
+
+def _segments_in_other_order(t: Target) -> None:
+    large = next(o for o in t.objects() if o.segments)
+    t.put(large, segments=tuple(reversed(large.segments or ())))
+
+
+def _never_expires(t: Target) -> None:
+    t.put(next(o for o in t.objects() if o.delete_at), delete_at=None)
+
+
 FAULTS = [
     f for name, f in sorted(globals().items()) if name.startswith("_") and getattr(f, "__module__", "") == __name__
 ]
@@ -214,6 +263,38 @@ FAULTS = [
 def test_every_seeded_fault_is_found(world: World, fault: Callable[[Target], None]) -> None:
     fault(Target(world))
     assert failed(look(world)) != []
+
+
+def _tags(t: Target) -> None:
+    server = t.one(Kind.SERVER, "fv-web-1")
+    assert isinstance(server, Server) and len(server.tags) > 1
+    t.put(server, tags=tuple(reversed(server.tags)))
+
+
+def _pairs(t: Target) -> None:
+    port = t.one(Kind.PORT, "fv-web-1-front")
+    assert isinstance(port, Port)
+    t.put(port, allowed_address_pairs=tuple(reversed(port.allowed_address_pairs)))
+
+
+@pytest.mark.parametrize("reorder", [_tags, _pairs])
+def test_an_order_that_means_nothing_raises_no_alarm(world: World, reorder: Callable[[Target], None]) -> None:
+    reorder(Target(world))
+    assert failed(look(world)) == []
+
+
+def test_twins_are_paired_by_their_content(world: World) -> None:
+    """Two volumes, equal but for content, made in the other order on the target."""
+    for cloud, order in ((world.source, "xy"), (world.target, "yx")):
+        archive = next(v for v in cloud.listing(Kind.VOLUME).resources if v.name == "fv-archiv")
+        for number, content in enumerate(order):
+            twin = archive.model_copy(update={"id": f"twin{number}", "name": "twin", "marker": None})
+            cloud._put(twin)
+            cloud._blob(twin.ref).parent.mkdir(exist_ok=True, parents=True)
+            cloud._blob(twin.ref).write_bytes(content.encode() * 4096)
+    assert [line for line in failed(look(world, planned=False)) if "twin" in line] == []
+    world.target._blob("volume:twin0").write_bytes(b"z" * 4096)
+    assert any("twin" in line for line in failed(look(world, planned=False)))
 
 
 def test_there_are_at_least_fifteen_faults() -> None:

@@ -24,6 +24,7 @@ from unterbau.workload import (
     Image,
     Keypair,
     Kind,
+    Network,
     Port,
     Ref,
     Resource,
@@ -40,25 +41,40 @@ from unterbau.workload import (
 )
 
 ABSENT = "absent"
+USABLE = {Kind.VOLUME: ("available", "in-use"), Kind.IMAGE: ("active",), Kind.SECRET: ("ACTIVE",)}
+UNORDERED = {
+    "tags", "addresses", "host_routes", "routes", "allocation_pools", "members", "acl_users", "entries",
+    "security_group_ids", "allowed_address_pairs", "fixed_ips", "extra_dhcp_opts",
+}  # fmt: skip
+"""Fields whose order means nothing to the cloud."""
 HAVE_CONTENT = (Image, Volume, StoredObject, Secret)
 
 
 class Keys:
-    """The natural key of every object of one side: the same on both sides if the object is the same."""
+    """The natural key of every object of one side: the same on both sides if the object is the same.
 
-    def __init__(self, workload: Workload) -> None:
-        self.workload = workload
+    Twins (objects of one kind that are called the same) are numbered in the order of what they are and contain,
+    so that the first here is the first there. `contents` are the hashes of this side's contents by Ref.
+    """
+
+    def __init__(self, workload: Workload, contents: Mapping[Ref, JsonValue] | None = None) -> None:
+        self.workload, self._contents = workload, contents or {}
         self._known: dict[Ref, str] = {}
-        by_base: dict[str, list[Resource]] = defaultdict(list)
-        for resource in workload.resources:
-            by_base[self._base(resource)].append(resource)
         self.by_key: dict[str, Resource] = {}
-        for base, twins in by_base.items():
-            ordered = sorted(twins, key=self._content) if len(twins) > 1 else twins
-            for number, resource in enumerate(ordered, start=1):
-                key = base if number == 1 else f"{base} ({number})"
-                self._known[resource.ref] = key
-                self.by_key[key] = resource
+        # In the order of creation: whatever an object refers to has its key before it.
+        for kind in Kind:
+            by_base: dict[str, list[Resource]] = defaultdict(list)
+            for resource in workload.resources:
+                if resource.own_kind is kind:
+                    by_base[self._base(resource)].append(resource)
+            for base, twins in by_base.items():
+                self._number(base, twins)
+
+    def _number(self, base: str, twins: list[Resource]) -> None:
+        for number, resource in enumerate(sorted(twins, key=self._nature) if len(twins) > 1 else twins, start=1):
+            key = base if number == 1 else f"{base} ({number})"
+            self._known[resource.ref] = key
+            self.by_key[key] = resource
 
     def __call__(self, reference: Ref) -> str:
         """The key of an object of this side; what is not the project's own keeps its Ref's kind."""
@@ -99,20 +115,31 @@ class Keys:
     def _of(self, kind: Kind, id_: str) -> str:
         return self(f"{kind.value}:{id_}")
 
-    def _content(self, r: Resource) -> bytes:
-        plain = r.with_ids(lambda ref_: ref_.partition(":")[0]).comparable()
-        return canonical.canonical_bytes(plain)
+    def _nature(self, r: Resource) -> tuple[bytes, str]:
+        """What tells twins apart: what they are with what belongs to them, then their content."""
+        belongings: list[str] = []
+        match r:
+            case Network():
+                belongings = [s.cidr for s in self.workload.of(Subnet) if s.network_id == r.id]
+            case Router():
+                legs = [i for i in self.workload.of(RouterInterface) if i.router_id == r.id]
+                belongings = [ip.ip_address for leg in legs for ip in leg.fixed_ips]
+            case SecurityGroup():
+                rules = [x for x in self.workload.of(SecurityGroupRule) if x.security_group_id == r.id]
+                belongings = [x.model_copy(update={"id": "-", "security_group_id": "-", "remote_group_id": None})
+                              .model_dump_json() for x in rules]  # fmt: skip
+            case Server():
+                belongings = [str(disk) for disk in _disks(r, self)]
+        plain = {**r.with_ids(self).comparable(), "belongings": sorted(belongings)}
+        return canonical.canonical_bytes(plain), str(self._contents.get(r.ref, ""))
 
 
 def facts(resource: Resource, keys: Keys) -> dict[str, JsonValue]:
     """What must be equal on both sides, in plain data with natural keys for ids."""
     plain: dict[str, JsonValue] = resource.with_ids(keys).comparable()
+    for field in UNORDERED & plain.keys():
+        plain[field] = _as_set(plain[field])
     match resource:
-        case Port():
-            for field in ("security_group_ids", "allowed_address_pairs", "fixed_ips", "extra_dhcp_opts"):
-                plain[field] = _as_set(plain[field])
-        case RouterInterface():
-            plain["fixed_ips"] = _as_set(plain["fixed_ips"])
         case Router():
             plain["has_gateway"] = resource.external_network_id is not None
         case Server():
@@ -123,6 +150,8 @@ def facts(resource: Resource, keys: Keys) -> dict[str, JsonValue]:
             for field in ("read_acl", "write_acl"):
                 grants = str(plain[field]).replace(f"{own}:", "own project:").split(",")
                 plain[field] = [*sorted(g.strip() for g in grants if g.strip())]
+        case Volume() | Image() | Secret():
+            plain["usable"] = resource.status in USABLE[resource.own_kind] or resource.status
         case Attachment():
             plain.pop("device")  # a name that the guest may not even use; the order stands with the server
     return plain
@@ -160,7 +189,11 @@ class _Comparison:
     ) -> None:
         self.source, self.target, self.plan, self.hashes = source, target, plan, hashes
         self.wished = self._as_declared()
-        self.left_keys, self.right_keys = Keys(self.wished), Keys(target)
+        self.left_keys = Keys(self.wished, self._contents("source"))
+        self.right_keys = Keys(target, self._contents("target"))
+
+    def _contents(self, side: str) -> dict[Ref, JsonValue]:
+        return {reference: seen.value for (at, reference), seen in self.hashes.items() if at == side}
 
     def _as_declared(self) -> Workload:
         """The source with the plan's declared changes."""
@@ -256,7 +289,9 @@ class _Comparison:
         return seen
 
     def _keys(self, workload: Workload, keys: Keys, kind: Kind, *, moving: bool) -> list[JsonValue]:
-        default = {g.id for g in workload.of(SecurityGroup) if g.is_default}
+        # Every project has a group `default` from birth. It concerns the tenant if the source's is meant by it.
+        meant = any(g.is_default for g in self.wished.of(SecurityGroup))
+        default = set() if meant else {g.id for g in workload.of(SecurityGroup) if g.is_default}
         found = []
         for resource in workload.resources:
             if resource.own_kind is not kind:
@@ -268,8 +303,8 @@ class _Comparison:
                 and not self.plan.by_ref[resource.ref].fate.moves
             ):
                 continue
-            if isinstance(resource, SecurityGroup) and resource.is_default:
-                continue  # every project has one from birth
+            if isinstance(resource, SecurityGroup) and resource.id in default:
+                continue
             if isinstance(resource, SecurityGroupRule) and resource.security_group_id in default:
                 continue
             if isinstance(resource, Keypair) and not moving and keys(resource.ref) not in self.left_keys.by_key:
