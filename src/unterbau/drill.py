@@ -26,15 +26,13 @@ from unterbau.evidence.bundle import Context, PhaseTime, plan_digest
 from unterbau.face import Face
 from unterbau.plan import Plan
 from unterbau.report import html
-from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, run, unwind
+from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, remaining_grace, run, unwind
 from unterbau.state import Folder
 from unterbau.verdict import Outcome, Verdict
 from unterbau.verify import Contents
 from unterbau.workload import Ref, Workload
 
 M = TypeVar("M", bound=BaseModel)
-GRACE_SECONDS = 8.0
-"""How long a cloud may go on with the requests of a client that was killed."""
 AGAIN = "Run the same command again: it goes on where it stopped."
 
 
@@ -49,6 +47,8 @@ class Tools:
     keys: Path
     """Folder of the signing key."""
     versions: Callable[[], dict[str, str]]
+    secrets: Callable[[str], tuple[str, ...]]
+    """The credentials of a cloud, which may stand nowhere in the evidence."""
     workers: int = 8
 
 
@@ -194,7 +194,8 @@ class Drill:
             context=self._context(),
             closed=self.read(self.folder.target_closed, Workload) if self.folder.target_closed.exists() else None,
         )
-        data = evidence.seal(sealed, evidence.signing_key(self.tools.keys))
+        secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
+        data = evidence.seal(sealed, evidence.signing_key(self.tools.keys), secrets=secrets)
         state.write(self.folder.bundle, data)
         return sealed
 
@@ -235,16 +236,8 @@ class Drill:
             raise LocalError(f"{path} is damaged ({error.error_count()} faults)", "Start the drill anew.") from None
 
     def _let_requests_end(self, journal: Journal) -> None:
-        """Wait until requests of a process that was killed have surely ended in the clouds.
-
-        A cloud goes on with a request whose client is dead. What it is still making could not be found yet,
-        and would be made twice. So a resume begins only some seconds after the last sign of life.
-        """
-        begun = [n for n, s in journal.status.states.items() if s in ("intended", "undo failed", "failed")]
-        rows = journal.rows()
-        if begun and rows:
-            age = (self.tools.now() - datetime.fromisoformat(rows[-1].at)).total_seconds()
-            self.tools.stop.wait(max(0.0, min(GRACE_SECONDS - age, GRACE_SECONDS)))
+        """Wait until requests of a process that was killed have surely ended in the clouds."""
+        self.tools.stop.wait(remaining_grace(journal, self.tools.now()))
 
     def _refuse_stale(self, plan: Plan, source: Workload) -> None:
         """Before the first write: the source must be what the plan was made from."""

@@ -22,6 +22,7 @@ from unterbau.errors import PlanError, Refused
 from unterbau.plan import Change, Check, Entry, Fate, Plan
 from unterbau.verdict import Outcome
 from unterbau.workload import (
+    AddressGroup,
     Attachment,
     Backup,
     Container,
@@ -50,7 +51,9 @@ from unterbau.workload import (
     ref,
 )
 
-GIB = 2**30
+GIB, MIB = 2**30, 2**20
+READ_AT_ONCE, VERIFIED_AT_ONCE = 8, 3
+"""How many volumes a move reads, and a verification on each side, at the same time."""
 SECONDS_A_STEP = 0.4
 """What creating one thing takes, roughly, with eight at a time."""
 MOVABLE_STATES = {"server": ("ACTIVE", "SHUTOFF"), "volume": ("available", "in-use"), "image": ("active",)}
@@ -434,6 +437,7 @@ class _Planner:
             self._check_names(entries),
             self._check_addresses(),
             *self._check_quotas(entries),
+            *self._check_features(entries),
             self._check_roles(),
             *(Check(name="not shown", outcome=Outcome.NOT_SHOWN, text=f"source: {n.what}: {n.reason}")
               for n in self.source.not_shown),
@@ -466,21 +470,33 @@ class _Planner:
         return Check(name="addresses", outcome=Outcome.FAILED if overlaps else Outcome.HELD, text=text)
 
     def _check_quotas(self, entries: tuple[Entry, ...]) -> list[Check]:
+        """Whether all fits, with the temporaries by which volumes are read on either side."""
         needed = self._needed(entries)
-        known = {(q.service, q.resource): q for q in self.target.offering.quotas}
+        moving = [e.ref for e in entries if e.fate.moves]
+        sizes = [v.size_gib for r in moving if isinstance(v := self.source.by_ref[r], Volume)]
+        sizes.sort(reverse=True)
+        needed.update(_temporaries(sizes[:VERIFIED_AT_ONCE]))
+        checks = [_quota(self.target, key, wanted, "") for key, wanted in sorted(needed.items())]
+        passing = sorted(_temporaries(sizes[:READ_AT_ONCE]).items())
+        return checks + [_quota(self.source, key, wanted, " of the source, for a while") for key, wanted in passing]
+
+    def _check_features(self, entries: tuple[Entry, ...]) -> list[Check]:
+        """What the tenant uses of optional API extensions, against what the target has."""
+        has = set(self.target.offering.network_extensions)
+        moving = [e.wish(self.source.by_ref[e.ref]) for e in entries if e.fate.moves]
         checks = []
-        for key, wanted in sorted(needed.items()):
-            quota = known.get(key)
-            name = f"quota {key[1]}"
-            if quota is None:
-                text = f"needs {wanted}; the target does not tell its limit"
-                checks.append(Check(name=name, outcome=Outcome.NOT_SHOWN, text=text))
-            elif quota.limit >= 0 and quota.used + wanted > quota.limit:
-                text = f"needs {wanted}, free are {quota.limit - quota.used} of {quota.limit}"
-                checks.append(Check(name=name, outcome=Outcome.FAILED, text=text, remedy="Ask the provider for more."))
+        for extension, used in _EXTENSIONS.items():
+            users = [r.ref for r in moving if used(r)]
+            if not users:
+                continue
+            name, text = f"network extension {extension}", f"used by {', '.join(users[:3])}"
+            if not has:
+                checks.append(Check(name=name, outcome=Outcome.NOT_SHOWN, text=f"{text}; the target tells none"))
+            elif extension in has:
+                checks.append(Check(name=name, outcome=Outcome.HELD, text=text))
             else:
-                free = "unlimited" if quota.limit < 0 else f"{quota.limit - quota.used} free"
-                checks.append(Check(name=name, outcome=Outcome.HELD, text=f"needs {wanted}, {free}"))
+                checks.append(Check(name=name, outcome=Outcome.FAILED, text=f"{text}; the target lacks it",
+                                    remedy="Leave these in the plan (fate: left), or ask the provider for it."))  # fmt: skip
         return checks
 
     def _needed(self, entries: tuple[Entry, ...]) -> Counter[tuple[str, str]]:
@@ -499,6 +515,31 @@ class _Planner:
             return Check(name="rights", outcome=Outcome.HELD, text=f"roles on the target: {', '.join(roles)}")
         return Check(name="rights", outcome=Outcome.FAILED, text=f"roles on the target: {', '.join(roles) or 'none'}",
                      remedy="A move needs the role member on the target.")  # fmt: skip
+
+
+def _quota(side: Workload, key: tuple[str, str], wanted: int, suffix: str) -> Check:
+    """One quota against what is wanted of it."""
+    quota = next((q for q in side.offering.quotas if (q.service, q.resource) == key), None)
+    name = f"quota {key[1]}{suffix}"
+    if quota is None:
+        text = f"needs {wanted}; {side.identity.name} does not tell its limit"
+        return Check(name=name, outcome=Outcome.NOT_SHOWN, text=text)
+    if quota.limit >= 0 and quota.used + wanted > quota.limit:
+        text = f"needs {wanted}, free are {quota.limit - quota.used} of {quota.limit}"
+        return Check(name=name, outcome=Outcome.FAILED, text=text, remedy="Ask the provider for more.")
+    free = "unlimited" if quota.limit < 0 else f"{quota.limit - quota.used} free"
+    return Check(name=name, outcome=Outcome.HELD, text=f"needs {wanted}, {free}")
+
+
+def _temporaries(sizes_gib: list[int]) -> Counter[tuple[str, str]]:
+    """What reading volumes of these sizes at once needs for a while: a snapshot and a copy each."""
+    if not sizes_gib:
+        return Counter()
+    return Counter({
+        ("block_storage", "volumes"): len(sizes_gib),
+        ("block_storage", "snapshots"): len(sizes_gib),
+        ("block_storage", "gigabytes"): 2 * sum(sizes_gib),
+    })  # fmt: skip
 
 
 def foreign_objects(target: Workload) -> list[Resource]:
@@ -572,7 +613,26 @@ _QUOTA_NAMES: Mapping[Kind, tuple[str, str]] = {
     Kind.SECURITY_GROUP: ("network", "security_group"),
     Kind.SECURITY_GROUP_RULE: ("network", "security_group_rule"),
     Kind.SERVER_GROUP: ("compute", "server_groups"),
+    Kind.KEYPAIR: ("compute", "key_pairs"),
+    Kind.SECRET: ("key_manager", "secrets"),
+    Kind.SECRET_CONTAINER: ("key_manager", "containers"),
 }
+
+_EXTENSIONS: Mapping[str, Callable[[Resource], object]] = {
+    "address-group": lambda r: isinstance(r, AddressGroup),
+    "stateful-security-group": lambda r: isinstance(r, SecurityGroup) and not r.stateful,
+    "port-security": lambda r: isinstance(r, Network | Port) and not r.port_security_enabled,
+    "allowed-address-pairs": lambda r: isinstance(r, Port) and r.allowed_address_pairs,
+    "extra_dhcp_opt": lambda r: isinstance(r, Port) and r.extra_dhcp_opts,
+    "dns-integration": lambda r: isinstance(r, Network) and r.dns_domain,
+    "vlan-transparent": lambda r: isinstance(r, Network) and r.vlan_transparent,
+    "subnet-service-types": lambda r: isinstance(r, Subnet) and r.service_types,
+    "subnet-dns-publish-fixed-ip": lambda r: isinstance(r, Subnet) and r.dns_publish_fixed_ip,
+    "extraroute": lambda r: isinstance(r, Router) and r.routes,
+    "ext-gw-mode": lambda r: isinstance(r, Router) and r.enable_snat is False,
+    "standard-attr-tag": lambda r: isinstance(r, Network | Subnet | Router | Port | SecurityGroup) and r.tags,
+}
+"""Extension alias (Networking API v2.0, Extensions) -> whether a resource uses it."""
 
 
 def _quota_use(resource: Resource) -> list[tuple[str, str, int]]:
@@ -585,6 +645,11 @@ def _quota_use(resource: Resource) -> list[tuple[str, str, int]]:
         ]
     if isinstance(resource, Volume):
         return [("block_storage", "volumes", 1), ("block_storage", "gigabytes", resource.size_gib)]
+    if isinstance(resource, Image):
+        return [("image", "image_count_total", 1), ("image", "image_size_total", -(-(resource.size_bytes or 0) // MIB))]
+    if isinstance(resource, StoredObject):
+        linked = resource.segments is not None or resource.symlink_to or resource.dlo_prefix is not None
+        return [("object_store", "bytes", 0 if linked else resource.size_bytes)]
     named = _QUOTA_NAMES.get(resource.own_kind)
     return [(*named, 1)] if named else []
 

@@ -63,4 +63,11 @@ def versions() -> dict[str, str]:
 
 def tools(face: Face, stop: threading.Event) -> Tools:
     """What the phases of a drill work with."""
-    return Tools(connect=open_cloud, now=now, face=face, stop=stop, keys=data_home() / "keys", versions=versions)
+    return Tools(
+        connect=open_cloud, now=now, face=face, stop=stop, keys=data_home() / "keys", versions=versions, secrets=secrets
+    )  # fmt: skip
+
+
+def secrets(name: str) -> tuple[str, ...]:
+    """The credentials with which `open_cloud` enters."""
+    return openstack.secrets(name, clouds_files())

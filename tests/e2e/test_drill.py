@@ -23,7 +23,7 @@ import inventory
 import pytest
 
 from unterbau import evidence, reference, seed, wiring
-from unterbau.drill import GRACE_SECONDS
+from unterbau.saga import GRACE_SECONDS
 from unterbau.verdict import Outcome
 
 pytestmark = [

@@ -19,7 +19,7 @@ import pytest
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau import evidence
-from unterbau.errors import BundleError, Failed
+from unterbau.errors import BundleError, Failed, LocalError
 from unterbau.evidence.core import STATEMENT
 from unterbau.verdict import Outcome
 
@@ -37,7 +37,7 @@ def packed(files: Members) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), data)
     return out.getvalue()
 
 
@@ -53,6 +53,9 @@ def edited(name: str, change: Callable[[Any], Any], *, resign: bool) -> bytes:
 
     predicate = json.loads(base64.b64decode(stated["envelope"]["payload"]))["predicate"]
     predicate.pop("format")
+    if name == "journal.json":
+        rows = json.loads(files[name])
+        predicate["journal"] = {"rows": len(rows), "last": rows[-1]["hash"]}
     from unterbau.evidence.core import sign
 
     return packed({**files, STATEMENT: sign(files, predicate, CryptoSigner.generate_ed25519())})
@@ -117,7 +120,24 @@ def _row_edited(plain: Any) -> None:
     plain[3]["event"]["data"]["name"] = "something else"
 
 
+def _cut(plain: Any) -> None:
+    del plain[-1]
+
+
+def _other_run(plain: Any) -> None:
+    plain["run"] = "another"
+
+
+def _no_rehearsal(plain: Any) -> None:
+    plain["rehearsal"] = not plain["rehearsal"]
+
+
+def _other_closed(plain: Any) -> None:
+    plain["identity"]["project_id"] = "another"
+
+
 ATTACKS = [
+    ("context.json", _other_run), ("context.json", _no_rehearsal), ("target-census-closed.json", _other_closed),
     ("verification.json", _drop_not_shown), ("verification.json", _beautify), ("verification.json", _other_hash),
     ("verification.json", _lost_object), ("verification.json", _other_project), ("plan.json", _other_fate),
     ("source-census.json", _smaller_census), ("journal.json", _row_removed), ("journal.json", _rows_swapped),
@@ -169,6 +189,45 @@ def test_a_truncated_bundle_is_named_so(data: bytes) -> None:
         evidence.check(data)
 
 
+def test_bytes_that_belong_to_no_member_are_rejected() -> None:
+    for data in (b"#!/bin/sh\n" + REAL, REAL + b"\0"):
+        with pytest.raises(BundleError):
+            evidence.check(data)
+    out = io.BytesIO(REAL)
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.comment = b"trust me"
+    with pytest.raises(BundleError, match="no member"):
+        evidence.check(out.getvalue())
+
+
+def test_a_journal_that_was_cut_is_rejected_even_when_sealed_anew() -> None:
+    done = json.loads(members()["journal.json"])
+    for length in range(1, len(done), max(1, len(done) // 12)):
+
+        def cut(plain: Any, length: int = length) -> None:
+            del plain[length:]
+
+        with pytest.raises(BundleError, match=r"journal|summary"):
+            evidence.check(edited("journal.json", cut, resign=True))
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unterbau.evidence.bundle.LARGEST", 1000)
+    with pytest.raises(BundleError, match="larger than 1000"):
+        evidence.check(REAL)
+
+
+def test_another_catalog_at_the_verification_is_not_shown() -> None:
+    from unterbau.evidence import bundle as room
+
+    whole = evidence.check(REAL).bundle
+    told = whole.verification
+    identity = told.target.identity.model_copy(update={"catalog_digest": "other"})
+    verification = told.model_copy(update={"target": told.target.model_copy(update={"identity": identity})})
+    found = list(room._surroundings(whole.model_copy(update={"verification": verification})))
+    assert [(v.claim.id, v.outcome) for v in found] == [("coverage target catalog_digest", Outcome.NOT_SHOWN)]
+
+
 def test_a_newer_format_asks_for_a_newer_program() -> None:
     from unterbau.evidence import core
 
@@ -194,7 +253,12 @@ def test_a_known_secret_is_never_sealed() -> None:
 def test_the_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
     first, second = evidence.signing_key(tmp_path / "keys"), evidence.signing_key(tmp_path / "keys")
     assert first.public_key.keyid == second.public_key.keyid
-    assert (tmp_path / "keys" / "signing.pem").stat().st_mode & 0o777 == 0o600
+    key = tmp_path / "keys" / "signing.pem"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in key.parent.iterdir()] == ["signing.pem"]
+    key.chmod(0o640)
+    with pytest.raises(LocalError, match="others can read"):
+        evidence.signing_key(key.parent)
 
 
 def test_the_check_loads_no_library_that_speaks_to_a_cloud() -> None:

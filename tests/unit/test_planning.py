@@ -19,13 +19,18 @@ from unterbau.workload import (
     Container,
     Flavor,
     Image,
+    Keypair,
     Network,
     Offering,
+    Quota,
     Resource,
+    Secret,
     SecurityGroup,
     SecurityGroupRule,
     Server,
     Snapshot,
+    StoredObject,
+    Volume,
     VolumeType,
     Workload,
 )
@@ -210,3 +215,67 @@ def test_volume_types_and_snapshots_and_staleness() -> None:
     old, new = cloud("a", Network(id="n", name="n")), cloud("a", Network(id="n", name="n", mtu=1400), Network(id="m"))
     assert census.digest(old) != census.digest(new)
     assert census.difference(old, new) == ("changed: network:n n (mtu)", "new: network:m ")
+
+
+def server(wanted: Flavor) -> Server:
+    return Server(id="s", name="s", status="ACTIVE", flavor=wanted)
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [Flavor(name="m1", vcpus=4, ram_mib=8192, disk_gib=0), flavor("m1", 2, 4096, cpu_type="shared-core")],
+)
+def test_a_flavor_that_is_only_called_the_same_is_declared(offered: Flavor) -> None:
+    wanted = Flavor(name="m1", vcpus=2, ram_mib=4096, disk_gib=0)
+    entry = plan(server(wanted), target=cloud("b", offering=Offering(flavors=(offered,)))).by_ref["server:s"]
+    assert entry.fate is Fate.CHANGED and entry.changes[0].field == "flavor"
+
+
+def quota(service: str, resource: str, limit: int, used: int = 0) -> Offering:
+    return Offering(quotas=(Quota(service=service, resource=resource, limit=limit, used=used),))
+
+
+SECRET = Secret(id="x", name="x")
+KEY = Keypair(id="k", name="k", public_key="ssh-ed25519 b", fingerprint="f")
+IMAGE = Image(id="i", name="i", status="active", size_bytes=3 << 20)
+OBJECT = StoredObject(id="c/o", name="o", container="c", size_bytes=10, etag="")
+
+
+@pytest.mark.parametrize(
+    ("resources", "service", "resource", "limit", "outcome"),
+    [
+        ((SECRET,), "key_manager", "secrets", 0, Outcome.FAILED),
+        ((SECRET,), "key_manager", "secrets", -1, Outcome.HELD),
+        ((KEY,), "compute", "key_pairs", 0, Outcome.FAILED),
+        ((IMAGE,), "image", "image_size_total", 2, Outcome.FAILED),
+        ((IMAGE,), "image", "image_size_total", 3, Outcome.HELD),
+        ((Container(id="c", name="c"), OBJECT), "object_store", "bytes", 9, Outcome.FAILED),
+        ((Volume(id="v", name="v", status="in-use", size_gib=5),), "block_storage", "snapshots", 0, Outcome.FAILED),
+        ((Volume(id="v", name="v", status="in-use", size_gib=5),), "block_storage", "gigabytes", 14, Outcome.FAILED),
+        ((Volume(id="v", name="v", status="in-use", size_gib=5),), "block_storage", "gigabytes", 15, Outcome.HELD),
+    ],
+)
+def test_a_quota_that_does_not_suffice_fails_a_check(
+    resources: tuple[Resource, ...], service: str, resource: str, limit: int, outcome: Outcome
+) -> None:
+    made = plan(*resources, target=cloud("b", offering=quota(service, resource, limit)))
+    assert {c.outcome for c in made.checks if c.name == f"quota {resource}"} == {outcome}
+
+
+def test_a_source_without_room_for_temporaries_fails_a_check() -> None:
+    volume = Volume(id="v", name="v", status="in-use", size_gib=5)
+    source = cloud("a", volume, offering=quota("block_storage", "snapshots", 10, 10))
+    made = planning.make(source, cloud("b"), run="r", now=NOW)
+    found = {c.name: c.outcome for c in made.checks}
+    assert found["quota snapshots of the source, for a while"] is Outcome.FAILED
+    assert found["quota volumes of the source, for a while"] is Outcome.NOT_SHOWN
+
+
+@pytest.mark.parametrize(
+    ("extensions", "outcome"),
+    [(("port-security",), Outcome.HELD), (("router",), Outcome.FAILED), ((), Outcome.NOT_SHOWN)],
+)
+def test_an_extension_that_the_target_lacks_fails_a_check(extensions: tuple[str, ...], outcome: Outcome) -> None:
+    target = cloud("b", offering=Offering(network_extensions=extensions))
+    made = plan(Network(id="n", name="n", port_security_enabled=False), target=target)
+    assert {c.name: c.outcome for c in made.checks}["network extension port-security"] is outcome

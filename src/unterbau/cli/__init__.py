@@ -241,6 +241,8 @@ def verify_(
     )
     if output is not None:
         state.write(output, seen.model_dump_json(indent=1).encode())
+    for name in seen.left_behind:
+        context.face.say(f"left behind, since the cloud would not delete it: {name}; the next verification tries again")
     context.show(lambda: terminal.verdicts(seen.verdicts, everything=everything), seen)
     return exit_code(v.outcome for v in seen.verdicts)
 

@@ -11,21 +11,26 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau import canonical, census
-from unterbau.errors import BundleError, Failed, PlanError
+from unterbau.errors import BundleError, Failed, LocalError, PlanError
 from unterbau.evidence.core import NOT_OURS, STATEMENT, check_chain, sign, verify
 from unterbau.plan import Plan
-from unterbau.verdict import Model, Observation, Outcome, Verdict, conjoin
+from unterbau.saga.status import Event, fold
+from unterbau.verdict import Claim, Model, Observation, Outcome, Verdict, conjoin
 from unterbau.verify import Contents, compare
 from unterbau.workload import Ref, Workload
 
-LARGEST_MEMBER = 512 * 2**20
+LARGEST = 512 * 2**20
+"""Bytes that the members may have in all when unpacked."""
+SHORTEST_SECRET = 5
+"""A password this short (or shorter) may stand in a name by chance, and is not searched for."""
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 
 NOT_TESTED = (
@@ -100,8 +105,8 @@ def seal(bundle: Bundle, signer: CryptoSigner, *, secrets: Iterable[str] = ()) -
     """The bundle as bytes. Raises Failed if one of the known secrets stands in it (law 8)."""
     members = bundle.members()
     for secret in secrets:
-        spelled = [secret.encode(), json.dumps(secret)[1:-1].encode()]
-        found = [n for n, data in members.items() if len(secret) > 5 and any(s in data for s in spelled)]
+        spelled = {secret.encode(), *(json.dumps(secret, ensure_ascii=a)[1:-1].encode() for a in (True, False))}
+        found = [n for n, data in members.items() if len(secret) > SHORTEST_SECRET and any(s in data for s in spelled)]
         if found:
             raise Failed(
                 f"{', '.join(found)} holds a secret; nothing was sealed", "This is a defect: please report it."
@@ -132,6 +137,7 @@ def check(data: bytes, *, trusted_key: str | None = None) -> CheckResult:
     if predicate != {"format": 1, **_predicate(bundle)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
     verdicts = _judge_again(bundle)
+    verdicts += tuple(_surroundings(bundle))
     return CheckResult(
         bundle=bundle,
         verdicts=verdicts,
@@ -154,26 +160,37 @@ def _predicate(bundle: Bundle) -> dict[str, JsonValue]:
         "target": _json_object(bundle.target.identity),
         "outcome": conjoin(v.outcome for v in verdicts).value,
         "claims": len(verdicts),
+        "journal": {"rows": len(bundle.journal), "last": bundle.journal[-1].get("hash") if bundle.journal else None},
         **by_outcome,
     }
 
 
 def _open(data: bytes) -> dict[str, bytes]:
+    """The members, if the file consists of them and of nothing else."""
     members: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for info in archive.infolist():
-                if info.filename in members:
-                    raise BundleError(f"{info.filename} stands twice in the bundle", NOT_OURS)
-                if info.file_size > LARGEST_MEMBER:
-                    raise BundleError(f"{info.filename} is larger than {LARGEST_MEMBER} bytes", NOT_OURS)
+            infos = archive.infolist()
+            doubled = [i.filename for n, i in enumerate(infos) if i.filename in {j.filename for j in infos[:n]}]
+            if doubled:
+                raise BundleError(f"{doubled[0]} stands twice in the bundle", NOT_OURS)
+            if sum(i.file_size for i in infos) > LARGEST:
+                raise BundleError(f"its members are larger than {LARGEST} bytes in all", NOT_OURS)
+            if len(data) != _size(infos) or archive.comment:
+                raise BundleError("the file holds bytes that belong to no member", NOT_OURS)
+            for info in infos:
                 with archive.open(info) as member:
-                    members[info.filename] = member.read(LARGEST_MEMBER + 1)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+                    members[info.filename] = member.read(info.file_size + 1)
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
         raise BundleError(
             f"the file is truncated or no bundle ({error})", "Fetch it again; compare its size."
         ) from None
     return members
+
+
+def _size(infos: Iterable[zipfile.ZipInfo]) -> int:
+    """Bytes of a zip of these members without extra fields, comments or anything between them (APPNOTE 4.3)."""
+    return 22 + sum(30 + 46 + 2 * len(i.filename.encode()) + i.compress_size for i in infos)
 
 
 def _bundle(members: Mapping[str, bytes]) -> Bundle:
@@ -205,6 +222,22 @@ def _judge_again(bundle: Bundle) -> tuple[Verdict, ...]:
     return again
 
 
+def _surroundings(bundle: Bundle) -> Iterator[Verdict]:
+    """Whether the same cloud answered before and after: its catalog and its certificate."""
+    for side, before, after in (
+        ("source", bundle.source, bundle.verification.source),
+        ("target", bundle.target, bundle.verification.target),
+    ):
+        for what, text in (("catalog_digest", "service catalog"), ("certificate_sha256", "certificate")):
+            seen = [getattr(w.identity, what) for w in (before, after)]
+            if seen[0] != seen[1]:
+                claim = Claim(
+                    id=f"coverage {side} {what}", kind="coverage", subject=what,
+                    text=f"The {text} of the {side} was the same before the move and at the verification.",
+                )  # fmt: skip
+                yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=f"{seen[0]} became {seen[1]}")
+
+
 def _hashes(verdicts: Iterable[Verdict]) -> dict[tuple[str, Ref], Observation]:
     """The hashes that were observed, by side and object (`source: volume:…` as their source says)."""
     found: dict[tuple[str, Ref], Observation] = {}
@@ -220,10 +253,16 @@ def _consistent(bundle: Bundle) -> None:
     """The members speak of the same clouds, the same plan, the same run."""
     check_chain(bundle.journal)
     plan, told = bundle.plan, bundle.verification
-    pairs = (
+    pairs = [
         ("source", plan.source, bundle.source.identity), ("target", plan.target, bundle.target.identity),
         ("source", plan.source, told.source.identity), ("target", plan.target, told.target.identity),
-    )  # fmt: skip
+    ]  # fmt: skip
+    if bundle.closed is not None:
+        pairs.append(("target", plan.target, bundle.closed.identity))
+    if bundle.context.run != plan.run:
+        raise BundleError(f"context.json is of drill {bundle.context.run}, plan.json of {plan.run}", NOT_OURS)
+    if bundle.context.rehearsal != (bundle.closed is not None):
+        raise BundleError("context.json and the members differ on whether it was a rehearsal", NOT_OURS)
     for side, left, right in pairs:
         if (left.auth_url, left.region, left.project_id) != (right.auth_url, right.region, right.project_id):
             raise BundleError(f"the {side} is another cloud or project in different members", NOT_OURS)
@@ -233,10 +272,23 @@ def _consistent(bundle: Bundle) -> None:
     data = opened.get("data") if isinstance(opened, dict) else None
     if not isinstance(data, dict) or data.get("plan") != plan_digest(plan):
         raise BundleError("journal.json is of another plan", NOT_OURS)
+    _ended(bundle.journal)
     try:
         plan.check_against(bundle.source)
     except PlanError as error:
         raise BundleError(f"plan.json: {error.what}", NOT_OURS) from None
+
+
+def _ended(rows: Iterable[Mapping[str, JsonValue]]) -> None:
+    """The journal goes to the end of the run: no step stands between its beginning and its end."""
+    try:
+        states = fold(Event.model_validate(row["event"]) for row in rows).states
+    except (LocalError, ValidationError) as error:
+        raise BundleError(f"journal.json tells what cannot have happened ({type(error).__name__})", NOT_OURS) from None
+    failed = any(state.endswith("failed") for state in states.values())
+    open_ = [n for n, state in states.items() if state == "intended" or (state == "planned" and not failed)]
+    if open_:
+        raise BundleError(f"journal.json ends before {open_[0]} had ended", NOT_OURS)
 
 
 def plan_digest(plan: Plan) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def signing_key(folder: Path) -> CryptoSigner:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             _make(path)
+        if path.stat().st_mode & 0o077:
+            raise LocalError(f"{path}: others can read the signing key", f"chmod 600 {path}, or move it away.")
         private = load_pem_private_key(path.read_bytes(), None)
         return CryptoSigner(private)
     except (OSError, ValueError) as error:
@@ -28,17 +31,20 @@ def signing_key(folder: Path) -> CryptoSigner:
 
 
 def _make(path: Path) -> None:
-    """Two at once: the first link wins, the other reads it."""
+    """Two at once: the first link wins, the other reads it. What a killed one left is taken over."""
     fresh = path.with_name(f".{os.getpid()}.pem")
+    fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as out:
         out.write(CryptoSigner.generate_ed25519().private_bytes)
-    try:
+        out.flush()
+        os.fsync(out.fileno())
+    with contextlib.suppress(FileExistsError):
         os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
+    fresh.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def fingerprint(key: Key) -> str:

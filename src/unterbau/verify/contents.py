@@ -26,7 +26,7 @@ from unterbau.cloud.port import ByteStream, Cloud
 from unterbau.cloud.port import Source as Origin
 from unterbau.errors import CloudError, Interrupted
 from unterbau.plan import Plan
-from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, Step, run, unwind
+from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, Step, remaining_grace, run, unwind
 from unterbau.verdict import Model, Observation, Source, Verdict
 from unterbau.verify.structure import compare
 from unterbau.workload import (
@@ -55,6 +55,8 @@ class Contents(Model):
     verdicts: tuple[Verdict, ...]
     started: datetime
     ended: datetime
+    left_behind: tuple[str, ...] = ()
+    """Temporaries of the verifier that a cloud would not delete; the next verification tries again."""
 
 
 def look(
@@ -76,13 +78,15 @@ def look(
     watcher = _Watcher(stop or threading.Event(), now, passed)
     started = now()
     sides = {"source": source, "target": target}
-    _clean_up(sides, work)
+    _clean_up(sides, work, watcher)
     with ThreadPoolExecutor(max_workers=2) as pool:
         taken = {s: pool.submit(census.take, c, now=now, progress=count) for s, c in sides.items()}
     seen = {side: future.result() for side, future in taken.items()}
-    hashes = _hashes(sides, seen, work, watcher, workers, count)
+    hashes, left = _hashes(sides, seen, work, watcher, workers, count)
     verdicts = compare(seen["source"], seen["target"], plan, hashes)
-    return Contents(source=seen["source"], target=seen["target"], verdicts=verdicts, started=started, ended=now())
+    return Contents(
+        source=seen["source"], target=seen["target"], verdicts=verdicts, started=started, ended=now(), left_behind=left
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,8 @@ def _hashes(
     watcher: _Watcher,
     workers: int,
     count: Callable[[str, int, int], None],
-) -> dict[tuple[str, Ref], Observation]:
-    """Observations of every content of both sides."""
+) -> tuple[dict[tuple[str, Ref], Observation], tuple[str, ...]]:
+    """Observations of every content of both sides; and the temporaries that could not be removed."""
     key = secrets.token_bytes(32)
     tasks = [(side, r) for side, w in seen.items() for r in w.resources if isinstance(r, Image | StoredObject | Secret)]
     found: dict[tuple[str, Ref], Observation] = {}
@@ -125,7 +129,8 @@ def _hashes(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         volumes = pool.submit(_volume_hashes, sides, seen, work, watcher)
         list(pool.map(one, tasks))
-    return {**found, **volumes.result()}
+    hashes, left = volumes.result()
+    return {**found, **hashes}, left
 
 
 def _observe(side: str, cloud: Cloud, resource: Resource, key: bytes, watcher: _Watcher) -> Observation:
@@ -261,7 +266,7 @@ def _steps(side: str, cloud: Cloud, volume: Volume, has_snapshots: bool, run_id:
 
 def _volume_hashes(
     sides: dict[str, Cloud], seen: dict[str, Workload], work: Path, watcher: _Watcher
-) -> dict[tuple[str, Ref], Observation]:
+) -> tuple[dict[tuple[str, Ref], Observation], tuple[str, ...]]:
     run_id = f"v{secrets.token_hex(4)}"
     steps: list[Step] = []
     volumes: list[tuple[str, Volume]] = []
@@ -278,11 +283,12 @@ def _volume_hashes(
         outputs, errors = journal.status.outputs, dict(journal.status.errors)
         found = {(side, v.ref): _volume_seen(side, v, outputs, errors, watcher) for side, v in volumes}
         tidied = unwind(steps, journal, plan=run_id)
+        left = tuple(str(journal.status.intents[name].get("name", name)) for name in tidied.failed)
     if tidied.complete:
         _forget(path)
     if result.interrupted:
         raise Interrupted("stopped while reading volumes; the temporaries are removed", "Run the same command again.")
-    return found
+    return found, left
 
 
 def _volume_seen(
@@ -294,10 +300,11 @@ def _volume_seen(
     return _observation(side, volume, "sha256", digest, reason, watcher)
 
 
-def _clean_up(sides: dict[str, Cloud], work: Path) -> None:
+def _clean_up(sides: dict[str, Cloud], work: Path, watcher: _Watcher) -> None:
     """Delete the temporaries of verifications that were killed: what their journals name, and nothing else."""
     for path in sorted(work.glob("verify-*.db")):
         with Journal(path) as journal:
+            watcher.stop.wait(remaining_grace(journal, watcher.now()))
             for name, intent in reversed(list(journal.status.intents.items())):
                 if "marker" in intent:
                     output = journal.status.outputs.get(name)

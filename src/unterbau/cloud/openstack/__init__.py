@@ -14,7 +14,7 @@ from pathlib import Path
 from unterbau.cloud.openstack.adapter import OpenStack
 from unterbau.cloud.openstack.session import cloud_names, find_session
 
-__all__ = ["OpenStack", "cloud_names", "connect"]
+__all__ = ["OpenStack", "cloud_names", "connect", "secrets"]
 
 
 def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta = timedelta(seconds=90)) -> OpenStack:
@@ -24,3 +24,10 @@ def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta 
     (`identity()`). Raises ConfigError: no or a malformed clouds.yaml, an unknown cloud.
     """
     return OpenStack(find_session(name, config_files, timeout=timeout.total_seconds()))
+
+
+def secrets(name: str, config_files: Sequence[Path] = ()) -> tuple[str, ...]:
+    """The passwords, tokens and secrets in that cloud's configuration. Raises ConfigError as `connect` does."""
+    auth = find_session(name, config_files).region.config.get("auth") or {}
+    telling = ("password", "secret", "token", "passcode")
+    return tuple(str(value) for key, value in auth.items() if value and any(t in key for t in telling))

@@ -76,6 +76,8 @@ class Surveyor:
             ("compute", "compute_zones", self._compute_zones),
             ("compute", "quotas.compute", self._compute_quotas),
             ("image", "images", self._image.others),
+            ("image", "quotas.image", self._image_quotas),
+            ("key-manager", "quotas.key_manager", self._key_quotas),
             ("block-storage", "volume_types", self._volumes.volume_types),
             ("block-storage", "volume_zones", self._volume_zones),
             ("block-storage", "quotas.block_storage", self._volume_quotas),
@@ -119,11 +121,34 @@ class Surveyor:
 
     def _compute_quotas(self) -> list[Quota]:
         limits = self._api("compute").get("/limits")["limits"]["absolute"]
+        keys = len(self._api("compute").get("/os-keypairs")["keypairs"])  # the limits do not tell how many there are
         return [
             Quota(service="compute", resource=name, limit=limits[_COMPUTE_LIMITS[name]], used=limits[used])
             for name, used in _COMPUTE.items()
             if used in limits and _COMPUTE_LIMITS[name] in limits
+        ] + [
+            Quota(service="compute", resource="key_pairs", limit=limits[known], used=keys)
+            for known in ("maxTotalKeypairs",)
+            if known in limits
         ]
+
+    def _image_quotas(self) -> list[Quota]:
+        """Glance tells usage and limits only where unified limits are in force (sizes in MiB)."""
+        try:
+            usage = self._api("image").get("/v2/info/usage").get("usage") or {}
+        except NotFound:
+            return []
+        return [Quota(service="image", resource=n, limit=q["limit"], used=q["usage"]) for n, q in sorted(usage.items())]
+
+    def _key_quotas(self) -> list[Quota]:
+        api = self._api("key-manager")
+        limits = api.get("/v1/quotas")["quotas"]
+        return [
+            Quota(service="key_manager", resource=name, limit=limits[name],
+                  used=int(api.get(f"/v1/{name}", limit=1).get("total", 0)))
+            for name in ("secrets", "containers")
+            if name in limits
+        ]  # fmt: skip
 
     def _volume_quotas(self) -> list[Quota]:
         """A quota set names more than the limits do (per type), but not every role may read it."""
