@@ -40,6 +40,7 @@ FOREIGN: tuple[type[BaseException], ...] = (
     sdk.SDKException,
     requests.RequestException,
     urllib3.exceptions.HTTPError,
+    urllib3.exceptions.ProxySchemeUnsupported,
     http.client.HTTPException,
     OSError,
     json.JSONDecodeError,

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The adapter's edge: no foreign exception passes, no secret with it; configuration and pages that are broken."""
+
+from __future__ import annotations
+
+import http.client
+import inspect
+import io
+import json
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+from keystoneauth1 import exceptions as ksa
+from openstack import exceptions as sdk
+
+from unterbau.cloud import openstack
+from unterbau.cloud.openstack.errors import by_status, translated
+from unterbau.cloud.openstack.http import Api
+from unterbau.errors import (
+    AuthFailed,
+    Broken,
+    CloudError,
+    ConfigError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    OverQuota,
+    Unreachable,
+    Unsupported,
+)
+
+TOKEN = "gAAAAABnSECRETtoken-1234567890"
+SAID = f"it went wrong; X-Auth-Token: {TOKEN}; password=hunter22"
+
+
+def _classes(module: ModuleType) -> Iterator[type[Exception]]:
+    for _, found in inspect.getmembers(module, inspect.isclass):
+        if issubclass(found, Exception) and not issubclass(found, Warning) and not found.__module__.startswith("email"):
+            yield found
+
+
+def _made(kind: type[Exception]) -> Exception:
+    """An instance whose text holds a token, whatever the constructor wants."""
+    for arguments in ((SAID,), (), (None, None, SAID), (SAID, SAID), (None, SAID), (SAID, SAID, SAID)):
+        try:
+            made = kind(*arguments)
+            str(made)
+            return made
+        except Exception:  # noqa: BLE001, S112 - constructors of others: the next form is tried
+            continue
+    error = kind.__new__(kind)
+    error.args = (SAID,)
+    return kind(io.BytesIO(), b"9") if kind.__name__ == "InvalidChunkLength" else error
+
+
+FOREIGN = sorted(
+    {
+        *_classes(ksa), *_classes(sdk), *_classes(requests.exceptions), *_classes(urllib3.exceptions),
+        *_classes(http.client), socket.gaierror, TimeoutError, ConnectionResetError, BrokenPipeError, ssl.SSLError,
+        ssl.SSLCertVerificationError, UnicodeDecodeError,
+    },
+    key=lambda c: f"{c.__module__}.{c.__qualname__}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FOREIGN, ids=[f"{c.__module__}.{c.__qualname__}" for c in FOREIGN])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_no_foreign_exception_passes_and_no_secret_with_it(kind: type[Exception]) -> None:
+    error = UnicodeDecodeError("utf-8", b"x", 0, 1, SAID) if kind is UnicodeDecodeError else _made(kind)
+    with pytest.raises((CloudError, ConfigError)) as caught, translated("compute: GET /servers"):
+        raise error
+    assert caught.value.what.startswith("compute: GET /servers")
+    assert TOKEN not in str(caught.value) and "hunter22" not in str(caught.value)
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind"),
+    [
+        (400, "", Conflict), (401, "", AuthFailed), (403, "", Forbidden), (404, "", NotFound), (405, "", Unsupported),
+        (409, "", Conflict), (410, "", NotFound), (413, "", OverQuota), (429, "", Unreachable), (500, "", Broken),
+        (501, "", Unsupported), (503, "", Unreachable), (507, "", OverQuota),
+        (403, "Quota exceeded for cores", OverQuota), (409, "Quota exceeded for resources: ['port']", OverQuota),
+    ],
+)  # fmt: skip
+def test_a_status_has_one_error(status: int, text: str, kind: type[CloudError]) -> None:
+    assert type(by_status(status, text, "x")) is kind
+
+
+class Paged:
+    """Answers a listing from pages that a test made."""
+
+    service_type = "compute"
+
+    def __init__(self, pages: Callable[[str], Any]) -> None:
+        self.pages, self.asked = pages, list[str]()
+
+    def request(self, path: str, method: str, **options: Any) -> requests.Response:
+        self.asked.append(path)
+        response = requests.Response()
+        response.status_code = 200
+        told = self.pages(path)
+        response._content = told if isinstance(told, bytes) else json.dumps(told).encode()
+        return response
+
+    def get_endpoint(self) -> str:
+        return "https://cloud.example/compute/v2.1"
+
+
+def api(pages: Callable[[str], Any]) -> Api:
+    adapter: Any = Paged(pages)
+    return Api(adapter)
+
+
+def test_all_pages_are_read_by_relative_and_absolute_links() -> None:
+    def pages(path: str) -> Any:
+        if "marker=2" in path:
+            return {"servers": [{"id": 3}], "servers_links": []}
+        if "marker=1" in path:
+            return {"servers": [{"id": 2}], "next": "/servers?marker=2"}
+        link = {"rel": "next", "href": "https://behind.proxy/compute/v2.1/servers?marker=1"}
+        return {"servers": [{"id": 1}], "servers_links": [link]}
+
+    assert [e["id"] for e in api(pages).pages("/servers", "servers")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"servers": [], "next": "/servers?marker=1"}, "circle"),
+        ({"server": []}, "no servers"),
+        ({"servers": None}, "no servers"),
+        (b"<html>not found</html>", "not JSON"),
+        (b"[]", "not an object"),
+    ],
+)
+def test_a_listing_that_makes_no_sense_is_broken_and_ends(answer: Any, said: str) -> None:
+    with pytest.raises(Broken, match=said):
+        list(api(lambda path: answer).pages("/servers", "servers"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("clouds: [", "line"),
+        ("clouds:\n  a: b: c\n", "line 2"),
+        ("nothing: here\n", "no mapping `clouds:`"),
+        ("", "no mapping `clouds:`"),
+        ("clouds: {}\n", "not in clouds.yaml|no clouds.yaml"),
+        ("clouds: {near-name: {auth: {auth_url: 'https://x/v3'}}}\n", "nearest: near-name"),
+        ("clouds: {a-cloud: {auth_type: nonsense, auth: {auth_url: 'https://x/v3'}}}\n", "a-cloud"),
+    ],
+)
+def test_a_broken_clouds_yaml_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    file = tmp_path / "clouds.yaml"
+    file.write_text(text)
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+    with pytest.raises(ConfigError, match=said) as caught:
+        openstack.connect("a-cloud").identity()
+    assert caught.value.remedy
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_the_credentials_of_a_cloud_are_known_to_the_search_for_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "clouds.yaml"
+    auth = {"auth_url": "https://x/v3", "application_credential_id": "i", "application_credential_secret": "s3cr3t!"}
+    file.write_text(json.dumps({"clouds": {"c": {"auth_type": "v3applicationcredential", "auth": auth}}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+    assert openstack.secrets("c") == ("s3cr3t!",)
