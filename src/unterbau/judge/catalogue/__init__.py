@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue of technologies: one YAML file each, loaded and checked. `cli` and `wiring` call `load`.
+
+`python -m unterbau.judge.catalogue [FILE...]` checks files and names every fault with file and line. A fact
+without source does not load. This module knows no rule and judges nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from unterbau.errors import UsageError
+from unterbau.judge.model import REFERENCES, Catalogue, Recognise, Technology
+
+HERE = Path(__file__).parent
+REMEDY = "docs/design/judge.md shows the form; `python -m unterbau.judge.catalogue FILE` checks one file."
+_TECHNOLOGIES = TypeAdapter(tuple[Technology, ...])
+
+
+class FastLoader(yaml.CSafeLoader):
+    """The C loader of plain YAML that refuses a key twice in a mapping."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = Counter(k.value for k, _ in node.value)
+        for key, _ in node.value:
+            if keys[key.value] > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load(extra: Iterable[Path] = (), *, cache: Path | None = None) -> Catalogue:
+    """The catalogue that comes with the program, and technologies of one's own, which take precedence.
+
+    `cache` is a folder in which the parsed catalogue is kept, by the digest of its files. Raises UsageError.
+    """
+    own = sorted(HERE.glob("*.yaml"))
+    paths = [*own, *extra]
+    data = [read(p) for p in paths]
+    name = hashlib.sha256(b"\0".join([Technology.__doc__.encode() if Technology.__doc__ else b"", *data])).hexdigest()
+    kept = cache / f"catalogue-{name[:32]}.json" if cache else None
+    if kept is not None and kept.exists():
+        try:
+            found = _TECHNOLOGIES.validate_json(kept.read_bytes())
+        except (ValidationError, OSError):
+            found = ()
+        if found:
+            return {t.id: t for t in found}
+    technologies = tuple(parse(p, d) for p, d in zip(paths, data, strict=True))
+    result = {t.id: t for t in technologies}
+    if faults := list(_between(result)):
+        raise UsageError(f"the catalogue contradicts itself:\n{chr(10).join(faults)}", REMEDY)
+    if kept is not None:
+        _keep(kept, _TECHNOLOGIES.dump_json(tuple(result.values())))
+    return result
+
+
+def read(path: Path) -> bytes:
+    """The file's bytes; raises UsageError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", "Name a catalogue file that can be read.") from None
+
+
+def parse(path: Path, data: bytes) -> Technology:
+    """One technology. Raises UsageError that names file, line and what is wrong, all faults at once."""
+    plain = plain_yaml(path, data)
+    try:
+        technology = Technology.model_validate(plain)
+    except ValidationError as error:
+        raise UsageError("\n".join(faults(path, data, error)), REMEDY) from None
+    wrong = [f"{path}: {w}" for w in _own_rules(path, technology)]
+    if wrong:
+        raise UsageError("\n".join(wrong), REMEDY)
+    return technology
+
+
+def plain_yaml(path: Path, data: bytes) -> dict[str, Any]:
+    """The mapping in a YAML file; raises UsageError."""
+    try:
+        plain = yaml.load(data, Loader=FastLoader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UsageError(f"{path}{line}: no YAML: {getattr(error, 'problem', None) or error}", REMEDY) from None
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: no YAML: {error}", REMEDY) from None
+    if not isinstance(plain, dict):
+        raise UsageError(f"{path}: a mapping is expected, with keys like `id:`", REMEDY)
+    return plain
+
+
+def faults(path: Path, data: bytes, error: ValidationError) -> list[str]:
+    """Each fault of a validation as `file:line: where: what`."""
+    try:
+        root = yaml.compose(data, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        root = None
+    lines = []
+    for one in error.errors():
+        place, line = [], 1
+        node = root
+        for step in one["loc"]:
+            node, moved = _into(node, step)
+            if moved:
+                place.append(str(step))
+                line = node.start_mark.line + 1
+            elif isinstance(step, str) and step != one["loc"][-1] and node is not None:
+                continue  # the name of a kind of fact
+            else:
+                place.append(str(step))
+        given = "" if one["type"] in ("missing", "extra_forbidden") else f" (here: {str(one['input'])[:60]!r})"
+        lines.append(f"{path}:{line}: {'.'.join(place)}: {_words(one)}{given}")
+    return lines
+
+
+def _into(node: Any, step: str | int) -> tuple[Any, bool]:
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], True
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return value, True
+    return node, False
+
+
+def _words(one: Any) -> str:
+    words = {
+        "missing": "is missing",
+        "extra_forbidden": "no such key",
+        "union_tag_invalid": "no such kind of fact",
+        "union_tag_not_found": "`kind` is missing",
+    }
+    return words.get(one["type"], str(one["msg"]).removeprefix("Value error, "))
+
+
+def _own_rules(path: Path, technology: Technology) -> Iterable[str]:
+    """What the types cannot say."""
+    if path.stem != technology.id:
+        yield f"id {technology.id!r} differs from the file's name"
+    for number, fact in enumerate(technology.facts):
+        where = f"facts.{number} ({fact.kind})"
+        if not re.match(r"https?://", fact.source.url):
+            yield f"{where}: source.url {fact.source.url!r} is no URL"
+        if fact.expires <= fact.source.read:
+            yield f"{where}: expires {fact.expires} is not after it was read {fact.source.read}"
+        if fact.kind == "licence" and not re.fullmatch(r"[A-Za-z0-9.+() :-]+", fact.value):
+            yield f"{where}: {fact.value!r} is no SPDX expression"
+    for form in Recognise.model_fields:
+        for text in getattr(technology.recognise, form):
+            if "*" in text[:-1]:
+                yield f"recognise.{form}: {text!r} has `*` before its end"
+            if form == "purls" and not text.startswith("pkg:"):
+                yield f"recognise.purls: {text!r} does not begin with pkg:"
+
+
+def _between(technologies: Catalogue) -> Iterable[str]:
+    """References that lead nowhere; one name that means two technologies."""
+    claimed: dict[tuple[str, str], str] = {}
+    for technology in technologies.values():
+        for fact in technology.facts:
+            target = fact.value if isinstance(fact.value, str) else getattr(fact.value, "technology", None)
+            known = target in technologies or str(target).startswith("ext:")
+            if fact.kind in REFERENCES and not known:
+                yield f"{technology.id}.yaml: {fact.kind} {target!r} is not in the catalogue (write ext:{target}?)"
+        names = [("name", n.lower()) for n in {technology.id, technology.name.lower(), *technology.aliases}]
+        names += [(f, t) for f in Recognise.model_fields for t in getattr(technology.recognise, f)]
+        for key in names:
+            if claimed.setdefault(key, technology.id) != technology.id:
+                yield f"{technology.id}.yaml: {key[0]} {key[1]!r} also belongs to {claimed[key]}"
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """A cache that cannot be written is no fault."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(data)
+        fresh.replace(path)
+    except OSError:
+        return
+
+
+def check(paths: Sequence[Path]) -> list[str]:
+    """All faults of these files, or of the whole catalogue with its references if none is named."""
+    found: list[str] = []
+    technologies = {}
+    for path in paths or sorted(HERE.glob("*.yaml")):
+        try:
+            technologies[path.stem] = parse(path, read(path))
+        except UsageError as error:
+            found += error.what.splitlines()
+    return found if paths else found + list(_between(technologies))

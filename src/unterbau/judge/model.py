@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `judge` speaks about: technologies and facts about them, stacks and their parts, where each was found. Pure.
+
+`catalogue` and `rules` load files into these types, `readers` make stacks of them, `engine` brings both together
+and `output` prints them. No type here reads a file, and none carries a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from unterbau.errors import UsageError
+from unterbau.judge import versions
+from unterbau.verdict import Model
+
+
+class Layer(StrEnum):
+    """From the ground upwards."""
+
+    HARDWARE = "hardware"
+    OPERATING_SYSTEM = "operating-system"
+    IAAS = "iaas"
+    CONTAINER = "container"
+    PLATFORM_SERVICES = "platform-services"
+    OPERATION = "operation"
+    SECURITY = "security"
+    APPLICATION = "application"
+
+
+class Function(StrEnum):
+    """What a stack needs somebody to do."""
+
+    COMPUTE = "compute"
+    NETWORK = "network"
+    STORAGE = "storage"
+    IDENTITY = "identity"
+    SECRETS = "secrets"
+    BACKUP = "backup"
+    OBSERVABILITY = "observability"
+    REGISTRY = "registry"
+    OS = "os"
+
+
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]*$")]
+Reference = Annotated[str, StringConstraints(pattern=r"^(ext:.+|[a-z0-9][a-z0-9.+-]*)$")]
+"""The id of a technology of the catalogue, or `ext:` and the name of one that is not in it."""
+Seat = Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}|none)$")]
+"""ISO 3166-1 alpha-2; `none`: no legal seat."""
+Form = Literal["foundation", "association", "company", "public-body", "individuals"]
+
+
+def _range(text: str) -> str:
+    try:
+        versions.parse_range(text)
+    except UsageError as error:
+        raise ValueError(error.what) from None
+    return text
+
+
+Range = Annotated[str, AfterValidator(_range)]
+"""Versions, as `versions.parse_range` reads them."""
+
+
+class Source(Model):
+    """Where a fact comes from: the page, the day on which it was read, and what it says, in own words."""
+
+    url: Text
+    read: date
+    says: Text
+    as_of: date | None = None
+    """The date of the copy that was read, where that is known and is not `read`."""
+
+
+class Organisation(Model):
+    """Who holds rights, or decides about releases."""
+
+    name: Text
+    form: Form
+    seat: Seat
+
+
+class Parent(Model):
+    """A company that owns a rights holder or steward (`of`)."""
+
+    name: Text
+    seat: Seat
+    of: Text
+
+
+class ForeignLaw(Model):
+    """A law from outside the EU that reaches somebody, and why it does."""
+
+    law: Text
+    on: Text
+    because: Text
+
+
+class ForeignControl(Model):
+    """Who outside the EU can steer it, and how."""
+
+    who: Text
+    how: Text
+
+
+class Support(Model):
+    """A vendor that supports it."""
+
+    vendor: Text
+    seat: Seat
+    offers: Text
+
+
+class Operator(Model):
+    """A company that runs it as a service on infrastructure in the EU."""
+
+    operator: Text
+    seat: Seat
+    offers: Text
+
+
+class Dependency(Model):
+    """What it needs at run time."""
+
+    technology: Reference
+    why: Text
+
+
+class SovereigntyClaim(Model):
+    """Who markets it as sovereign, in which words."""
+
+    by: Text
+    says: Text
+
+
+class BaseFact(Model):
+    """What all facts have in common."""
+
+    versions: Range = "*"
+    since: date | None = None
+    """When this became true."""
+    confidence: Literal["high", "medium", "low"]
+    """high: the rights holder's own text; medium: several others; low: one other."""
+    expires: date
+    """After this day the fact counts as not shown."""
+    source: Source
+
+    def current(self, at: date) -> bool:
+        """False: it has expired, or is not yet true."""
+        return at <= self.expires and (self.since is None or self.since <= at)
+
+
+class TextFact(BaseFact):
+    """A fact that is one text: `licence` an SPDX expression, `source_code` a URL, `standard` a name."""
+
+    kind: Literal["licence", "source_code", "standard"]
+    value: Text
+
+
+class ContributorFact(BaseFact):
+    """What contributors sign."""
+
+    kind: Literal["contributor_rule"]
+    value: Literal["CLA", "DCO", "CLA+assignment", "none"]
+
+
+class DateFact(BaseFact):
+    """`end_of_life`: the last day of these versions. `release`: the day on which they came out."""
+
+    kind: Literal["end_of_life", "release"]
+    value: date
+
+
+class ReferenceFact(BaseFact):
+    """A relation to another technology."""
+
+    kind: Literal["alternative", "fork_of", "forked_as", "successor"]
+    value: Reference
+
+
+class OrganisationFact(BaseFact):
+    """Who holds the rights; who decides about releases and roadmap."""
+
+    kind: Literal["rights_holder", "steward"]
+    value: Organisation
+
+
+class ParentFact(BaseFact):
+    """The company above."""
+
+    kind: Literal["parent"]
+    value: Parent
+
+
+class ForeignLawFact(BaseFact):
+    """Law from outside the EU."""
+
+    kind: Literal["foreign_law"]
+    value: ForeignLaw
+
+
+class ForeignControlFact(BaseFact):
+    """Control from outside the EU."""
+
+    kind: Literal["foreign_control"]
+    value: ForeignControl
+
+
+class SupportFact(BaseFact):
+    """Support by a vendor of the EU."""
+
+    kind: Literal["eu_support"]
+    value: Support
+
+
+class OperatorFact(BaseFact):
+    """Operation on infrastructure in the EU."""
+
+    kind: Literal["eu_operator"]
+    value: Operator
+
+
+class DependencyFact(BaseFact):
+    """A dependency."""
+
+    kind: Literal["depends_on"]
+    value: Dependency
+
+
+class ClaimFact(BaseFact):
+    """Marketing as sovereign."""
+
+    kind: Literal["sovereignty_claim"]
+    value: SovereigntyClaim
+
+
+Fact = Annotated[
+    TextFact
+    | ContributorFact
+    | DateFact
+    | ReferenceFact
+    | OrganisationFact
+    | ParentFact
+    | ForeignLawFact
+    | ForeignControlFact
+    | SupportFact
+    | OperatorFact
+    | DependencyFact
+    | ClaimFact,
+    Field(discriminator="kind"),
+]
+"""One sourced statement about a technology, valid for some versions and up to a day."""
+
+EU = frozenset(
+    [
+        "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU",
+        "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+    ]
+)  # fmt: skip
+"""The member states (ISO 3166-1 alpha-2)."""
+
+REFERENCES = frozenset(["alternative", "fork_of", "forked_as", "successor", "depends_on"])
+"""Kinds of fact that name another technology."""
+
+KINDS = REFERENCES | {
+    "licence", "source_code", "standard", "contributor_rule", "end_of_life", "release", "rights_holder", "steward",
+    "parent", "foreign_law", "foreign_control", "eu_support", "eu_operator", "sovereignty_claim",
+}  # fmt: skip
+"""All kinds of fact."""
+
+
+class Recognise(Model):
+    """By what a technology is recognised: without version or tag; `*` only at the end."""
+
+    purls: tuple[Text, ...] = ()
+    images: tuple[Text, ...] = ()
+    charts: tuple[Text, ...] = ()
+    packages: tuple[Text, ...] = ()
+    collections: tuple[Text, ...] = ()
+    providers: tuple[Text, ...] = ()
+    services: tuple[Text, ...] = ()
+
+
+class Technology(Model):
+    """One technology of the catalogue. What is not among its facts is not shown."""
+
+    id: Id
+    name: Text
+    layer: Layer
+    categories: tuple[Text, ...] = ()
+    functions: tuple[Function, ...] = ()
+    homepage: Text
+    aliases: tuple[Text, ...] = ()
+    codenames: dict[str, str] = {}
+    """Releases that are called by a word: `bookworm: "12"`."""
+    recognise: Recognise = Recognise()
+    facts: tuple[Fact, ...] = ()
+
+    def of(self, kind: str) -> tuple[Fact, ...]:
+        """Its facts of a kind."""
+        return tuple(f for f in self.facts if f.kind == kind)
+
+
+Catalogue = Mapping[str, Technology]
+"""Technologies by id."""
+
+
+# A stack may have 100,000 parts. Plain dataclasses with slots take a tenth of the time and a third of the memory of
+# pydantic models, and a reader has already checked what it puts into them.
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a part was found: a file (or cloud), and the spot in it (line, path, object)."""
+
+    file: str
+    spot: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.spot}" if self.spot else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing of a stack. Readers fill what they saw; `recognise` sets `technology`.
+
+    `hints` are pairs of a form (`image`, `chart`, `package`, `collection`, `provider`, `service`, `name`) and what
+    stands there without version or tag (`docker.io/library/redis`). `licence` is what the input itself says (an
+    SBOM does). `claims` are what the stack's owner says: `sovereign: True` if it is sold as sovereign.
+    """
+
+    id: str
+    name: str
+    version: str | None = None
+    purl: str | None = None
+    technology: str | None = None
+    layer: Layer | None = None
+    where: tuple[Place, ...] = ()
+    hints: tuple[tuple[str, str], ...] = ()
+    licence: str | None = None
+    claims: Mapping[str, bool] = field(default_factory=dict)
+    facts: tuple[Fact, ...] = ()
+    """What the stack's owner says about this part, with sources, in the form of the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something in the input that a reader could not make a part of, and why."""
+
+    place: Place
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What somebody runs."""
+
+    name: str
+    parts: tuple[Part, ...]
+    unread: tuple[Unread, ...] = ()
+    claims: Mapping[str, bool] = field(default_factory=dict)
+    """What is said of the whole stack; holds for each part."""
+    facts: tuple[Fact, ...] = ()
+    """Facts that hold for each part, e.g. who operates all of it, where."""
