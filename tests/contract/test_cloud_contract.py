@@ -17,6 +17,7 @@ from pydantic import SecretBytes
 from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import CloudError, Conflict, Forbidden
+from unterbau.saga import Marker as MarkerOf
 from unterbau.workload import (
     AddressGroup,
     Container,
@@ -59,7 +60,7 @@ class Maker:
         self.tag = uuid.uuid4().hex[:12]
 
     def marker(self, step: str = "x") -> str:
-        return f"unterbau.contract.{self.tag}{step}"
+        return MarkerOf(run="contract", node=f"{self.tag}{step}").tag()
 
     def ensure(self, wish: Resource, step: str = "x", before: tuple[str, ...] = ()) -> str:
         id_ = self.cloud.ensure(wish, self.marker(step), before=before)

@@ -187,3 +187,14 @@ def test_the_credentials_of_a_cloud_are_known_to_the_search_for_secrets(
     file.write_text(json.dumps({"clouds": {"c": {"auth_type": "v3applicationcredential", "auth": auth}}}))
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
     assert openstack.secrets("c") == ("s3cr3t!",)
+
+
+def test_a_users_own_words_are_never_taken_for_a_marker() -> None:
+    from unterbau.cloud.openstack.service import from_metadata, from_tags
+    from unterbau.saga import Marker
+
+    ours = Marker(run="20261123-a", node="create network:1").tag()
+    assert from_tags(["unterbau.notes", "web"]) == (None, ("unterbau.notes", "web"))
+    assert from_tags([ours, "web"]) == (ours, ("web",))
+    assert from_metadata({"unterbau": "mine"}) == (None, {"unterbau": "mine"})
+    assert from_metadata({"unterbau": ours, "a": "b"}) == (ours, {"a": "b"})

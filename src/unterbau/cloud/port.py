@@ -16,6 +16,7 @@ The law of the port
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -28,8 +29,13 @@ from unterbau.workload import Attachment, CloudIdentity, Kind, NotShown, Offerin
 
 MARKER_KEY = "unterbau"
 """Metadata key under which a marker stands where the API has metadata instead of tags."""
-MARKER_PREFIX = "unterbau."
-"""Every marker begins so; at most 60 characters of [a-zA-Z0-9-_:.]."""
+_MARKER = re.compile(r"unterbau\.[A-Za-z0-9_-]{1,34}\.[0-9a-f]{16}")
+
+
+def is_marker(text: str) -> bool:
+    """Whether a text is a marker of a run (`unterbau.<run>.<16 hex digits>`), and not a user's own words."""
+    return _MARKER.fullmatch(text) is not None
+
 
 Marker: TypeAlias = str
 Power: TypeAlias = Literal["ACTIVE", "SHUTOFF"]

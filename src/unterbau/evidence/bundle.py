@@ -272,21 +272,24 @@ def _consistent(bundle: Bundle) -> None:
     data = opened.get("data") if isinstance(opened, dict) else None
     if not isinstance(data, dict) or data.get("plan") != plan_digest(plan):
         raise BundleError("journal.json is of another plan", NOT_OURS)
-    _ended(bundle.journal)
+    _ended(bundle.journal, taken_back=bundle.closed is not None)
     try:
         plan.check_against(bundle.source)
     except PlanError as error:
         raise BundleError(f"plan.json: {error.what}", NOT_OURS) from None
 
 
-def _ended(rows: Iterable[Mapping[str, JsonValue]]) -> None:
+def _ended(rows: Iterable[Mapping[str, JsonValue]], *, taken_back: bool) -> None:
     """The journal goes to the end of the run: no step stands between its beginning and its end."""
     try:
-        states = fold(Event.model_validate(row["event"]) for row in rows).states
+        events = [Event.model_validate(row["event"]) for row in rows]
+        states = fold(events).states
     except (LocalError, ValidationError) as error:
         raise BundleError(f"journal.json tells what cannot have happened ({type(error).__name__})", NOT_OURS) from None
-    failed = any(state.endswith("failed") for state in states.values())
-    open_ = [n for n, state in states.items() if state == "intended" or (state == "planned" and not failed)]
+    ends = {"undone"} if taken_back else {"done", "failed"}
+    if any(event.kind == "failed" for event in events):
+        ends.add("planned")  # what needed the failed step was never begun
+    open_ = [name for name, state in states.items() if state not in ends]
     if open_:
         raise BundleError(f"journal.json ends before {open_[0]} had ended", NOT_OURS)
 

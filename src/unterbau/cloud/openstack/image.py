@@ -14,7 +14,7 @@ from typing import Any
 
 from unterbau.cloud.openstack.http import TRANSFER_SECONDS, Api, Json, Stream, measured, moment, parallel
 from unterbau.cloud.openstack.service import from_tags, gone, settled, wait_gone
-from unterbau.cloud.port import Listing, Marker, Source
+from unterbau.cloud.port import Listing, Marker, Source, is_marker
 from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.workload import Image, Kind, NotShown, Resource, ref
 
@@ -241,7 +241,7 @@ def _add(name: str, value: Any) -> Json:
 def _image(entry: Json, members: tuple[str, ...] = ()) -> Image:
     marker, tags = from_tags(entry.get("tags") or ())
     name = entry.get("name") or ""
-    if marker is None and name.startswith("unterbau."):
+    if marker is None and is_marker(name):
         marker = name
     properties = {
         k: str(v) for k, v in sorted(entry.items()) if k not in _BASE and not k.startswith(_RESERVED) and v is not None

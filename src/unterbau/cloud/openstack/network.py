@@ -17,7 +17,7 @@ from typing import Any
 
 from unterbau.cloud.openstack.http import Api, Json
 from unterbau.cloud.openstack.service import from_tags, gone, settled, wait_gone
-from unterbau.cloud.port import Listing, Marker, Source
+from unterbau.cloud.port import Listing, Marker, Source, is_marker
 from unterbau.errors import Conflict, NotFound
 from unterbau.workload import (
     AddressGroup,
@@ -322,7 +322,7 @@ def _is_plain(entry: Json) -> bool:
 def _base(entry: Json) -> dict[str, Any]:
     marker, tags = from_tags(entry.get("tags") or ())
     description = entry.get("description") or ""
-    if marker is None and description.startswith("unterbau."):
+    if marker is None and is_marker(description):
         marker, description = description, ""
     elif marker is not None and description == marker:
         description = ""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Protocol, cast
 
 from unterbau.cloud.openstack.http import wait
-from unterbau.cloud.port import MARKER_KEY, MARKER_PREFIX, Listing, Marker, Source
+from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source, is_marker
 from unterbau.errors import Broken, NotFound
 from unterbau.workload import Kind, Resource, ref
 
@@ -42,14 +42,15 @@ class Service(Protocol):
 def from_tags(tags: Iterable[str]) -> tuple[str | None, tuple[str, ...]]:
     """The marker among the tags, and the other tags, sorted."""
     listed = sorted(tags)
-    marker = next((t for t in listed if t.startswith(MARKER_PREFIX)), None)
+    marker = next((t for t in listed if is_marker(t)), None)
     return marker, tuple(t for t in listed if t != marker)
 
 
 def from_metadata(metadata: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
     """The marker in the metadata, and the rest, sorted by key."""
-    rest = {k: str(v) for k, v in sorted(metadata.items()) if k != MARKER_KEY}
-    return metadata.get(MARKER_KEY), rest
+    told = str(metadata.get(MARKER_KEY, ""))
+    marker = told if is_marker(told) else None
+    return marker, {k: str(v) for k, v in sorted(metadata.items()) if marker is None or k != MARKER_KEY}
 
 
 def settled(
