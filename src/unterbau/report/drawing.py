@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from unterbau.report.german import german
 from unterbau.report.text import printable
 from unterbau.workload import (
     Attachment,
@@ -73,8 +74,11 @@ def _t(text: object, most: int = 40) -> str:
 
 
 def _noted(reference: Ref, notes: Mapping[Ref, str]) -> tuple[str, str]:
+    """The CSS class and the word (as SVG, in both languages) of a mark."""
     word = notes.get(reference, "")
-    return (f" {word}", f" · {word}") if word else ("", "")
+    if not word:
+        return "", ""
+    return f" {word}", f' · <tspan lang="de">{_t(german(word))}</tspan><tspan lang="en">{_t(word)}</tspan>'
 
 
 def _external(width: int) -> str:
@@ -90,7 +94,7 @@ def _bar(workload: Workload, network: Network, row: int, width: int, notes: Mapp
     cidrs = ", ".join(s.cidr for s in workload.of(Subnet) if s.network_id == network.id)
     return (
         f'<g class="net{css}"><rect x="4" y="{y + 18}" width="{width - 8}" height="14" rx="7"/>'
-        f'<text x="12" y="{y + 13}"><tspan class="name">{_t(network.name)}</tspan> {_t(cidrs, 80)}{_t(word)}</text></g>'
+        f'<text x="12" y="{y + 13}"><tspan class="name">{_t(network.name)}</tspan> {_t(cidrs, 80)}{word}</text></g>'
     )
 
 
@@ -138,18 +142,22 @@ def _box(
         detail = "router"
     chips = [
         f'<g class="volume{_noted(v.ref, notes)[0]}"><rect x="{x + 8}" y="{y + 54 + 20 * i}" width="{BOX - 16}" height="17" rx="3"/>'
-        f'<text x="{x + 14}" y="{y + 66 + 20 * i}">{_t(v.name, 16)} {v.size_gib} GiB{_t(_noted(v.ref, notes)[1])}</text></g>'
+        f'<text x="{x + 14}" y="{y + 66 + 20 * i}">{_t(v.name, 16)} {v.size_gib} GiB{_noted(v.ref, notes)[1]}</text></g>'
         for i, v in enumerate(volumes)
     ]
     return (
         f'<g class="box {box.own_kind.value}{css}"><rect x="{x}" y="{y}" width="{BOX}" height="50" rx="5"/>'
-        f'<text class="name" x="{x + 8}" y="{y + 20}">{_t(box.name, 18)}{_t(word)}</text>'
+        f'<text class="name" x="{x + 8}" y="{y + 20}">{_t(box.name, 14 if word else 18)}{word}</text>'
         f'<text x="{x + 8}" y="{y + 38}">{_t(detail, 25)}</text></g>{"".join(chips)}'
     )
 
 
-def timeline(journal: Sequence[Mapping[str, Any]], title: str) -> Markup:
-    """A bar a step, from its intent to its end, in the order of their beginning."""
+NAMED = 28
+"""Steps that the timeline shows one by one: the longest."""
+
+
+def timeline(journal: Sequence[Mapping[str, Any]], names: Mapping[Ref, str], title: str) -> Markup:
+    """A bar for each of the longest steps, from its intent to its end, in the order of their beginning."""
     spans: dict[str, list[datetime]] = {}
     for row in journal:
         event = row["event"]
@@ -158,23 +166,29 @@ def timeline(journal: Sequence[Mapping[str, Any]], title: str) -> Markup:
     whole = [(n, min(t), max(t)) for n, t in spans.items()]
     if not whole:
         return Markup("")
-    whole.sort(key=lambda s: s[1])
-    begin, end = whole[0][1], max(s[2] for s in whole)
+    begin, end = min(s[1] for s in whole), max(s[2] for s in whole)
+    shown = sorted(sorted(whole, key=lambda s: s[1] - s[2])[:NAMED], key=lambda s: s[1])
     seconds = max((end - begin).total_seconds(), 0.001)
-    step_height, width = 9, 760
-    height = len(whole) * step_height + 26
+    row_height, left, width = 17, 250, 760
+    height = len(shown) * row_height + 24
     bars = []
-    for number, (name, first, last) in enumerate(whole):
-        x = (first - begin).total_seconds() / seconds * width
-        length = max((last - first).total_seconds() / seconds * width, 1.5)
+    for number, (node, first, last) in enumerate(shown):
+        x = left + (first - begin).total_seconds() / seconds * (width - left - 46)
+        length = max((last - first).total_seconds() / seconds * (width - left - 46), 2.0)
+        y = number * row_height
         bars.append(
-            f'<rect x="{x:.1f}" y="{number * step_height}" width="{length:.1f}" height="{step_height - 2}">'
-            f"<title>{_t(name, 90)}: {(last - first).total_seconds():.1f} s</title></rect>"
+            f'<text x="0" y="{y + 11}">{_t(_named(node, names), 42)}</text>'
+            f'<rect x="{x:.1f}" y="{y + 2}" width="{length:.1f}" height="{row_height - 5}"/>'
+            f'<text x="{x + length + 4:.1f}" y="{y + 11}">{(last - first).total_seconds():.1f} s</text>'
         )
-    ticks = "".join(
-        f'<text x="{i * width / 4:.0f}" y="{height - 6}" text-anchor="{"start" if i == 0 else "end" if i == 4 else "middle"}">'
-        f"{seconds * i / 4:.0f} s</text>"
-        for i in range(5)
-    )
-    head = f'<svg class="timeline" viewBox="0 0 {width} {height}" role="img" aria-label="{_t(title)}">'
-    return Markup(f"{head}<title>{_t(title)}</title>{''.join(bars)}{ticks}</svg>")  # noqa: S704 - escaped part by part
+    rest = len(whole) - len(shown)
+    more = f"{len(shown)} / {len(whole)}" if rest else ""
+    axis = f'<text x="{left}" y="{height - 4}">0 s</text><text x="{width}" y="{height - 4}" text-anchor="end">{seconds:.0f} s</text><text x="0" y="{height - 4}">{more}</text>'
+    head = f'<svg class="timeline" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{_t(title)}">'
+    return Markup(f"{head}<title>{_t(title)}</title>{''.join(bars)}{axis}</svg>")  # noqa: S704 - escaped part by part
+
+
+def _named(node: str, names: Mapping[Ref, str]) -> str:
+    """A step's name with the names of things for their ids."""
+    words = (names.get(word, word) or word.partition(":")[0] for word in node.split(" "))
+    return " ".join(words)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What our own rooms say has a German form: nothing of a real drill, and no sentence of the rules, stays English."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from unterbau import evidence, planning
+from unterbau.evidence.bundle import NOT_TESTED
+from unterbau.report.german import german
+
+REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
+
+
+def _texts(tree: ast.AST) -> set[str]:
+    """Sentences of the planning rules: second and third argument of `_left`, and everything called `why`."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_left":
+            found |= {_text(a) for a in node.args[1:]}
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_dropped":
+            found.add(_text(node.args[2]))
+        elif isinstance(node, ast.keyword) and node.arg == "why":
+            found.add(_text(node.value))
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "why":
+            found.add(_text(node.value))
+    return {text for text in found if " " in text}
+
+
+def _text(node: ast.AST) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(v.value) if isinstance(v, ast.Constant) else "7" for v in node.values)
+    return ""
+
+
+RULES = sorted(_texts(ast.parse(Path(planning.__file__).read_text(encoding="utf-8"))))
+
+
+def test_there_are_rules_to_look_at() -> None:
+    assert len(RULES) > 25
+
+
+@pytest.mark.parametrize("text", [*RULES, *NOT_TESTED])
+def test_every_sentence_has_a_german_form(text: str) -> None:
+    if text.startswith("7; 7 covers it"):
+        text = "the target has no flavor 7" + text[1:]
+    assert german(text) != text
+
+
+def test_nothing_of_a_real_drill_stays_english() -> None:
+    checked = evidence.check(REAL)
+    texts = {v.reason for v in checked.verdicts} | {v.claim.text for v in checked.verdicts}
+    texts |= {e.why for e in checked.bundle.plan.entries} | {e.remedy for e in checked.bundle.plan.entries}
+    texts |= {p.name for p in checked.bundle.context.phases} - {"plan"}
+    assert [t for t in texts if t and german(t) == t] == []
+
+
+def test_a_reason_within_a_reason_is_translated_and_names_stay() -> None:
+    text = "needs volume:7 (left <b>), which is left: its status is error"
+    assert german(text) == "braucht volume:7 (left <b>), das zurückbleibt: sein Zustand ist error"
+    assert german("HTTP 500: oh no") == "HTTP 500: oh no"
