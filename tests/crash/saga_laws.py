@@ -52,7 +52,8 @@ class Wrapped:
             raise Forbidden("injected")
         output = self.step.act(intent, done, progress)
         if self.twice:
-            assert self.step.act(intent, done, progress) == output
+            again = self.step.act(intent, done, progress)
+            assert again.get("id") == output.get("id")  # the rest are notes of what passed, and when
         if self.fails == "after":
             raise Forbidden("injected")
         return output
