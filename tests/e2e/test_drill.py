@@ -21,6 +21,8 @@ from typing import Any
 
 import inventory
 import pytest
+import yaml
+from worst_cases import CASES, demand_held, demand_nothing_temporary
 
 from unterbau import evidence, reference, seed, wiring
 from unterbau.saga import GRACE_SECONDS
@@ -73,6 +75,9 @@ def test_a_rehearsal_proves_the_move_and_leaves_both_clouds_as_they_were(
     checked = evidence.check(Path(told["bundle"]).read_bytes())
     assert Outcome.FAILED not in {v.outcome for v in checked.verdicts}
     assert {v.outcome for v in checked.verdicts if v.claim.kind == "content"} == {Outcome.HELD}
+    for case in CASES:
+        demand_held(case, checked.bundle, checked.verdicts)
+    demand_nothing_temporary(checked.bundle)
     assert [inventory.everything(side) for side in sides] == before
     assert report.read_text().startswith("<!doctype html>")
     _no_secret_anywhere(two_clouds, home, done)
@@ -171,3 +176,56 @@ def test_a_target_that_is_not_empty_is_refused(two_clouds: tuple[str, str], side
         target.network.delete_network(network)
     assert done.returncode == 2
     assert "was-there-before" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_drill_stopped_in_each_phase_goes_on_by_the_same_command(
+    two_clouds: tuple[str, str], sides: tuple[Any, Any], home: Path
+) -> None:
+    """SIGTERM while it moves, SIGINT while it verifies, SIGTERM while it cleans: each ends with 5, the last with 3."""
+    before = [inventory.everything(side) for side in sides]
+    for phase, number in (("move", signal.SIGTERM), ("verify", signal.SIGINT), ("clean", signal.SIGTERM)):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "unterbau", "drill", *two_clouds], stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert child.stderr is not None
+        for line in child.stderr:
+            if line.startswith("[") and f"] {phase}" in line:
+                break
+        time.sleep(3)
+        child.send_signal(number)
+        told = child.stderr.read()
+        assert child.wait(timeout=120) == 5, told
+        assert "same command" in told
+    done = unterbau("drill", *two_clouds)
+    assert done.returncode == 3, done.stderr[-3000:]
+    assert [inventory.everything(side) for side in sides] == before
+
+
+def test_wrong_credentials_and_an_unknown_authority_are_named_and_never_told(
+    two_clouds: tuple[str, str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = yaml.safe_load(reference.clouds_file(two_clouds[0]).read_text())["clouds"][two_clouds[0]]
+    wrong = json.loads(json.dumps(entries))
+    wrong["auth"]["application_credential_secret"] = "planted-secret-4711"
+    unknown = {k: v for k, v in entries.items() if k != "cacert"}
+    (home / "clouds.yaml").write_text(yaml.safe_dump({"clouds": {"wrong": wrong, "unknown": unknown}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(home / "clouds.yaml"))
+    real = entries["auth"]["application_credential_secret"]
+    for name, said in (("wrong", "HTTP 401"), ("unknown", "certificate does not verify")):
+        for command in (["census", name], ["drill", name, two_clouds[1]], ["verify", name, two_clouds[1]]):
+            done = unterbau(*command, "--verbose")
+            assert done.returncode == 4 and said in done.stderr, done.stderr
+            assert "planted-secret-4711" not in done.stdout + done.stderr
+            assert real not in done.stdout + done.stderr
+    files = [p for p in home.rglob("*") if p.is_file() and p.name != "clouds.yaml"]
+    assert not [p for p in files if b"planted-secret-4711" in p.read_bytes()]
+
+
+def test_a_target_with_reader_rights_is_refused_before_anything_is_written(
+    two_clouds: tuple[str, str], sides: tuple[Any, Any], home: Path
+) -> None:
+    before = inventory.everything(sides[1])
+    done = unterbau("drill", two_clouds[0], f"{two_clouds[1]}-reader")
+    assert done.returncode == 2 and "role member" in done.stderr, done.stderr
+    assert inventory.everything(sides[1]) == before

@@ -23,9 +23,9 @@ def _texts(tree: ast.AST) -> set[str]:
             found |= {_text(a) for a in node.args[1:]}
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_dropped":
             found.add(_text(node.args[2]))
-        elif isinstance(node, ast.keyword) and node.arg == "why":
-            found.add(_text(node.value))
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "why":
+        elif (isinstance(node, ast.keyword) and node.arg == "why") or (
+            isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "why"
+        ):
             found.add(_text(node.value))
     return {text for text in found if " " in text}
 
