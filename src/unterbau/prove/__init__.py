@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""See docs/design/prove.md."""
+"""SCS conformance: collect once, judge offline. See docs/design/prove.md."""
