@@ -10,7 +10,7 @@ None, not a guess. Epochs and a distribution's own revision are not compared: fa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from unterbau.errors import UsageError
@@ -121,3 +121,17 @@ def _holds(value: Release, operator: str, edge: Release) -> bool:
             return value != edge
         case _:
             return value == edge
+
+
+def exhaustive(ranges: Sequence[str]) -> bool:
+    """Whether every version lies in one of the ranges: tested at, below and above each of their bounds."""
+    bounds = [parse(m) for r in ranges for m in re.findall(r"[^\s<>=!,|*]+", r)]
+    samples: list[Release] = [((0,), _FINAL), ((10**9,), _FINAL)]
+    for bound in bounds:
+        if bound is not None:
+            numbers = bound[0]
+            samples += [((*numbers, 0, 0), _FINAL), ((*numbers, 10**9), _FINAL)]
+            if numbers[-1] > 0:
+                samples.append(((*numbers[:-1], numbers[-1] - 1, 10**9), _FINAL))
+    inside = [[_all(c(s) for c in part) for r in ranges for part in parse_range(r)] for s in samples]
+    return all(True in found for found in inside)

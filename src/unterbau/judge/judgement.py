@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a judgement says: findings by group and rule, coverage, what is hidden, what ends. Pure data.
+
+`engine` makes it, `output`, `report` and `evidence` read it. Nothing in it is a score: outcomes are listed and
+conjoined, never counted into a number of merit.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import SkipValidation
+
+from unterbau.judge.model import Fact, Part, Source, Unread
+from unterbau.verdict import Model, Outcome
+
+
+class KnownFact(Model):
+    """A fact with a name of its own: `redis:licence:2`, or `owner:…` if the stack's owner said it."""
+
+    id: str
+    technology: str
+    fact: SkipValidation[Fact]
+
+
+class Missing(Model):
+    """What would have to be known, and where to look."""
+
+    what: str
+    where: str
+
+
+class Instead(Model):
+    """A technology that could take its place, and what this rule says of it."""
+
+    technology: str
+    name: str
+    outcome: Outcome
+    relation: str
+
+
+class Group(Model):
+    """Parts for which the same facts hold: a rule is evaluated once for all of them."""
+
+    id: int
+    technology: str | None
+    name: str
+    layer: str | None
+    versions: tuple[str, ...]
+    parts: tuple[int, ...]
+    """Positions in the list of parts."""
+
+
+class Finding(Model):
+    """What one rule says of one group, or of the stack (`group` is None)."""
+
+    rule: str
+    """`alasca/governance`."""
+    group: int | None
+    outcome: Outcome
+    path: str
+    """`direct`, `exception:NAME`, `failed` or `not shown`."""
+    reason: str
+    facts: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    instead: tuple[Instead, ...] = ()
+    since: str = ""
+    """From which versions and which day on the facts that decide are so."""
+    until: date | None = None
+    """The first day on which the outcome may change by itself: a fact expires, or the version ends."""
+
+
+class Ladder(Model):
+    """Steps that build on one another, for a group or the stack: no average, no sum."""
+
+    rule_set: str
+    objective: str
+    group: int | None
+    shown: int | None
+    """Held up to this step; None: not even the lowest."""
+    not_above: int | None
+    """A criterion of the next step fails; None: nothing fails."""
+
+
+class RuleHead(Model):
+    """What a rule asks."""
+
+    id: str
+    text: str
+    of: str
+    references: tuple[str, ...] = ()
+    outcome: Outcome
+    """Of the whole stack: the conjunction over its parts."""
+
+
+class RuleSetHead(Model):
+    """Whose rules they are, as of when, from which sources."""
+
+    id: str
+    name: str
+    author: str
+    as_of: date
+    note: str
+    sources: tuple[Source, ...]
+    rules: tuple[RuleHead, ...]
+
+
+class Coverage(Model):
+    """Whether a layer or a function is there, and by what."""
+
+    kind: str
+    name: str
+    outcome: Outcome
+    technologies: tuple[str, ...]
+    reason: str = ""
+
+
+class Hidden(Model):
+    """A technology that the stack needs and does not name."""
+
+    technology: str
+    name: str
+    needed_by: tuple[str, ...]
+    why: str
+    covered_by: str | None
+    """An alternative to it that is in the stack."""
+    facts: tuple[str, ...]
+
+
+class Ending(Model):
+    """A version whose maintenance ends within a year, or has ended."""
+
+    group: int
+    day: date
+    ended: bool
+    fact: str
+
+
+class Judgement(Model):
+    """A stack, judged by rules on a day."""
+
+    stack: str
+    at: date
+    rule_sets: tuple[RuleSetHead, ...]
+    groups: tuple[Group, ...]
+    findings: tuple[Finding, ...]
+    ladders: tuple[Ladder, ...]
+    coverage: tuple[Coverage, ...]
+    hidden: tuple[Hidden, ...]
+    ending: tuple[Ending, ...]
+    facts: tuple[KnownFact, ...]
+    """All that a finding names."""
+    unrecognised: tuple[int, ...]
+    unread: SkipValidation[tuple[Unread, ...]]
+    parts: SkipValidation[tuple[Part, ...]]
+
+
+class Change(Model):
+    """What a change of the stack does to one rule."""
+
+    rule: str
+    subject: str
+    before: Outcome | None
+    after: Outcome | None
+    path_before: str
+    path_after: str
+    reason: str
+    worse: bool
+
+
+class Difference(Model):
+    """A change request: parts that come, go or change, and what that does to each rule."""
+
+    old: str
+    new: str
+    at: date
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    changes: tuple[Change, ...]
+    covered: tuple[Coverage, ...]
+    """Layers and functions that are covered now and were not."""
+    uncovered: tuple[Coverage, ...]
+    """The other way round."""

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One expression against what is known of one group: the leaves of the three-valued evaluation. Pure.
+
+`engine` walks rules and stacks and asks here. A leaf names the facts that decided it, or what is missing and where
+to look. It knows no rule set and no stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+from unterbau.judge import spdx, versions
+from unterbau.judge.judgement import KnownFact, Missing
+from unterbau.judge.model import (
+    ClaimFact,
+    DateFact,
+    DependencyFact,
+    Fact,
+    ForeignControlFact,
+    ForeignLawFact,
+    Layer,
+    OperatorFact,
+    OrganisationFact,
+    ParentFact,
+    SupportFact,
+    Technology,
+)
+from unterbau.judge.rule import OPEN, Asked, Claimed, FactTest, Measured, Supported
+from unterbau.verdict import Outcome
+
+HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
+MEASURE = "a git history: `unterbau judge --history TECHNOLOGY=FILE`"
+MOST_NAMES = 6
+"""So many names in a reason; the rest stands in the groups."""
+
+LOOK = {
+    "licence": "the LICENSE file at the tag of this version",
+    "rights_holder": "the copyright notices and the contributor agreement",
+    "steward": "the project's governance document",
+    "parent": "the company register and the annual report of the rights holder or steward",
+    "foreign_law": "the seat of the provider and of its parent companies, and a lawyer",
+    "foreign_control": "the governance document: who appoints, who can veto",
+    "contributor_rule": "CONTRIBUTING and the bot of its pull requests",
+    "end_of_life": "the release policy; endoflife.date",
+    "release": "the tags of the repository",
+    "eu_support": "the vendors' pages; a contract",
+    "eu_operator": "the operators' pages; your own operation, as a fact in stack.yaml",
+    "sovereignty_claim": "the marketing pages",
+    "depends_on": "the installation guide",
+    "source_code": "the project's home page",
+    "standard": "the documentation; a conformance test",
+}
+
+
+class Seen(NamedTuple):
+    """What an expression gave, and on whose word."""
+
+    outcome: Outcome
+    reason: str
+    facts: tuple[KnownFact, ...] = ()
+    missing: tuple[Missing, ...] = ()
+
+
+@dataclass(slots=True)
+class View:
+    """What is known of a group on the day: facts that hold, and facts that might but are not shown."""
+
+    technology: Technology | None
+    name: str
+    version_known: bool
+    layer: Layer | None
+    claims: Mapping[str, bool]
+    known: dict[str, list[KnownFact]] = field(default_factory=dict)
+    unsure: dict[str, list[tuple[KnownFact, str]]] = field(default_factory=dict)
+    memo: dict[int, Seen] = field(default_factory=dict)
+    """Expressions that were evaluated already, by identity: rules share their definitions."""
+
+    def dates(self, kind: str) -> list[tuple[date, KnownFact]]:
+        """The days that known facts of a kind name."""
+        return [(f.fact.value, f) for f in self.known.get(kind, ()) if isinstance(f.fact, DateFact)]
+
+    def add(self, fact: KnownFact, inside: bool | None, at: date) -> None:
+        """Take a fact in: `inside` says whether it holds for the version."""
+        kind = fact.fact.kind
+        if inside is False or (fact.fact.since is not None and fact.fact.since > at):
+            return
+        if at > fact.fact.expires:
+            self.unsure.setdefault(kind, []).append((fact, f"the fact expired on {fact.fact.expires}"))
+        elif inside is None:
+            self.unsure.setdefault(kind, []).append((fact, f"it holds for versions {fact.fact.versions} only"))
+        else:
+            self.known.setdefault(kind, []).append(fact)
+
+
+def see_supported(test: Supported, view: View, at: date) -> Seen:
+    """Whether the version is maintained on the day."""
+    known = view.dates("end_of_life")
+    alive = {f.id: (d, f) for d, f in known if d >= at}
+    if alive:
+        last = max(d for d, _ in alive.values())
+        return Seen(HELD, f"{test.text} (until {last})", tuple(f for _, f in alive.values()))
+    unsure = view.unsure.get("end_of_life", [])
+    if known and not unsure:
+        last = max(d for d, _ in known)
+        return Seen(FAILED, f"not: {test.text} (ended on {last})", tuple(f for _, f in known))
+    return not_shown(view, "end_of_life", test.text, unsure)
+
+
+def see_measured(test: Measured, found: tuple[float, str] | None) -> Seen:
+    """A number against its bounds; `found` is the number and where it was measured."""
+    text = test.text or test.measure
+    if found is None:
+        return Seen(NOT_SHOWN, f"not shown: {text} (not measured)", (), (Missing(what=text, where=MEASURE),))
+    number, where = found
+    fits = (test.at_least is None or number >= test.at_least) and (test.below is None or number < test.below)
+    return Seen(HELD if fits else FAILED, f"{'' if fits else 'not: '}{text} ({number:g}; {where})")
+
+
+def see_fact(test: FactTest, view: View) -> Seen:
+    """One kind of fact against what is asked of it."""
+    known, unsure = view.known.get(test.fact, []), view.unsure.get(test.fact, [])
+    text = test.text or _words(test)
+    if not known and not unsure:
+        if test.absent is not None:
+            outcome = Outcome(test.absent)
+            return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} (none is known)")
+        return not_shown(view, test.fact, text, unsure)
+    fits = [(f, *_fits(test.where, f.fact)) for f in known]
+    outcome = merged([o for _, o, _ in fits], every=test.every) if fits else NOT_SHOWN
+    if unsure:
+        others = [_fits(test.where, f.fact)[0] for f, _ in unsure]
+        outcome = _with_unsure(outcome if fits else None, others, unsure, every=test.every)
+        fits += [(f, *_fits(test.where, f.fact)) for f, _ in unsure] if outcome is not NOT_SHOWN else []
+    elif outcome is FAILED and test.fact in OPEN and not test.every:
+        outcome = Outcome(test.absent) if test.absent is not None else NOT_SHOWN
+    if outcome is NOT_SHOWN:
+        return not_shown(view, test.fact, text, unsure, tuple(f for f, _, _ in fits))
+    decisive = [x for x in fits if x[1] is outcome] or fits
+    told = "; ".join(dict.fromkeys(f"{tell(f.fact)}{note}" for f, _, note in decisive[:MOST_NAMES]))
+    return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} ({told})", tuple(f for f, _, _ in decisive))
+
+
+def merged(outcomes: Sequence[Outcome], *, every: bool) -> Outcome:
+    result = outcomes[0]
+    for outcome in outcomes[1:]:
+        result = result & outcome if every else result | outcome
+    return result
+
+
+def _with_unsure(
+    known: Outcome | None, others: list[Outcome], unsure: Sequence[tuple[KnownFact, str]], *, every: bool
+) -> Outcome:
+    """Facts of which it is not known whether they hold: they count only if they cannot change anything."""
+    deciding = FAILED if every else HELD
+    if known is deciding:
+        return known
+    if known is not None:
+        return known if all(o is known for o in others) else NOT_SHOWN
+    by_version = all(why.startswith("it holds") for _, why in unsure)
+    if by_version and len(set(others)) == 1 and versions.exhaustive([f.fact.versions for f, _ in unsure]):
+        return others[0]
+    return NOT_SHOWN
+
+
+def _fits(where: Mapping[str, Asked], fact: Fact) -> tuple[Outcome, str]:
+    """Whether one fact is as asked, and a note (which licence one has to choose)."""
+    outcome, note = HELD, ""
+    for name, asked in where.items():
+        value = fact.value if name == "value" else getattr(fact.value, name, None)
+        one, said = _field(asked, None if value is None else str(value), fact)
+        outcome, note = outcome & one, note + said
+    return outcome, note
+
+
+def _field(asked: Asked, value: str | None, fact: Fact) -> tuple[Outcome, str]:
+    if value is None:
+        return NOT_SHOWN, ""
+    if asked.osi is not None:
+        outcome, choice = spdx.osi(value, identified=fact.confidence != "low")
+        return (outcome if asked.osi else ~outcome), f", choosing {choice}" if choice else ""
+    if asked.prefix is not None:
+        return HELD if value.startswith(asked.prefix) else FAILED, ""
+    if asked.not_in is not None:
+        return FAILED if value in asked.not_in else HELD, ""
+    return HELD if value in (asked.among or ()) else FAILED, ""
+
+
+def not_shown(
+    view: View, kind: str, text: str, unsure: Sequence[tuple[KnownFact, str]], facts: tuple[KnownFact, ...] = ()
+) -> Seen:
+    """Not shown: which fact is missing, and where to look."""
+    if view.technology is None:
+        why = "the part was not recognised"
+        gap = Missing(what=f"what {view.name} is", where="name it in stack.yaml, or add it to the catalogue")
+    elif unsure and not view.version_known and unsure[0][1].startswith("it holds"):
+        why = "the version is not known, and facts differ by version"
+        gap = Missing(what=f"the version of {view.name}", where="the input: a tag, a package version")
+    elif unsure:
+        why = unsure[0][1]
+        gap = Missing(what=f"{kind} of {view.name}", where=unsure[0][0].fact.source.url)
+    else:
+        why = f"nothing that shows it is known about {kind}" if facts else f"no fact about {kind}"
+        gap = Missing(what=f"{kind} of {view.name}", where=LOOK.get(kind, view.technology.homepage))
+    return Seen(NOT_SHOWN, f"not shown: {text} ({why})", (*facts, *(f for f, _ in unsure)), (gap,))
+
+
+def see_claimed(test: Claimed, view: View) -> Seen:
+    text = test.text or f"claimed to be {test.claim}"
+    value = view.claims.get(test.claim)
+    if value is not None:
+        return Seen(HELD if value else FAILED, text if value else f"not: {text}")
+    if test.absent is not None:
+        return Seen(Outcome(test.absent), f"{'' if test.absent == 'held' else 'not: '}{text} (nothing is claimed)")
+    gap = Missing(what=text, where="`claims` in stack.yaml")
+    return Seen(NOT_SHOWN, f"not shown: {text} (nothing is claimed)", (), (gap,))
+
+
+def see_attribute(known: bool, value: bool, view: View, what: str, asked: str) -> Seen:
+    """Layer, function or identity: known as soon as the part is recognised."""
+    if not known:
+        return not_shown(view, what, f"{what} {asked}", ())
+    return Seen(HELD if value else FAILED, f"{'' if value else 'not: '}{what} {asked}")
+
+
+def joined(seen: list[Seen], *, every: bool) -> Seen:
+    outcome = merged([s.outcome for s in seen], every=every)
+    decisive = [s for s in seen if s.outcome is outcome]
+    if outcome is (FAILED if every else HELD):
+        decisive = decisive[:1] if not every else decisive
+    facts = tuple(f for s in decisive for f in s.facts)
+    missing = tuple(m for s in decisive for m in s.missing)
+    return Seen(outcome, "; ".join(dict.fromkeys(s.reason for s in decisive)), facts, missing)
+
+
+def since(seen: Seen) -> str:
+    """From which versions, and from which day, the deciding facts are so."""
+    if seen.outcome is NOT_SHOWN:
+        return ""
+    ranges = [f"{f.fact.kind}: versions {f.fact.versions}" for f in seen.facts if f.fact.versions != "*"]
+    days = [f"{f.fact.kind}: from {f.fact.since}" for f in seen.facts if f.fact.since is not None]
+    return "; ".join(dict.fromkeys(ranges + days))
+
+
+def listed(values: Iterable[Any]) -> str:
+    return " or ".join(str(v) for v in values)
+
+
+def some_of(names: Iterable[str]) -> str:
+    found = list(dict.fromkeys(names))
+    more = len(found) - MOST_NAMES
+    return ", ".join(found[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _words(test: FactTest) -> str:
+    asked = []
+    for name, one in test.where.items():
+        spelled = "" if name == "value" else f"{name} "
+        if one.osi is not None:
+            asked.append(f"{spelled}{'' if one.osi else 'not '}approved by the OSI")
+        else:
+            values = one.among or one.not_in or one.prefix or ()
+            short = "in the EU" if len(values) > 25 else listed(values)
+            asked.append(f"{spelled}{'not ' if one.not_in else ''}{short}")
+    return " ".join([test.fact.replace("_", " "), *asked])
+
+
+def tell(fact: Fact) -> str:
+    """A fact's value in a few words."""
+    match fact:
+        case OrganisationFact(value=v):
+            return f"{v.name} ({v.seat})"
+        case ParentFact(value=p):
+            return f"{p.name} ({p.seat}) owns {p.of}"
+        case ForeignLawFact(value=law):
+            return f"{law.law} reaches {law.on}: {law.because}"
+        case ForeignControlFact(value=c):
+            return f"{c.who}: {c.how}"
+        case SupportFact(value=s):
+            return f"{s.vendor} ({s.seat})"
+        case OperatorFact(value=o):
+            return f"{o.operator} ({o.seat})"
+        case DependencyFact(value=d):
+            return f"{d.technology}: {d.why}"
+        case ClaimFact(value=claim):
+            return f"{claim.by}: {claim.says}"
+        case _:
+            return str(fact.value)
