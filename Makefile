@@ -23,7 +23,7 @@ test: $(READY) check chromium
 	$(BIN)/python -m pytest -p no:cacheprovider
 
 unit: $(READY)
-	$(BIN)/python -m pytest tests/unit tests/contract -m "not cloud and not browser"
+	$(BIN)/python -m pytest tests/unit
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -52,6 +52,7 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 # Renew the locks after a change of dependencies.
 lock:
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev --extra bench pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate src/unterbau/reference/runtime-requirements.in -o src/unterbau/reference/runtime-requirements.lock
 	grep -A 200 '^uv==' requirements.lock | awk 'NR==1 || /^    --hash/ {print; next} {exit}' > requirements-uv.lock
 
 clean:

@@ -5,5 +5,5 @@ from __future__ import annotations
 
 import runpy
 
-for name in ("bench.cloud", "bench.transfer"):
+for name in ("bench.cloud", "bench.transfer", "bench.soak"):
     runpy.run_module(name, run_name="__main__")

@@ -411,6 +411,7 @@ class _Planner:
         if resource.image_id and not roots:
             notes.append("its local disk is made anew from the image: what was written there since is not "
                          "readable with tenant rights")  # fmt: skip
+        notes.append("its user_data, if it had any, is not carried: it is not readable with tenant rights")
         return self._carried(
             resource, *changes, why="; ".join(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots]
         )

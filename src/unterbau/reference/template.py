@@ -96,7 +96,7 @@ def copy_into(template: Path, layout: Layout, secrets: Secrets) -> None:
 def _code_digest() -> str:
     """Changes when the way of making schemas does, so that an old template is not used."""
     here = Path(__file__).parent
-    files = [here / "services.py", here / "template.py", *sorted((here / "runtime").rglob("*.py"))]
+    files = [here / "config.py", here / "services.py", here / "template.py", *sorted((here / "runtime").rglob("*.py"))]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:12]
 
 

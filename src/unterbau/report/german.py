@@ -58,6 +58,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"its local disk is made anew from the image: what was written there since is not readable with tenant rights",
      "seine lokale Platte entsteht neu aus dem Abbild: was seither darauf geschrieben wurde, ist mit den Rechten "
      "eines Mandanten nicht lesbar"),
+    (r"its user_data, if it had any, is not carried: it is not readable with tenant rights",
+     "seine user_data, falls es welche gab, gehen nicht mit: mit den Rechten eines Mandanten nicht lesbar"),
     (r"the provider's image (.*) is not on the target", r"das Abbild \1 des Anbieters gibt es am Ziel nicht"),
     # planning: remedies
     (r"Rename one of the two keys\.", "Einen der beiden Schlüssel umbenennen."),
