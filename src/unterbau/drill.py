@@ -299,7 +299,9 @@ def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
         if found is None:
             return state.begin(source, target, keep, tools.now())
     told = found.load()
-    if told.keep != keep:
+    if told.keep != keep and not found.journal.exists():  # only planned so far: nothing was made anywhere
+        found.save(told.model_copy(update={"keep": keep}))
+    elif told.keep != keep:
         raise Refused(
             f"drill {found.run} between {source} and {target} is unfinished and was begun "
             + ("with" if told.keep else "without") + " --keep",

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import jsonschema
@@ -149,3 +153,34 @@ def test_names_cannot_move_the_cursor_or_turn_the_line() -> None:
 def test_state_of_a_newer_or_broken_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert state.drills() == ()
+
+
+def test_a_terminal_of_60_columns_is_enough(tmp_path: Path) -> None:
+    told = on_terminal(tmp_path, 60, "evidence", "check", str(ASSET))
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in told.splitlines()]
+    assert any("snapshot" in line for line in lines)
+    wide = [line for line in lines if len(line.rstrip()) > 60]
+    assert [line for line in wide if not line.startswith("not shown: whose key")] == []  # a sentence may wrap
+
+
+def on_terminal(home: Path, columns: int, *arguments: str) -> str:
+    """What the program writes to a terminal of that width."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "unterbau", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=home
+    ) as child:
+        os.close(theirs)
+        told = b""
+        while True:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:  # the other end is closed: that is how a terminal says so
+                break
+            if not chunk:
+                break
+            told += chunk
+        child.wait(timeout=60)
+    os.close(ours)
+    return told.decode()
