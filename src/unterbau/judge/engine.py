@@ -262,7 +262,7 @@ class _Bench:
         view = self.views[group.id] if group is not None else None
         technology = view.technology if view else None
         instead: tuple[Instead, ...] = ()
-        if technology is not None and seen.outcome is not HELD:
+        if technology is not None and seen.outcome is FAILED:
             instead = tuple(self._instead(rules, rule, technology))
         return Finding(
             rule=f"{rules.id}/{rule.id}", group=group.id if group else None, outcome=seen.outcome, path=path,
@@ -334,7 +334,7 @@ class _Bench:
             case Every(each=inner_one):
                 return self._over(expression, inner_one, rules, every=True)
             case Unknowable(ask=what):
-                return Seen(NOT_SHOWN, f"not shown: {what}", (), (Missing(what=what, where="whoever runs the stack"),))
+                return Seen(NOT_SHOWN, what, (), (Missing(what=what, where="whoever runs the stack"),))
             case _:
                 return self._leaf(expression, view)
 
@@ -379,7 +379,7 @@ class _Bench:
             why += [f"not known of {some_of(named)}"] if named else []
             why += [f"{len(self.stack.unread)} things in the input were not understood"] if self.stack.unread else []
             missing = tuple(m for _, s in unknown for m in s.missing)[:MOST_NAMES]
-            return Seen(NOT_SHOWN, f"not shown: {text} ({'; '.join(why)})", (), missing)
+            return Seen(NOT_SHOWN, f"whether {text} ({'; '.join(why)})", (), missing)
         outcome = ~deciding if found else NOT_SHOWN
         why_not = "the stack has no parts" if not found else f"{len(found)} kinds of part were looked at"
         return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} ({why_not})")

@@ -113,7 +113,7 @@ def see_measured(test: Measured, found: tuple[float, str] | None) -> Seen:
     """A number against its bounds; `found` is the number and where it was measured."""
     text = test.text or test.measure
     if found is None:
-        return Seen(NOT_SHOWN, f"not shown: {text} (not measured)", (), (Missing(what=text, where=MEASURE),))
+        return Seen(NOT_SHOWN, f"whether {text} (not measured)", (), (Missing(what=text, where=MEASURE),))
     number, where = found
     fits = (test.at_least is None or number >= test.at_least) and (test.below is None or number < test.below)
     return Seen(HELD if fits else FAILED, f"{'' if fits else 'not: '}{text} ({number:g}; {where})")
@@ -204,7 +204,7 @@ def not_shown(
     else:
         why = f"nothing that shows it is known about {kind}" if facts else f"no fact about {kind}"
         gap = Missing(what=f"{kind} of {view.name}", where=LOOK.get(kind, view.technology.homepage))
-    return Seen(NOT_SHOWN, f"not shown: {text} ({why})", (*facts, *(f for f, _ in unsure)), (gap,))
+    return Seen(NOT_SHOWN, f"whether {text} ({why})", (*facts, *(f for f, _ in unsure)), (gap,))
 
 
 def see_claimed(test: Claimed, view: View) -> Seen:
@@ -215,7 +215,7 @@ def see_claimed(test: Claimed, view: View) -> Seen:
     if test.absent is not None:
         return Seen(Outcome(test.absent), f"{'' if test.absent == 'held' else 'not: '}{text} (nothing is claimed)")
     gap = Missing(what=text, where="`claims` in stack.yaml")
-    return Seen(NOT_SHOWN, f"not shown: {text} (nothing is claimed)", (), (gap,))
+    return Seen(NOT_SHOWN, f"whether {text} (nothing is claimed)", (), (gap,))
 
 
 def see_attribute(known: bool, value: bool, view: View, what: str, asked: str) -> Seen:

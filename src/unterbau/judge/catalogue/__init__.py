@@ -26,7 +26,15 @@ _TECHNOLOGIES = TypeAdapter(tuple[Technology, ...])
 
 
 class FastLoader(yaml.CSafeLoader):
-    """The C loader of plain YAML that refuses a key twice in a mapping."""
+    """The C loader of plain YAML, with the booleans of YAML 1.2 only, that refuses a key twice in a mapping.
+
+    By YAML 1.1 `on` is true and `NO`, Norway, is false.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:bool"]
+        for first, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = Counter(k.value for k, _ in node.value)
@@ -34,6 +42,9 @@ class FastLoader(yaml.CSafeLoader):
             if keys[key.value] > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
         return super().construct_mapping(node, deep)
+
+
+FastLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
 
 
 def load(extra: Iterable[Path] = (), *, cache: Path | None = None) -> Catalogue:
@@ -55,8 +66,6 @@ def load(extra: Iterable[Path] = (), *, cache: Path | None = None) -> Catalogue:
             return {t.id: t for t in found}
     technologies = tuple(parse(p, d) for p, d in zip(paths, data, strict=True))
     result = {t.id: t for t in technologies}
-    if faults := list(_between(result)):
-        raise UsageError(f"the catalogue contradicts itself:\n{chr(10).join(faults)}", REMEDY)
     if kept is not None:
         _keep(kept, _TECHNOLOGIES.dump_json(tuple(result.values())))
     return result
