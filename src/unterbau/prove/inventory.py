@@ -68,7 +68,7 @@ from unterbau.canonical import digest
 from unterbau.errors import UsageError
 from unterbau.verdict import Model
 
-FORMAT = "unterbau-inventory/1"
+FORMAT: Literal["unterbau-inventory/1"] = "unterbau-inventory/1"
 
 SECTIONS = (
     "catalog",

@@ -76,7 +76,7 @@ class Reference(Model):
     """What the reference suite would say, where its reading differs from the text."""
 
     outcome: str
-    """`PASS`, `FAIL` or `ABORT`."""
+    """`PASS`, `FAIL`, `ABORT` or `NONE` (it has no such test)."""
     why: str
 
 
@@ -89,7 +89,13 @@ class CaseVerdict(Model):
     clause: str
     level: Level
     versions: tuple[str, ...]
-    """The versions of the scope that require (MUST) or recommend (SHOULD) it."""
+    """The versions of the scope that require it, of those that were asked for. Level MUST if there is one."""
+    recommended_by: tuple[str, ...] = ()
+    """The versions of the scope that recommend it, of those that were asked for."""
+    own: bool = False
+    """A rule of the text for which the official list has no test case: the id is ours."""
+    manual: bool = False
+    """Checked by documents, not by software: never held here, and no part of a version's outcome."""
     outcome: CaseOutcome
     reason: str
     looked_at: int = 0
@@ -105,7 +111,7 @@ class CaseVerdict(Model):
 
 
 class VersionVerdict(Model):
-    """The verdict on one version of the scope: the conjunction of its MUST cases."""
+    """The verdict on one version of the scope: the conjunction of its automated MUST cases."""
 
     version: str
     state: State
@@ -156,8 +162,8 @@ class Report(Model):
     notes: tuple[str, ...] = ()
 
     def of_version(self, version: str) -> tuple[CaseVerdict, ...]:
-        """The cases of one version."""
-        return tuple(case for case in self.cases if version in case.versions)
+        """The cases of one version: demanded, recommended and manual ones."""
+        return tuple(case for case in self.cases if version in case.versions or version in case.recommended_by)
 
 
 def conjoin(outcomes: Iterable[CaseOutcome]) -> CaseOutcome:
