@@ -111,7 +111,11 @@ def seal(bundle: Bundle, signer: CryptoSigner, *, secrets: Iterable[str] = ()) -
             raise Failed(
                 f"{', '.join(found)} holds a secret; nothing was sealed", "This is a defect: please report it."
             )
-    statement = sign(members, _predicate(bundle), signer)
+    return pack(members, sign(members, _predicate(bundle), signer))
+
+
+def pack(members: Mapping[str, bytes], statement: bytes) -> bytes:
+    """The file: members and their statement, the same bytes for the same contents."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in [*sorted(members.items()), (STATEMENT, statement)]:
@@ -124,7 +128,7 @@ def check(data: bytes, *, trusted_key: str | None = None) -> CheckResult:
 
     Raises BundleError for anything that is not as it was sealed, or that contradicts itself.
     """
-    members = _open(data)
+    members = unpack(data)
     statement = members.pop(STATEMENT, None)
     if statement is None:
         raise BundleError(f"{STATEMENT} is missing", NOT_OURS)
@@ -165,7 +169,7 @@ def _predicate(bundle: Bundle) -> dict[str, JsonValue]:
     }
 
 
-def _open(data: bytes) -> dict[str, bytes]:
+def unpack(data: bytes) -> dict[str, bytes]:
     """The members, if the file consists of them and of nothing else."""
     members: dict[str, bytes] = {}
     try:

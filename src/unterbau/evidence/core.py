@@ -29,13 +29,15 @@ STATEMENT = "statement.dsse.json"
 NOT_OURS = "The bundle is no evidence as it is; ask its sender for the original."
 
 
-def sign(members: Mapping[str, bytes], predicate: dict[str, JsonValue], signer: CryptoSigner) -> bytes:
+def sign(
+    members: Mapping[str, bytes], predicate: dict[str, JsonValue], signer: CryptoSigner, kind: str = PREDICATE_TYPE
+) -> bytes:
     """The signed statement over these members, as the bytes of `statement.dsse.json`."""
     subjects: list[JsonValue] = [{"name": n, "digest": {"sha256": _sha256(d)}} for n, d in sorted(members.items())]
     statement: dict[str, JsonValue] = {
         "_type": STATEMENT_TYPE,
         "subject": subjects,
-        "predicateType": PREDICATE_TYPE,
+        "predicateType": kind,
         "predicate": {"format": FORMAT, **predicate},
     }
     envelope = Envelope(canonical_bytes(statement), PAYLOAD_TYPE, {})
@@ -47,7 +49,9 @@ def sign(members: Mapping[str, bytes], predicate: dict[str, JsonValue], signer: 
     return json.dumps(told, indent=1, sort_keys=True).encode()
 
 
-def verify(statement: bytes, members: Mapping[str, bytes]) -> tuple[dict[str, Any], SSlibKey]:
+def verify(
+    statement: bytes, members: Mapping[str, bytes], kind: str = PREDICATE_TYPE
+) -> tuple[dict[str, Any], SSlibKey]:
     """The predicate and the key that signed it; every member's digest is compared.
 
     Says nothing about whose key it is. Raises BundleError.
@@ -59,7 +63,7 @@ def verify(statement: bytes, members: Mapping[str, bytes]) -> tuple[dict[str, An
         raise BundleError(f"{STATEMENT}: the signature does not fit the statement", NOT_OURS) from None
     if envelope.payload_type != PAYLOAD_TYPE:
         raise BundleError(f"{STATEMENT}: payload type {envelope.payload_type!r}", NOT_OURS)
-    stated = _statement(envelope.payload)
+    stated = _statement(envelope.payload, kind)
     try:
         subjects = {str(s["name"]): str(s["digest"]["sha256"]) for s in stated["subject"]}
     except (KeyError, TypeError):
@@ -85,14 +89,14 @@ def _parse(statement: bytes) -> tuple[Envelope, SSlibKey]:
     return envelope, key
 
 
-def _statement(payload: bytes) -> dict[str, Any]:
+def _statement(payload: bytes, kind: str) -> dict[str, Any]:
     try:
         stated: dict[str, Any] = json.loads(payload)
         version = stated["predicate"]["format"]
         types = (stated["_type"], stated["predicateType"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise BundleError(f"{STATEMENT}: the payload is no in-toto statement", NOT_OURS) from None
-    if types != (STATEMENT_TYPE, PREDICATE_TYPE) or version != FORMAT:
+    if types != (STATEMENT_TYPE, kind) or version != FORMAT:
         raise BundleError(
             f"{STATEMENT}: format {version!r} ({types[1]}); this program knows format {FORMAT}",
             "Check it with a newer Unterbau.",

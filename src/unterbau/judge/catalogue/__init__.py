@@ -7,7 +7,6 @@ without source does not load. This module knows no rule and judges nothing.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from unterbau.errors import UsageError
 from unterbau.judge.model import REFERENCES, Catalogue, Recognise, Technology
 
 HERE = Path(__file__).parent
 REMEDY = "docs/design/judge.md shows the form; `python -m unterbau.judge.catalogue FILE` checks one file."
-_TECHNOLOGIES = TypeAdapter(tuple[Technology, ...])
 
 
 class FastLoader(yaml.CSafeLoader):
@@ -47,28 +45,14 @@ class FastLoader(yaml.CSafeLoader):
 FastLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
 
 
-def load(extra: Iterable[Path] = (), *, cache: Path | None = None) -> Catalogue:
+def load(extra: Iterable[Path] = ()) -> Catalogue:
     """The catalogue that comes with the program, and technologies of one's own, which take precedence.
 
-    `cache` is a folder in which the parsed catalogue is kept, by the digest of its files. Raises UsageError.
+    Raises UsageError. References between technologies are checked by `check`, not here: one of one's own may be
+    named by nobody.
     """
-    own = sorted(HERE.glob("*.yaml"))
-    paths = [*own, *extra]
-    data = [read(p) for p in paths]
-    name = hashlib.sha256(b"\0".join([Technology.__doc__.encode() if Technology.__doc__ else b"", *data])).hexdigest()
-    kept = cache / f"catalogue-{name[:32]}.json" if cache else None
-    if kept is not None and kept.exists():
-        try:
-            found = _TECHNOLOGIES.validate_json(kept.read_bytes())
-        except (ValidationError, OSError):
-            found = ()
-        if found:
-            return {t.id: t for t in found}
-    technologies = tuple(parse(p, d) for p, d in zip(paths, data, strict=True))
-    result = {t.id: t for t in technologies}
-    if kept is not None:
-        _keep(kept, _TECHNOLOGIES.dump_json(tuple(result.values())))
-    return result
+    paths = [*sorted(HERE.glob("*.yaml")), *extra]
+    return {t.id: t for t in (parse(p, read(p)) for p in paths)}
 
 
 def read(path: Path) -> bytes:
@@ -185,17 +169,6 @@ def _between(technologies: Catalogue) -> Iterable[str]:
         for key in names:
             if claimed.setdefault(key, technology.id) != technology.id:
                 yield f"{technology.id}.yaml: {key[0]} {key[1]!r} also belongs to {claimed[key]}"
-
-
-def _keep(path: Path, data: bytes) -> None:
-    """A cache that cannot be written is no fault."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(data)
-        fresh.replace(path)
-    except OSError:
-        return
 
 
 def check(paths: Sequence[Path]) -> list[str]:

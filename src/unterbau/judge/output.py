@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A judgement as SARIF 2.1.0 and as OSCAL assessment results 1.1.2, for tools that read those. Pure.
+
+`cli` writes what these return. SARIF shows what failed as an error and what was not shown as an open question,
+never as a pass; OSCAL's `not-satisfied` has the reason `other` where something was not shown.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from unterbau import __version__
+from unterbau.canonical import digest
+from unterbau.judge.judgement import Finding, Judgement, KnownFact
+from unterbau.judge.model import Place
+from unterbau.judge.seeing import tell
+from unterbau.verdict import Outcome
+
+MOST_PLACES = 20
+"""So many places of a group are told; how many there are stands beside them."""
+INFORMATION = "https://unterbau.example/judge"
+_KINDS = {Outcome.HELD: ("pass", "none"), Outcome.FAILED: ("fail", "error"), Outcome.NOT_SHOWN: ("open", "none")}
+_LINE = re.compile(r"(?:^|\b)line (\d+)")
+
+
+def sarif(judgement: Judgement) -> dict[str, Any]:
+    """SARIF: one result a finding, at the places where its parts were found."""
+    rules = [r for s in judgement.rule_sets for r in s.rules]
+    index = {r.id: n for n, r in enumerate(rules)}
+    driver = {
+        "name": "unterbau",
+        "version": __version__,
+        "informationUri": INFORMATION,
+        "rules": [
+            {
+                "id": r.id,
+                "shortDescription": {"text": r.text},
+                "properties": {"references": list(r.references), "of": r.of},
+            }
+            for r in rules
+        ],
+    }
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": driver},
+                "columnKind": "unicodeCodePoints",
+                "properties": {"at": judgement.at.isoformat(), "stack": judgement.stack},
+                "results": [_result(judgement, f, index[f.rule]) for f in judgement.findings],
+            }
+        ],
+    }
+
+
+def _result(judgement: Judgement, finding: Finding, rule_index: int) -> dict[str, Any]:
+    kind, level = _KINDS[finding.outcome]
+    subject, places, count = _subject(judgement, finding)
+    properties: dict[str, Any] = {"path": finding.path, "parts": count, "facts": list(finding.facts)}
+    if finding.missing:
+        properties["missing"] = [m.model_dump() for m in finding.missing]
+    if finding.instead:
+        properties["instead"] = [i.model_dump(mode="json") for i in finding.instead]
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": rule_index,
+        "kind": kind,
+        "level": level,
+        "message": {"text": f"{subject}: {finding.reason}"},
+        "locations": [_location(p) for p in places],
+        "partialFingerprints": {"unterbau/v1": digest([finding.rule, subject])},
+        "properties": properties,
+    }
+
+
+def _subject(judgement: Judgement, finding: Finding) -> tuple[str, list[Place], int]:
+    """What it is about, some of its places, and how many parts there are."""
+    if finding.group is None:
+        return judgement.stack, [Place(judgement.stack)], len(judgement.parts)
+    group = judgement.groups[finding.group]
+    places = [p for n in group.parts[:MOST_PLACES] for p in judgement.parts[n].where][:MOST_PLACES]
+    name = " ".join([group.name, ", ".join(group.versions[:MOST_PLACES])]).strip()
+    return name, places or [Place(judgement.stack)], len(group.parts)
+
+
+def _location(place: Place) -> dict[str, Any]:
+    physical: dict[str, Any] = {"artifactLocation": {"uri": place.file}}
+    line = _LINE.search(place.spot)
+    if line:
+        physical["region"] = {"startLine": int(line.group(1))}
+    location: dict[str, Any] = {"physicalLocation": physical}
+    if place.spot:
+        location["logicalLocations"] = [{"fullyQualifiedName": place.spot}]
+    return location
+
+
+def oscal(judgement: Judgement) -> dict[str, Any]:
+    """OSCAL assessment results: a result a rule set, an observation a fact, a finding a finding."""
+    moment = f"{judgement.at.isoformat()}T00:00:00Z"
+    return {
+        "assessment-results": {
+            "uuid": _uuid(judgement, "document"),
+            "metadata": {
+                "title": f"{judgement.stack}: judged by {', '.join(s.name for s in judgement.rule_sets)}",
+                "last-modified": moment,
+                "version": judgement.at.isoformat(),
+                "oscal-version": "1.1.2",
+            },
+            "import-ap": {"href": f"{INFORMATION}/plan"},
+            "results": [_oscal_result(judgement, s.id, moment) for s in judgement.rule_sets],
+        }
+    }
+
+
+def _oscal_result(judgement: Judgement, rule_set: str, moment: str) -> dict[str, Any]:
+    head = next(s for s in judgement.rule_sets if s.id == rule_set)
+    findings = [f for f in judgement.findings if f.rule.startswith(f"{rule_set}/")]
+    used = {i for f in findings for i in f.facts}
+    observations = [_observation(judgement, f, moment) for f in judgement.facts if f.id in used]
+    result: dict[str, Any] = {
+        "uuid": _uuid(judgement, "result", rule_set),
+        "title": head.name,
+        "description": head.note or head.name,
+        "start": moment,
+        "reviewed-controls": {
+            "control-selections": [{"include-controls": [{"control-id": _token(r.id)} for r in head.rules]}]
+        },
+    }
+    if observations:
+        result["observations"] = observations
+    if findings:
+        result["findings"] = [_oscal_finding(judgement, f) for f in findings]
+    return result
+
+
+def _observation(judgement: Judgement, known: KnownFact, moment: str) -> dict[str, Any]:
+    source = known.fact.source
+    return {
+        "uuid": _uuid(judgement, "fact", known.id),
+        "title": known.id,
+        "description": f"{known.fact.kind.replace('_', ' ')}: {tell(known.fact)}",
+        "methods": ["EXAMINE"],
+        "collected": f"{source.read.isoformat()}T00:00:00Z",
+        "expires": f"{known.fact.expires.isoformat()}T00:00:00Z",
+        "relevant-evidence": [{"href": source.url, "description": source.says}],
+    }
+
+
+def _oscal_finding(judgement: Judgement, finding: Finding) -> dict[str, Any]:
+    subject, _, _ = _subject(judgement, finding)
+    state = "satisfied" if finding.outcome is Outcome.HELD else "not-satisfied"
+    reason = {Outcome.HELD: "pass", Outcome.FAILED: "fail", Outcome.NOT_SHOWN: "other"}[finding.outcome]
+    told: dict[str, Any] = {
+        "uuid": _uuid(judgement, "finding", finding.rule, str(finding.group)),
+        "title": f"{finding.rule}: {subject}",
+        "description": finding.reason or finding.path,
+        "target": {
+            "type": "objective-id",
+            "target-id": _token(finding.rule),
+            "status": {"state": state, "reason": reason, "remarks": f"path: {finding.path}"},
+        },
+    }
+    if finding.facts:
+        told["related-observations"] = [{"observation-uuid": _uuid(judgement, "fact", i)} for i in finding.facts]
+    return told
+
+
+def _token(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text)
+
+
+def _uuid(judgement: Judgement, *names: str) -> str:
+    """The same judgement gives the same ids."""
+    return str(uuid5(NAMESPACE_URL, "/".join([INFORMATION, judgement.stack, judgement.at.isoformat(), *names])))
