@@ -31,6 +31,7 @@ from unterbau.workload import (
     Secret,
     SecurityGroup,
     SecurityGroupRule,
+    Server,
     ServerGroup,
     StoredObject,
     Subnet,
@@ -123,6 +124,43 @@ def test_a_security_group_begins_shut_and_a_rule_keeps_its_remote(cloud: Cloud, 
     assert make.ensure(wish) == rule
     there = cloud.read(ref(Kind.SECURITY_GROUP_RULE, rule))
     assert there is not None and there.comparable() == wish.comparable()
+
+
+def test_a_server_is_stopped_and_locked_and_a_locked_one_is_not_deleted(cloud: Cloud, make: Maker) -> None:
+    network = make.ensure(Network(id="-", name=f"n-{make.tag}"))
+    wish = Subnet(id="-", network_id=network, ip_version=4, cidr="10.77.0.0/24", gateway_ip=None)
+    make.ensure(wish.model_copy(update={"name": f"s-{make.tag}"}))
+    mac = "fa:16:3e:77:00:01"
+    port = make.ensure(Port(id="-", name=f"p-{make.tag}", network_id=network, mac_address=mac))
+    offering = cloud.surroundings().offering
+    flavor = next(f for f in offering.flavors if f.name == "SCS-2V-4-20s")
+    image = next((i.id for i in offering.images if i.name == "unterbau-tiny"), None)
+    server = make.ensure(
+        Server(
+            id="-", name=f"v-{make.tag}", status="ACTIVE", flavor=flavor, image_id=image, port_ids=(port,), locked=True
+        )
+    )
+    reference = ref(Kind.SERVER, server)
+    cloud.settle(reference, WAIT)
+    assert _server(cloud, reference) == ("ACTIVE", False)
+    for _ in range(2):
+        cloud.set_power(server, "SHUTOFF")
+        assert _server(cloud, reference) == ("SHUTOFF", False)
+    for locked in (True, True, False, False):
+        cloud.set_lock(server, locked)
+        assert _server(cloud, reference) == ("SHUTOFF", locked)
+    cloud.set_lock(server, True)
+    try:
+        with pytest.raises((Conflict, Forbidden)):
+            cloud.delete(reference, WAIT)
+    finally:
+        cloud.set_lock(server, False)
+
+
+def _server(cloud: Cloud, reference: Ref) -> tuple[str, bool]:
+    there = cloud.read(reference)
+    assert isinstance(there, Server)
+    return there.status, there.locked
 
 
 def test_a_port_has_exactly_its_addresses_and_no_more_groups(cloud: Cloud, make: Maker) -> None:

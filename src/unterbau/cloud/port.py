@@ -171,6 +171,9 @@ class Cloud(Reader, Protocol):
     def set_power(self, server_id: str, power: Power) -> None:
         """Bring a server to that state and wait for it. Idempotent."""
 
+    def set_lock(self, server_id: str, locked: bool) -> None:
+        """Lock or unlock a server (a locked one refuses all but its administrator's changes). Idempotent."""
+
     def delete(self, reference: Ref, deadline: timedelta) -> None:
         """Delete and wait until it is gone. Gone already is success. Lifts nothing that protects it.
 

@@ -272,7 +272,7 @@ class Simulator:
         elif isinstance(made, Image):
             made = self._new_image(made, source)
         elif isinstance(made, Server):
-            made = made.model_copy(update={"status": "ACTIVE"})
+            made = made.model_copy(update={"status": "ACTIVE", "locked": False})
         elif isinstance(made, FloatingIp):
             made = made.model_copy(update={"address": f"198.51.100.{len(self._world) % 250}"})
         elif isinstance(made, Attachment):
@@ -363,7 +363,17 @@ class Simulator:
 
     def set_power(self, server_id: str, power: Power) -> None:
         """See the port."""
-        self._put(self._must(ref(Kind.SERVER, server_id)).model_copy(update={"status": power}))
+        self._put(self._unlocked(server_id).model_copy(update={"status": power}))
+
+    def set_lock(self, server_id: str, locked: bool) -> None:
+        """See the port."""
+        self._put(self._must(ref(Kind.SERVER, server_id)).model_copy(update={"locked": locked}))
+
+    def _unlocked(self, server_id: str) -> Resource:
+        there = self._must(ref(Kind.SERVER, server_id))
+        if isinstance(there, Server) and there.locked:
+            raise Conflict(f"{self.name}: server {there.name} is locked")
+        return there
 
     def delete(self, reference: Ref, deadline: timedelta) -> None:
         """See the port."""
@@ -390,6 +400,8 @@ class Simulator:
     def _refuse_deletion(self, there: Resource) -> None:
         if isinstance(there, Image) and there.protected:
             raise Forbidden(f"{self.name}: image {there.name} is protected")
+        if isinstance(there, Server):
+            self._unlocked(there.id)
         if isinstance(there, Volume) and there.status == "in-use":
             raise Conflict(f"{self.name}: volume {there.name} is in use")
         users = [

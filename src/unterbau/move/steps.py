@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -160,7 +161,7 @@ def _router_steps(move: Move, router: Router, needs: tuple[str, ...]) -> list[St
 def _server_steps(move: Move, server: Server, needs: tuple[str, ...]) -> list[Step]:
     disks = _disks(move, server)
     made: list[Step] = [ServerStep(move, server.ref, needs)]
-    if server.status == "SHUTOFF":
+    if server.status == "SHUTOFF" or server.locked:
         after = _needs(move.plan, (server.ref, *(a.ref for a in disks)))
         made.append(PowerStep(move, server.ref, after))
     return made
@@ -410,7 +411,7 @@ class RoutesStep:
 
 @dataclass(frozen=True)
 class PowerStep:
-    """A server that was stopped is stopped again, after its disks are attached."""
+    """A server that was stopped or locked is so again, after its disks are attached."""
 
     move: Move
     reference: Ref
@@ -426,12 +427,28 @@ class PowerStep:
         return {}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
-        """Stop it."""
-        self.move.target.set_power(str(self.move.new_id(self.reference, done)), "SHUTOFF")
+        """Stop it, lock it."""
+        server, there = self._pair(done)
+        if server.status == "SHUTOFF" and there.status != "SHUTOFF":
+            self.move.target.set_power(there.id, "SHUTOFF")
+        if server.locked:
+            self.move.target.set_lock(there.id, True)
         return {}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
-        """Its server is deleted anyway."""
+        """Unlock what we locked: its server is deleted next."""
+        server = self.move.workload.by_ref[self.reference]
+        if isinstance(server, Server) and server.locked:
+            with suppress(NotFound):
+                self.move.target.set_lock(str(self.move.new_id(self.reference, done)), False)
+
+    def _pair(self, done: Outputs) -> tuple[Server, Server]:
+        """The server of the source, and its counterpart."""
+        id_ = str(self.move.new_id(self.reference, done))
+        server, there = self.move.workload.by_ref[self.reference], self.move.target.read(ref(Kind.SERVER, id_))
+        if not isinstance(server, Server) or not isinstance(there, Server):
+            raise NotFound(f"server {id_} does not exist on the target")
+        return server, there
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,10 @@ class OpenStack:
         """As `Cloud.set_power`."""
         self._compute.set_power(server_id, power, POWER_DEADLINE)
 
+    def set_lock(self, server_id: str, locked: bool) -> None:
+        """As `Cloud.set_lock`."""
+        self._compute.set_lock(server_id, locked)
+
     def delete(self, reference: Ref, deadline: timedelta) -> None:
         """As `Cloud.delete`."""
         kind = kind_of(reference)

@@ -288,6 +288,11 @@ class ComputeService:
 
         wait(look, deadline, f"compute: server {server_id} to become {power}")
 
+    def set_lock(self, server_id: str, locked: bool) -> None:
+        """Lock or unlock; Nova takes either twice."""
+        action: Json = {"lock" if locked else "unlock": None}
+        self._api().json("POST", f"/servers/{server_id}/action", action)
+
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """Delete or detach, and wait until it is gone."""
         if kind is Kind.ATTACHMENT:
