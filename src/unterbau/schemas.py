@@ -8,6 +8,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from unterbau.evidence.bundle import CheckResult, Context
+from unterbau.evidence.stack import StackCheck
+from unterbau.judge.judgement import Difference, Judgement
+from unterbau.judge.model import Technology
+from unterbau.judge.rule import RuleSet
 from unterbau.plan import Plan
 from unterbau.verify import Contents
 from unterbau.workload import Workload
@@ -18,9 +22,17 @@ ALL: dict[str, type[BaseModel]] = {
     "verdicts": Contents,
     "evidence": CheckResult,
     "context": Context,
+    "judgement": Judgement,
+    "difference": Difference,
+    "stack-evidence": StackCheck,
+    "technology": Technology,
+    "rules": RuleSet,
 }
+
+INPUTS = frozenset(["technology", "rules"])
+"""What people write by hand."""
 
 
 def schema(name: str) -> dict[str, Any]:
-    """JSON schema (draft 2020-12) of one of `ALL`, as it is written."""
-    return ALL[name].model_json_schema(mode="serialization")
+    """JSON schema (draft 2020-12) of one of `ALL`: of files that people write as they are read, else as written."""
+    return ALL[name].model_json_schema(mode="validation" if name in INPUTS else "serialization")

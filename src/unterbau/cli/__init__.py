@@ -19,6 +19,7 @@ from click.shell_completion import get_completion_class
 
 from unterbau import __version__, census, evidence, reference, schemas, state, verify, wiring
 from unterbau import drill as drills
+from unterbau.cli import judge as judge_verbs
 from unterbau.cli.frame import EXITS, Context, command
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.report import html
@@ -327,6 +328,8 @@ def evidence_() -> None:
 def evidence_check(context: Context, file: Path, key: str | None, report_file: Path | None, language: str) -> Exit:
     """Judge the bundle FILE again, offline: its signature, its chain, and every verdict from its contents."""
     data = file.read_bytes()
+    if evidence.is_stack(data):
+        return judge_verbs.check(context, data, key, report_file)
     checked = evidence.check(data, trusted_key=key)
     if report_file is not None:
         state.write(report_file, html.render(checked, data, language).encode(), mode=0o644)
@@ -334,6 +337,9 @@ def evidence_check(context: Context, file: Path, key: str | None, report_file: P
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
     return exit_code([v.outcome for v in checked.verdicts] + ([] if checked.signer_trusted else [Outcome.NOT_SHOWN]))
+
+
+judge_verbs.register(cli)
 
 
 @cli.command()

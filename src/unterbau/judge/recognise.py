@@ -53,8 +53,12 @@ class Index:
                 if found is not None:
                     return found
         if part.technology is not None and not part.purl:
-            return self._exact.get(("name", part.technology.lower()))
+            return self.named(part.technology)
         return None
+
+    def named(self, name: str) -> str | None:
+        """The id of the technology of this id, name or alias."""
+        return self._exact.get(("name", name.strip().lower()))
 
     def _look(self, form: str, text: str) -> str | None:
         found = self._exact.get((form, text))

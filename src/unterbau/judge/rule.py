@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import Discriminator, Field, GetJsonSchemaHandler, JsonValue, Tag, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from unterbau.judge.model import EU, KINDS, Function, Layer, Source, Text
 from unterbau.verdict import Model
@@ -45,6 +47,18 @@ class Asked(Model):
         if not isinstance(value, dict):
             return value
         return {k: _listed(v) if k != "osi" else v for k, v in value.items()}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """A text or a list may stand for `in`, a text for a list of one."""
+        texts: JsonSchemaValue = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        fields: JsonSchemaValue = {name: texts for name in ("in", "not_in", "prefix")} | {"osi": {"type": "boolean"}}
+        return {
+            "anyOf": [
+                *texts["anyOf"],
+                {"type": "object", "properties": fields, "additionalProperties": False, "minProperties": 1},
+            ]
+        }
 
     @model_validator(mode="after")
     def _one(self) -> Asked:

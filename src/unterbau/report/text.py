@@ -65,6 +65,9 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console.print(table)
 
 
+safe, table = _safe, _table
+
+
 def say(line: str) -> None:
     """One line of the result."""
     _console().print(_safe(line), soft_wrap=True)

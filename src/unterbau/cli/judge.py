@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`unterbau judge` and `unterbau facts`: parse, read, judge, render. It decides nothing.
+
+`judge.readers` understands the input, `judge.recognise` names its parts, `judge.engine` judges.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+import click
+
+from unterbau import evidence, state, wiring
+from unterbau.cli.frame import Context, command
+from unterbau.errors import Exit, UsageError
+from unterbau.judge import catalogue, difference, engine, history, output, rules
+from unterbau.judge.judgement import Judgement, KnownFact
+from unterbau.judge.model import Catalogue, Stack, Technology
+from unterbau.judge.recognise import Index, recognise
+from unterbau.judge.seeing import View
+from unterbau.reference.layout import data_home
+from unterbau.report import stack as report
+from unterbau.verdict import Outcome, exit_code
+
+SOON = timedelta(days=60)
+"""`facts --stale` also names what expires this soon."""
+OUT = click.Path(path_type=Path, dir_okay=False)
+
+
+class Day(click.ParamType[date]):
+    """A day, ISO 8601."""
+
+    name = "date"
+
+    def convert(self, value: str | date, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """`2027-05-31`."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day; write e.g. 2027-05-31", param, ctx)
+
+
+def judge_(
+    context: Context, stacks: tuple[str, ...], rule_names: tuple[str, ...], at: date | None, fail_on: str | None,
+    diff: bool, own: tuple[Path, ...], histories: tuple[str, ...], everything: bool, sarif: Path | None,
+    oscal: Path | None, bundle: Path | None, html: Path | None,
+) -> Exit:  # fmt: skip
+    """What STACK is made of, by stated criteria, with cited facts: no score.
+
+    STACK is what you have: a stack.yaml, an SBOM (CycloneDX, SPDX), Compose, Quadlet, Kubernetes, Helm, Ansible,
+    OpenTofu, a package list. Several are judged as one. Without --rules all rule sets that come with the program
+    judge it, side by side.
+    """
+    day = at or wiring.now().date()
+    known, rule_sets = catalogue.load(own), rules.load(rule_names)
+    measures = _measures(histories, known, day)
+    if diff:
+        if len(stacks) != 2:
+            raise UsageError("--diff compares two stacks", "unterbau judge --diff OLD NEW")
+        old, new = (engine.judge(_read([s], known), known, rule_sets, day, measures) for s in stacks)
+        changed = difference.difference(old, new)
+        context.show(lambda: report.difference(changed), changed)
+        return exit_code([c.after for c in changed.changes if c.worse and c.after is not None] or [Outcome.HELD])
+    stack = _read(stacks, known)
+    judged = engine.judge(stack, known, rule_sets, day, measures)
+    for path, made in ((sarif, output.sarif), (oscal, output.oscal)):
+        if path is not None:
+            state.write(path, json.dumps(made(judged), indent=1, ensure_ascii=False).encode(), mode=0o644)
+    if html is not None:
+        state.write(html, report.html(judged).encode(), mode=0o644)
+    if bundle is not None:
+        signer = evidence.signing_key(data_home() / "keys")
+        sealed = evidence.seal_stack(
+            stack, known, rule_sets, judged, signer=signer, sealed=wiring.now(), measures=measures
+        )  # fmt: skip
+        state.write(bundle, sealed, mode=0o644)
+    context.show(lambda: report.judged(judged, everything=everything), judged)
+    return _exit(judged, fail_on)
+
+
+def _exit(judged: Judgement, fail_on: str | None) -> Exit:
+    outcomes = {f.outcome for f in judged.findings}
+    if fail_on == "failed":
+        return Exit.FAILED if Outcome.FAILED in outcomes else Exit.HELD
+    return exit_code(outcomes)
+
+
+def _read(paths: Sequence[str], known: Catalogue) -> Stack:
+    """The stacks as one, with the technology of each part where it is known."""
+    from unterbau.judge import readers  # they bring the libraries of the field along, which no other verb needs
+
+    found = [readers.read(Path(p)) for p in paths]
+    first = found[0]
+    merged = Stack(
+        name=" + ".join(s.name for s in found),
+        parts=tuple(p for s in found for p in s.parts),
+        unread=tuple(u for s in found for u in s.unread),
+        claims={k: v for s in found for k, v in s.claims.items()},
+        facts=tuple(f for s in found for f in s.facts),
+    )
+    return recognise(first if len(found) == 1 else merged, known)
+
+
+def _measures(histories: Sequence[str], known: Catalogue, day: date) -> dict[str, dict[str, tuple[float, str]]]:
+    found = {}
+    for given in histories:
+        technology, equals, name = given.partition("=")
+        if not equals:
+            raise UsageError(f"--history {given}", f"Write TECHNOLOGY=FILE; make the file with: {history.COMMAND}")
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{name}: {error}", f"Make the file with: {history.COMMAND}") from None
+        found[_technology(technology, known).id] = history.measures(history.read(text, name), day, name)
+    return found
+
+
+def check(context: Context, data: bytes, key: str | None, report_file: Path | None) -> Exit:
+    """`evidence check` for the bundle of a judged stack."""
+    checked = evidence.check_stack(data, trusted_key=key)
+    if report_file is not None:
+        state.write(report_file, report.html(checked.judgement).encode(), mode=0o644)
+    context.show(lambda: report.judged(checked.judgement), checked)
+    if not checked.signer_trusted:
+        context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
+    return exit_code([checked.outcome] if checked.signer_trusted else [checked.outcome, Outcome.NOT_SHOWN])
+
+
+def facts_(context: Context, technology: str | None, stale: bool, at: date | None, own: tuple[Path, ...]) -> Exit:
+    """The facts about TECHNOLOGY (or TECHNOLOGY@VERSION), each with its source; --stale: what is too old."""
+    day = at or wiring.now().date()
+    known = catalogue.load(own)
+    if stale:
+        old = [(k, s) for t in known.values() for k, s in _rows(t, None, day) if _is_stale(k, day)]
+        rows = sorted(old, key=lambda r: r[0].fact.expires)
+        context.show(lambda: report.stale(rows), [_plain(k, s) for k, s in rows])
+        return Exit.NOT_SHOWN if any(k.fact.expires < day for k, _ in rows) else Exit.HELD
+    if technology is None:
+        context.show(
+            lambda: report.technologies(list(known.values())),
+            [{"id": t.id, "name": t.name, "layer": t.layer} for t in known.values()],
+        )
+        return Exit.HELD
+    name, _, version = technology.partition("@")
+    found = _technology(name, known)
+    rows = _rows(found, version or None, day)
+    context.show(lambda: report.facts(found, rows), [_plain(k, s) for k, s in rows])
+    return Exit.HELD
+
+
+def _technology(name: str, known: Catalogue) -> Technology:
+    found = Index(known).named(name)
+    if found is None:
+        near = [t.id for t in known.values() if name.lower() in t.id or name.lower() in t.name.lower()]
+        raise UsageError(
+            f"{name!r} is not in the catalogue", f"Near: {', '.join(near)}" if near else "`unterbau facts` lists it."
+        )
+    return known[found]
+
+
+def _rows(technology: Technology, version: str | None, day: date) -> list[tuple[KnownFact, str]]:
+    """Facts that hold for the version (all, if none is asked for) and whether they count on the day."""
+    view = engine.view_of(technology, version, day)
+    holding = {k.id for ks in view.known.values() for k in ks}
+    unsure = {k.id: why for ks in view.unsure.values() for k, why in ks}
+    everything = engine.view_of(technology, None, day) if version is None else view
+    listed = [k for ks in everything.known.values() for k in ks] + [
+        k for ks in everything.unsure.values() for k, _ in ks
+    ]
+    return [(k, "counts" if k.id in holding else _why(view, unsure[k.id])) for k in listed]
+
+
+def _why(view: View, why: str) -> str:
+    return "counts for its versions" if not view.version_known and why.startswith("it holds") else f"not shown: {why}"
+
+
+def _is_stale(known: KnownFact, day: date) -> bool:
+    return known.fact.expires <= day + SOON
+
+
+def _plain(known: KnownFact, told: str) -> dict[str, object]:
+    return {"id": known.id, "state": told, **known.fact.model_dump(mode="json")}
+
+
+def register(group: click.Group) -> None:
+    """Add the two verbs to the command."""
+    own = click.option("--catalogue", "own", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
+                       help="A technology file of your own; takes precedence.")  # fmt: skip
+    at = click.option("--at", type=Day(), help="Judge as of this day (default: today).")
+    judging = [
+        click.argument("stacks", nargs=-1, required=True, metavar="STACK..."),
+        click.option("--rules", "rule_names", multiple=True, metavar="NAME|FILE", help="A rule set; may be repeated."),
+        at,
+        click.option("--fail-on", type=click.Choice(["failed", "not-shown"]),
+                     help="failed: exit 0 although something was not shown. not-shown: the table below (default)."),
+        click.option("--diff", is_flag=True, help="Two stacks: what the change does to each rule."),
+        own,
+        click.option("--history", "histories", multiple=True, metavar="TECHNOLOGY=FILE",
+                     help="A git history, for rules about maintenance."),
+        click.option("--all", "everything", is_flag=True, help="Show what held, and every part, too."),
+        click.option("--sarif", type=OUT, help="Also write SARIF 2.1.0."),
+        click.option("--oscal", type=OUT, help="Also write OSCAL assessment results."),
+        click.option("--bundle", type=OUT, help="Also write the signed bundle (`unterbau evidence check`)."),
+        click.option("--html", type=OUT, help="Also write one page that draws the stack."),
+    ]  # fmt: skip
+    function = judge_
+    for option in reversed(judging):
+        function = option(function)
+    command(group, "judge")(function)
+    looking = [
+        click.argument("technology", required=False, metavar="[TECHNOLOGY[@VERSION]]"),
+        click.option("--stale", is_flag=True, help="Facts that have expired, or do within 60 days."),
+        at,
+        own,
+    ]
+    looked = facts_
+    for option in reversed(looking):
+        looked = option(looked)
+    command(group, "facts")(looked)
