@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scs-0100 flavor naming: do names with the prefix SCS- follow the scheme, and do flavors keep what names promise?
+
+https://docs.scs.community/standards/scs-0100-v3-flavor-naming#naming-policy-compliance. Names without the prefix are
+free. v1's spelling is tolerated ("for the time being", section "Previous standard versions"). Understating is
+allowed. What Nova does not tell (guaranteed CPU share, microcode, ECC, GPU) is no finding and no proof: a note.
+"""
+
+from __future__ import annotations
+
+import re
+
+from unterbau.prove.flavor_name import CPU_TYPES, DISK_TYPES, BadName, Meaning, is_v1, parse_any, shortfalls
+from unterbau.prove.inventory import Item
+from unterbau.prove.judges.frame import (
+    Decision,
+    Judge,
+    View,
+    conclude,
+    mapping,
+    named,
+    not_applicable,
+    not_shown,
+    number,
+    text,
+)
+from unterbau.prove.verdicts import Finding, Fix
+
+PREFIX = "SCS-"
+
+_REFERENCE_NAME = re.compile(
+    r"SCS-\d+[LVTC]i?-\d+\.?\d*u?o?(?:-(?:\d*x)?\d*[nhsp]?)?(?:_(?:kvm|chy|xen|vmw|hyv|bms))?(?:_hwv)?"
+    r"(?:_[izar]\d?h*)?(?:_[Gg][NAI][a-z0-9.]*h*(?:-\d+h*(?:-\d+h*)?)?)?(?:_ib)?"
+)
+"""What the reference suite was seen to accept; narrower than this for other faults, which then differ in nothing."""
+
+
+def usable(view: View) -> tuple[Item, ...]:
+    """Flavors that can be used: disabled ones promise nothing."""
+    return tuple(f for f in view.items("flavors") if not f.get("OS-FLV-DISABLED:disabled"))
+
+
+def specs(flavor: Item) -> dict[str, str]:
+    """The extra specs as text; empty also where they were not seen."""
+    return {key: str(value) for key, value in mapping(flavor.get("extra_specs")).items()}
+
+
+def syntax(view: View) -> Decision:
+    """Every name that starts with SCS- parses."""
+    flavors = usable(view)
+    ours = [f for f in flavors if text(f, "name").startswith(PREFIX)]
+    if flavors and not ours:
+        return not_applicable(f"none of the {len(flavors)} flavors has a name that starts with {PREFIX}").but(
+            True, "it passes where there is nothing to judge"
+        )
+    old = [text(f, "name") for f in ours if is_v1(text(f, "name"))]
+    decision = conclude(
+        (finding for flavor in ours for finding in _syntax_of(view, flavor)),
+        len(ours),
+        f"{len(ours)} names follow the scheme",
+        "the cloud has no flavors",
+        f"in the spelling of v1, which is still tolerated: {', '.join(sorted(old))}" if old else "",
+    )
+    return decision.but(
+        all(_reference_accepts(text(f, "name")) for f in ours),
+        "its parser reads a GPU without units before _ib wrongly, accepts leading zeros, a point without digits and "
+        "a disk count without a size, and passes where there is nothing to judge",
+    )
+
+
+def _reference_accepts(name: str) -> bool:
+    try:
+        meaning = parse_any(name)
+    except BadName:
+        return bool(_REFERENCE_NAME.fullmatch(name))
+    return not (meaning.gpu and meaning.gpu.generation and not meaning.gpu.units and meaning.infiniband)
+
+
+def _syntax_of(view: View, flavor: Item) -> list[Finding]:
+    name = text(flavor, "name")
+    try:
+        parse_any(name)
+    except BadName as bad:
+        mend = f"Offer it as {bad.nearest}" if bad.nearest else "Give it a name of the scheme"
+        return [
+            view.finding(
+                named("flavor", flavor),
+                bad.why,
+                f"a name of the scheme, or one that does not start with {PREFIX}",
+                f"{mend}, or under a name without {PREFIX} (Nova cannot rename: make it anew).",
+                Fix(action="rename-flavor", target=text(flavor, "id"), name=name, values={"name": bad.nearest}),
+            )
+        ]
+    return []
+
+
+def semantics(view: View) -> Decision:
+    """Every flavor with a valid SCS- name has at least what the name promises, as far as Nova tells."""
+    flavors = usable(view)
+    promised = [(f, parse_any(text(f, "name"))) for f in flavors if _is_readable(text(f, "name"))]
+    if flavors and not promised:
+        return not_applicable(f"none of the {len(flavors)} flavors has a name that {PREFIX} rules").but(
+            True, "it passes where there is nothing to judge"
+        )
+    untold = [text(f, "name") for f, _ in promised if number(f, "vcpus") is None or number(f, "ram") is None]
+    if untold:
+        return not_shown(f"the cloud did not tell vcpus and ram of {', '.join(untold)}", len(promised))
+    decision = conclude(
+        (finding for flavor, meaning in promised for finding in _broken(view, flavor, meaning)),
+        len(promised),
+        f"{len(promised)} flavors have at least the CPUs, RAM and disk of their names",
+        "the cloud has no flavors",
+        _unseen_promises(promised),
+    )
+    aborts = any(m.has_disk and m.disk_gb is None for _, m in promised)
+    return decision.but(
+        None if aborts else all(_reference_keeps(f, m) for f, m in promised),
+        "it breaks off at a name whose disk has no size"
+        if aborts
+        else "it compares CPUs, RAM (51 MiB less will do) and the size of one disk, and passes where nothing is there",
+    )
+
+
+def _is_readable(name: str) -> bool:
+    try:
+        parse_any(name)
+    except BadName:
+        return False
+    return True
+
+
+def _reference_keeps(flavor: Item, m: Meaning) -> bool:
+    ram, disk = number(flavor, "ram") or 0, number(flavor, "disk") or 0
+    return (number(flavor, "vcpus") or 0) >= m.cpus and ram + 51 >= m.ram_gib * 1024 and disk >= (m.disk_gb or 0)
+
+
+def offered(flavor: Item, promised: Meaning) -> Meaning:
+    """What Nova says of a flavor, in the words of a name; what it does not say is taken to be as promised."""
+    extra = specs(flavor)
+    cpu_class = next((c for c, word in CPU_TYPES.items() if word == extra.get("scs:cpu-type")), None)
+    if extra.get("hw:cpu_policy") == "shared" and promised.cpu_class in ("C", "T"):
+        cpu_class = cpu_class or "V"
+    disk, spare = int(number(flavor, "disk") or 0), int(number(flavor, "OS-FLV-EXT-DATA:ephemeral") or 0)
+    disk_type = next((d for d, word in DISK_TYPES.items() if word == extra.get("scs:disk0-type")), promised.disk_type)
+    size = promised.disk_gb or disk
+    count = 1 + (spare // size if size else 0)
+    told = {
+        "cpus": int(number(flavor, "vcpus") or 0),
+        "ram_gib": (number(flavor, "ram") or 0) / 1024,
+        "cpu_class": cpu_class or promised.cpu_class,
+    }
+    # A disk whose size the cloud picks is written as 0 in Nova: the image decides.
+    if promised.has_disk and promised.disk_gb is not None:
+        told |= {"has_disk": disk > 0, "disk_gb": disk or None, "disk_count": count if disk and count > 1 else None}
+        told |= {"disk_type": disk_type if disk else None}
+    return promised.model_copy(update=told)
+
+
+def _broken(view: View, flavor: Item, meaning: Meaning) -> list[Finding]:
+    less = shortfalls(offered(flavor, meaning), meaning)
+    fix = Fix(
+        action="recreate-flavor",
+        target=text(flavor, "id"),
+        name=text(flavor, "name"),
+        values={
+            "name": text(flavor, "name"),
+            "vcpus": meaning.cpus,
+            "ram": int(meaning.ram_gib * 1024),
+            "disk": meaning.disk_gb or 0,
+            "extra_specs": dict(specs(flavor)),
+        },
+    )
+    mend = "Give the flavor what its name promises, or a name that promises less (Nova cannot change: make it anew)."
+    return (
+        [view.finding(named("flavor", flavor), "; ".join(less), "at least what the name says", mend, fix)]
+        if less
+        else []
+    )
+
+
+def _unseen_promises(promised: list[tuple[Item, Meaning]]) -> str:
+    untold = [
+        text(f, "name")
+        for f, m in promised
+        if (m.cpu_class in ("C", "T") and not {"scs:cpu-type", "hw:cpu_policy"} & specs(f).keys())
+        or (m.disk_type and "scs:disk0-type" not in specs(f))
+        or m.gpu
+        or m.infiniband
+        or m.arch
+    ]
+    if not untold:
+        return ""
+    return (
+        f"no API tells whether these keep all that they promise (CPU, kind of disk, GPU): {', '.join(sorted(untold))}"
+    )
+
+
+def claims(view: View) -> Decision:
+    """scs-0103, "Properties": wherever an scs: property is set, what it says is so. (Our id; no official test.)"""
+    flavors = usable(view)
+    blind = [text(f, "name") for f in flavors if "extra_specs" not in f]
+    bearing = [f for f in flavors if any(key.startswith("scs:") for key in specs(f))]
+    findings = [finding for flavor in bearing for finding in _claims_of(view, flavor)]
+    if not findings and blind:
+        return not_shown(f"the extra specs of {len(blind)} flavors were not seen", len(bearing))
+    if flavors and not bearing:
+        return not_applicable(f"none of the {len(flavors)} flavors has scs: properties")
+    return conclude(
+        findings, len(bearing), f"the scs: properties of {len(bearing)} flavors are so", "there are no flavors"
+    )
+
+
+_CLAIM = re.compile(r"scs:(?:(?P<name>name-v[1-9][0-9]*)|(?P<cpu>cpu-type)|(?P<disk>disk[0-9]+-type))")
+
+
+def _claims_of(view: View, flavor: Item) -> list[Finding]:
+    found = []
+    for key, value in sorted(specs(flavor).items()):
+        match = _CLAIM.fullmatch(key)
+        fault = _fault(match.lastgroup or "", value, flavor) if match else ""
+        if fault:
+            found.append(
+                view.finding(
+                    named("flavor", flavor),
+                    f"{key}={value}: {fault}",
+                    "the property is true of the flavor",
+                    f"openstack flavor unset --property {key} {text(flavor, 'id')}, or set what is true.",
+                )
+            )
+    return found
+
+
+def _fault(kind: str, value: str, flavor: Item) -> str:
+    if kind == "cpu":
+        return "" if value in CPU_TYPES.values() else f"not one of {', '.join(CPU_TYPES.values())}"
+    if kind == "disk":
+        return "" if value in DISK_TYPES.values() else f"not one of {', '.join(DISK_TYPES.values())}"
+    try:
+        meaning = parse_any(value)
+    except BadName as bad:
+        return bad.why
+    return "; ".join(shortfalls(offered(flavor, meaning), meaning))
+
+
+JUDGES: dict[str, Judge] = {
+    "scs-0100-syntax-check": syntax,
+    "scs-0100-semantics-check": semantics,
+    "scs-0103-extra-specs": claims,
+}

@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scs-0102 image metadata, v1.1 and v2: what the provider's public images say of themselves, and how fresh they are.
+
+https://docs.scs.community/standards/scs-0102-v1-image-metadata. The text is about images "managed by the service
+provider, provided for public consumption": visibility `public`. Community, shared and private images belong to
+tenants and are not judged. Where the text points to OpenStack's list of properties, that list counts. How fresh
+images are is judged at the time at which they were seen, whatever date the report is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from math import ceil
+
+from pydantic import JsonValue
+
+from unterbau.prove.inventory import Item
+from unterbau.prove.judges.frame import (
+    Decision,
+    Judge,
+    View,
+    conclude,
+    listed,
+    named,
+    not_applicable,
+    not_shown,
+    number,
+    text,
+)
+from unterbau.prove.verdicts import Finding, Fix
+
+GIB = 2**30
+ARCHITECTURES = (
+    "aarch64 alpha armv7l cris i686 ia64 lm32 loongarch64 m68k microblaze microblazeel mips mips64 mips64el mipsel "
+    "openrisc parisc parisc64 ppc ppc64 ppc64le ppcemb risc-v riscv32 riscv64 s390 s390x sh4 sh4eb sparc sparc64 "
+    "unicore32 x86_64 xtensa xtensaeb"
+).split()
+"""`architecture` of Glance's useful image properties and Nova's list of machine types."""
+DISK_BUSES = "fdc ide lxc sata scsi uml usb virtio xen".split()
+HYPERVISORS = "esxi hyper-v hyperv ironic kvm lxc qemu uml vmware vz xen zvm".split()
+PURPOSES = "generic oldgeneric minimal k8snode gpu network custom".split()
+FREQUENCIES: dict[str, int | None] = {
+    "daily": 1,
+    "weekly": 7,
+    "monthly": 31,
+    "quarterly": 92,
+    "yearly": 366,
+    "critical_bug": None,
+    "never": None,
+}
+"""Days of the period (the longest month, quarter, year); None: no period."""
+_REFERENCE_DAYS = {"daily": 1, "weekly": 7, "monthly": 31, "quarterly": 92, "yearly": 365}
+GRACE = timedelta(days=3)
+"""Up to 3 days late is no violation ("Image updating")."""
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def is_judged(image: Item) -> bool:
+    """Public and usable: the provider's."""
+    return image.get("visibility") == "public" and text(image, "status") in ("active", "")
+
+
+def public(view: View) -> tuple[Item, ...]:
+    """The images that the standards about images speak of."""
+    return tuple(image for image in view.items("images") if is_judged(image))
+
+
+def visible(view: View) -> tuple[Item, ...]:
+    """Those of them that a list shows."""
+    return tuple(image for image in public(view) if not image.get("os_hidden"))
+
+
+def parse_day(value: str) -> date | None:
+    """`YYYY-MM-DD` as a date; None for anything else."""
+    try:
+        return date.fromisoformat(value) if _DAY.fullmatch(value) else None
+    except ValueError:
+        return None
+
+
+def parse_time(value: str) -> datetime | None:
+    """`YYYY-MM-DD[ hh:mm[:ss]]` or an ISO time, in UTC; None for anything else."""
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One property: what is required, what the reference suite accepts where it differs, what we propose."""
+
+    required: str
+    accepts: Callable[[Item], bool]
+    reference: Callable[[Item], bool] | None = None
+    reference_why: str = ""
+    propose: Callable[[Item], JsonValue] = lambda _: None
+    key: str = ""
+    """The key in Glance, if it is not the name of the rule."""
+
+
+def _one_of(key: str, words: list[str], unset: bool = False) -> Callable[[Item], bool]:
+    return lambda image: (unset and not text(image, key)) or text(image, key) in words
+
+
+def _present(key: str) -> Callable[[Item], bool]:
+    return lambda image: bool(text(image, key).strip())
+
+
+def _needed_disk(image: Item) -> int:
+    return max(1, ceil(max(number(image, "size") or 0, number(image, "virtual_size") or 0) / GIB))
+
+
+def _enough_disk(image: Item) -> bool:
+    return (number(image, "min_disk") or 0) >= _needed_disk(image)
+
+
+def _reference_disk(image: Item) -> bool:
+    disk = number(image, "min_disk")
+    return disk is not None and disk * GIB >= (number(image, "size") or 0)
+
+
+def _is_until(image: Item) -> bool:
+    value = text(image, "provided_until")
+    return value in ("none", "notice") or parse_day(value) is not None
+
+
+def _is_validity(image: Item) -> bool:
+    value = text(image, "uuid_validity")
+    if value in ("none", "notice", "forever") or re.fullmatch(r"last-[1-9][0-9]*", value):
+        return True
+    return parse_day(value) is not None
+
+
+def _is_source(image: Item) -> bool:
+    value = text(image, "image_source")
+    return value == "private" or bool(re.fullmatch(r"(?:https?|ftps?)://[^\s/]+(?:/\S*)?", value))
+
+
+def _is_build_date(image: Item) -> bool:
+    value = text(image, "image_build_date")
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?: [0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?", value):
+        return False
+    built, made = parse_time(value), parse_time(text(image, "created_at"))
+    return built is not None and (made is None or built <= made)
+
+
+def _created_day(image: Item) -> JsonValue:
+    return text(image, "created_at")[:10] or None
+
+
+RULES: dict[str, Rule] = {
+    "architecture": Rule(
+        "a value of OpenStack's list, e.g. x86_64 or aarch64",
+        _one_of("architecture", ARCHITECTURES),
+        _one_of("architecture", ["x86_64", "aarch64", "risc-v"]),
+        "it knows x86_64, aarch64 and risc-v only",
+    ),
+    "hash_algo": Rule(
+        "os_hash_algo is sha256 or sha512", _one_of("os_hash_algo", ["sha256", "sha512"]), key="os_hash_algo"
+    ),
+    "min_disk": Rule(
+        "min_disk in GiB, from 1, not less than the image",
+        _enough_disk,
+        _reference_disk,
+        "it compares with the size of the file only, and takes 0 for an empty one",
+        _needed_disk,
+    ),
+    "min_ram": Rule(
+        "min_ram in MiB, enough to boot: more than 0",
+        lambda image: (number(image, "min_ram") or 0) > 0,
+        lambda image: number(image, "min_ram") is not None,
+        "it takes Glance's default 0 for a statement",
+        lambda _: 512,
+    ),
+    "os_version": Rule("a version", _present("os_version")),
+    "os_distro": Rule("a distribution in the words of libosinfo, e.g. ubuntu", _present("os_distro")),
+    "os_purpose": Rule(f"{listed(PURPOSES)}", _one_of("os_purpose", PURPOSES), propose=lambda _: "custom"),
+    "hw_disk_bus": Rule(
+        "a value of OpenStack's list, scsi recommended",
+        _one_of("hw_disk_bus", DISK_BUSES),
+        _one_of("hw_disk_bus", ["virtio", "scsi"], unset=True),
+        "it lets the mandatory property be absent, and knows virtio and scsi only",
+        lambda _: "scsi",
+    ),
+    "hypervisor_type": Rule(
+        "absent, or a value of OpenStack's list",
+        _one_of("hypervisor_type", HYPERVISORS, unset=True),
+        _one_of("hypervisor_type", ["qemu", "kvm", "xen", "hyper-v", "esxi"], unset=True),
+        "its list is shorter",
+    ),
+    "hw_rng_model": Rule("absent or virtio", _one_of("hw_rng_model", ["virtio"], unset=True)),
+    "image_build_date": Rule(
+        "YYYY-MM-DD or YYYY-MM-DD hh:mm[:ss] in UTC, not after the registration", _is_build_date, propose=_created_day
+    ),
+    "image_original_user": Rule("the default login, or none", _present("image_original_user")),
+    "image_source": Rule("a URL, or private", _is_source, propose=lambda _: "private"),
+    "image_description": Rule("a URL or text", _present("image_description")),
+    "replace_frequency": Rule(
+        listed(list(FREQUENCIES)), _one_of("replace_frequency", list(FREQUENCIES)), propose=lambda _: "never"
+    ),
+    "provided_until": Rule(
+        "YYYY-MM-DD, none or notice",
+        _is_until,
+        _present("provided_until"),
+        "it takes any text",
+        lambda _: "none",
+    ),
+    "uuid_validity": Rule(
+        "YYYY-MM-DD, none, last-N, notice or forever",
+        _is_validity,
+        lambda image: not text(image, "uuid_validity") or _is_validity(image),
+        "it lets the mandatory property be absent",
+        lambda _: "none",
+    ),
+    "hotfix_hours": Rule(
+        "absent or a number", lambda image: not text(image, "hotfix_hours") or number(image, "hotfix_hours") is not None
+    ),
+}
+
+
+def prop(name: str) -> Judge:
+    """The judge of one property."""
+    rule = RULES[name]
+    key = rule.key or name
+
+    def judge(view: View) -> Decision:
+        images = public(view)
+        broken = [image for image in images if not rule.accepts(image)]
+        decision = conclude(
+            (_property_finding(view, image, key, rule) for image in broken),
+            len(images),
+            f"{len(images)} public images keep it",
+            "the cloud has no public images",
+        )
+        theirs = [i for i in view.items("images") if i.get("visibility") in ("public", "community")]
+        return decision.but(all((rule.reference or rule.accepts)(i) for i in theirs), _why(rule, images, theirs))
+
+    judge.__doc__ = f"`{name}`: {rule.required}."
+    return judge
+
+
+def _why(rule: Rule, ours: tuple[Item, ...], theirs: list[Item]) -> str:
+    if not theirs:
+        return "it passes where there is nothing to judge"
+    if any(i.get("visibility") == "community" and not (rule.reference or rule.accepts)(i) for i in theirs):
+        return "it judges community images too, which tenants make"
+    return rule.reference_why or f"it judges {len(theirs)} images, we {len(ours)}"
+
+
+def _property_finding(view: View, image: Item, key: str, rule: Rule) -> Finding:
+    value = rule.propose(image)
+    target, name = text(image, "id"), text(image, "name")
+    option = {"min_disk": "--min-disk {}", "min_ram": "--min-ram {}"}.get(key, f"--property {key}={{}}")
+    mend = f"openstack image set {option.format('VALUE' if value is None else value)} {target}"
+    values = {"properties": {key: value}} if key not in ("min_disk", "min_ram") else {key: value}
+    return view.finding(
+        named("image", image),
+        f"{key} is {text(image, key)!r}" if text(image, key) else f"{key} is absent",
+        rule.required,
+        mend + ("" if value is None else " (a proposal: say what is true)"),
+        Fix(action="set-image", target=target, name=name, values=values),
+    )
+
+
+# -- how fresh
+
+
+def published(image: Item) -> datetime | None:
+    """When the image was registered; for lack of that, when it was built."""
+    return parse_time(text(image, "created_at")) or parse_time(text(image, "image_build_date"))
+
+
+def due(image: Item) -> datetime | None:
+    """Until when the image must have been replaced (three days of grace included); None: no promise binds."""
+    days = FREQUENCIES.get(text(image, "replace_frequency"))
+    made, until = published(image), text(image, "provided_until")
+    if days is None or made is None or until == "none":
+        return None
+    deadline = made + timedelta(days=days) + GRACE
+    end = parse_day(until)
+    # The promise ends with `provided_until`: a replacement that would be due later is not owed.
+    return None if end and deadline.date() > end else deadline
+
+
+def recency(view: View) -> Decision:
+    """A visible public image is not older than its period, and no two have one name."""
+    images, now = visible(view), view.inventory.collected_at
+    undecided = [text(i, "name") for i in images if text(i, "replace_frequency") not in FREQUENCIES or not published(i)]
+    fresh = {text(i, "name") for i in images if _is_fresh(i, now)}
+    stale = [i for i in images if not _is_fresh(i, now) and _base(text(i, "name")) not in fresh]
+    findings = [_stale(view, image) for image in stale] + _twins(view, images)
+    if not findings and undecided:
+        decision = not_shown(
+            f"without a valid replace_frequency nothing is promised: {', '.join(undecided)}", len(images)
+        )
+    else:
+        decision = conclude(
+            findings,
+            len(images),
+            f"{len(images)} visible public images are as fresh as promised",
+            "the cloud has no public images",
+            "that upstream built no newer image would excuse it; no API tells that" if stale else "",
+        )
+    return decision.but(*_reference_recency(view, now))
+
+
+def _is_fresh(image: Item, now: datetime) -> bool:
+    deadline = due(image)
+    return deadline is None or now <= deadline
+
+
+def _base(name: str) -> str:
+    """The name of which this one is a kept older version: without its date stamp."""
+    return re.sub(r" [0-9]{8}$", "", name) if re.search(r" [0-9]{8}$", name) else "\0"
+
+
+def _stale(view: View, image: Item) -> Finding:
+    deadline, made = due(image), published(image)
+    return view.finding(
+        named("image", image),
+        f"registered {made:%Y-%m-%d}, not replaced" if made else "not replaced",
+        f"replaced {text(image, 'replace_frequency')}: by {deadline:%Y-%m-%d}" if deadline else "replaced",
+        "Register a newer build under this name, and hide or rename this one.",
+        Fix(action="hide-image", target=text(image, "id"), name=text(image, "name")),
+    )
+
+
+def _twins(view: View, images: tuple[Item, ...]) -> list[Finding]:
+    groups: dict[tuple[str, str], list[Item]] = defaultdict(list)
+    for image in images:
+        groups[text(image, "name"), text(image, "architecture")].append(image)
+    found = []
+    for (name, _), group in sorted(groups.items()):
+        ordered = sorted(group, key=lambda i: text(i, "created_at"))
+        for old in ordered[:-1]:
+            found.append(
+                view.finding(
+                    named("image", old),
+                    f"{len(group)} visible public images are called {name}",
+                    "a replaced image is hidden or renamed",
+                    f"openstack image set --hidden {text(old, 'id')}",
+                    Fix(action="hide-image", target=text(old, "id"), name=name),
+                )
+            )
+    return found
+
+
+def _reference_recency(view: View, now: datetime) -> tuple[bool | None, str]:
+    """What the reference suite says: 1.1 periods since the build, the newest of one name counts."""
+    theirs = [i for i in view.items("images") if i.get("visibility") in ("public", "community")]
+    fresh = {text(i, "name") for i in theirs if not _reference_old(i, now)}
+    for image in theirs:
+        name = text(image, "name")
+        if not _reference_old(image, now) or name in fresh or _base(name) in fresh:
+            continue
+        if not text(image, "provided_until"):
+            return None, "it breaks off at an outdated image without provided_until"
+        end = parse_day(text(image, "provided_until"))
+        if end is None or now.date() <= end:
+            return (
+                False,
+                "it allows 1.1 periods since the build date, we one period and three days since the registration",
+            )
+    why = "it allows 1.1 periods since the build date, lets two images have one name, and passes where nothing is there"
+    return True, why
+
+
+def _reference_old(image: Item, now: datetime) -> bool:
+    days = _REFERENCE_DAYS.get(text(image, "replace_frequency"))
+    made = parse_time(text(image, "image_build_date")) or parse_time(text(image, "created_at"))
+    return days is not None and made is not None and now - made > timedelta(days=days) * 1.1
+
+
+def uniqueness(view: View) -> Decision:
+    """At most one visible public image is generic for an architecture, distribution and version."""
+    images = visible(view)
+    generic = [image for image in images if text(image, "os_purpose") == "generic"]
+    if images and not generic:
+        return not_applicable(f"none of the {len(images)} visible public images is generic").but(
+            True, "it passes where there is nothing to judge"
+        )
+    groups: dict[tuple[str, ...], list[Item]] = defaultdict(list)
+    for image in sorted(generic, key=lambda i: text(i, "created_at")):
+        groups[tuple(text(image, key) for key in ("architecture", "os_distro", "os_version"))].append(image)
+    findings = [
+        view.finding(
+            named("image", image),
+            f"generic like {named('image', group[-1])}: {' '.join(key)}",
+            "one generic image for an architecture, distribution and version",
+            f"openstack image set --property os_purpose=oldgeneric {text(image, 'id')}, or hide it",
+            Fix(
+                action="set-image",
+                target=text(image, "id"),
+                name=text(image, "name"),
+                values={"properties": {"os_purpose": "oldgeneric"}},
+            ),
+        )
+        for key, group in sorted(groups.items())
+        for image in group[:-1]
+    ]
+    return conclude(
+        findings,
+        len(generic),
+        f"{len(generic)} generic images differ from each other",
+        "the cloud has no public images",
+    ).but(not findings, "it passes where there is nothing to judge")
+
+
+JUDGES: dict[str, Judge] = {
+    **{f"scs-0102-prop-{name}": prop(name) for name in RULES},
+    "scs-0102-image-recency": recency,
+    "scs-0102-os_purpose-uniqueness": uniqueness,
+}
