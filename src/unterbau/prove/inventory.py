@@ -62,9 +62,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, ValidationError
 
 from unterbau.canonical import digest
+from unterbau.cloud.survey import Item, Request, Subject
 from unterbau.errors import UsageError
 from unterbau.verdict import Model
 
@@ -85,9 +86,6 @@ SECTIONS = (
 )
 """Every section that a judge reads."""
 
-Item = dict[str, JsonValue]
-"""One object as the API returned it."""
-
 
 class Status(StrEnum):
     """Whether a section was seen. Anything but SEEN makes the test cases that need it `not shown`."""
@@ -100,26 +98,6 @@ class Status(StrEnum):
     ERROR = "error"
 
 
-class Request(Model):
-    """One request to the cloud: what was asked, what came back, when and how long."""
-
-    id: str
-    """Unique in the inventory, e.g. `r2`; sections refer to it."""
-    service: str
-    method: str
-    path: str
-    """Path and query, without host and without secrets."""
-    status: int | None
-    """HTTP status; None: no answer."""
-    digest: str | None = None
-    """`sha256:..` over the bytes of the answer's body; None: no answer, or a body that holds a secret."""
-    bytes: int = 0
-    microversion: str = ""
-    began: datetime
-    seconds: float
-    error: str = ""
-
-
 class Section(Model):
     """One kind of thing that was looked for. `reason` says why it was not seen."""
 
@@ -127,22 +105,6 @@ class Section(Model):
     requests: tuple[str, ...] = ()
     items: tuple[Item, ...] = ()
     reason: str = ""
-
-
-class Subject(Model):
-    """Which cloud this is about: what binds a report to it."""
-
-    kind: Literal["iaas", "kaas"] = "iaas"
-    name: str
-    """The name of the cloud in clouds.yaml: a label, proves nothing."""
-    auth_url: str
-    region: str = ""
-    project_id: str = ""
-    user_id: str = ""
-    roles: tuple[str, ...] = ()
-    catalog_digest: str = ""
-    certificates: dict[str, str] = Field(default_factory=dict)
-    """`host:port` -> `sha256:..` of the certificate that was presented."""
 
 
 class Certificate(Model):

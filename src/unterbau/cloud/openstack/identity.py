@@ -35,7 +35,7 @@ def identity(session: Session) -> CloudIdentity:
         project_name=token.project_name or "",
         user_id=token.user_id or "",
         roles=tuple(sorted(token.role_names or ())),
-        catalog_digest=_digest(token.service_catalog.catalog),
+        catalog_digest=catalog_digest(token.service_catalog.catalog),
         certificate_sha256=certificate(session.auth_url, session.verify),
         services={s: v for s, v in zip(services, told, strict=True) if v},
     )
@@ -54,7 +54,7 @@ def _version(session: Session, service: str) -> str:
     return ".".join(str(n) for n in version) if version else ""
 
 
-def _digest(catalog: list[dict[str, object]]) -> str:
+def catalog_digest(catalog: list[dict[str, object]]) -> str:
     """sha256 over (type, region, interface, URL) of all endpoints, sorted."""
     rows = sorted(
         [str(service.get("type")), str(e.get("region")), str(e.get("interface")), str(e.get("url"))]

@@ -93,7 +93,7 @@ class Session:
         found: dict[str, list[dict[str, Any]]] = {}
         region = self.region.get_region_name()
         for service in self.access().service_catalog.catalog if self.access().has_service_catalog() else ():
-            type_ = _TYPES.get_service_type(service["type"]) or service["type"]
+            type_ = official_type(service["type"])
             endpoints = [e for e in service.get("endpoints", ()) if not region or e.get("region") == region]
             if endpoints:
                 found.setdefault(type_, []).extend(endpoints)
@@ -127,6 +127,11 @@ class Session:
         data = adapter.get_endpoint_data()
         newest = data.max_microversion if data else None
         return f"{newest[0]}.{newest[1]}" if newest else None
+
+
+def official_type(told: str) -> str:
+    """The official service type of what a catalog says (`volumev3` is `block-storage`)."""
+    return str(_TYPES.get_service_type(told) or told)
 
 
 def _lower(newest: str | None, ceiling: str | None) -> str | None:

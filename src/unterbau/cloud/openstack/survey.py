@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single reads of a cloud with provenance, for `prove`: no discovery, no retry, no request that is not recorded.
+
+`wiring` makes it. Endpoints are taken from the catalog as they stand, with the API version added where the
+catalog has none; so the number of requests is exactly the number of records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from keystoneauth1 import access
+from pydantic import JsonValue
+
+from unterbau.cloud.openstack.errors import FOREIGN, translate, translated
+from unterbau.cloud.openstack.identity import catalog_digest
+from unterbau.cloud.openstack.session import Session, official_type
+from unterbau.cloud.survey import Item, Reply, Request, Subject
+from unterbau.errors import CloudError
+
+_ROOTS = {"compute": "/v2.1", "image": "/v2", "network": "/v2.0", "block-storage": "/v3/{project}"}
+_VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
+_TOLD = frozenset({"server", "content-type", "strict-transport-security"})
+LARGEST = 64 << 20
+"""Bytes of an answer that are read; what is longer is an error, not a memory."""
+
+
+class Survey:
+    """One identity in one cloud, asked for what is offered to it."""
+
+    def __init__(self, session: Session, now: Callable[[], datetime]) -> None:
+        self._session, self._now = session, now
+        self._numbers = itertools.count(1)
+        self._access: access.AccessInfo | None = None
+
+    @property
+    def trust(self) -> str | bool:
+        """As `Surveyed.trust`."""
+        return self._session.verify
+
+    # --- entering
+
+    def enter(self) -> tuple[Request, Subject, tuple[Item, ...]]:
+        """As `Surveyed.enter`. The token's body is a secret: no digest of it is kept."""
+        began, clock = self._now(), time.monotonic()
+        self._access = token = self._session.access()
+        path = urlsplit(self._session.auth_url).path.rstrip("/")
+        request = Request(
+            id=self._id(), service="identity", method="POST",
+            path=f"{path if _VERSION.search(path) else path + '/v3'}/auth/tokens", status=201, began=began,
+            seconds=round(time.monotonic() - clock, 4),
+        )  # fmt: skip
+        catalog = tuple(token.service_catalog.catalog) if token.has_service_catalog() else ()
+        subject = Subject(
+            name=self._session.name,
+            auth_url=self._session.auth_url,
+            region=self._session.region.get_region_name() or "",
+            project_id=token.project_id or "",
+            user_id=token.user_id or "",
+            roles=tuple(sorted(token.role_names or ())),
+            catalog_digest=catalog_digest(list(catalog)),
+        )
+        return request, subject, catalog
+
+    def has(self, service: str) -> bool:
+        """As `Surveyed.has`."""
+        return bool(self._endpoint(service))
+
+    def _endpoint(self, service: str) -> str:
+        """The address of a service type in our region and interface, versioned; empty without one."""
+        token = self._access
+        if token is None or not token.has_service_catalog():
+            return ""
+        region = self._session.region.get_region_name()
+        wanted = self._session.region.get_interface(service) or "public"
+        for entry in token.service_catalog.catalog:
+            if official_type(entry["type"]) != service:
+                continue
+            for endpoint in entry.get("endpoints", ()):
+                if endpoint["interface"] == wanted and (not region or endpoint.get("region") == region):
+                    return self._versioned(service, str(endpoint["url"]).rstrip("/"))
+        return ""
+
+    def _versioned(self, service: str, url: str) -> str:
+        root = _ROOTS.get(service, "").format(project=self._session.project_id)
+        return url if not root or _VERSION.search(urlsplit(url).path) else url + root
+
+    # --- reading
+
+    def read(self, service: str, path: str, *, seconds: float, microversion: str = "") -> Reply:
+        """As `Surveyed.read`."""
+        base = self._endpoint(service)
+        url = base + path if path.startswith("/") else urljoin(base + "/", path)
+        if urlsplit(url).netloc != urlsplit(base).netloc:  # a page's link may name a host behind a proxy
+            url = urlsplit(url)._replace(scheme=urlsplit(base).scheme, netloc=urlsplit(base).netloc).geturl()
+        headers = {"Accept": "application/json"}
+        if microversion:
+            headers["OpenStack-API-Version"] = f"{service} {microversion}"
+        return self._get(service, url, headers, seconds, microversion, authenticated=True)
+
+    def knock(self, url: str, *, headers: dict[str, str], seconds: float) -> Reply:
+        """As `Surveyed.knock`."""
+        return self._get("s3", url, headers, seconds, "", authenticated=False)
+
+    def _get(
+        self, service: str, url: str, headers: dict[str, str], seconds: float, microversion: str, *, authenticated: bool
+    ) -> Reply:
+        began, clock = self._now(), time.monotonic()
+        target = urlsplit(url)
+        request = Request(
+            id=self._id(), service=service, method="GET",
+            path=target.path + (f"?{target.query}" if target.query else ""), status=None, began=began, seconds=0.0,
+            microversion=microversion,
+        )  # fmt: skip
+        what = f"{service}: GET {target.path}"
+        try:
+            response = self._send(url, headers, seconds, authenticated)
+            with translated(what):
+                data = response.raw.read(LARGEST + 1, decode_content=True)
+                response.close()
+        except FOREIGN as error:
+            return self._failed(request, clock, translate(error, what).what)
+        except CloudError as error:
+            return self._failed(request, clock, error.what)
+        if len(data) > LARGEST:
+            return self._failed(request, clock, f"{what}: the answer is longer than {LARGEST} bytes")
+        told = {
+            "status": response.status_code,
+            "digest": f"sha256:{hashlib.sha256(data).hexdigest()}",
+            "bytes": len(data),
+            "seconds": round(time.monotonic() - clock, 4),
+        }
+        shown = {k.lower(): v for k, v in response.headers.items() if k.lower() in _TOLD}
+        body, text = _parsed(data)
+        return Reply(request=request.model_copy(update=told), body=body, text=text, headers=shown)
+
+    def _send(self, url: str, headers: dict[str, str], seconds: float, authenticated: bool) -> Any:
+        return self._session.session.request(
+            url, "GET", authenticated=authenticated, headers=headers, timeout=(min(seconds, 10.0), seconds),
+            raise_exc=False, log=False, stream=True, redirect=2, connect_retries=0, status_code_retries=0,
+        )  # fmt: skip
+
+    def _failed(self, request: Request, clock: float, error: str) -> Reply:
+        update = {"seconds": round(time.monotonic() - clock, 4), "error": error}
+        return Reply(request=request.model_copy(update=update))
+
+    def _id(self) -> str:
+        return f"r{next(self._numbers)}"
+
+
+def _parsed(data: bytes) -> tuple[JsonValue, str]:
+    """The body as JSON; else its first characters as text."""
+    try:
+        body: JsonValue = json.loads(data)
+    except (ValueError, RecursionError):
+        return None, data[:2000].decode("utf-8", "replace")
+    return body, ""
