@@ -69,6 +69,19 @@ from unterbau.cloud.survey import Item, Request, Subject
 from unterbau.errors import UsageError
 from unterbau.verdict import Model
 
+__all__ = [
+    "FORMAT",
+    "SECTIONS",
+    "Certificate",
+    "Inventory",
+    "Item",
+    "Request",
+    "Section",
+    "Status",
+    "Subject",
+    "TlsProbe",
+]
+
 FORMAT: Literal["unterbau-inventory/1"] = "unterbau-inventory/1"
 
 SECTIONS = (

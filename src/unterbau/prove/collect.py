@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at a cloud once: at most ten requests (further pages apart), in parallel, each with a deadline.
+
+`cli.prove` calls `collect`; judges see only the inventory. A service that is missing, forbidden or mute makes its
+own section not seen and leaves the others. Reads only; role `reader` suffices where the cloud's policy lets it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from unterbau.cloud.survey import Item, Reply, Request, Subject, Surveyed
+from unterbau.prove.inventory import Inventory, Section, Status, TlsProbe
+
+SECONDS = 20.0
+"""How long each section may take, unless told otherwise."""
+MOST_PAGES = 50
+S3_TYPES = ("object-store-s3", "s3", "object-store")
+MADE_UP = {"Authorization": "AWS UNTERBAUPROBE:c2lnbmF0dXJl", "Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
+"""A key that no cloud knows: an S3 service says so, anything else does not."""
+_CODE = re.compile(r"<Code>\s*([A-Za-z]+)\s*</Code>")
+Probe = Callable[[Subject, tuple[Item, ...]], tuple[TlsProbe, ...]]
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """A section that is one list of a service."""
+
+    section: str
+    service: str
+    path: str
+    key: str
+    microversion: str = ""
+
+
+LISTINGS = (
+    _Listing("flavors", "compute", "/flavors/detail?is_public=None", "flavors", "2.61"),
+    _Listing("images", "image", "/images?member_status=all&limit=1000", "images"),
+    _Listing("volume_types", "block-storage", "/types", "volume_types"),
+    _Listing("extensions", "network", "/extensions", "extensions"),
+    _Listing("compute_zones", "compute", "/os-availability-zone", "availabilityZoneInfo"),
+    _Listing("volume_zones", "block-storage", "/os-availability-zone", "availabilityZoneInfo"),
+)
+DEFAULT_RULES = _Listing(
+    "default_security_group_rules", "network", "/default-security-group-rules", "default_security_group_rules"
+)
+DEFAULT_GROUP = _Listing("security_groups", "network", "/security-groups?name=default", "security_groups")
+
+
+def collect(
+    cloud: Surveyed,
+    *,
+    now: Callable[[], datetime],
+    tool: str,
+    seconds: float = SECONDS,
+    probe: Probe = lambda subject, catalog: (),
+) -> Inventory:
+    """The inventory. `probe` looks at the endpoints' TLS, beside everything else.
+
+    Raises AuthFailed, Unreachable, ConfigError if the cloud cannot be entered.
+    """
+    at = now()
+    entered, subject, catalog = cloud.enter()
+    tasks: dict[str, Callable[[], _Found]] = {
+        listing.section: (lambda one=listing: _list(cloud, one, seconds))  # type: ignore[misc]
+        for listing in LISTINGS
+    }
+    tasks[DEFAULT_RULES.section] = lambda: _rules(cloud, seconds)
+    tasks["s3_probe"] = lambda: _s3(cloud, catalog, seconds)
+    jobs: dict[str, Callable[[], Any]] = {**tasks, "tls": lambda: probe(subject, catalog)}
+    done = _all(jobs, seconds)
+    requests, sections = [entered], {"catalog": Section(status=Status.SEEN, requests=(entered.id,), items=catalog)}
+    for name in tasks:
+        found = done.get(name) or _mute(name, seconds)
+        requests += found.requests
+        sections |= found.sections
+    tls = done.get("tls") or ()
+    prints = {_place(p.url): f"sha256:{p.chain[0].sha256.removeprefix('sha256:')}" for p in tls if p.chain}
+    return Inventory(
+        subject=subject.model_copy(update={"certificates": prints}),
+        collected_at=at,
+        tool=tool,
+        requests=tuple(requests),
+        sections=sections,
+        tls=tls,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one task brought."""
+
+    requests: list[Request]
+    sections: dict[str, Section]
+
+
+def _all(jobs: dict[str, Callable[[], Any]], seconds: float) -> dict[str, Any]:
+    """The results that came in time. A job that hangs is left behind; its thread ends with the program."""
+    results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+    defects: list[BaseException] = []
+
+    def work(name: str, job: Callable[[], Any]) -> None:
+        try:
+            results.put((name, job()))
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            defects.append(error)
+            results.put((name, None))
+
+    for name, job in jobs.items():
+        threading.Thread(target=work, args=(name, job), name=f"prove-{name}", daemon=True).start()
+    found: dict[str, Any] = {}
+    end = time.monotonic() + seconds * 1.5
+    with contextlib.suppress(queue.Empty):
+        while len(found) < len(jobs):
+            name, result = results.get(timeout=max(0.0, end - time.monotonic()))
+            found[name] = result
+    if defects:
+        raise defects[0]
+    return found
+
+
+def _mute(name: str, seconds: float) -> _Found:
+    reason = f"no answer within {seconds * 1.5:.0f} s"
+    return _Found([], {name: Section(status=Status.TIMEOUT, reason=reason)})
+
+
+# --- sections
+
+
+def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
+    """One list with all its pages."""
+    if not cloud.has(listing.service):
+        return _absent(listing.section, f"the catalog has no endpoint of the service {listing.service}")
+    requests: list[Request] = []
+    items: list[Item] = []
+    path = listing.path
+    while path:
+        reply = cloud.read(listing.service, path, seconds=seconds, microversion=listing.microversion)
+        requests.append(reply.request)
+        entries = reply.body.get(listing.key) if isinstance(reply.body, dict) else None
+        if reply.request.status != 200 or not isinstance(entries, list):
+            return _Found(requests, {listing.section: _unseen(reply, listing.key, requests)})
+        items += [e for e in entries if isinstance(e, dict)]
+        path = _next(reply.body, listing.key) if len(requests) < MOST_PAGES else ""
+    ids = tuple(r.id for r in requests)
+    return _Found(requests, {listing.section: Section(status=Status.SEEN, requests=ids, items=tuple(items))})
+
+
+def _next(body: Any, key: str) -> str:
+    """The address of the next page; empty at the end."""
+    links = body.get(f"{key}_links") or []
+    told = next((x.get("href") for x in links if isinstance(x, dict) and x.get("rel") == "next"), None)
+    address = str(told or body.get("next") or "")
+    if address.startswith("/v2/"):  # Glance tells its path from the root of the service
+        return address.removeprefix("/v2")
+    return address
+
+
+def _unseen(reply: Reply, key: str, requests: list[Request]) -> Section:
+    """Why a list was not seen."""
+    request, ids = reply.request, tuple(r.id for r in requests)
+    if request.status is None:
+        mute = "timed out" in request.error.lower() or "not within" in request.error
+        status = Status.TIMEOUT if mute else Status.ERROR
+        return Section(status=status, requests=ids, reason=request.error)
+    told = {401: Status.FORBIDDEN, 403: Status.FORBIDDEN, 404: Status.ABSENT}
+    status = told.get(request.status, Status.ERROR)
+    what = f"{request.method} {request.path.partition('?')[0]}"
+    reason = f"HTTP {request.status}" if request.status != 200 else f"the answer has no list {key}"
+    return Section(status=status, requests=ids, reason=f"{what}: {reason}")
+
+
+def _absent(section: str, reason: str) -> _Found:
+    return _Found([], {section: Section(status=Status.ABSENT, reason=reason)})
+
+
+def _rules(cloud: Surveyed, seconds: float) -> _Found:
+    """Default rules; where Neutron is too old for them, the project's default group instead."""
+    found = _list(cloud, DEFAULT_RULES, seconds)
+    told = found.sections[DEFAULT_RULES.section]
+    if told.status is not Status.ABSENT or not told.requests:
+        skipped = Section(status=Status.ABSENT, reason="not asked: the default rules were")
+        return _Found(found.requests, {**found.sections, DEFAULT_GROUP.section: skipped})
+    group = _list(cloud, DEFAULT_GROUP, seconds)
+    return _Found(found.requests + group.requests, {**found.sections, **group.sections})
+
+
+def _s3(cloud: Surveyed, catalog: tuple[Item, ...], seconds: float) -> _Found:
+    """Whether an S3 service answers where the catalog promises one (or at the root of the object store)."""
+    for type_ in S3_TYPES:
+        url = _public(catalog, type_)
+        if not url:
+            continue
+        target = urlsplit(url)
+        root = target._replace(path="/", query="", fragment="").geturl() if type_ == "object-store" else url
+        reply = cloud.knock(root, headers=MADE_UP, seconds=seconds)
+        if reply.request.status is None:
+            return _Found([reply.request], {"s3_probe": _unseen(reply, "", [reply.request])})
+        code = _CODE.search(reply.text)
+        item: Item = {
+            "service": type_, "url": root, "status": reply.request.status, "code": code.group(1) if code else "",
+            "server": reply.headers.get("server", ""),
+        }  # fmt: skip
+        section = Section(status=Status.SEEN, requests=(reply.request.id,), items=(item,))
+        return _Found([reply.request], {"s3_probe": section})
+    return _absent("s3_probe", "the catalog has neither S3 nor an object store")
+
+
+def _public(catalog: tuple[Item, ...], type_: str) -> str:
+    for entry in catalog:
+        endpoints = entry.get("endpoints")
+        if entry.get("type") == type_ and isinstance(endpoints, list):
+            for endpoint in endpoints:
+                if isinstance(endpoint, dict) and endpoint.get("interface") == "public":
+                    return str(endpoint.get("url") or "")
+    return ""
+
+
+def _place(url: str) -> str:
+    target = urlsplit(url)
+    return f"{target.hostname}:{target.port or 443}"
