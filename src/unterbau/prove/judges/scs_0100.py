@@ -9,6 +9,7 @@ allowed. What Nova does not tell (guaranteed CPU share, microcode, ECC, GPU) is 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from unterbau.prove.flavor_name import CPU_TYPES, DISK_TYPES, BadName, Meaning, is_v1, parse_any, shortfalls
 from unterbau.prove.inventory import Item
@@ -144,7 +145,7 @@ def offered(flavor: Item, promised: Meaning) -> Meaning:
     disk_type = next((d for d, word in DISK_TYPES.items() if word == extra.get("scs:disk0-type")), promised.disk_type)
     size = promised.disk_gb or disk
     count = 1 + (spare // size if size else 0)
-    told = {
+    told: dict[str, Any] = {
         "cpus": int(number(flavor, "vcpus") or 0),
         "ram_gib": (number(flavor, "ram") or 0) / 1024,
         "cpu_class": cpu_class or promised.cpu_class,
@@ -195,55 +196,7 @@ def _unseen_promises(promised: list[tuple[Item, Meaning]]) -> str:
     )
 
 
-def claims(view: View) -> Decision:
-    """scs-0103, "Properties": wherever an scs: property is set, what it says is so. (Our id; no official test.)"""
-    flavors = usable(view)
-    blind = [text(f, "name") for f in flavors if "extra_specs" not in f]
-    bearing = [f for f in flavors if any(key.startswith("scs:") for key in specs(f))]
-    findings = [finding for flavor in bearing for finding in _claims_of(view, flavor)]
-    if not findings and blind:
-        return not_shown(f"the extra specs of {len(blind)} flavors were not seen", len(bearing))
-    if flavors and not bearing:
-        return not_applicable(f"none of the {len(flavors)} flavors has scs: properties")
-    return conclude(
-        findings, len(bearing), f"the scs: properties of {len(bearing)} flavors are so", "there are no flavors"
-    )
-
-
-_CLAIM = re.compile(r"scs:(?:(?P<name>name-v[1-9][0-9]*)|(?P<cpu>cpu-type)|(?P<disk>disk[0-9]+-type))")
-
-
-def _claims_of(view: View, flavor: Item) -> list[Finding]:
-    found = []
-    for key, value in sorted(specs(flavor).items()):
-        match = _CLAIM.fullmatch(key)
-        fault = _fault(match.lastgroup or "", value, flavor) if match else ""
-        if fault:
-            found.append(
-                view.finding(
-                    named("flavor", flavor),
-                    f"{key}={value}: {fault}",
-                    "the property is true of the flavor",
-                    f"openstack flavor unset --property {key} {text(flavor, 'id')}, or set what is true.",
-                )
-            )
-    return found
-
-
-def _fault(kind: str, value: str, flavor: Item) -> str:
-    if kind == "cpu":
-        return "" if value in CPU_TYPES.values() else f"not one of {', '.join(CPU_TYPES.values())}"
-    if kind == "disk":
-        return "" if value in DISK_TYPES.values() else f"not one of {', '.join(DISK_TYPES.values())}"
-    try:
-        meaning = parse_any(value)
-    except BadName as bad:
-        return bad.why
-    return "; ".join(shortfalls(offered(flavor, meaning), meaning))
-
-
 JUDGES: dict[str, Judge] = {
     "scs-0100-syntax-check": syntax,
     "scs-0100-semantics-check": semantics,
-    "scs-0103-extra-specs": claims,
 }

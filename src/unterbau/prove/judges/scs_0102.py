@@ -34,15 +34,47 @@ from unterbau.prove.judges.frame import (
 from unterbau.prove.verdicts import Finding, Fix
 
 GIB = 2**30
-ARCHITECTURES = (
-    "aarch64 alpha armv7l cris i686 ia64 lm32 loongarch64 m68k microblaze microblazeel mips mips64 mips64el mipsel "
-    "openrisc parisc parisc64 ppc ppc64 ppc64le ppcemb risc-v riscv32 riscv64 s390 s390x sh4 sh4eb sparc sparc64 "
-    "unicore32 x86_64 xtensa xtensaeb"
-).split()
+ARCHITECTURES = [
+    "aarch64",
+    "alpha",
+    "armv7l",
+    "cris",
+    "i686",
+    "ia64",
+    "lm32",
+    "loongarch64",
+    "m68k",
+    "microblaze",
+    "microblazeel",
+    "mips",
+    "mips64",
+    "mips64el",
+    "mipsel",
+    "openrisc",
+    "parisc",
+    "parisc64",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "ppcemb",
+    "risc-v",
+    "riscv32",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sh4",
+    "sh4eb",
+    "sparc",
+    "sparc64",
+    "unicore32",
+    "x86_64",
+    "xtensa",
+    "xtensaeb",
+]
 """`architecture` of Glance's useful image properties and Nova's list of machine types."""
-DISK_BUSES = "fdc ide lxc sata scsi uml usb virtio xen".split()
-HYPERVISORS = "esxi hyper-v hyperv ironic kvm lxc qemu uml vmware vz xen zvm".split()
-PURPOSES = "generic oldgeneric minimal k8snode gpu network custom".split()
+DISK_BUSES = ["fdc", "ide", "lxc", "sata", "scsi", "uml", "usb", "virtio", "xen"]
+HYPERVISORS = ["esxi", "hyper-v", "hyperv", "ironic", "kvm", "lxc", "qemu", "uml", "vmware", "vz", "xen", "zvm"]
+PURPOSES = ["generic", "oldgeneric", "minimal", "k8snode", "gpu", "network", "custom"]
 FREQUENCIES: dict[str, int | None] = {
     "daily": 1,
     "weekly": 7,
@@ -311,8 +343,8 @@ def recency(view: View) -> Decision:
 
 
 def _is_fresh(image: Item, now: datetime) -> bool:
-    deadline = due(image)
-    return deadline is None or now <= deadline
+    deadline, end = due(image), parse_day(text(image, "provided_until"))
+    return deadline is None or now <= deadline or (end is not None and now.date() > end)
 
 
 def _base(name: str) -> str:

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table test case -> judge, one module a standard, and `decide`, which asks the judge of a case. Pure.
+
+`prove.evaluate` calls `decide` for each case. A case whose sections were not seen is *not shown*, and the judge is
+not asked, but for the few that decide themselves what an absent section means.
+"""
+
+from __future__ import annotations
+
+from unterbau.prove.inventory import Status
+from unterbau.prove.judges import (
+    scs_0100,
+    scs_0101,
+    scs_0102,
+    scs_0103,
+    scs_0104,
+    scs_0114,
+    scs_0115,
+    scs_0116,
+    scs_0117,
+    scs_0121,
+    scs_0123,
+)
+from unterbau.prove.judges.frame import Decision, Judge, View, not_applicable, not_shown
+
+JUDGES: dict[str, Judge] = {
+    **scs_0100.JUDGES,
+    **scs_0101.JUDGES,
+    **scs_0102.JUDGES,
+    **scs_0103.JUDGES,
+    **scs_0104.JUDGES,
+    **scs_0114.JUDGES,
+    **scs_0115.JUDGES,
+    **scs_0116.JUDGES,
+    **scs_0117.JUDGES,
+    **scs_0121.JUDGES,
+    **scs_0123.JUDGES,
+}
+"""Every case that is not retired."""
+
+TOLERANT: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(scs_0115.JUDGES, (scs_0115.SECTION,)),
+    **dict.fromkeys(scs_0121.JUDGES, ("compute_zones", "volume_zones")),
+    "scs-0116-permissions": ("write_results",),
+    "scs-0123-swift-s3": ("s3_probe",),
+}
+"""Case -> sections whose absence its judge weighs itself."""
+
+
+def decide(view: View) -> Decision:
+    """The decision on one case."""
+    case = view.case
+    if case.retired:
+        return not_applicable(case.note).but(None, "it lists the id, but has no implementation")
+    needed = [name for name in case.needs if name not in TOLERANT.get(case.id, ())]
+    if case.writes and view.inventory.section("write_results").status is Status.ERROR and "write_results" in needed:
+        reason = view.inventory.sections["write_results"].reason if "write_results" in view.inventory.sections else ""
+        return not_shown(reason or "it must make something in the cloud: run with --write")
+    unseen = view.inventory.unseen(needed)
+    return not_shown(unseen) if unseen else JUDGES[case.id](view)

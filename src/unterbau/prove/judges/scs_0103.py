@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scs-0103 standard flavors: the flavors that every cloud has, and what their properties must say.
+
+https://docs.scs.community/standards/scs-0103-v1-standard-flavors. A flavor is found by a property `scs:name-vN` or
+by its name (names are only recommended, the properties are demanded). Figures must be met exactly. For a table row
+with disk type "(any)" each of the four words will do; for "ssd" so does `nvme` (scs-0100-v3, "Naming policy
+compliance").
+"""
+
+from __future__ import annotations
+
+import re
+
+from unterbau.prove.data import StandardFlavor, load
+from unterbau.prove.flavor_name import CPU_TYPES, DISK_TYPES, BadName, parse_any, shortfalls, to_v1
+from unterbau.prove.inventory import Item
+from unterbau.prove.judges.frame import (
+    Decision,
+    Judge,
+    View,
+    conclude,
+    named,
+    not_applicable,
+    not_shown,
+    number,
+    text,
+)
+from unterbau.prove.judges.scs_0100 import offered, specs, usable
+from unterbau.prove.verdicts import Finding, Fix
+
+
+def figures(flavor: StandardFlavor) -> dict[str, int]:
+    """vcpus, ram (MiB) and disk (GB) of a standard flavor, as Nova says them."""
+    meaning = flavor.meaning
+    return {"vcpus": meaning.cpus, "ram": int(meaning.ram_gib * 1024), "disk": meaning.disk_gb or 0}
+
+
+def properties(flavor: StandardFlavor) -> dict[str, str]:
+    """The properties of a standard flavor; of several allowed kinds of disk the best fitting."""
+    wanted = {
+        "scs:name-v1": to_v1(flavor.name),
+        "scs:name-v2": flavor.name,
+        "scs:cpu-type": CPU_TYPES[flavor.meaning.cpu_class],
+    }
+    return wanted | ({"scs:disk0-type": flavor.disk[0]} if flavor.disk else {})
+
+
+def _faults(flavor: Item, wanted: StandardFlavor, disks: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """What differs: key -> (observed, required)."""
+    faults: dict[str, tuple[str, str]] = {}
+    for key, value in figures(wanted).items():
+        if number(flavor, key) != value:
+            faults[key] = (text(flavor, key) or "absent", str(value))
+    for key, required in properties(wanted).items():
+        seen = specs(flavor).get(key, "")
+        if seen != required and not (key == "scs:disk0-type" and seen in disks):
+            faults[key] = (seen or "absent", required)
+    if not disks and "scs:disk0-type" in specs(flavor):
+        faults["scs:disk0-type"] = (specs(flavor)["scs:disk0-type"], "absent")
+    return faults
+
+
+def _names(flavor: Item) -> set[str]:
+    """All names by which a flavor can be found."""
+    return {text(flavor, "name")} | {v for k, v in specs(flavor).items() if re.fullmatch(r"scs:name-v[1-9][0-9]*", k)}
+
+
+def standard(wanted: StandardFlavor) -> Judge:
+    """The judge of one standard flavor."""
+
+    def judge(view: View) -> Decision:
+        flavors = usable(view)
+        found = [f for f in flavors if {wanted.name, to_v1(wanted.name)} & _names(f)]
+        blind = [f for f in (found or flavors) if "extra_specs" not in f]
+        if blind:
+            return not_shown(f"the extra specs of {len(blind)} flavors were not seen", len(found))
+        best = min(found, key=lambda f: len(_faults(f, wanted, wanted.disk)), default=None)
+        findings = [_missing(view, wanted)] if best is None else _wrong(view, best, wanted)
+        return conclude(findings, 1, f"{named('flavor', best)} is as demanded" if best else "", "").but(
+            _reference(flavors, wanted), "it demands the disk type ssd or network to the letter"
+        )
+
+    judge.__doc__ = f"There is {wanted.name} with its figures and properties."
+    return judge
+
+
+def _reference(flavors: tuple[Item, ...], wanted: StandardFlavor) -> bool:
+    by_property = [f for f in flavors if specs(f).get("scs:name-v2") == wanted.name]
+    found = by_property or [f for f in flavors if text(f, "name") == wanted.name]
+    return any(not _faults(f, wanted, wanted.disk[:1]) for f in found)
+
+
+def _missing(view: View, wanted: StandardFlavor) -> Finding:
+    values = {"name": wanted.name, **figures(wanted), "extra_specs": dict(properties(wanted))}
+    options = " ".join(f"--property {k}={v}" for k, v in properties(wanted).items())
+    f = figures(wanted)
+    return view.finding(
+        f"flavor {wanted.name}",
+        "no flavor has this name, or a property scs:name-vN that says it",
+        wanted.name,
+        f"openstack flavor create --vcpus {f['vcpus']} --ram {f['ram']} --disk {f['disk']} {options} {wanted.name}",
+        Fix(action="create-flavor", name=wanted.name, values=values),
+    )
+
+
+def _wrong(view: View, flavor: Item, wanted: StandardFlavor) -> list[Finding]:
+    faults = _faults(flavor, wanted, wanted.disk)
+    if not faults:
+        return []
+    target, name = text(flavor, "id"), text(flavor, "name")
+    if faults.keys() & figures(wanted).keys():
+        mend = "Make the flavor anew with these figures (Nova cannot change them)."
+        values = {"name": name, **figures(wanted), "extra_specs": dict(specs(flavor) | properties(wanted))}
+        fix = Fix(action="recreate-flavor", target=target, name=name, values=values)
+    else:
+        to_set = {k: required for k, (_, required) in faults.items() if required != "absent"}
+        to_unset = [k for k, (_, required) in faults.items() if required == "absent"]
+        commands = [
+            f"openstack flavor set {' '.join(f'--property {k}={v}' for k, v in to_set.items())} {target}"
+        ] * bool(to_set)
+        commands += [f"openstack flavor unset --property {k} {target}" for k in to_unset]
+        mend = "; ".join(commands)
+        fix = Fix(
+            action="set-flavor", target=target, name=name, values={"extra_specs": dict(to_set), "unset": list(to_unset)}
+        )
+    observed = "; ".join(f"{key} is {seen}" for key, (seen, _) in faults.items())
+    required = "; ".join(f"{key} is {must}" for key, (_, must) in faults.items())
+    return [view.finding(named("flavor", flavor), observed, required, mend, fix)]
+
+
+def claims(view: View) -> Decision:
+    """scs-0103, "Properties": wherever an scs: property is set, what it says is so. (Our id; no official test.)"""
+    flavors = usable(view)
+    blind = [text(f, "name") for f in flavors if "extra_specs" not in f]
+    bearing = [f for f in flavors if any(key.startswith("scs:") for key in specs(f))]
+    findings = [finding for flavor in bearing for finding in _claims_of(view, flavor)]
+    if not findings and blind:
+        return not_shown(f"the extra specs of {len(blind)} flavors were not seen", len(bearing))
+    if flavors and not bearing:
+        return not_applicable(f"none of the {len(flavors)} flavors has scs: properties")
+    return conclude(
+        findings, len(bearing), f"the scs: properties of {len(bearing)} flavors are so", "there are no flavors"
+    )
+
+
+_CLAIM = re.compile(r"scs:(?:(?P<name>name-v[1-9][0-9]*)|(?P<cpu>cpu-type)|(?P<disk>disk[0-9]+-type))")
+
+
+def _claims_of(view: View, flavor: Item) -> list[Finding]:
+    found = []
+    for key, value in sorted(specs(flavor).items()):
+        match = _CLAIM.fullmatch(key)
+        fault = _fault(match.lastgroup or "", value, flavor) if match else ""
+        if fault:
+            found.append(
+                view.finding(
+                    named("flavor", flavor),
+                    f"{key}={value}: {fault}",
+                    "the property is true of the flavor",
+                    f"openstack flavor unset --property {key} {text(flavor, 'id')}, or set what is true.",
+                )
+            )
+    return found
+
+
+def _fault(kind: str, value: str, flavor: Item) -> str:
+    if kind == "cpu":
+        return "" if value in CPU_TYPES.values() else f"not one of {', '.join(CPU_TYPES.values())}"
+    if kind == "disk":
+        return "" if value in DISK_TYPES.values() else f"not one of {', '.join(DISK_TYPES.values())}"
+    try:
+        meaning = parse_any(value)
+    except BadName as bad:
+        return bad.why
+    return "; ".join(shortfalls(offered(flavor, meaning), meaning))
+
+
+JUDGES: dict[str, Judge] = {
+    **{flavor.case: standard(flavor) for flavor in load().flavors},
+    "scs-0103-extra-specs": claims,
+}
