@@ -186,7 +186,7 @@ class _Bench:
                 parts=members,
             )
         )
-        view = View(known, name, bool(found), known.layer if known else layer, {**self.stack.claims, **dict(claims)})
+        view = View(known, name, bool(found), known.layer if known else layer, dict(claims))
         if known is not None:
             inside = iter(self._signature(technology, pieces[0][0][1]))
             for fact in self._of(known):

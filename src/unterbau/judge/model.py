@@ -365,6 +365,6 @@ class Stack:
     parts: tuple[Part, ...]
     unread: tuple[Unread, ...] = ()
     claims: Mapping[str, bool] = field(default_factory=dict)
-    """What is said of the whole stack; holds for each part."""
+    """What is said of the whole stack; rules of the stack ask for it."""
     facts: tuple[Fact, ...] = ()
     """Facts that hold for each part, e.g. who operates all of it, where."""
