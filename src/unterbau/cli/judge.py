@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -62,12 +64,14 @@ def judge_(
     if diff:
         if len(stacks) != 2:
             raise UsageError("--diff compares two stacks", "unterbau judge --diff OLD NEW")
-        old, new = (engine.judge(_read([s], known), known, rule_sets, day, measures) for s in stacks)
+        with no_collector():
+            old, new = (engine.judge(_read([s], known), known, rule_sets, day, measures) for s in stacks)
         changed = difference.difference(old, new)
         context.show(lambda: report.difference(changed), changed)
         return exit_code([c.after for c in changed.changes if c.worse and c.after is not None] or [Outcome.HELD])
-    stack = _read(stacks, known)
-    judged = engine.judge(stack, known, rule_sets, day, measures)
+    with no_collector():
+        stack = _read(stacks, known)
+        judged = engine.judge(stack, known, rule_sets, day, measures)
     for path, made in ((sarif, output.sarif), (oscal, output.oscal)):
         if path is not None:
             state.write(path, json.dumps(made(judged), indent=1, ensure_ascii=False).encode(), mode=0o644)
@@ -81,6 +85,18 @@ def judge_(
         state.write(bundle, sealed, mode=0o644)
     context.show(lambda: report.judged(judged, everything=everything), judged)
     return _exit(judged, fail_on)
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Parts and findings make no cycles; the collector would look at 100,000 of them again and again for nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _exit(judged: Judgement, fail_on: str | None) -> Exit:
