@@ -72,7 +72,7 @@ expressions = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(expressions, st.lists(facts, max_size=4), st.sampled_from(["steward", "eu_support", "licence", "foreign_law"]))
 def test_knowing_less_of_a_kind_never_makes_a_rule_hold(
     expression: dict[str, Any], known: list[dict[str, Any]], kind: str
@@ -83,7 +83,7 @@ def test_knowing_less_of_a_kind_never_makes_a_rule_hold(
     assert after in (before, NOT_SHOWN)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(expressions, st.lists(facts, max_size=4))
 def test_expired_is_not_shown(expression: dict[str, Any], known: list[dict[str, Any]]) -> None:
     assert see(expression, *known, at=date(2027, 11, 2)) is NOT_SHOWN

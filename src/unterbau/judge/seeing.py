@@ -113,7 +113,7 @@ def see_measured(test: Measured, found: tuple[float, str] | None) -> Seen:
     """A number against its bounds; `found` is the number and where it was measured."""
     text = test.text or test.measure
     if found is None:
-        return Seen(NOT_SHOWN, f"whether {text} (not measured)", (), (Missing(what=text, where=MEASURE),))
+        return Seen(NOT_SHOWN, f"not measured: {text}", (), (Missing(what=text, where=MEASURE),))
     number, where = found
     fits = (test.at_least is None or number >= test.at_least) and (test.below is None or number < test.below)
     return Seen(HELD if fits else FAILED, f"{'' if fits else 'not: '}{text} ({number:g}; {where})")

@@ -30,7 +30,7 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
     for rules in judgement.rule_sets:
         findings = [f for f in judgement.findings if f.rule.startswith(f"{rules.id}/")]
         shown = [f for f in findings if everything or f.outcome is not Outcome.HELD or f.path.startswith("exception")]
-        table((rules.name, "of", "path", "why"), [_row(judgement, f) for f in shown])
+        table((rules.name, "of", "path", "why"), _rows_of(judgement, shown))
         held = len(findings) - len(shown)
         if held:
             say(f"{rules.id}: {held} held directly; --all shows them")
@@ -72,14 +72,21 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
         table(("", "where", "why"), [("not understood", safe(u.place), safe(u.reason)) for u in judgement.unread])
 
 
-def _row(judgement: Judgement, finding: Finding) -> tuple[str, str, str, str]:
-    subject = "the stack" if finding.group is None else _group(judgement.groups[finding.group])
+def _rows_of(judgement: Judgement, findings: Sequence[Finding]) -> list[tuple[str, str, str, str]]:
+    """One row for all technologies of which a rule says the same."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for finding in findings:
+        subject = "the stack" if finding.group is None else _group(judgement.groups[finding.group])
+        same.setdefault((finding.rule, _mark(finding.outcome, finding.path), _why(finding)), []).append(subject)
+    return [(safe(rule), safe(_few(names)), mark, safe(why)) for (rule, mark, why), names in same.items()]
+
+
+def _why(finding: Finding) -> str:
     extra = [f"since {finding.since}"] if finding.since and finding.outcome is Outcome.FAILED else []
     extra += [f"until {finding.until}"] if finding.until and finding.outcome is Outcome.HELD else []
     good = [i.name for i in finding.instead if i.outcome is Outcome.HELD]
     extra += [f"instead: {_few(good)}"] if good else []
-    why = "; ".join([finding.reason, *extra])
-    return (safe(finding.rule), safe(subject), _mark(finding.outcome, finding.path), safe(why))
+    return "; ".join([finding.reason, *extra])
 
 
 def _mark(outcome: Outcome, path: str = "") -> str:
