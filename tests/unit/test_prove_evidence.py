@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bundle of a proof: its check judges again, and takes nothing that was changed or does not follow."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prove_world import NOW, good_items, inventory
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+
+from unterbau import evidence
+from unterbau.errors import BundleError
+from unterbau.evidence import conformance, signing_key
+from unterbau.evidence.core import sign
+from unterbau.prove.proof import Proof, Question, prove
+from unterbau.verdict import Outcome
+
+SEALED = datetime(2026, 11, 23, 13, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> CryptoSigner:
+    return signing_key(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def proof() -> Proof:
+    items = good_items()
+    items["flavors"] = [f for f in items["flavors"] if f["name"] != "SCS-1V-4"]
+    return prove(inventory(items), Question(version="v5.1", at=NOW))
+
+
+@pytest.fixture(scope="module")
+def sealed(proof: Proof, signer: CryptoSigner) -> bytes:
+    return evidence.seal_proof(proof, signer=signer, sealed=SEALED)
+
+
+def members(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def forged(data: bytes, name: str, change: Callable[[Any], Any], signer: CryptoSigner) -> bytes:
+    """A member changed, and everything signed anew, summary included, by somebody who has a key."""
+    found = members(data)
+    del found["statement.dsse.json"]
+    plain = json.loads(found[name])
+    change(plain)
+    found[name] = json.dumps(plain).encode()
+    told, when = conformance._read(found, {"sealed": SEALED.isoformat()})
+    statement = sign(found, conformance._predicate(told, when), signer, conformance.KIND)
+    return evidence.bundle.pack(found, statement)
+
+
+def test_a_bundle_is_judged_again(sealed: bytes, proof: Proof, signer: CryptoSigner) -> None:
+    assert evidence.is_proof(sealed)
+    checked = evidence.check_proof(sealed)
+    assert checked.proof == proof
+    assert (checked.outcome, checked.signer_trusted, checked.sealed) == (Outcome.FAILED, False, SEALED)
+    assert evidence.check_proof(sealed, trusted_key=signer.public_key.keyid).signer_trusted
+
+
+def test_the_same_proof_gives_the_same_bytes(proof: Proof, signer: CryptoSigner, sealed: bytes) -> None:
+    assert evidence.seal_proof(proof, signer=signer, sealed=SEALED) == sealed
+
+
+def test_another_key_is_refused(sealed: bytes) -> None:
+    with pytest.raises(BundleError, match="signed by key"):
+        evidence.check_proof(sealed, trusted_key="0" * 64)
+
+
+def test_the_cloud_is_bound(sealed: bytes) -> None:
+    statement = json.loads(members(sealed)["statement.dsse.json"])
+    assert set(statement) == {"envelope", "public_key"}
+    checked = evidence.check_proof(sealed)
+    assert checked.proof.inventory.subject.auth_url == "https://keystone.example/v3"
+
+
+@pytest.mark.parametrize("name", ["inventory.json", "question.json", "report.json", "secure.json"])
+def test_a_changed_byte_shows(sealed: bytes, name: str) -> None:
+    found = members(sealed)
+    statement = found.pop("statement.dsse.json")
+    found[name] = found[name] + b" "
+    with pytest.raises(BundleError, match=f"{name}: changed"):
+        evidence.check_proof(evidence.bundle.pack(found, statement))
+
+
+def _hold(report: dict[str, Any]) -> None:
+    for case in report["cases"]:
+        if case["outcome"] == "failed":
+            case["outcome"], case["findings"] = "held", []
+
+
+def _drop(report: dict[str, Any]) -> None:
+    report["cases"] = [c for c in report["cases"] if c["outcome"] != "failed"]
+
+
+def _pass(report: dict[str, Any]) -> None:
+    report["versions"][0]["outcome"] = "held"
+
+
+def _soften(report: dict[str, Any]) -> None:
+    report["notes"] = []
+
+
+@pytest.mark.parametrize("change", [_hold, _drop, _pass, _soften])
+def test_verdicts_that_do_not_follow_are_refused(
+    sealed: bytes, signer: CryptoSigner, change: Callable[[Any], Any]
+) -> None:
+    with pytest.raises(BundleError, match=r"does not follow from inventory\.json"):
+        evidence.check_proof(forged(sealed, "report.json", change, signer))
+
+
+def test_a_changed_inventory_changes_the_verdicts(sealed: bytes, signer: CryptoSigner) -> None:
+    def mend(plain: dict[str, Any]) -> None:
+        plain["sections"]["images"]["items"] = []
+
+    with pytest.raises(BundleError, match="does not follow"):
+        evidence.check_proof(forged(sealed, "inventory.json", mend, signer))
+
+
+def test_another_cloud_in_the_inventory_is_refused(sealed: bytes, signer: CryptoSigner) -> None:
+    def swap(plain: dict[str, Any]) -> None:
+        plain["subject"]["auth_url"] = "https://other.example/v3"
+
+    with pytest.raises(BundleError, match="does not follow"):
+        evidence.check_proof(forged(sealed, "inventory.json", swap, signer))
+
+
+def test_other_data_about_the_standards_is_named(sealed: bytes, signer: CryptoSigner) -> None:
+    def older(report: dict[str, Any]) -> None:
+        report["data_digest"] = "sha256:" + "0" * 64
+
+    with pytest.raises(BundleError, match="data about the standards") as caught:
+        evidence.check_proof(forged(sealed, "report.json", older, signer))
+    assert "test" in caught.value.remedy
+
+
+def test_a_member_too_many_or_too_few(sealed: bytes, signer: CryptoSigner) -> None:
+    found = members(sealed)
+    statement = found.pop("statement.dsse.json")
+    for broken in ({**found, "more.txt": b""}, {k: v for k, v in found.items() if k != "secure.json"}):
+        with pytest.raises(BundleError, match="members of the bundle"):
+            evidence.check_proof(evidence.bundle.pack(broken, statement))
+
+
+def test_other_kinds_are_told_apart(sealed: bytes) -> None:
+    assert not evidence.is_stack(sealed)
+    assert not evidence.is_proof((Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes())
+    with pytest.raises(BundleError):
+        evidence.check(sealed)
