@@ -31,7 +31,7 @@ SERVICES = [
 ]
 
 
-def flavor(name: str, vcpus: int, ram: int, disk: int, **extra_specs: str) -> dict[str, Any]:
+def flavor(name: str, vcpus: int, ram: int, disk: int, extra_specs: dict[str, str] | None = None) -> dict[str, Any]:
     return {
         "id": f"id-{name}",
         "name": name,
@@ -41,7 +41,7 @@ def flavor(name: str, vcpus: int, ram: int, disk: int, **extra_specs: str) -> di
         "swap": 0,
         "OS-FLV-EXT-DATA:ephemeral": 0,
         "os-flavor-access:is_public": True,
-        "extra_specs": {key.replace("__", ":"): value for key, value in extra_specs.items()},
+        "extra_specs": dict(extra_specs or {}),
     }
 
 
@@ -93,7 +93,7 @@ def rule(id: str, direction: str, ethertype: str, **more: Any) -> dict[str, Any]
 
 def good_items() -> dict[str, list[dict[str, Any]]]:
     """The sections of a cloud that keeps every rule of v5.1, next and v6, and every recommendation."""
-    flavors = [flavor(f.name, **figures(f)) | {"extra_specs": properties(f)} for f in load().flavors]
+    flavors = [flavor(f.name, 0, 0, 0) | figures(f) | {"extra_specs": properties(f)} for f in load().flavors]
     capi = load().images_v2
     return {
         "catalog": [
@@ -180,7 +180,7 @@ def good_items() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def inventory(items: dict[str, list[dict[str, Any]]] | None = None, at: datetime = NOW, **states: Status) -> Inventory:
+def inventory(items: dict[str, list[dict[str, Any]]] | None = None, **states: Status) -> Inventory:
     """An inventory of these sections; `states` names sections that were not seen. Without items: the good cloud."""
     items = good_items() if items is None else items
     requests = [
@@ -195,7 +195,7 @@ def inventory(items: dict[str, list[dict[str, Any]]] | None = None, at: datetime
         sections[name] = Section(status=status, reason=f"{name} is {status.value}")
     return Inventory(
         subject=Subject(name="good", auth_url="https://keystone.example/v3", region="r", project_id="p"),
-        collected_at=at,
+        collected_at=NOW,
         tool="test",
         requests=tuple(requests),
         sections=sections,
@@ -339,7 +339,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "flavors",
         "",
         "scs-0100-semantics-check",
-        add=flavor("SCS-4C-16", 4, 16384, 0, hw__cpu_policy="shared"),
+        add=flavor("SCS-4C-16", 4, 16384, 0, {"hw:cpu_policy": "shared"}),
     ),
     _m(
         "a free name whose name-v2 overstates",

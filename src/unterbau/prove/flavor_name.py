@@ -23,6 +23,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import model_validator
@@ -255,6 +256,7 @@ _PARTS: tuple[tuple[str, str], ...] = (
 _NAME = re.compile("".join(pattern for _, pattern in _PARTS))
 
 
+@lru_cache(maxsize=4096)
 def parse(name: str) -> Meaning:
     """The meaning of a name in the spelling of v2 and v3. Raises BadName."""
     match = _NAME.fullmatch(name)

@@ -106,6 +106,13 @@ def visible(view: View) -> tuple[Item, ...]:
     return tuple(image for image in public(view) if not image.get("os_hidden"))
 
 
+def reference_sees(view: View) -> list[Item]:
+    """The images that the reference suite judges: listed ones, community images too."""
+    return [
+        i for i in view.items("images") if i.get("visibility") in ("public", "community") and not i.get("os_hidden")
+    ]
+
+
 def parse_day(value: str) -> date | None:
     """`YYYY-MM-DD` as a date; None for anything else."""
     try:
@@ -270,7 +277,7 @@ def prop(name: str) -> Judge:
             f"{len(images)} public images keep it",
             "the cloud has no public images",
         )
-        theirs = [i for i in view.items("images") if i.get("visibility") in ("public", "community")]
+        theirs = reference_sees(view)
         return decision.but(all((rule.reference or rule.accepts)(i) for i in theirs), _why(rule, images, theirs))
 
     judge.__doc__ = f"`{name}`: {rule.required}."
@@ -385,7 +392,7 @@ def _twins(view: View, images: tuple[Item, ...]) -> list[Finding]:
 
 def _reference_recency(view: View, now: datetime) -> tuple[bool | None, str]:
     """What the reference suite says: 1.1 periods since the build, the newest of one name counts."""
-    theirs = [i for i in view.items("images") if i.get("visibility") in ("public", "community")]
+    theirs = reference_sees(view)
     fresh = {text(i, "name") for i in theirs if not _reference_old(i, now)}
     for image in theirs:
         name = text(image, "name")

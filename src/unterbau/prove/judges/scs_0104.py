@@ -14,7 +14,7 @@ from functools import partial
 from unterbau.prove.data import ImagesV2, NamedImage, load
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import Decision, Judge, View, conclude, listed, named, not_applicable, text
-from unterbau.prove.judges.scs_0102 import public, visible
+from unterbau.prove.judges.scs_0102 import public, reference_sees, visible
 from unterbau.prove.verdicts import Finding, Fix
 
 
@@ -22,10 +22,15 @@ def _comes_from(image: Item, sources: tuple[str, ...]) -> bool:
     return text(image, "image_source").startswith(sources)
 
 
+def _reference_calls(wanted: NamedImage, name: str) -> bool:
+    """The reference suite's pattern has no end."""
+    return bool(re.match(wanted.pattern, name)) if wanted.pattern else name == wanted.name
+
+
 def source(wanted: NamedImage, view: View) -> Decision:
     """Every image of this name has a source that the standard lists."""
     images = [image for image in public(view) if wanted.is_called(text(image, "name"))]
-    theirs = [i for i in view.items("images") if re.search(wanted.pattern or f"^{wanted.name}$", text(i, "name"))]
+    theirs = [i for i in reference_sees(view) if _reference_calls(wanted, text(i, "name"))]
     passes = not theirs or _comes_from(theirs[-1], wanted.sources)
     why = "it passes where there is no such image, takes the last of several, and CAPI names that only begin right"
     if not images:
@@ -51,10 +56,10 @@ def source(wanted: NamedImage, view: View) -> Decision:
 def presence(wanted: NamedImage, view: View) -> Decision:
     """A visible public image of this name is there. The list of images is what decides, even if it is empty."""
     images = [image for image in visible(view) if wanted.is_called(text(image, "name"))]
-    theirs = any(re.search(wanted.pattern or f"^{wanted.name}$", text(i, "name")) for i in view.items("images"))
+    theirs = any(_reference_calls(wanted, text(i, "name")) for i in reference_sees(view))
     findings = [] if images else [_absent(view, wanted.name, wanted.sources[0], dict(wanted.properties))]
     return conclude(findings, 1, f"{named('image', images[0])} is there" if images else "", "").but(
-        theirs, "it counts hidden images, and CAPI names that only begin right"
+        theirs, "it counts community images, and CAPI names that only begin right"
     )
 
 
