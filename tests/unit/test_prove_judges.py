@@ -6,7 +6,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prove_world import MUTATIONS, NOW, Mutation, good_items, inventory
+from pydantic import JsonValue
 
 from unterbau.errors import UsageError
 from unterbau.prove.data import load
@@ -177,3 +180,28 @@ def test_requests_and_sections_stand_in_the_verdict() -> None:
     assert case.sections == ("flavors",) and case.requests == ("r2",)
     verdict = as_verdict(case, "cloud good")
     assert verdict is not None and verdict.claim.kind == "must" and verdict.outcome.value == "held"
+
+
+JUNK: tuple[JsonValue, ...] = (
+    *(None, "", " ", "x", "nan", "1e999", "9999-12-31", "2026-11-20T08:00:00+02:00", "[scs:", "SCS-", "SCS-1V-1:1"),
+    *(True, False, -1, 0, 1.5, 10**30, [], ["x"], {}, {"scs:name-v2": "?"}, {"scs:cpu-type": None}),
+)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@given(st.data())
+def test_a_cloud_that_answers_nonsense_breaks_no_judge(draw: st.DataObject) -> None:
+    items = good_items()
+    section = draw.draw(st.sampled_from([s for s in SECTIONS if items.get(s)]))
+    changed = items[section] = items[section][-6:]
+    item = draw.draw(st.sampled_from(changed))
+    for key in draw.draw(st.lists(st.sampled_from(sorted(item)), max_size=3, unique=True)):
+        item[key] = draw.draw(st.sampled_from(JUNK))
+    for key in draw.draw(st.lists(st.sampled_from(sorted(item)), max_size=2, unique=True)):
+        del item[key]
+    seen = inventory(items)
+    for case in load().cases:
+        if section in case.needs and not case.retired:
+            decision = decide(View(inventory=seen, at=NOW, case=case, data=load()))
+            assert bool(decision.findings) == (decision.outcome is CaseOutcome.FAILED) and decision.reason
+    assert judge(seen, version="all", at=NOW).coming

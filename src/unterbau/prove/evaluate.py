@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 
 from unterbau.errors import UsageError
-from unterbau.prove.data import Case, Catalogue, Scope, load
+from unterbau.prove.data import Case, Catalogue, Scope, load, valid_until
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.judges import decide
 from unterbau.prove.judges.frame import View, text
@@ -119,6 +119,7 @@ def _verdict(case: Case, asked: tuple[str, ...], inventory: Inventory, at: datet
         sections=case.needs,
         requests=tuple(dict.fromkeys(r for name in case.needs for r in inventory.section(name).requests)),
         reference=decision.reference,
+        valid_until=valid_until(case.lifetime, inventory.collected_at.date()),
         note="; ".join(filter(None, (decision.note, case.note))),
     )
 

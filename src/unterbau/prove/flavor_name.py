@@ -4,7 +4,7 @@
 `judges` read flavors with it; the mover's planner may ask it whether one flavor `provides_at_least` another.
 It knows names only: what a flavor really has, Nova says. Written from the standard's text
 (https://docs.scs.community/standards/scs-0100-v3-flavor-naming); the grammar, where N is a whole number from 1
-without leading zeros:
+without leading zeros (and, for us, of at most nine digits):
 
     name  = "SCS-" N ("L"|"V"|"T"|"C") ["i"] "-" ram ["u"] ["o"] ["-" [disk]] [hyp] ["_hwv"] [arch] [gpu] ["_ib"]
     ram   = N | (N|"0") ".5"                                    GiB
@@ -226,7 +226,7 @@ class Meaning(Model):
         return self
 
 
-_NUMBER = "[1-9][0-9]*"
+_NUMBER = "[1-9][0-9]{0,8}"
 _GPU_GENERATIONS = "|".join(
     rf"(?:{vendor}(?:{'|'.join(re.escape(g) for g in sorted(gens, key=len, reverse=True))})?)"
     for vendor, (_, _, gens) in _GPU_VENDORS.items()
@@ -325,10 +325,14 @@ def _reason(name: str) -> tuple[str, int]:
     return f"{name[at:]!r} is left over, or not in the order of the standard", at
 
 
+def _gib(ram: float) -> str:
+    return f"{ram:.3f}".rstrip("0").rstrip(".")
+
+
 def render(meaning: Meaning) -> str:
     """The name that says exactly this: `render(parse(name)) == name` for each valid name."""
     m = meaning
-    parts = [f"SCS-{m.cpus}{m.cpu_class}{'i' * m.insecure}-{m.ram_gib:g}{'u' * m.no_ecc}{'o' * m.oversubscribed}"]
+    parts = [f"SCS-{m.cpus}{m.cpu_class}{'i' * m.insecure}-{_gib(m.ram_gib)}{'u' * m.no_ecc}{'o' * m.oversubscribed}"]
     if m.has_disk:
         count = f"{m.disk_count}x" if m.disk_count else ""
         parts.append(f"-{count}{m.disk_gb or ''}{m.disk_type or ''}")
@@ -367,7 +371,7 @@ def explain(meaning: Meaning) -> str:
     """The name in plain words: one sentence."""
     m = meaning
     words = [f"{m.cpus} × {CPU_CLASSES[m.cpu_class]}{', without all CPU mitigations' * m.insecure}"]
-    ram = f"{m.ram_gib:g} GiB RAM"
+    ram = f"{_gib(m.ram_gib)} GiB RAM"
     ram += " without ECC" * m.no_ecc + " and" * (m.no_ecc and m.oversubscribed) + " oversubscribed" * m.oversubscribed
     words += [ram, _explain_disk(m)]
     if m.hypervisor:
@@ -476,7 +480,7 @@ def _mended(name: str) -> str | None:
     ram = float(max(1, int(half))) / 2
     flags = part["flags"].lower()
     insecure = "i" if part["c1"] or part["c2"] else ""
-    head = f"SCS-{part['cpus']}{(part['class'] or 'V').upper()}{insecure}-{ram:g}{'u' * ('u' in flags)}{'o' * ('o' in flags)}"
+    head = f"SCS-{part['cpus']}{(part['class'] or 'V').upper()}{insecure}-{_gib(ram)}{'u' * ('u' in flags)}{'o' * ('o' in flags)}"
     disk = ""
     if part["disk"]:
         count = f"{part['count']}x" if part["count"] and part["gb"] else ""
@@ -509,7 +513,7 @@ def shortfalls(offered: Meaning, promised: Meaning) -> tuple[str, ...]:
             f"{CPU_TYPES[o.cpu_class]} instead of {CPU_TYPES[p.cpu_class]}",
         ),
         (o.insecure and not p.insecure, "CPU mitigations are missing (`i`)"),
-        (o.ram_gib < p.ram_gib, f"{o.ram_gib:g} instead of {p.ram_gib:g} GiB RAM"),
+        (o.ram_gib < p.ram_gib, f"{_gib(o.ram_gib)} instead of {_gib(p.ram_gib)} GiB RAM"),
         (o.no_ecc and not p.no_ecc, "RAM without ECC (`u`)"),
         (o.oversubscribed and not p.oversubscribed, "RAM is oversubscribed (`o`)"),
         (o.disks < p.disks, f"{o.disks} instead of {p.disks} disks"),

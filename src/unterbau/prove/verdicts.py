@@ -106,6 +106,8 @@ class CaseVerdict(Model):
     requests: tuple[str, ...] = ()
     """Ids of the requests that delivered them."""
     reference: Reference | None = None
+    valid_until: date | None = None
+    """Until when the result counts (scs-0003-v2), from the day on which the cloud was looked at."""
     note: str = ""
     """An assumption of ours that a reader should know (e.g. an ambiguous text)."""
 

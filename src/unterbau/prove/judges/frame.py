@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from pydantic import JsonValue
@@ -102,14 +103,15 @@ def text(item: Item, key: str) -> str:
 
 
 def number(item: Item, key: str) -> float | None:
-    """The value as a number; None if absent, empty or no number."""
+    """The value as a number; None if absent, empty or no finite number."""
     value = item.get(key)
     if isinstance(value, bool) or value is None or value == "":
         return None
     try:
-        return float(str(value))
+        parsed = float(str(value))
     except ValueError:
         return None
+    return parsed if isfinite(parsed) else None
 
 
 def mapping(value: JsonValue) -> dict[str, Any]:

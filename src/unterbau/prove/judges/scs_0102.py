@@ -122,12 +122,13 @@ def parse_day(value: str) -> date | None:
 
 
 def parse_time(value: str) -> datetime | None:
-    """`YYYY-MM-DD[ hh:mm[:ss]]` or an ISO time, in UTC; None for anything else."""
+    """`YYYY-MM-DD[ hh:mm[:ss]]` or an ISO time, in UTC; None for anything else (and for years that no image has)."""
     try:
         parsed = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    known = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    return known if 1970 <= known.year < 9000 else None
 
 
 @dataclass(frozen=True)
