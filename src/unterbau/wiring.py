@@ -16,6 +16,7 @@ from pathlib import Path
 
 from unterbau import __version__, reference, seed
 from unterbau.cloud import openstack
+from unterbau.cloud.openstack.survey import Survey
 from unterbau.cloud.port import Cloud
 from unterbau.drill import Tools
 from unterbau.errors import LocalError
@@ -44,6 +45,12 @@ def _complete() -> Iterator[Path]:
 def open_cloud(name: str) -> Cloud:
     """The cloud of that name: the user's own or an embedded one. Raises ConfigError, AuthFailed, ..."""
     return openstack.connect(name, config_files=clouds_files())
+
+
+def survey(name: str) -> Survey:
+    """The cloud `NAME` or `NAME@REGION` for `prove`, which only looks. Raises ConfigError."""
+    plain, _, region = name.partition("@")
+    return openstack.survey(plain, now, region=region or None, config_files=clouds_files())
 
 
 def cloud_names() -> tuple[str, ...]:

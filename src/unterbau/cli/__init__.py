@@ -20,6 +20,7 @@ from click.shell_completion import get_completion_class
 from unterbau import __version__, census, evidence, reference, schemas, state, verify, wiring
 from unterbau import drill as drills
 from unterbau.cli import judge as judge_verbs
+from unterbau.cli import prove as prove_verb
 from unterbau.cli.frame import EXITS, Context, command
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.report import html
@@ -328,6 +329,8 @@ def evidence_() -> None:
 def evidence_check(context: Context, file: Path, key: str | None, report_file: Path | None, language: str) -> Exit:
     """Judge the bundle FILE again, offline: its signature, its chain, and every verdict from its contents."""
     data = file.read_bytes()
+    if evidence.is_proof(data):
+        return prove_verb.check(context, data, key, report_file)
     if evidence.is_stack(data):
         return judge_verbs.check(context, data, key, report_file)
     checked = evidence.check(data, trusted_key=key)
@@ -340,6 +343,7 @@ def evidence_check(context: Context, file: Path, key: str | None, report_file: P
 
 
 judge_verbs.register(cli)
+prove_verb.register(cli)
 
 
 @cli.command()

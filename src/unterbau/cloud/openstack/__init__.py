@@ -7,14 +7,15 @@ foreign exceptions become ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from unterbau.cloud.openstack.adapter import OpenStack
 from unterbau.cloud.openstack.session import cloud_names, find_session
+from unterbau.cloud.openstack.survey import Survey
 
-__all__ = ["OpenStack", "cloud_names", "connect", "secrets"]
+__all__ = ["OpenStack", "cloud_names", "connect", "secrets", "survey"]
 
 
 def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta = timedelta(seconds=90)) -> OpenStack:
@@ -24,6 +25,13 @@ def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta 
     (`identity()`). Raises ConfigError: no or a malformed clouds.yaml, an unknown cloud.
     """
     return OpenStack(find_session(name, config_files, timeout=timeout.total_seconds()))
+
+
+def survey(
+    name: str, now: Callable[[], datetime], *, region: str | None = None, config_files: Sequence[Path] = ()
+) -> Survey:
+    """The cloud of that name for single reads with provenance. Raises ConfigError as `connect` does."""
+    return Survey(find_session(name, config_files, region=region), now)
 
 
 def secrets(name: str, config_files: Sequence[Path] = ()) -> tuple[str, ...]:

@@ -145,16 +145,22 @@ def at_least(version: str | None, wanted: str) -> bool:
     return version is not None and _lower(version, wanted) == wanted
 
 
-def find_session(name: str, config_files: Sequence[Path] = (), *, timeout: float = READ_SECONDS) -> Session:
-    """The cloud of that name: the user's own clouds.yaml first, then the given files. Raises ConfigError."""
+def find_session(
+    name: str, config_files: Sequence[Path] = (), *, timeout: float = READ_SECONDS, region: str | None = None
+) -> Session:
+    """The cloud of that name: the user's own clouds.yaml first, then the given files. Raises ConfigError.
+
+    `region`: one of its regions; None: its own choice.
+    """
     known: list[str] = []
     for path, config in _configs(config_files):
         names = config.get_cloud_names()
         known += names
         if name in names:
             with translated(f"cloud {name} in {path}"):
-                region = config.get_one(name, api_timeout=timeout)
-            return Session(name, region)
+                chosen: dict[str, Any] = {"region_name": region} if region else {}
+                found = config.get_one(name, api_timeout=timeout, **chosen)
+            return Session(name if region is None else f"{name}@{region}", found)
     raise _unknown(name, known, config_files)
 
 

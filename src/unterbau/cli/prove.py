@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`unterbau prove`: parse, look, judge, render. It decides nothing.
+
+`prove.collect` looks, `prove.proof` judges, `report.conformance` and `prove.output` show.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from unterbau import __version__, evidence, state, wiring
+from unterbau.cli.frame import Context, command
+from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
+from unterbau.prove import handshake, output
+from unterbau.prove.collect import SECONDS, collect
+from unterbau.prove.evaluate import SCOPE
+from unterbau.prove.inventory import Inventory
+from unterbau.prove.proof import Proof, Question, prove
+from unterbau.reference.layout import data_home
+from unterbau.report import conformance as report
+from unterbau.verdict import exit_code
+
+OUT = click.Path(path_type=Path, dir_okay=False)
+TOOL = f"unterbau {__version__}"
+
+
+def prove_(
+    context: Context, clouds: tuple[str, ...], scope: str, version: str | None, at: datetime | None, writing: bool,
+    from_: tuple[Path, ...], save: Path | None, seconds: float, tls: bool, everything: bool, reference: bool,
+    watch: float | None, junit: Path | None, sarif: Path | None, oscal: Path | None, scs_report: Path | None,
+    html: Path | None, fixes: Path | None, bundle: Path | None,
+) -> Exit:  # fmt: skip
+    """SCS conformance of each CLOUD (a name of clouds.yaml, or NAME@REGION), read-only unless --write is given.
+
+    One look of at most ten requests; every verdict follows from what it saw, and --from judges that again offline.
+    """
+    if bool(clouds) == bool(from_):
+        raise UsageError(
+            "name clouds, or inventories with --from", "unterbau prove CLOUD  or  unterbau prove --from FILE"
+        )
+    if from_ and (writing or watch):
+        raise UsageError("--write and --watch need a cloud, not an inventory")
+    single = [o for o in (scs_report, bundle, save, fixes) if o is not None]
+    if single and len(clouds) + len(from_) > 1:
+        raise UsageError("--scs-report, --bundle, --save and --fix-plan are about one cloud", "Call it once for each.")
+    day = date.fromisoformat(at.date().isoformat()) if at else None
+    moment = datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
+
+    def question() -> Question:
+        return Question(scope=scope, version=version, at=moment or wiring.now())
+
+    def once() -> Exit:
+        inventories, errors = (
+            _look(context, clouds, writing, seconds, tls) if clouds else ([_read(p) for p in from_], [])
+        )
+        found = [prove(i, question()) for i in inventories]
+        if found:
+            _write_files(found, {"junit": junit, "sarif": sarif, "oscal": oscal, "html": html})
+            _write_single(found[0], save, scs_report, fixes, bundle)
+            shown = found if len(found) > 1 else found[0]
+            context.show(lambda: report.proofs(found, everything=everything, reference=reference), _plain(shown))
+        if errors:
+            for error in errors[1:]:
+                context.face.say(f"{error.what}")
+            raise errors[0]
+        return exit_code(p.outcome for p in found)
+
+    return _watch(context, once, clouds, question, seconds, tls, watch) if watch else once()
+
+
+def _look(
+    context: Context, clouds: Sequence[str], writing: bool, seconds: float, tls: bool
+) -> tuple[list[Inventory], list[UnterbauError]]:
+    """The inventories of those clouds that could be entered, and the errors of the others."""
+
+    def one(name: str) -> Inventory | UnterbauError:
+        try:
+            cloud = wiring.survey(name)
+            probe = partial(handshake.look, trust=cloud.trust) if tls else (lambda subject, catalog: ())
+            seen = collect(cloud, now=wiring.now, tool=TOOL, seconds=seconds, probe=probe)
+            if not writing:
+                return seen
+            from unterbau.prove import write
+
+            section = write.run(
+                wiring.open_cloud(name), now=wiring.now, folder=state.root().parent / "prove", stop=context.stop,
+                say=context.face.say,
+            )  # fmt: skip
+            return seen.model_copy(update={"sections": {**seen.sections, "write_results": section}})
+        except CloudError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=min(8, len(clouds))) as pool:
+        found = list(pool.map(one, clouds))
+    return [f for f in found if isinstance(f, Inventory)], [f for f in found if isinstance(f, UnterbauError)]
+
+
+def _read(path: Path) -> Inventory:
+    try:
+        return Inventory.from_json(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such file", "Make one: unterbau prove CLOUD --save FILE") from None
+    except OSError as error:
+        raise LocalError(f"{path}: {error.strerror}", "Mend the file's permissions.") from None
+
+
+def _write_files(found: Sequence[Proof], wanted: dict[str, Path | None]) -> None:
+    forms: dict[str, Callable[[], bytes]] = {
+        "junit": lambda: output.junit(found),
+        "sarif": lambda: _json(output.sarif(found)),
+        "oscal": lambda: _json(output.oscal(found)),
+        "html": lambda: report.html(found).encode(),
+    }
+    for name, path in wanted.items():
+        if path is not None:
+            state.write(path, forms[name](), mode=0o644)
+
+
+def _write_single(
+    proof: Proof, save: Path | None, scs_report: Path | None, fixes: Path | None, bundle: Path | None
+) -> None:
+    if save is not None:
+        state.write(save, proof.inventory.to_json().encode(), mode=0o644)
+    if scs_report is not None:
+        told = yaml.safe_dump(output.scs_report(proof), sort_keys=False, allow_unicode=True)
+        state.write(scs_report, told.encode(), mode=0o644)
+    if fixes is not None:
+        from unterbau.prove import fix_plan
+
+        fixes.mkdir(parents=True, exist_ok=True)
+        for name, text in fix_plan.render(proof, cloud=f"{proof.inventory.subject.name}-admin").items():
+            state.write(fixes / name, text.encode(), mode=0o755 if name.endswith(".sh") else 0o644)
+    if bundle is not None:
+        signer = evidence.signing_key(data_home() / "keys")
+        state.write(bundle, evidence.seal_proof(proof, signer=signer, sealed=wiring.now()), mode=0o644)
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data, indent=1, ensure_ascii=False, default=str).encode()
+
+
+def _plain(shown: Proof | Sequence[Proof]) -> Any:
+    return shown if isinstance(shown, Proof) else [p.model_dump(mode="json") for p in shown]
+
+
+def _watch(
+    context: Context, once: Callable[[], Exit], clouds: Sequence[str], question: Callable[[], Question],
+    seconds: float, tls: bool, interval: float,
+) -> Exit:  # fmt: skip
+    """Again and again until Ctrl-C: the whole once, then what changed, each look kept in the history."""
+    from unterbau.prove import history
+
+    last = Exit.NOT_SHOWN
+    folder = state.root().parent / "prove" / "history"
+    while not context.stop.is_set():
+        inventories, errors = _look(context, clouds, False, seconds, tls)
+        for error in errors:
+            context.face.say(f"{wiring.now():%Y-%m-%d %H:%M:%S}  {error.what}")
+        found = [prove(i, question()) for i in inventories]
+        for proof in found:
+            for line in history.append(folder, proof):
+                click.echo(f"{wiring.now():%Y-%m-%d %H:%M:%S}  {proof.inventory.subject.name}: {line}")
+        last = exit_code(p.outcome for p in found) if found else Exit.CLOUD
+        context.stop.wait(interval)
+    return last
+
+
+def check(context: Context, data: bytes, key: str | None, report_file: Path | None) -> Exit:
+    """`evidence check` for the bundle of a proof."""
+    checked = evidence.check_proof(data, trusted_key=key)
+    if report_file is not None:
+        state.write(report_file, report.html([checked.proof]).encode(), mode=0o644)
+    context.show(lambda: report.proofs([checked.proof]), checked)
+    if not checked.signer_trusted:
+        context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
+    return exit_code([checked.outcome])
+
+
+class Interval(click.ParamType[float]):
+    """`30s`, `15m`, `6h`, `1d`."""
+
+    name = "interval"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        number, unit = value[:-1], value[-1:]
+        if not number.isdigit() or unit not in "smhd" or not int(number):
+            self.fail(f"{value!r} is no interval; write e.g. 30s, 15m, 6h, 1d", param, ctx)
+        return float(int(number) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit])
+
+
+def register(group: click.Group) -> None:
+    """Add the command to the program."""
+    options = [
+        click.argument("clouds", nargs=-1, metavar="[CLOUD...]"),
+        click.option("--scope", default=SCOPE, show_default=True, help="The certificate scope."),
+        click.option("--version", help="One version, or `all`; default: those in force at the date."),
+        click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="Judge as of this day (default: today)."),
+        click.option("--write", "writing", is_flag=True,
+                     help="Also run the four test cases that make something, and remove it again."),
+        click.option("--from", "from_", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
+                     metavar="FILE", help="Judge this inventory offline instead of a cloud; may be repeated."),
+        click.option("--save", type=OUT, help="Write the inventory, for --from."),
+        click.option("--timeout", "seconds", type=click.FloatRange(1, 600), default=SECONDS, show_default=True,
+                     help="Seconds for each section."),
+        click.option("--tls/--no-tls", default=True, show_default=True, help="Look at the endpoints' TLS, too."),
+        click.option("--all", "everything", is_flag=True, help="Show what held, too."),
+        click.option("--reference-verdict", "reference", is_flag=True,
+                     help="Also show what the SCS reference suite would say where it differs."),
+        click.option("--watch", type=Interval(), metavar="INTERVAL", help="Again every 30s, 15m, 6h, ... until Ctrl-C."),
+        click.option("--junit", type=OUT, help="Also write JUnit XML."),
+        click.option("--sarif", type=OUT, help="Also write SARIF 2.1.0."),
+        click.option("--oscal", type=OUT, help="Also write OSCAL assessment results."),
+        click.option("--scs-report", type=OUT, help="Also write the report for the SCS compliance monitor (YAML)."),
+        click.option("--html", type=OUT, help="Also write one page for people."),
+        click.option("--fix-plan", "fixes", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+                     help="Also write what mends the failures: openstack commands, flavor and image files."),
+        click.option("--bundle", type=OUT, help="Also write the signed bundle (`unterbau evidence check`)."),
+    ]  # fmt: skip
+    function: Any = prove_
+    for option in reversed(options):
+        function = option(function)
+    command(group, "prove")(function)
