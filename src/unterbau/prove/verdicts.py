@@ -45,11 +45,20 @@ class State(StrEnum):
 class Fix(Model):
     """The mend of a finding for machines: `output.fix_plan` turns it into commands.
 
-    `action`: `create-flavor` (values: name, vcpus, ram MiB, disk GB, extra_specs), `set-flavor` (extra_specs),
-    `rename-flavor` (name; a flavor is made anew), `recreate-flavor` (vcpus, ram, disk, extra_specs),
-    `set-image` (properties, and `min_disk`, `min_ram`), `add-image` (name, source, properties),
-    `hide-image` ({}), `set-volume-type` (description), `create-default-rule`, `delete-default-rule`,
-    `add-service` (type).
+    `action`, and what `values` holds:
+
+        create-flavor       name, vcpus, ram MiB, disk GB, extra_specs
+        recreate-flavor     the same; Nova cannot change figures: make it anew in place of `target`
+        rename-flavor       name (null if none is near); Nova cannot rename: make it anew with the figures of `target`
+        set-flavor          extra_specs (to set), unset (names of extra specs)
+        set-image           properties, or min_disk GiB, or min_ram MiB
+        add-image           source, properties
+        replace-image       source: register a newer build under `name`, then hide `target`
+        hide-image          nothing
+        set-volume-type     description
+        create-default-rule direction, ethertype, used_in_default_sg or used_in_non_default_sg, remote_group_id
+        delete-default-rule direction
+        add-service         type: a person must install it
     """
 
     action: str

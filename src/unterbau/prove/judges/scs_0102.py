@@ -367,7 +367,12 @@ def _stale(view: View, image: Item) -> Finding:
         f"registered {made:%Y-%m-%d}, not replaced" if made else "not replaced",
         f"replaced {text(image, 'replace_frequency')}: by {deadline:%Y-%m-%d}" if deadline else "replaced",
         "Register a newer build under this name, and hide or rename this one.",
-        Fix(action="hide-image", target=text(image, "id"), name=text(image, "name")),
+        Fix(
+            action="replace-image",
+            target=text(image, "id"),
+            name=text(image, "name"),
+            values={"source": text(image, "image_source")},
+        ),
     )
 
 
