@@ -8,11 +8,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from unterbau.evidence.bundle import CheckResult, Context
+from unterbau.evidence.conformance import ProofCheck
 from unterbau.evidence.stack import StackCheck
 from unterbau.judge.judgement import Difference, Judgement
 from unterbau.judge.model import Technology
 from unterbau.judge.rule import RuleSet
 from unterbau.plan import Plan
+from unterbau.prove.inventory import Inventory
+from unterbau.prove.proof import Proof
 from unterbau.verify import Contents
 from unterbau.workload import Workload
 
@@ -22,6 +25,9 @@ ALL: dict[str, type[BaseModel]] = {
     "verdicts": Contents,
     "evidence": CheckResult,
     "context": Context,
+    "inventory": Inventory,
+    "proof": Proof,
+    "proof-evidence": ProofCheck,
     "judgement": Judgement,
     "difference": Difference,
     "stack-evidence": StackCheck,
@@ -29,7 +35,7 @@ ALL: dict[str, type[BaseModel]] = {
     "rules": RuleSet,
 }
 
-INPUTS = frozenset(["technology", "rules"])
+INPUTS = frozenset(["inventory", "technology", "rules"])
 """What people write by hand."""
 
 

@@ -74,6 +74,7 @@ def tls_context():
     """The server's side of TLS: 1.2 or newer, the cloud's certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM")  # those of Mozilla's intermediate profile
     context.load_cert_chain(os.environ["UNTERBAU_TLS_CERT"], os.environ["UNTERBAU_TLS_KEY"])
     return context
 
