@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact
+from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact, Ladder
 from unterbau.judge.model import Layer, Technology
 from unterbau.judge.seeing import tell
 from unterbau.report.text import MARKS, STYLES, printable, safe, say, table
@@ -29,11 +29,15 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
     """What did not hold (or all), coverage, what is hidden, what ends, what was not recognised."""
     for rules in judgement.rule_sets:
         findings = [f for f in judgement.findings if f.rule.startswith(f"{rules.id}/")]
-        shown = [f for f in findings if everything or f.outcome is not Outcome.HELD or f.path.startswith("exception")]
-        table((rules.name, "of", "path", "why"), _rows_of(judgement, shown))
-        held = len(findings) - len(shown)
-        if held:
+        shown = [f for f in findings if everything or not (_plainly_held(f) or _of_strangers(judgement, f))]
+        say(rules.name)
+        table(("rule", "of", "path", "why"), _rows_of(judgement, shown))
+        if held := sum(map(_plainly_held, findings)) if not everything else 0:
             say(f"{rules.id}: {held} held directly; --all shows them")
+        if not everything and any(_of_strangers(judgement, f) for f in findings):
+            say(f"{rules.id}: nothing is shown of parts that were not recognised; they are listed below")
+        for step in (s for s in judgement.ladders if s.rule_set == rules.id and s.group is None):
+            say(f"{rules.id}: {step.objective}, minimum over all parts: {_step(step)}")
     table(
         ("stack", "", "by"),
         [(_mark(c.outcome), f"{c.kind} {c.name}", safe(_few(c.technologies) or c.reason)) for c in judgement.coverage],
@@ -70,6 +74,21 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
         table(("", f"{len(strangers)} parts", "version", "where"), rows)
     if judgement.unread:
         table(("", "where", "why"), [("not understood", safe(u.place), safe(u.reason)) for u in judgement.unread])
+
+
+def _plainly_held(finding: Finding) -> bool:
+    return finding.path == "direct"
+
+
+def _of_strangers(judgement: Judgement, finding: Finding) -> bool:
+    """What is not shown because the part was not recognised."""
+    stranger = finding.group is not None and judgement.groups[finding.group].technology is None
+    return stranger and finding.outcome is Outcome.NOT_SHOWN
+
+
+def _step(step: Ladder) -> str:
+    shown = "no step is shown" if step.shown is None else f"shown up to step {step.shown}"
+    return shown if step.not_above is None else f"{shown}, not above {step.not_above}"
 
 
 def _rows_of(judgement: Judgement, findings: Sequence[Finding]) -> list[tuple[str, str, str, str]]:
