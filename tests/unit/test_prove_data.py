@@ -16,14 +16,16 @@ import pytest
 from unterbau.errors import UsageError
 from unterbau.prove import data
 from unterbau.prove.data import Catalogue, load
-from unterbau.prove.judges import JUDGES, TOLERANT
+from unterbau.prove.judges import FAMILIES, JUDGES, TOLERANT, judge_of
 
 FILES = {name: data._read(name) for name in data.FILES}
 
 
 def test_every_case_has_a_judge_and_every_judge_a_case() -> None:
-    assert set(JUDGES) == {case.id for case in load().cases if not case.retired}
-    assert set(TOLERANT) <= set(JUDGES)
+    living = {case.id for case in load().cases if not case.retired}
+    assert all(judge_of(case) for case in living) and judge_of("scs-0000-nothing") is None
+    assert set(TOLERANT) <= set(JUDGES) <= living
+    assert all(any(case.startswith(prefix) for case in living) for prefix in FAMILIES)
 
 
 def test_the_official_list_is_complete() -> None:

@@ -153,7 +153,7 @@ def _version(scope: Scope, name: str, cases: tuple[CaseVerdict, ...], day: date)
 def _coming(inventory: Inventory, scope: Scope, asked: tuple[str, ...], at: datetime, data: Catalogue) -> list[Change]:
     day = at.date()
     changes = [*_timeline(scope, day), *_drafts(inventory, scope, at, data)]
-    changes += [*_releases(inventory, at, data), *_promises(inventory, day)]
+    changes += [*_releases(inventory, at, data), *_promises(inventory, day, data)]
     return sorted(changes, key=lambda change: (change.when is None, change.when or date.max, change.what))
 
 
@@ -195,9 +195,9 @@ def _releases(inventory: Inventory, at: datetime, data: Catalogue) -> Iterable[C
             yield Change(when=release.required, what=what, case=case.id, outcome=outcome, breaks=breaks)
 
 
-def _promises(inventory: Inventory, day: date) -> Iterable[Change]:
+def _promises(inventory: Inventory, day: date, data: Catalogue) -> Iterable[Change]:
     """Until when the cloud's images must be replaced, and until when they are provided at all."""
-    for image in visible(View(inventory=inventory, at=inventory.collected_at, case=_NOTHING, data=load())):
+    for image in visible(View(inventory=inventory, at=inventory.collected_at, case=_NOTHING, data=data)):
         deadline, until = due(image), parse_day(text(image, "provided_until"))
         name = text(image, "name")
         if deadline and deadline.date() > day:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from unterbau.prove.data import StandardFlavor, load
+from unterbau.prove.data import StandardFlavor
 from unterbau.prove.flavor_name import CPU_TYPES, DISK_TYPES, BadName, parse_any, shortfalls, to_v1
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import (
@@ -65,23 +65,19 @@ def _names(flavor: Item) -> set[str]:
     return {text(flavor, "name")} | {v for k, v in specs(flavor).items() if re.fullmatch(r"scs:name-v[1-9][0-9]*", k)}
 
 
-def standard(wanted: StandardFlavor) -> Judge:
-    """The judge of one standard flavor."""
-
-    def judge(view: View) -> Decision:
-        flavors = usable(view)
-        found = [f for f in flavors if {wanted.name, to_v1(wanted.name)} & _names(f)]
-        blind = [f for f in (found or flavors) if "extra_specs" not in f]
-        if blind:
-            return not_shown(f"the extra specs of {len(blind)} flavors were not seen", len(found))
-        best = min(found, key=lambda f: len(_faults(f, wanted, wanted.disk)), default=None)
-        findings = [_missing(view, wanted)] if best is None else _wrong(view, best, wanted)
-        return conclude(findings, 1, f"{named('flavor', best)} is as demanded" if best else "", "").but(
-            _reference(flavors, wanted), "it demands the disk type ssd or network to the letter"
-        )
-
-    judge.__doc__ = f"There is {wanted.name} with its figures and properties."
-    return judge
+def standard(view: View) -> Decision:
+    """There is the flavor that the case is about, with its figures and properties."""
+    wanted = next(flavor for flavor in view.data.flavors if flavor.case == view.case.id)
+    flavors = usable(view)
+    found = [f for f in flavors if {wanted.name, to_v1(wanted.name)} & _names(f)]
+    blind = [f for f in (found or flavors) if "extra_specs" not in f]
+    if blind:
+        return not_shown(f"the extra specs of {len(blind)} flavors were not seen", len(found))
+    best = min(found, key=lambda f: len(_faults(f, wanted, wanted.disk)), default=None)
+    findings = [_missing(view, wanted)] if best is None else _wrong(view, best, wanted)
+    return conclude(findings, 1, f"{named('flavor', best)} is as demanded" if best else "", "").but(
+        _reference(flavors, wanted), "it demands the disk type ssd or network to the letter"
+    )
 
 
 def _reference(flavors: tuple[Item, ...], wanted: StandardFlavor) -> bool:
@@ -175,7 +171,5 @@ def _fault(kind: str, value: str, flavor: Item) -> str:
     return "; ".join(shortfalls(offered(flavor, meaning), meaning))
 
 
-JUDGES: dict[str, Judge] = {
-    **{flavor.case: standard(flavor) for flavor in load().flavors},
-    "scs-0103-extra-specs": claims,
-}
+FAMILIES: dict[str, Judge] = {"scs-0103-flavor-": standard}
+JUDGES: dict[str, Judge] = {"scs-0103-extra-specs": claims}

@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from unterbau.prove.data import ImagesV2, NamedImage, load
+from unterbau.prove.data import ImagesV2, NamedImage
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import Decision, Judge, View, conclude, listed, named, not_applicable, text
 from unterbau.prove.judges.scs_0102 import public, reference_sees, visible
 from unterbau.prove.verdicts import Finding, Fix
+
+SOURCE, PRESENCE = "scs-0104-source-", "scs-0104-image-"
 
 
 def _comes_from(image: Item, sources: tuple[str, ...]) -> bool:
@@ -27,8 +29,13 @@ def _reference_calls(wanted: NamedImage, name: str) -> bool:
     return bool(re.match(wanted.pattern, name)) if wanted.pattern else name == wanted.name
 
 
-def source(wanted: NamedImage, view: View) -> Decision:
-    """Every image of this name has a source that the standard lists."""
+def _wanted(view: View, prefix: str) -> NamedImage:
+    return next(image for image in view.data.images if image.id == view.case.id.removeprefix(prefix))
+
+
+def source(view: View) -> Decision:
+    """Every image of the name that the case is about has a source that the standard lists."""
+    wanted = _wanted(view, SOURCE)
     images = [image for image in public(view) if wanted.is_called(text(image, "name"))]
     theirs = [i for i in reference_sees(view) if _reference_calls(wanted, text(i, "name"))]
     passes = not theirs or _comes_from(theirs[-1], wanted.sources)
@@ -53,8 +60,9 @@ def source(wanted: NamedImage, view: View) -> Decision:
     return conclude(findings, len(images), f"{len(images)} of this name come from there", "").but(passes, why)
 
 
-def presence(wanted: NamedImage, view: View) -> Decision:
-    """A visible public image of this name is there. The list of images is what decides, even if it is empty."""
+def presence(view: View) -> Decision:
+    """A visible public image of the name is there. The list of images is what decides, even if it is empty."""
+    wanted = _wanted(view, PRESENCE)
     images = [image for image in visible(view) if wanted.is_called(text(image, "name"))]
     theirs = any(_reference_calls(wanted, text(i, "name")) for i in reference_sees(view))
     findings = [] if images else [_absent(view, wanted.name, wanted.sources[0], dict(wanted.properties))]
@@ -151,12 +159,8 @@ def capi(view: View) -> Decision:
     return conclude(findings, len(images), f"{len(images)} Cluster-API images are as the official ones", "")
 
 
-_NAMED = load().images
-_PRESENT = ("capi-2", "capi-1", "ubuntu-2404", "ubuntu-2204", "debian-13", "debian-12")
-
+FAMILIES: dict[str, Judge] = {SOURCE: source, PRESENCE: presence}
 JUDGES: dict[str, Judge] = {
-    **{f"scs-0104-source-{image.id}": partial(source, image) for image in _NAMED},
-    **{f"scs-0104-image-{image.id}": partial(presence, image) for image in _NAMED if image.id in _PRESENT},
     "scs-0104-v2-ubuntu-lts": partial(release, "ubuntu", 0),
     "scs-0104-v2-ubuntu-previous-lts": partial(release, "ubuntu", 1),
     "scs-0104-v2-debian-stable": partial(release, "debian", 0),
