@@ -139,6 +139,11 @@ def _commands(fix: Fix, inventory: Inventory) -> Iterator[str]:
             yield _line("image", "set", "--hidden", fix.target)
         case "add-image":
             yield from _add_image(fix)
+        case "replace-image":
+            yield _comment(
+                f"By hand: register a newer build of {fix.name} than {fix.values.get('source') or 'this one'}, then:"
+            )
+            yield _comment(_line("image", "set", "--hidden", fix.target))
         case "set-volume-type":
             yield _line("volume", "type", "set", "--description", str(fix.values.get("description", "")), fix.target)
         case "delete-default-rule":
