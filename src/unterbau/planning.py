@@ -17,7 +17,7 @@ from ipaddress import ip_network
 import yaml
 from pydantic import ValidationError
 
-from unterbau import census
+from unterbau import census, flavor_name
 from unterbau.errors import PlanError, Refused
 from unterbau.plan import Change, Check, Entry, Fate, Plan
 from unterbau.verdict import Outcome
@@ -369,8 +369,25 @@ class _Planner:
         foreign = [r for r in resource.references() if r not in self.source.by_ref]
         if foreign:
             return _left(resource, f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
+        if self._circles(resource):
+            return _left(
+                resource, "its links lead in a circle: nobody can read it", "Delete it, or point it elsewhere."
+            )
         linked = resource.segments is not None or resource.symlink_to or resource.dlo_prefix is not None
         return self._carried(resource, size=0 if linked else resource.size_bytes)
+
+    def _circles(self, resource: StoredObject) -> bool:
+        """Whether symlinks and manifests lead from the object back to itself."""
+        ahead, behind = [resource.ref], set[Ref]()
+        while ahead:
+            there = self.source.by_ref.get(ahead.pop())
+            if not isinstance(there, StoredObject) or there.ref in behind:
+                continue
+            behind.add(there.ref)
+            ahead += [r for r in there.references() if kind_of(r) is Kind.OBJECT]
+            if resource.ref in ahead:
+                return True
+        return False
 
     def _secret(self, resource: Resource) -> Entry:
         assert isinstance(resource, Secret)  # noqa: S101 - by the table
@@ -568,34 +585,46 @@ def nearest(wanted: Flavor, offered: Iterable[Flavor]) -> Flavor | None:
     return min(covering, key=lambda f: (f.vcpus, f.ram_mib, f.disk_gib, f.name), default=None)
 
 
-_CPU_RANK = {"crowded-core": 0, "shared-core": 1, "dedicated-thread": 2, "dedicated-core": 3}
-_CPU_LETTER = {"L": "crowded-core", "V": "shared-core", "T": "dedicated-thread", "C": "dedicated-core"}
-_DISK_RANK = {"network": 0, "hdd": 1, "ssd": 2, "nvme": 3}
-
-
 def _size(flavor: Flavor) -> str:
     specs = "".join(f", {k}={v}" for k, v in sorted(flavor.extra_specs.items()))
     return f"{flavor.vcpus} vCPUs, {flavor.ram_mib} MiB, {flavor.disk_gib} GiB{specs}"
 
 
+_CPU_RANK = {"crowded-core": 0, "shared-core": 1, "dedicated-thread": 2, "dedicated-core": 3}
+_DISKS = {"network": {"network"}, "hdd": {"hdd", "ssd", "nvme"}, "ssd": {"ssd", "nvme"}, "nvme": {"nvme"}}
+"""What fulfils a promised disk type: a local disk does not survive its host, so neither replaces the other."""
+
+
 def _covers(offer: Flavor, wanted: Flavor) -> bool:
+    """Whether the flavor gives at least what the other one has and promises, by name (scs-0100) or extra specs."""
     sizes = ("vcpus", "ram_mib", "disk_gib", "ephemeral_gib", "swap_mib")
     if any(getattr(offer, s) < getattr(wanted, s) for s in sizes):
         return False
-    cpu = _CPU_RANK.get(_cpu_class(offer), 0) >= _CPU_RANK.get(_cpu_class(wanted), 0)
-    disk = _DISK_RANK.get(offer.extra_specs.get("scs:disk0-type", ""), 0) >= _DISK_RANK.get(
-        wanted.extra_specs.get("scs:disk0-type", ""), 0
-    )
-    return cpu and disk
+    given, promised = _meaning(offer), _meaning(wanted)
+    if given is not None and promised is not None and not flavor_name.provides_at_least(given, promised):
+        return False
+    if _CPU_RANK.get(_cpu_type(offer, given), 0) < _CPU_RANK.get(_cpu_type(wanted, promised), 0):
+        return False
+    disk = _disk_type(wanted, promised)
+    return not disk or _disk_type(offer, given) in _DISKS.get(disk, {disk})
 
 
-def _cpu_class(flavor: Flavor) -> str:
-    """By extra spec, else by the letter of an SCS name (SCS-2V-4): `V` after the digits."""
+def _meaning(flavor: Flavor) -> flavor_name.Meaning | None:
+    """What an SCS name promises; None for a free name."""
+    try:
+        return flavor_name.parse_any(flavor.name)
+    except flavor_name.BadName:
+        return None
+
+
+def _cpu_type(flavor: Flavor, meaning: flavor_name.Meaning | None) -> str:
     told = flavor.extra_specs.get("scs:cpu-type", "")
-    if told or not flavor.name.startswith("SCS-"):
-        return told
-    letters = flavor.name.removeprefix("SCS-").lstrip("0123456789")
-    return _CPU_LETTER.get(letters[:1], "")
+    return told or (flavor_name.CPU_TYPES[meaning.cpu_class] if meaning else "")
+
+
+def _disk_type(flavor: Flavor, meaning: flavor_name.Meaning | None) -> str:
+    told = flavor.extra_specs.get("scs:disk0-type", "")
+    return told or (flavor_name.DISK_TYPES[meaning.disk_type] if meaning and meaning.disk_type else "")
 
 
 def _rule_meaning(rule: SecurityGroupRule, group_id: str) -> tuple[object, ...]:

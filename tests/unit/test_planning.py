@@ -149,6 +149,15 @@ def flavor(name: str, vcpus: int, ram: int, disk: int = 0, **specs: str) -> Flav
         (flavor("x", 2, 4096, 20, disk0_type="ssd"), [flavor("y", 2, 4096, 20, disk0_type="hdd")], None),
         (flavor("SCS-2V-4", 2, 4096), [flavor("SCS-2V-4", 1, 4096)], None),
         (flavor("x", 1, 1), [], None),
+        (flavor("SCS-2V-4-20s", 2, 4096, 20), [flavor("SCS-2V-4-20", 2, 4096, 20)], None),
+        (flavor("SCS-2V-4-20s", 2, 4096, 20), [flavor("SCS-2V-4-20p", 2, 4096, 20)], "SCS-2V-4-20p"),
+        (flavor("SCS-2V-4-20n", 2, 4096, 20), [flavor("SCS-2V-4-20p", 2, 4096, 20)], None),
+        (flavor("SCS-2V-4", 2, 4096), [flavor("SCS-2Vi-4", 2, 4096)], None),
+        (flavor("SCS-2V-4", 2, 4096), [flavor("SCS-2V-4o", 2, 4096)], None),
+        (flavor("SCS-2V-4", 2, 4096), [flavor("SCS-2V-4u", 2, 4096)], None),
+        (flavor("SCS-2C-4", 2, 4096), [flavor("SCS-2T-4", 2, 4096)], None),
+        (flavor("SCS-2V-4", 2, 4096), [flavor("m1.medium", 2, 4096)], None),
+        (flavor("m1.medium", 2, 4096), [flavor("SCS-2V-4", 2, 4096)], "SCS-2V-4"),
     ],
 )
 def test_the_nearest_flavor_covers_by_scs_meaning(wanted: Flavor, offered: list[Flavor], chosen: str | None) -> None:

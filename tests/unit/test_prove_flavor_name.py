@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from unterbau.prove.data import load
-from unterbau.prove.flavor_name import (
+from unterbau.flavor_name import (
     BadName,
     Meaning,
     explain,

@@ -49,6 +49,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"earlier versions of its objects are not carried", "frühere Fassungen seiner Objekte gehen nicht mit"),
     (r"the target's object store does not offer (.*)", r"der Objektspeicher des Ziels bietet \1 nicht"),
     (r"refers to (\S+), which does not exist", r"verweist auf \1, das es nicht gibt"),
+    (r"its links lead in a circle: nobody can read it", "seine Verweise führen im Kreis: niemand kann es lesen"),
+    (r"Delete it, or point it elsewhere\.", "Löschen oder auf etwas anderes verweisen."),
     (r"read rights of (\d+) users of the source cloud stay shut",
      r"Leserechte von \1 Nutzern der Quell-Cloud bleiben geschlossen"),
     (r"no flavor of the target covers (.*)", r"kein Flavor des Ziels deckt \1 ab"),

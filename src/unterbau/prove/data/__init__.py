@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from unterbau.canonical import digest
 from unterbau.errors import UsageError
-from unterbau.prove.flavor_name import Meaning, is_valid, parse
+from unterbau.flavor_name import Meaning, is_valid, parse
 from unterbau.prove.inventory import SECTIONS
 from unterbau.prove.verdicts import State
 from unterbau.verdict import Model

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from unterbau.prove.flavor_name import CPU_TYPES, DISK_TYPES, BadName, Meaning, is_v1, parse_any, shortfalls
+from unterbau.flavor_name import CPU_TYPES, DISK_TYPES, BadName, Meaning, is_v1, parse_any, shortfalls
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import (
     Decision,

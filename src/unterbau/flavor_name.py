@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flavor names after scs-0100-v3.3: parse, render, explain, mend, compare. Pure.
 
-`judges` read flavors with it; the mover's planner may ask it whether one flavor `provides_at_least` another.
+`prove.judges` read flavors with it; `planning` asks it whether one flavor `provides_at_least` another.
 It knows names only: what a flavor really has, Nova says. Written from the standard's text
 (https://docs.scs.community/standards/scs-0100-v3-flavor-naming); the grammar, where N is a whole number from 1
 without leading zeros (and, for us, of at most nine digits):
