@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,41 @@ def test_ten_requests_with_reader_rights_suffice_and_offline_is_the_same(
     assert "gAAAA" not in "".join(texts), "a token"
 
 
+CURL = """#!{python}
+# Stands in for curl, since tests reach no network: an empty QCOW2 of 1 GiB.
+import struct, sys
+header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\\xfb", 2, 0, 0, 16, 1 << 30, 0, 2, 196608, 65536, 1, 0, 0)
+open(sys.argv[sys.argv.index("--output") + 1], "wb").write(header.ljust(262144, b"\\0"))
+"""
+
+
+def test_what_the_fix_plan_says_mends_the_cloud(two_clouds: tuple[str, str], tmp_path: Path) -> None:
+    name = two_clouds[0]
+    hands = Operator(inventory.connect(f"{name}-admin", reference.clouds_file(name)))
+    lost, bent = (next(f for f in good_items()["flavors"] if f["name"] == n) for n in ("SCS-1V-4", "SCS-4V-8"))
+    for flavor in (lost, bent):
+        hands.drop("flavors", flavor)
+    hands.put("flavors", bent | {"extra_specs": {k: v for k, v in bent["extra_specs"].items() if "name" not in k}})
+    cases = {"scs-0103-flavor-1v-4", "scs-0103-flavor-4v-8", "scs-0104-image-ubuntu-2404"}
+    assert cases <= failed(look(name))
+    assert unterbau("prove", name, "--no-tls", "--fix-plan", str(tmp_path)).returncode == 1
+    (tmp_path / "curl").write_text(CURL.format(python=sys.executable))
+    (tmp_path / "curl").chmod(0o755)
+    environment = os.environ | {
+        "OS_CLIENT_CONFIG_FILE": str(reference.clouds_file(name)),
+        "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["bash", "fix.sh"], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    try:
+        assert not cases & failed(look(name))
+    finally:
+        for image in list(hands.admin.image.images(name="Ubuntu 24.04")):
+            hands.admin.image.delete_image(image.id)
+
+
 def test_several_clouds_make_a_matrix(two_clouds: tuple[str, str]) -> None:
     done = unterbau("prove", *two_clouds, "--no-tls", "--format", "json")
     told = json.loads(done.stdout)
@@ -93,7 +129,9 @@ def operator(two_clouds: tuple[str, str]) -> Iterator[Operator]:
             there = {i[key] for i in seen.section(section).items}
             for item in good[section]:
                 if section == "images" or item[key] not in there:
-                    hands.undo.append(hands.put(section, item))
+                    hands.put(section, item)
+                    # By name: a mutation makes the object anew, with another id.
+                    hands.undo.append(lambda s=section, i=item: hands.drop(s, i))  # type: ignore[misc]
         yield hands
     finally:
         hands.restore()

@@ -20,7 +20,7 @@ import yaml
 from unterbau import __version__, evidence, state, wiring
 from unterbau.cli.frame import Context, command
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
-from unterbau.prove import handshake, output
+from unterbau.prove import fix_plan, handshake, history, output
 from unterbau.prove.collect import SECONDS, collect
 from unterbau.prove.evaluate import SCOPE
 from unterbau.prove.inventory import Inventory
@@ -134,8 +134,6 @@ def _write_single(
         told = yaml.safe_dump(output.scs_report(proof), sort_keys=False, allow_unicode=True)
         state.write(scs_report, told.encode(), mode=0o644)
     if fixes is not None:
-        from unterbau.prove import fix_plan
-
         fixes.mkdir(parents=True, exist_ok=True)
         for name, text in fix_plan.render(proof, cloud=f"{proof.inventory.subject.name}-admin").items():
             state.write(fixes / name, text.encode(), mode=0o755 if name.endswith(".sh") else 0o644)
@@ -157,8 +155,6 @@ def _watch(
     seconds: float, tls: bool, interval: float,
 ) -> Exit:  # fmt: skip
     """Again and again until Ctrl-C: the whole once, then what changed, each look kept in the history."""
-    from unterbau.prove import history
-
     last = Exit.NOT_SHOWN
     folder = state.root().parent / "prove" / "history"
     while not context.stop.is_set():
