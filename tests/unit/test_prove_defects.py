@@ -14,9 +14,9 @@ import pytest
 from prove_world import NOW, flavor, good_items, image, inventory, rule
 
 from unterbau.errors import UsageError
+from unterbau.flavor_name import is_valid
 from unterbau.prove.data import load
 from unterbau.prove.evaluate import judge
-from unterbau.flavor_name import is_valid
 from unterbau.prove.inventory import Inventory, Status
 from unterbau.prove.judges import decide
 from unterbau.prove.judges.frame import Decision, View

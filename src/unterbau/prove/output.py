@@ -48,7 +48,8 @@ def junit(proofs: Iterable[Proof]) -> bytes:
             element = Xml.SubElement(suite, "testcase", classname=case.standard, name=_clean(case.case))
             _junit_result(element, case)
     Xml.indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="utf-8")
+    told: bytes = Xml.tostring(root, encoding="utf-8")
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + told
 
 
 def _junit_result(element: Xml.Element, case: CaseVerdict) -> None:

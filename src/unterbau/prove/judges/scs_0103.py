@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 
-from unterbau.prove.data import StandardFlavor
 from unterbau.flavor_name import CPU_TYPES, DISK_TYPES, BadName, parse_any, shortfalls, to_v1
+from unterbau.prove.data import StandardFlavor
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import (
     Decision,
