@@ -21,6 +21,7 @@ from unterbau.cloud.port import Cloud
 from unterbau.drill import Tools
 from unterbau.errors import LocalError
 from unterbau.face import Face
+from unterbau.prove.write import Trial
 from unterbau.reference.layout import clouds_home, data_home
 
 LIBRARIES = ("openstacksdk", "keystoneauth1", "pydantic", "securesystemslib", "cryptography")
@@ -51,6 +52,11 @@ def survey(name: str) -> Survey:
     """The cloud `NAME` or `NAME@REGION` for `prove`, which only looks. Raises ConfigError."""
     plain, _, region = name.partition("@")
     return openstack.survey(plain, now, region=region or None, config_files=clouds_files())
+
+
+def open_trial(name: str) -> Trial:
+    """The cloud of that name, for `prove --write`. Raises as `open_cloud` does."""
+    return openstack.connect(name, config_files=clouds_files())
 
 
 def cloud_names() -> tuple[str, ...]:

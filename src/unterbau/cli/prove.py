@@ -92,7 +92,7 @@ def _look(
             from unterbau.prove import write
 
             section = write.run(
-                wiring.open_cloud(name), now=wiring.now, folder=state.root().parent / "prove", stop=context.stop,
+                wiring.open_trial(name), now=wiring.now, folder=state.root().parent / "prove", stop=context.stop,
                 say=context.face.say,
             )  # fmt: skip
             return seen.model_copy(update={"sections": {**seen.sections, "write_results": section}})

@@ -70,7 +70,8 @@ class Source(Model):
 
     For a Volume: `image_id`, `snapshot_id` or `volume_id`. For an Image: `volume_id` (upload-to-image; with
     `force` also of one that is attached, which many clouds forbid: Conflict or Forbidden then).
-    For a Snapshot: `force` allows a volume in use. For a Server: `disks`, its volumes at creation, root first (boot_index 0).
+    For a Snapshot: `force` allows a volume in use. For a Server: `disks`, its volumes at creation, root first (boot_index 0),
+    and `user_data`, the text for its first boot.
     """
 
     image_id: str | None = None
@@ -78,6 +79,7 @@ class Source(Model):
     volume_id: str | None = None
     force: bool = False
     disks: tuple[Attachment, ...] = ()
+    user_data: str = ""
 
 
 NOTHING = Source()

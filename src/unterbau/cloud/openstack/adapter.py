@@ -197,6 +197,14 @@ class OpenStack:
         """As `Cloud.set_lock`."""
         self._compute.set_lock(server_id, locked)
 
+    def restore(self, backup_id: str, volume_id: str) -> None:
+        """As `prove.write.Trial.restore`."""
+        self._volumes.restore(backup_id, volume_id)
+
+    def console(self, server_id: str) -> str:
+        """As `prove.write.Trial.console`."""
+        return self._compute.console(server_id)
+
     def delete(self, reference: Ref, deadline: timedelta) -> None:
         """As `Cloud.delete`."""
         kind = kind_of(reference)

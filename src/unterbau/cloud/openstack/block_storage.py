@@ -145,6 +145,11 @@ class BlockStorageService:
         if there.read_only != wish.read_only:
             self._api().json("POST", path, {"os-update_readonly_flag": {"readonly": wish.read_only}})
 
+    def restore(self, backup_id: str, volume_id: str) -> None:
+        """Restore a backup onto an existing volume of its size; `settle` the volume afterwards."""
+        body: Json = {"restore": {"volume_id": volume_id}}
+        self._api().json("POST", f"/backups/{backup_id}/restore", body)
+
     # --- waiting and deleting
 
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:

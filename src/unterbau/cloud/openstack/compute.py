@@ -8,6 +8,7 @@ grouped by network; the root disk is not named to a tenant: see `_port_ids` and 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -252,6 +253,7 @@ class ComputeService:
             "availability_zone": wish.availability_zone,
             "config_drive": wish.config_drive,
             "block_device_mapping_v2": _disks(wish, source.disks),
+            "user_data": base64.b64encode(source.user_data.encode()).decode(),
         }
         return body | {k: v for k, v in optional.items() if v}
 
@@ -292,6 +294,11 @@ class ComputeService:
         """Lock or unlock; Nova takes either twice."""
         action: Json = {"lock" if locked else "unlock": None}
         self._api().json("POST", f"/servers/{server_id}/action", action)
+
+    def console(self, server_id: str) -> str:
+        """What the server wrote to its serial console so far. Raises NotFound, Conflict (it does not run), ..."""
+        action: Json = {"os-getConsoleOutput": {}}
+        return str(self._api().json("POST", f"/servers/{server_id}/action", action).get("output") or "")
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """Delete or detach, and wait until it is gone."""

@@ -1,0 +1,552 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The four test cases that must make something: entropy and FIPS in a server, secrets, backup and restore.
+
+`cli.prove --write` calls `run`; judges read the section that it returns. Everything is made by steps of a saga whose
+journal holds the name and mark of a thing before the thing is made; all of it is removed again, and nothing else is. What
+a killed run left, the next one removes first. What could not be tried is said, and is no verdict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import JsonValue, SecretBytes
+
+from unterbau import state
+from unterbau.cloud.port import NOTHING, Cloud
+from unterbau.cloud.port import Source as Origin
+from unterbau.errors import (
+    Broken,
+    CloudError,
+    Failed,
+    Forbidden,
+    Interrupted,
+    NotFound,
+    Refused,
+    Unreachable,
+    Unsupported,
+)
+from unterbau.prove.guest import WORD
+from unterbau.prove.inventory import Item, Section, Status
+from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, RetryPolicy, Step, remaining_grace, unwind
+from unterbau.saga import run as run_saga
+from unterbau.workload import Attachment, Backup, Flavor, Image, Kind, Ref, Resource, Secret, Server, Volume, ref
+
+
+class Trial(Cloud, Protocol):
+    """A cloud on which one can try more than a mover needs. `cloud.openstack` implements it."""
+
+    def restore(self, backup_id: str, volume_id: str) -> None:
+        """Restore a backup onto an existing volume; `settle` the volume afterwards."""
+
+    def console(self, server_id: str) -> str:
+        """What the server wrote to its serial console so far."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, and how much to write."""
+
+    settle: timedelta = timedelta(minutes=10)
+    console: timedelta = timedelta(minutes=6)
+    quiet: timedelta = timedelta(seconds=120)
+    """A console that says nothing new for so long is given up."""
+    pause: float = 5.0
+    payload: int = 4 << 20
+    """Bytes that are written, backed up and compared."""
+
+
+@dataclass(frozen=True)
+class _Tools:
+    cloud: Trial
+    run: str
+    now: Callable[[], datetime]
+    stop: threading.Event
+    patience: Patience
+
+
+def run(
+    cloud: Trial,
+    *,
+    now: Callable[[], datetime],
+    folder: Path,
+    stop: threading.Event,
+    say: Callable[[str], None] = lambda line: None,
+    patience: Patience | None = None,
+) -> Section:
+    """Carry the four through, clean up, and return the section `write_results`.
+
+    `folder` keeps the journal while it is needed. Raises Interrupted when it was stopped (everything is removed
+    then, too), AuthFailed, Unreachable, LocalError.
+    """
+    with state.translated(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    identity = cloud.identity()
+    place = hashlib.sha256("\n".join([identity.auth_url, identity.region, identity.project_id]).encode()).hexdigest()[
+        :12
+    ]
+    name = f"w{secrets.token_hex(4)}"
+    tools = _Tools(cloud, name, now, stop, patience or Patience())
+    for left in _clean_up(tools, folder, f"write-{place}-*.db"):
+        say(f"left behind by an earlier run, and not to be deleted now: {left}")
+    steps, missing = _steps(tools)
+    path = folder / f"write-{place}-{name}.db"
+    with Journal(path, now=now) as journal:
+        result = run_saga(steps, journal, plan=name, workers=4, stop=stop, retry=RetryPolicy(deadline_s=60.0))
+        outputs, errors = dict(journal.status.outputs), dict(journal.status.errors)
+        tidied = unwind(steps, journal, plan=name)
+        left_behind = [str(journal.status.intents[n].get("name", n)) for n in tidied.failed]
+    for left in left_behind:
+        say(f"left behind, since the cloud would not delete it: {left}; the next run with --write tries again")
+    if tidied.complete:
+        _forget(path)
+    if result.interrupted:
+        raise Interrupted("stopped while writing; what was made is removed", "Run the same command again.")
+    items = _items(outputs, errors, missing, identity.roles, deleted=tidied.complete)
+    return Section(status=Status.SEEN, items=tuple(items), reason="; ".join(f"left behind: {n}" for n in left_behind))
+
+
+# --- steps
+
+
+@dataclass(frozen=True)
+class _Make:
+    """Make one thing, wait for it, and remove it in the end. What it ended as is its output, not a failure."""
+
+    tools: _Tools
+    name: str
+    kind: Kind
+    wish: Callable[[str, Outputs], tuple[Resource, Origin]]
+    """From the mark (which is the name, too) and the outputs so far."""
+    needs: tuple[str, ...] = ()
+    then: Callable[[str], JsonObject] = lambda id_: {}
+    """What is done to it before it can settle."""
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Name and mark, durable before anything is made."""
+        mark = Marker(run=self.tools.run, node=self.name).tag()
+        return {"kind": self.kind.value, "name": mark, "marker": mark}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """Find or make."""
+        _demand(done, self.needs)
+        mark = str(intent["marker"])
+        wish, origin = self.wish(mark, done)
+        try:
+            id_ = self.tools.cloud.ensure(wish, mark, source=origin)
+        except (Forbidden, NotFound, Unsupported, Broken) as error:
+            return {"status": f"refused: {error.what}"[:300]}
+        return {"id": id_, **self.then(id_), "status": _settle(self.tools, ref(self.kind, id_))}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Remove it."""
+        _delete(self.tools, self.kind, str(intent["marker"]), str((output or {}).get("id") or ""))
+
+
+@dataclass(frozen=True)
+class _Do:
+    """Something that makes nothing."""
+
+    tools: _Tools
+    name: str
+    work: Callable[[Outputs, Progress], JsonObject]
+    needs: tuple[str, ...] = ()
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Nothing needs to be durable."""
+        return {}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """Do it."""
+        _demand(done, self.needs)
+        return self.work(done, progress)
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Nothing was made."""
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """Create, see and delete a secret, and note what the key manager answered."""
+
+    tools: _Tools
+    name: str = "key-manager"
+    needs: tuple[str, ...] = ()
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """The name; it is the secret's mark."""
+        mark = Marker(run=self.tools.run, node=self.name).tag()
+        return {"kind": Kind.SECRET.value, "name": mark, "marker": mark}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """HTTP numbers of the three; 403 where the policy says no."""
+        cloud, mark = self.tools.cloud, str(intent["marker"])
+        wish = _secret(mark)
+        try:
+            id_ = cloud.ensure(wish, mark)
+            cloud.write_secret(id_, wish, SecretBytes(secrets.token_bytes(32)))
+        except Forbidden:
+            if not _allowed(lambda: cloud.lookalikes(wish)):  # it was made, but a later step of making it was refused
+                return {"create": 403}
+        listed = _allowed(lambda: cloud.lookalikes(wish))
+        told: JsonObject = {"create": 201, "list": 403 if listed is None else 200, "listed": bool(listed)}
+        for id_ in listed or ():
+            gone = _allowed(lambda i=id_: cloud.delete(ref(Kind.SECRET, i), self.tools.patience.settle) or True)  # type: ignore[misc,func-returns-value]
+            told["delete"] = 403 if gone is None else 204
+        return told
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Remove it if it is still there."""
+        _delete(self.tools, Kind.SECRET, str(intent["marker"]), "")
+
+
+def _secret(mark: str) -> Secret:
+    return Secret(id="-", name=mark, content_type="application/octet-stream")
+
+
+def _allowed(ask: Callable[[], Any]) -> Any:
+    """The answer, or None if the policy forbids it."""
+    try:
+        return ask()
+    except Forbidden:
+        return None
+
+
+def _demand(done: Outputs, needs: Sequence[str]) -> None:
+    """What this step builds on ended well. (Failed is not tried again, and is no finding of its own.)"""
+    for name in needs:
+        status = done[name].get("status", "available")
+        if status not in ("available", "active", "ACTIVE"):
+            raise Failed(f"{name}: {status}")
+
+
+def _settle(tools: _Tools, reference: Ref) -> str:
+    """The status in which it ended."""
+    try:
+        return str(getattr(tools.cloud.settle(reference, tools.patience.settle), "status", ""))
+    except Broken as error:
+        there = tools.cloud.read(reference)
+        return str(getattr(there, "status", "")) or f"gone: {error.what}"[:300]
+
+
+def _delete(tools: _Tools, kind: Kind, mark: str, id_: str) -> None:
+    """By id if we know it, else by the mark that nobody else's things carry."""
+    cloud = tools.cloud
+    if id_:
+        ids: Sequence[str] = [id_]
+    elif kind is Kind.SECRET:
+        ids = cloud.lookalikes(_secret(mark))
+    else:
+        ids = [r.id for r in cloud.listing(kind).resources if mark in (r.marker, r.name)]
+    for found in ids:
+        cloud.delete(ref(kind, found), tools.patience.settle)
+
+
+# --- the three groups
+
+
+def _steps(tools: _Tools) -> tuple[list[Step], dict[str, str]]:
+    """The steps, and why a test has none."""
+    kinds = set(tools.cloud.kinds())
+    steps: list[Step] = [_Keys(tools)] if Kind.SECRET in kinds else []
+    missing: dict[str, str] = {}
+    if {Kind.VOLUME, Kind.BACKUP, Kind.IMAGE} <= kinds:
+        steps += _backup(tools)
+    else:
+        missing["backup"] = "the catalog has no block storage or no images"
+    try:
+        steps += _server(tools)
+    except CloudError as error:
+        missing["server"] = error.what
+    return steps, missing
+
+
+def payload(mark: str, size: int) -> bytes:
+    """Bytes that no compression shortens, the same for the same mark."""
+    return hashlib.shake_256(mark.encode()).digest(size)
+
+
+def _backup(tools: _Tools) -> Iterator[Step]:
+    """Known bytes -> image -> volume -> backup -> another volume -> image -> compare; the first volume is read, too."""
+    size = tools.patience.payload
+
+    def image(mark: str, done: Outputs) -> tuple[Resource, Origin]:
+        wish = Image(
+            id="-", name=mark, status="queued", disk_format="raw", container_format="bare", visibility="private"
+        )
+        return wish, NOTHING
+
+    def fill(id_: str) -> JsonObject:
+        data = payload(tools.run, size)
+        found = Image(id=id_, name="", status="queued", visibility="private")
+        tools.cloud.write_image(found, [data], size)
+        return {"sha256": hashlib.sha256(data).hexdigest()}
+
+    def volume(source: str = "") -> Callable[[str, Outputs], tuple[Resource, Origin]]:
+        return lambda mark, done: (
+            Volume(id="-", name=mark, status="", size_gib=1),
+            Origin(image_id=str(done[source]["id"])) if source else NOTHING,
+        )
+
+    def backup(mark: str, done: Outputs) -> tuple[Resource, Origin]:
+        return Backup(id="-", name=mark, status="", volume_id=str(done["volume"]["id"]), size_gib=1), NOTHING
+
+    def restore(done: Outputs, progress: Progress) -> JsonObject:
+        target = str(done["target"]["id"])
+        there = tools.cloud.read(ref(Kind.VOLUME, target))
+        if getattr(there, "status", "") != "restoring-backup":  # an earlier try of this step may have begun it
+            tools.cloud.restore(str(done["backup"]["id"]), target)
+        return {"status": _restored(tools, target)}
+
+    def reading(of: str) -> Callable[[str, Outputs], tuple[Resource, Origin]]:
+        return lambda mark, done: (image(mark, done)[0], Origin(volume_id=str(done[of]["id"])))
+
+    def compare(of: str) -> Callable[[Outputs, Progress], JsonObject]:
+        return lambda done, progress: {"sha256": _beginning(tools, str(done[of]["id"]), size)}
+
+    yield _Make(tools, "image", Kind.IMAGE, image, then=fill)
+    yield _Make(tools, "volume", Kind.VOLUME, volume("image"), ("image",))
+    yield _Make(tools, "backup", Kind.BACKUP, backup, ("volume",))
+    yield _Make(tools, "target", Kind.VOLUME, volume())
+    yield _Do(tools, "restore", restore, ("backup", "target"))
+    for of, name, after in (("volume", "written", "backup"), ("target", "restored", "restore")):
+        yield _Make(tools, f"{name} image", Kind.IMAGE, reading(of), (of, after))
+        yield _Do(tools, f"{name} bytes", compare(f"{name} image"), (f"{name} image",))
+
+
+def _restored(tools: _Tools, volume_id: str) -> str:
+    """Until the restore is over. Cinder may say `available` for a moment before it begins."""
+    end = time.monotonic() + tools.patience.settle.total_seconds()
+    time.sleep(min(tools.patience.pause, 1.0))
+    while time.monotonic() < end:
+        if tools.stop.is_set():
+            raise Interrupted("stopped during a restore")
+        there = tools.cloud.read(ref(Kind.VOLUME, volume_id))
+        status = str(getattr(there, "status", "gone"))
+        if status != "restoring-backup":
+            return status
+        time.sleep(min(tools.patience.pause, 2.0))
+    raise Unreachable(f"volume {volume_id}: still restoring after {tools.patience.settle}")
+
+
+def _beginning(tools: _Tools, image_id: str, size: int) -> str:
+    """Hash of the first bytes of an image."""
+    digest, left = hashlib.sha256(), size
+    with tools.cloud.image_bytes(image_id) as stream:
+        for chunk in stream:
+            digest.update(chunk[:left])
+            left -= min(left, len(chunk))
+            if not left:
+                return digest.hexdigest()
+    raise Broken(f"image {image_id} is shorter than {size} bytes")
+
+
+def _server(tools: _Tools) -> list[Step]:
+    """A server without any network, which tells of itself on its console. Raises NotFound without image or flavor."""
+    offering = tools.cloud.surroundings().offering
+    own = [r for r in tools.cloud.listing(Kind.IMAGE).resources if isinstance(r, Image)]
+    image = _suited([*offering.images, *own])
+    flavor = _smallest(offering.flavors, image)
+    steps: list[Step] = []
+    needs: tuple[str, ...] = ()
+    if not flavor.disk_gib:
+        gib = max(image.min_disk_gib, -(-(image.size_bytes or 0) // 2**30), 8)
+
+        def root(mark: str, done: Outputs) -> tuple[Resource, Origin]:
+            wish = Volume(
+                id="-", name=mark, status="", size_gib=gib, bootable=True, image_metadata=dict(image.properties)
+            )  # fmt: skip
+            return wish, Origin(image_id=image.id)
+
+        steps.append(_Make(tools, "root", Kind.VOLUME, root))
+        needs = ("root",)
+
+    def server(mark: str, done: Outputs) -> tuple[Resource, Origin]:
+        disks: tuple[Attachment, ...] = ()
+        if needs:
+            disks = (Attachment(id="-", server_id="-", volume_id=str(done["root"]["id"]), boot_index=0),)
+        wish = Server(
+            id="-", name=mark, status="", flavor=flavor, image_id=None if needs else image.id, config_drive=True
+        )  # fmt: skip
+        return wish, Origin(disks=disks, user_data=user_data())
+
+    def listen(done: Outputs, progress: Progress) -> JsonObject:
+        id_ = str(done["server"]["id"])
+        return {"image": image.name, "server": id_, **_listen(tools, id_, progress)}
+
+    return [
+        *steps,
+        _Make(tools, "server", Kind.SERVER, server, needs),
+        _Do(tools, "console", listen, ("server",)),
+    ]
+
+
+def user_data() -> str:
+    """What the server runs at its first boot, if it has a Python."""
+    program = resources.files("unterbau.prove").joinpath("guest.py").read_text(encoding="utf-8")
+    return (
+        f"#!/bin/sh\ncat > /run/unterbau.py <<'UNTERBAU'\n{program}\nUNTERBAU\n"
+        "for python in python3 /usr/libexec/platform-python python; do\n"
+        '  command -v "$python" && exec "$python" /run/unterbau.py\ndone\n'
+    )
+
+
+def _suited(images: Sequence[Image]) -> Image:
+    """A public image that most likely runs cloud-init and Python."""
+    public = [i for i in images if i.visibility == "public" and not i.hidden and i.status == "active"]
+    if not public:
+        raise NotFound("the cloud has no public image to make a server from")
+    known = ("debian", "ubuntu", "almalinux", "rocky", "centos", "fedora", "opensuse")
+
+    def rank(image: Image) -> tuple[bool, bool, int, str]:
+        distro = image.properties.get("os_distro", "").lower()
+        place = known.index(distro) if distro in known else len(known)
+        return image.properties.get("os_purpose", "generic") != "generic", distro not in known, place, image.name
+
+    return min(public, key=rank)
+
+
+def _smallest(flavors: Sequence[Flavor], image: Image) -> Flavor:
+    """The smallest flavor that the image fits into; one without a disk boots from a volume."""
+    fit = [
+        f for f in flavors
+        if f.ram_mib >= max(image.min_ram_mib, 512) and (not f.disk_gib or f.disk_gib >= max(image.min_disk_gib, 8))
+    ]  # fmt: skip
+    if not fit:
+        raise NotFound(f"the cloud has no flavor that the image {image.name} fits into")
+    return min(fit, key=lambda f: (f.ram_mib, f.vcpus, f.disk_gib, f.name))
+
+
+_SAID = re.compile(rf"{WORD} (\{{[^\n\r]*\}}) ([0-9a-f]{{8}})")
+
+
+def heard(console: str) -> dict[str, JsonValue] | None:
+    """What the server said, if it came through unharmed."""
+    for text, check in _SAID.findall(console):
+        if f"{zlib.crc32(text.encode()) & 0xFFFFFFFF:08x}" == check:
+            told: dict[str, JsonValue] = json.loads(text)
+            return told
+    return None
+
+
+def _listen(tools: _Tools, server_id: str, progress: Progress) -> JsonObject:
+    begun = fresh = time.monotonic()
+    before = ""
+    patience = tools.patience
+    while True:
+        console = tools.cloud.console(server_id)
+        told = heard(console)
+        if told is not None:
+            return {**told, "console": f"sha256:{hashlib.sha256(console.encode()).hexdigest()}"}
+        clock = time.monotonic()
+        if console != before:
+            before, fresh = console, clock
+        if clock - begun > patience.console.total_seconds() or clock - fresh > patience.quiet.total_seconds():
+            return {"error": f"the server said nothing on its console within {clock - begun:.0f} s"}
+        progress(int(clock - begun), None)
+        tools.stop.wait(patience.pause)
+
+
+# --- results
+
+
+def _items(
+    outputs: Outputs,
+    errors: Mapping[str, JsonObject],
+    missing: Mapping[str, str],
+    roles: Sequence[str],
+    *,
+    deleted: bool,
+) -> Iterator[Item]:
+    console = outputs.get("console", {})
+    why = missing.get("server") or _why(outputs, errors, ("root", "server", "console"))
+    common: Item = {k: console[k] for k in ("image", "server", "console", "kernel") if k in console}
+    error = console.get("error") or why
+    for test, keys in (("entropy", ("entropy_avail",)), ("fips", ("blocks", "failures"))):
+        yield {
+            "test": test,
+            **common,
+            **{k: console[k] for k in keys if k in console},
+            **({"error": error} if error else {}),
+        }
+    if "key-manager" in outputs or "key-manager" in errors:
+        item: Item = {"test": "key-manager", "roles": list(roles), **outputs.get("key-manager", {})}
+        yield item | ({"error": _message(errors["key-manager"])} if "key-manager" in errors else {})
+    yield _backup_item(outputs, errors, missing.get("backup", ""), deleted=deleted)
+
+
+def _backup_item(outputs: Outputs, errors: Mapping[str, JsonObject], missing: str, *, deleted: bool) -> Item:
+    item: Item = {"test": "backup", "deleted": deleted}
+    for key, step in (("volume", "volume"), ("backup", "backup"), ("restored", "restore")):
+        if step in outputs:
+            item[key] = outputs[step].get("status")
+    for key, step in (("written_sha256", "written bytes"), ("restored_sha256", "restored bytes")):
+        if step in outputs:
+            item[key] = outputs[step].get("sha256")
+    uploaded = outputs.get("image", {}).get("sha256")
+    if "written_sha256" in item and item["written_sha256"] != uploaded:
+        return item | {"error": "the volume did not hold what was written to it before the backup"}
+    stages = ("image", "volume", "target", "backup", "restore", "written image", "written bytes", "restored image")
+    why = missing or _why(outputs, errors, (*stages, "restored bytes"))
+    return item | ({"error": why} if why else {})
+
+
+def _why(outputs: Outputs, errors: Mapping[str, JsonObject], steps: Sequence[str]) -> str:
+    """The first thing that could not be tried. What ended badly is a result of its own, and no reason here."""
+    for name in steps:
+        if name in errors and errors[name].get("kind") != "Failed":
+            return f"{name}: {_message(errors[name])}"
+        status = str(outputs.get(name, {}).get("status", ""))
+        if name in ("image", "target", "root", "server") and status not in ("", "available", "active", "ACTIVE"):
+            return f"{name}: {status}"
+    return ""
+
+
+def _message(error: JsonObject) -> str:
+    return f"{error.get('kind')}: {error.get('message')}"
+
+
+# --- what a killed run left
+
+
+def _clean_up(tools: _Tools, folder: Path, pattern: str) -> Iterator[str]:
+    """Remove what the journals of killed runs on this cloud name, and nothing else; yields what would not go."""
+    for path in sorted(folder.glob(pattern)):
+        try:
+            journal = Journal(path)
+        except Refused:  # another process is at it right now
+            continue
+        with journal:
+            tools.stop.wait(remaining_grace(journal, tools.now()))
+            left = list(_removed(tools, journal))
+        yield from left
+        if not left:
+            _forget(path)
+
+
+def _removed(tools: _Tools, journal: Journal) -> Iterator[str]:
+    for name, intent in reversed(list(journal.status.intents.items())):
+        if "marker" not in intent or journal.status.states.get(name) == "undone":
+            continue
+        output = journal.status.outputs.get(name, {})
+        try:
+            _delete(tools, Kind(str(intent["kind"])), str(intent["marker"]), str(output.get("id") or ""))
+        except CloudError as error:
+            yield f"{intent['name']} ({error.what})"
+
+
+def _forget(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
