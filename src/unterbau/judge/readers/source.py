@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One file of somebody's stack: its bytes, text, JSON or YAML, parsed once, and every fault told with its line.
+
+The readers of this package get a `Source` and put what they find into a `Found`. YAML is read from libyaml's events,
+not by its composer, which ends the process on deep nesting; scalars stay the text that stands there (`1.10` is no
+number), mappings know the line of each key, and aliases share their value, so that a bomb does not go off. Nothing
+here knows what the content means.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from unterbau.errors import UsageError
+
+MAX_BYTES = 512 * 2**20
+MAX_DEPTH = 100
+MAX_EXPANDED = 2_000_000
+"""So many values may a YAML document have once its aliases are expanded."""
+BRACES = re.compile(r"\{\{|\{%|<%|@@[A-Z]")
+_NULL = frozenset(["", "~", "null", "Null", "NULL"])
+
+
+class Map(dict[str, Any]):
+    """A mapping of a YAML document; `lines` has the line of each key."""
+
+    __slots__ = ("line", "lines", "size")
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+        self.lines: dict[str, int] = {}
+        self.size = 1
+
+
+class Seq(list[Any]):
+    """A sequence of a YAML document; `lines` has the line of each item."""
+
+    __slots__ = ("line", "lines", "size")
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+        self.lines: list[int] = []
+        self.size = 1
+
+
+class Source:
+    """One file, read once. `name` is how it is told in places: as the user wrote it."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        self.path = path
+        self.name = str(path)
+        self.data = data
+
+    @classmethod
+    def open(cls, path: Path) -> Source:
+        """The file at `path`; raises UsageError if it cannot be read, is no file, or is far too large."""
+        try:
+            if not path.is_file():
+                raise UsageError(f"{path}: no file", "Name a file or a directory that is there.")
+            if path.stat().st_size > MAX_BYTES:
+                raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB", "Split it, or name the part that counts.")
+            return cls(path, path.read_bytes())
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}", "Name a file that can be read.") from None
+
+    def fault(self, what: str, remedy: str, line: int | None = None) -> NoReturn:
+        """Raise the UsageError that names this file."""
+        raise UsageError(f"{self.name}{f':{line}' if line else ''}: {what}", remedy)
+
+    @cached_property
+    def text(self) -> str:
+        """The content as text: UTF-8, or UTF-16 if it begins with its mark (as PowerShell writes)."""
+        if self.data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            encoding = "utf-16"
+        else:
+            encoding = "utf-8-sig"
+        try:
+            text = self.data.decode(encoding)
+        except UnicodeDecodeError as error:
+            line = self.data.count(b"\n", 0, error.start) + 1
+            self.fault("no UTF-8 text", "Write it as UTF-8: iconv -f LATIN1 -t UTF-8.", line)
+        if "\0" in text:
+            self.fault("a binary file", "Name a text file of a known form.", text.count("\n", 0, text.index("\0")) + 1)
+        return text
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Its lines, without their ends (a line ends at a line feed only)."""
+        return [line.removesuffix("\r") for line in self.text.split("\n")]
+
+    @cached_property
+    def is_json(self) -> bool:
+        """Whether it looks like JSON."""
+        if self.path.suffix.lower() in (".yaml", ".yml", ".toml", ".hcl", ".tf"):
+            return False
+        return self.data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") or self.path.suffix == ".json"
+
+    @cached_property
+    def json(self) -> Any:
+        """The content as JSON; raises UsageError with the line."""
+        try:
+            return json.loads(self.text)
+        except json.JSONDecodeError as error:
+            what = "ends before the JSON does" if error.pos >= len(self.text.rstrip()) else f"no JSON: {error.msg}"
+            self.fault(what, "Make the file again; it may be cut off.", error.lineno)
+        except RecursionError:
+            self.fault("JSON that is nested too deeply", "Name a file of a known form.")
+        except ValueError as error:
+            self.fault(f"no JSON: {error}", "Name a file of a known form.")
+
+    @cached_property
+    def object(self) -> Mapping[str, Any]:
+        """The JSON object in it; empty if it is no JSON, or none."""
+        found = self.json if self.is_json else None
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def is_yaml(self) -> bool:
+        """Whether its name says YAML."""
+        return self.path.suffix.lower() in (".yaml", ".yml")
+
+    @cached_property
+    def documents(self) -> tuple[Any, ...]:
+        """The documents of YAML, without empty ones; raises UsageError with the line."""
+        return tuple(d for d in _Builder(self).documents() if d is not None)
+
+    @property
+    def document(self) -> Any:
+        """The first document of YAML; None if there is none."""
+        return self.documents[0] if self.documents else None
+
+    @cached_property
+    def twice(self) -> list[tuple[int, str]]:
+        """Keys that stand twice in a mapping of YAML, with the line of the second; filled by `documents`."""
+        return []
+
+
+class _Builder:
+    """Documents out of libyaml's events."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.anchors: dict[str, Any] = {}
+        self.open: set[str] = set()
+
+    def documents(self) -> Iterator[Any]:
+        """Each document."""
+        events = yaml.parse(self.source.text, Loader=yaml.CSafeLoader)
+        try:
+            for event in events:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    self.anchors = {}
+                    yield self._document(events)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            self._no_yaml(str(getattr(error, "problem", None) or error), mark.line + 1 if mark else None)
+        except (ValueError, RecursionError) as error:
+            self._no_yaml(str(error), None)
+
+    def _no_yaml(self, what: str, line: int | None) -> NoReturn:
+        near = self.source.lines[max((line or 1) - 2, 0) : (line or 1) + 1]
+        if any(BRACES.search(one) for one in near) or (line is None and BRACES.search(self.source.text)):
+            remedy = "It is a template: render it first (`helm template`, `ansible-playbook`, ...), and judge the result."
+            self.source.fault("template braces, not YAML", remedy, line)
+        self.source.fault(f"no YAML: {what}", "Mend the file, or make it again.", line)
+
+    def _document(self, events: Iterator[Any]) -> Any:
+        stack: list[tuple[Map | Seq, str | None, list[tuple[str, int]]]] = []  # with its anchor, and a key that waits
+        for event in events:
+            kind = type(event)
+            line = event.start_mark.line + 1
+            if kind in (yaml.MappingStartEvent, yaml.SequenceStartEvent):
+                if len(stack) >= MAX_DEPTH:
+                    self.source.fault(f"nested more than {MAX_DEPTH} deep", "Name a file of a known form.", line)
+                made = Map(line) if kind is yaml.MappingStartEvent else Seq(line)
+                if event.anchor:
+                    self.open.add(event.anchor)
+                stack.append((made, event.anchor, []))
+                continue
+            if kind is yaml.DocumentEndEvent:
+                return None
+            if kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
+                value, anchor, _ = stack.pop()
+                self.open.discard(anchor or "")
+                line = value.line
+            else:
+                value, anchor = self._leaf(event, line), getattr(event, "anchor", None)
+                anchor = anchor if kind is yaml.ScalarEvent else None
+            if anchor:
+                self.anchors[anchor] = value
+            if not stack:
+                next(events, None)  # the end of the document
+                return value
+            self._put(stack[-1], value, line)
+        return None
+
+    def _leaf(self, event: Any, line: int) -> Any:
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in self.open:
+                self.source.fault(f"*{event.anchor} contains itself", "Write the value out.", line)
+            if event.anchor not in self.anchors:
+                self.source.fault(f"*{event.anchor} is not defined", "Define it with & above.", line)
+            return self.anchors[event.anchor]
+        plain = event.style is None or event.style == ""
+        return None if plain and event.value in _NULL and event.tag is None else event.value
+
+    def _put(self, into: tuple[Map | Seq, str | None, list[tuple[str, int]]], value: Any, line: int) -> None:
+        collection, _, waiting = into
+        if isinstance(collection, Map) and not waiting:
+            waiting.append(("" if value is None else value if isinstance(value, str) else "?", line))
+            return
+        collection.size += getattr(value, "size", 1)
+        if collection.size > MAX_EXPANDED:
+            self.source.fault(f"aliases make more than {MAX_EXPANDED:,} values of it", "Write it without aliases.", line)
+        if isinstance(collection, Seq):
+            collection.append(value)
+            collection.lines.append(line)
+            return
+        key, key_line = waiting.pop()
+        if key == "<<" and isinstance(value, (Map, Seq)):
+            self._merge(collection, value)
+            return
+        if key in collection and collection.lines[key] > 0:
+            self.source.twice.append((key_line, key))
+        collection[key] = value
+        collection.lines[key] = key_line
+
+    def _merge(self, target: Map, value: Map | Seq) -> None:
+        """What `<<` brings: its lines are negative, and a key of one's own takes precedence."""
+        for one in value if isinstance(value, Seq) else [value]:
+            for key, inner in mapping(one).items():
+                if key not in target:
+                    target[key] = inner
+                    target.lines[key] = -abs(one.lines[key])
+
+
+def line_of(container: Any, key: str | int) -> int | None:
+    """The line of a key or item of YAML; None for JSON."""
+    if isinstance(container, Map):
+        return abs(container.lines.get(str(key), container.line))
+    if isinstance(container, Seq):
+        return container.lines[int(key)] if int(key) < len(container.lines) else container.line
+    return None
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The value if it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def text(value: Any) -> str:
+    """The value if it is text that says something, or a plain number, else empty."""
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
+
+
+def false(value: Any) -> bool:
+    """Whether it says no: false of JSON, or the word of YAML."""
+    return value is False or (isinstance(value, str) and value.lower() == "false")

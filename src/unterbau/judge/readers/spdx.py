@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SPDX SBOMs: 2.2 and 2.3 as JSON and tag-value, 3.0 as JSON-LD. Each package is a part.
+
+Read as they stand, without spdx-tools: its JSON takes 7 s for 100,000 packages, its tag-value parser 58 ms for each
+single one. Files and snippets of an SBOM are not parts. The concluded licence is taken before the declared one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from unterbau.judge.model import Layer, Part, Place
+from unterbau.judge.readers import image, licences, purls
+from unterbau.judge.readers.found import Found, Hints, short
+from unterbau.judge.readers.source import Source
+
+_TAG = re.compile(r"^([A-Za-z]+):\s?(.*)$")
+_LICENCE_LINKS = ("hasConcludedLicense", "hasDeclaredLicense")
+_NAMED = frozenset(["operating-system", "application", "container", "firmware"])
+
+
+def matches(source: Source) -> bool:
+    """Whether it is one, in any of its forms."""
+    return source.object.get("spdxVersion") is not None or _is_three(source) or is_tag_value(source)
+
+
+def _is_three(source: Source) -> bool:
+    return "spdx.org/rdf/3" in str(source.object.get("@context", "")) and isinstance(source.object.get("@graph"), list)
+
+
+def is_tag_value(source: Source) -> bool:
+    """Whether it is tag-value."""
+    return not source.is_json and re.search(rb"^SPDXVersion:", source.data[:8192], re.MULTILINE) is not None
+
+
+def read(source: Source, found: Found) -> None:
+    """Each package a part, at its JSON pointer or line."""
+    if is_tag_value(source):
+        _tag_value(source, found)
+    elif _is_three(source):
+        _three(source.object["@graph"], found)
+    else:
+        packages = source.object.get("packages")
+        for number, package in enumerate(packages if isinstance(packages, list) else []):
+            _two(package, f"/packages/{number}", found)
+    if not found.finished:
+        found.unread("", "the SBOM has no packages")
+
+
+def _two(package: Any, pointer: str, found: Found) -> None:
+    if not isinstance(package, dict) or not isinstance(package.get("name"), str):
+        found.unread(pointer, f"a package without name: {short(package)}")
+        return
+    references = package.get("externalRefs")
+    purl = next(
+        (
+            r.get("referenceLocator")
+            for r in (references if isinstance(references, list) else [])
+            if isinstance(r, dict) and r.get("referenceType") == "purl"
+        ),
+        None,
+    )
+    licence = licences.expression(package.get("licenseConcluded")) or licences.expression(package.get("licenseDeclared"))
+    purpose = str(package.get("primaryPackagePurpose") or "")
+    _part(found, pointer, package["name"], package.get("versionInfo"), purl, licence, purpose)
+
+
+def _part(found: Found, pointer: str, name: str, version: Any, purl: Any, licence: str | None, purpose: str) -> None:
+    purpose = purpose.lower().replace("_", "-")
+    version = version.strip() or None if isinstance(version, str) else None
+    version = None if version in ("NOASSERTION", "NONE") else version
+    hints: Hints = ()
+    if purl is not None:
+        try:
+            version = purls.version_of(purl) if version is None else version
+        except (ValueError, TypeError):
+            found.unread(pointer, f"no package URL: {short(purl)}")
+            purl = None
+    if purl is None and purpose in _NAMED:
+        parsed = image.parse(name) if purpose == "container" else None
+        hints = (("image", parsed.name), ("name", name)) if parsed else (("name", name),)
+        version = version or (parsed.version if parsed else None)
+    layer = Layer.OPERATING_SYSTEM if purpose == "operating-system" else None
+    number = f"{name}@{version}" if version else name
+    found.finished.append(Part(number, name, version, purl, None, layer, (Place(found.file, pointer),), hints, licence))
+
+
+def _tag_value(source: Source, found: Found) -> None:
+    package: dict[str, str] = {}
+    begun, in_text = 0, False
+
+    def end() -> None:
+        if package:
+            licence = licences.expression(package.get("PackageLicenseConcluded"))
+            licence = licence or licences.expression(package.get("PackageLicenseDeclared"))
+            _part(found, f"line {begun}", package["PackageName"], package.get("PackageVersion"), package.get("purl"),
+                  licence, package.get("PrimaryPackagePurpose", ""))  # fmt: skip
+            package.clear()
+
+    for number, line in enumerate(source.lines, start=1):
+        if in_text:
+            in_text = "</text>" not in line
+            continue
+        tag = _TAG.match(line)
+        if tag is None:
+            if line.strip() and not line.lstrip().startswith("#"):
+                found.unread(f"line {number}", f"no tag: {short(line)}")
+            continue
+        name, value = tag.group(1), tag.group(2).strip()
+        in_text = "<text>" in value and "</text>" not in value
+        if name in ("PackageName", "FileName", "SnippetSPDXID", "LicenseID"):
+            end()
+        if name == "PackageName":
+            package["PackageName"], begun = value, number
+        elif package:
+            words = value.split(None, 2)
+            if name == "ExternalRef" and len(words) == 3 and words[1] == "purl":
+                package["purl"] = words[2]
+            else:
+                package.setdefault(name, value)
+    end()
+
+
+def _three(graph: list[Any], found: Found) -> None:
+    by_id = {e["spdxId"]: e for e in graph if isinstance(e, dict) and isinstance(e.get("spdxId"), str)}
+    said = _licences(graph, by_id)
+    for number, element in enumerate(graph):
+        if not isinstance(element, dict) or not _is_package(element):
+            continue
+        pointer = f"/@graph/{number}"
+        if not isinstance(element.get("name"), str):
+            found.unread(pointer, f"a package without name: {short(element)}")
+            continue
+        purl = _either(element, "packageUrl") or _identifier(element)
+        licence = said.get(str(element.get("spdxId")))
+        purpose = str(_either(element, "primaryPurpose") or "").replace("operatingSystem", "operating-system")
+        _part(found, pointer, element["name"], _either(element, "packageVersion"), purl, licence, purpose)
+
+
+def _is_package(element: Mapping[str, Any]) -> bool:
+    kind = element.get("type") or element.get("@type")
+    return isinstance(kind, str) and kind.rpartition("/")[2] in ("software_Package", "Package")
+
+
+def _either(element: Mapping[str, Any], name: str) -> Any:
+    return element.get(f"software_{name}") or element.get(name)
+
+
+def _identifier(element: Mapping[str, Any]) -> Any:
+    listed = element.get("externalIdentifier")
+    for one in listed if isinstance(listed, list) else []:
+        if isinstance(one, dict) and one.get("externalIdentifierType") in ("packageUrl", "packageURL", "purl"):
+            return one.get("identifier")
+    return None
+
+
+def _licences(graph: Iterable[Any], by_id: Mapping[str, Any]) -> dict[str, str]:
+    """The licence of each element, from the relationships; what was concluded takes precedence."""
+    found: dict[str, str] = {}
+    links = [e for e in graph if isinstance(e, dict) and e.get("relationshipType") in _LICENCE_LINKS]
+    for link in sorted(links, key=lambda e: _LICENCE_LINKS.index(e["relationshipType"])):
+        targets = link.get("to")
+        for target in targets if isinstance(targets, list) else [targets]:
+            element = by_id.get(target) if isinstance(target, str) else None
+            told = licences.expression((element or {}).get("simplelicensing_licenseExpression"))
+            if told and isinstance(link.get("from"), str):
+                found.setdefault(link["from"], told)
+    return found
