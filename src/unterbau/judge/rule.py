@@ -52,7 +52,7 @@ class Asked(Model):
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """A text or a list may stand for `in`, a text for a list of one."""
         texts: JsonSchemaValue = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-        fields: JsonSchemaValue = {name: texts for name in ("in", "not_in", "prefix")} | {"osi": {"type": "boolean"}}
+        fields: JsonSchemaValue = dict.fromkeys(("in", "not_in", "prefix"), texts) | {"osi": {"type": "boolean"}}
         return {
             "anyOf": [
                 *texts["anyOf"],
