@@ -62,7 +62,9 @@ def _is_variables(source: Source) -> bool:
 
 
 def _is_play(one: Any) -> bool:
-    return isinstance(one, dict) and ("hosts" in one or "import_playbook" in one or "ansible.builtin.import_playbook" in one)
+    return isinstance(one, dict) and (
+        "hosts" in one or "import_playbook" in one or "ansible.builtin.import_playbook" in one
+    )
 
 
 def _is_role(one: Any) -> bool:
@@ -79,7 +81,9 @@ def _is_task(one: Any, source: Source) -> bool:
 def _is_ini(source: Source) -> bool:
     lines = [s for line in source.lines[:400] if (s := line.strip()) and not s.startswith(("#", ";"))]
     groups = [g for g in map(_GROUP.match, lines) if g]
-    named = source.path.name.lower() in ("hosts", "inventory", "hosts.ini", "inventory.ini") or "ansible_" in source.text
+    named = (
+        source.path.name.lower() in ("hosts", "inventory", "hosts.ini", "inventory.ini") or "ansible_" in source.text
+    )
     typed = any(g.group(2) in ("children", "vars") for g in groups)
     return bool(groups) and (named or typed) and not any("=" in line.partition(" ")[0] for line in lines[:1])
 
@@ -118,8 +122,14 @@ def _collections(document: Mapping[str, Any], key: str, found: Found) -> None:
     listed = document.get(key)
     for number, told in enumerate(sequence(listed)):
         where = spot(listed, number, f"/{key}")
-        name = text(told) if isinstance(told, str) else text(mapping(told).get("name")) or text(mapping(told).get("source"))
-        name, colon, inline = name.partition(":") if "://" not in name and not name.startswith("git@") else (name, "", "")
+        name = (
+            text(told)
+            if isinstance(told, str)
+            else text(mapping(told).get("name")) or text(mapping(told).get("source"))
+        )
+        name, colon, inline = (
+            name.partition(":") if "://" not in name and not name.startswith("git@") else (name, "", "")
+        )
         version = text(mapping(told).get("version")) or (inline if colon else "")
         if not name or "/" in name:
             found.unread(where, f"a collection from elsewhere: {short(_bare(name))}")
@@ -197,7 +207,9 @@ def _task(task: Mapping[str, Any], path: str, found: Found) -> None:
 
 def _packages(asked: Any, where: str, found: Found) -> None:
     state = text(mapping(asked).get("state"))
-    names = mapping(asked).get("name", mapping(asked).get("pkg")) if isinstance(asked, dict) else _short_form(text(asked))
+    names = (
+        mapping(asked).get("name", mapping(asked).get("pkg")) if isinstance(asked, dict) else _short_form(text(asked))
+    )
     if state == "absent" or names is None:
         return
     for name in names if isinstance(names, list) else text(names).split(","):
@@ -221,7 +233,9 @@ def _chart(asked: Any, where: str, found: Found) -> None:
     if not chart or BRACES.search(chart) or chart.startswith((".", "/")):
         found.unread(where, f"a chart that stands elsewhere: {short(chart)}")
         return
-    found.released("chart", chart.rstrip("/").rpartition("/")[2], where, "chart", text(mapping(asked).get("chart_version")))
+    found.released(
+        "chart", chart.rstrip("/").rpartition("/")[2], where, "chart", text(mapping(asked).get("chart_version"))
+    )
     images_in.search(mapping(asked).get("values") or mapping(asked).get("release_values"), where, "values", found)
 
 

@@ -147,7 +147,9 @@ class _Reader:
         context = text(mapping(build).get("context")) if isinstance(build, dict) else text(build)
         file = text(mapping(build).get("dockerfile")) or "Dockerfile"
         if not named:
-            self.found.unread(where, f"built from {short(context or '.')}, not taken from a registry: judge the SBOM of its build")
+            self.found.unread(
+                where, f"built from {short(context or '.')}, not taken from a registry: judge the SBOM of its build"
+            )
         if mapping(build).get("dockerfile_inline") is not None or "://" in context or context.startswith("git@"):
             return
         path = owner.path.parent / self._value(context or ".").replace(GONE, "") / self._value(file).replace(GONE, "")

@@ -41,7 +41,9 @@ def read(source: Source, found: Found) -> None:
     for number, service in enumerate(_list(bom, "services")):
         pointer = f"/services/{number}"
         if isinstance(service, dict) and isinstance(service.get("name"), str):
-            found.part(service["name"], pointer, version=_text(service.get("version")), hints=(("name", service["name"]),))
+            found.part(
+                service["name"], pointer, version=_text(service.get("version")), hints=(("name", service["name"]),)
+            )
         else:
             found.unread(pointer, f"a service without name: {short(service)}")
     for number, told in enumerate(_list(bom, "compositions")):
@@ -76,7 +78,8 @@ def _components(bom: Any) -> Iterator[tuple[str, Any]]:
 
 def _part(component: dict[str, Any], file: str, pointer: str, found: Found) -> Part:
     name = component["name"]
-    version, purl, hints = _text(component.get("version")), component.get("purl"), ()
+    version, purl = _text(component.get("version")), component.get("purl")
+    hints: Hints = ()
     kind = component.get("type")
     if purl is not None:
         try:

@@ -16,7 +16,7 @@ from typing import Any
 from unterbau.errors import UsageError
 from unterbau.judge.readers import images_in
 from unterbau.judge.readers.found import Found, short, spot
-from unterbau.judge.readers.source import Source, false, mapping, sequence, text
+from unterbau.judge.readers.source import BRACES, Source, false, mapping, sequence, text
 
 _VALUES = re.compile(r"^values([._-].*)?\.ya?ml$|.*[._-]values\.ya?ml$", re.IGNORECASE)
 RENDER = "templates are not rendered: `helm template` does, and its result can be judged"
@@ -124,7 +124,7 @@ def _helmfile(source: Source, found: Found) -> None:
         for number, release in enumerate(sequence(releases)):
             where = spot(releases, number, "/releases")
             chart = text(mapping(release).get("chart"))
-            if not chart or images_in.BRACES.search(chart) or chart.startswith("."):
+            if not chart or BRACES.search(chart) or chart.startswith("."):
                 found.unread(where, f"a chart that stands elsewhere: {short(chart)}")
             elif false(mapping(release).get("installed")):
                 found.unread(where, f"switched off here: chart {short(chart)}")

@@ -57,7 +57,9 @@ def _reference(key: str, value: Any, tag: str, registry: str) -> str | None:
     if not isinstance(value, str) or not _KEY.search(key) or _NO.match(value.strip()):
         return None
     told = value.strip()
-    return told if BRACES.search(told) or ("/" in told or ":" in told or image.parse(told)) and " " not in told else None
+    return (
+        told if BRACES.search(told) or (("/" in told or ":" in told or image.parse(told)) and " " not in told) else None
+    )
 
 
 def _joined(value: Mapping[str, Any], named: str, tag: str, registry: str) -> str:
@@ -76,10 +78,9 @@ def _tell(reference: str, where: str, found: Found, *, off: bool, missing: str) 
     if off:
         found.unread(where, f"switched off here: {short(reference)}")
     elif BRACES.search(reference):
-        name, _, rest = reference.partition("{{")
-        parsed = image.parse(name.rstrip(":@")) if name.rstrip(":@ ") and ":" in name[-1:] else None
-        if parsed is not None:
-            found.image(name.rstrip(":"), where)
+        name = reference.partition("{{")[0]
+        if name.endswith(":") and image.parse(name[:-1]) is not None:
+            found.image(name[:-1], where)
         found.unread(where, f"a template fills this in: {short(reference)}")
     else:
         found.image(reference, where)

@@ -255,7 +255,9 @@ def _argo(one: dict[str, Any], path: str, what: str, found: Found) -> None:
     for container, key, told in sources:
         if not isinstance(told, dict):
             continue
-        place = spot(told if isinstance(told, Map) else container, "chart" if isinstance(told, Map) else key, where, what)
+        place = spot(
+            told if isinstance(told, Map) else container, "chart" if isinstance(told, Map) else key, where, what
+        )
         if text(told.get("chart")):
             name = text(told.get("chart")).rpartition("/")[2]
             found.released("chart", name, place, "chart", text(told.get("targetRevision")))

@@ -92,7 +92,11 @@ def read(source: Source, found: Found) -> None:
     found.name, found.claims, found.facts = written.stack, written.claims, written.facts
     for number, part in enumerate(written.parts):
         spot = f"line {line_of(plain['parts'], number)}"
-        found.finished.append(_line(part, Place(found.file, spot)) if isinstance(part, str) else _part(source, part, Place(found.file, spot)))
+        found.finished.append(
+            _line(part, Place(found.file, spot))
+            if isinstance(part, str)
+            else _part(source, part, Place(found.file, spot))
+        )
 
 
 def _told(source: Source, error: ValidationError) -> tuple[str, str, int | None]:

@@ -72,7 +72,9 @@ def _image(source: Source, value: str, where: str, found: Found) -> None:
     if suffix in (".image", ".build") and ":" not in value:
         other = source.path.parent / value
         if other.is_file():
-            found.unread(where, f"the image is that of the unit {short(value)}, which is built") if suffix == ".build" else _named(other, where, found)
+            found.unread(
+                where, f"the image is that of the unit {short(value)}, which is built"
+            ) if suffix == ".build" else _named(other, where, found)
         else:
             found.unread(where, f"names the unit {short(value)}, which is not beside it")
         return

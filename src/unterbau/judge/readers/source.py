@@ -67,7 +67,9 @@ class Source:
             if not path.is_file():
                 raise UsageError(f"{path}: no file", "Name a file or a directory that is there.")
             if path.stat().st_size > MAX_BYTES:
-                raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB", "Split it, or name the part that counts.")
+                raise UsageError(
+                    f"{path}: larger than {MAX_BYTES >> 20} MiB", "Split it, or name the part that counts."
+                )
             return cls(path, path.read_bytes())
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}", "Name a file that can be read.") from None
@@ -79,10 +81,7 @@ class Source:
     @cached_property
     def text(self) -> str:
         """The content as text: UTF-8, or UTF-16 if it begins with its mark (as PowerShell writes)."""
-        if self.data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            encoding = "utf-16"
-        else:
-            encoding = "utf-8-sig"
+        encoding = "utf-16" if self.data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         try:
             text = self.data.decode(encoding)
         except UnicodeDecodeError as error:
@@ -169,7 +168,9 @@ class _Builder:
     def _no_yaml(self, what: str, line: int | None) -> NoReturn:
         near = self.source.lines[max((line or 1) - 2, 0) : (line or 1) + 1]
         if any(BRACES.search(one) for one in near) or (line is None and BRACES.search(self.source.text)):
-            remedy = "It is a template: render it first (`helm template`, `ansible-playbook`, ...), and judge the result."
+            remedy = (
+                "It is a template: render it first (`helm template`, `ansible-playbook`, ...), and judge the result."
+            )
             self.source.fault("template braces, not YAML", remedy, line)
         self.source.fault(f"no YAML: {what}", "Mend the file, or make it again.", line)
 
@@ -220,7 +221,9 @@ class _Builder:
             return
         collection.size += getattr(value, "size", 1)
         if collection.size > MAX_EXPANDED:
-            self.source.fault(f"aliases make more than {MAX_EXPANDED:,} values of it", "Write it without aliases.", line)
+            self.source.fault(
+                f"aliases make more than {MAX_EXPANDED:,} values of it", "Write it without aliases.", line
+            )
         if isinstance(collection, Seq):
             collection.append(value)
             collection.lines.append(line)

@@ -62,7 +62,9 @@ def _two(package: Any, pointer: str, found: Found) -> None:
         ),
         None,
     )
-    licence = licences.expression(package.get("licenseConcluded")) or licences.expression(package.get("licenseDeclared"))
+    licence = licences.expression(package.get("licenseConcluded")) or licences.expression(
+        package.get("licenseDeclared")
+    )
     purpose = str(package.get("primaryPackagePurpose") or "")
     _part(found, pointer, package["name"], package.get("versionInfo"), purl, licence, purpose)
 

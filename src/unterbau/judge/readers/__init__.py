@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people really have, turned into a Stack: one module a form of input. `cli` calls `read`.
+
+The form is told by content and name, never by an option. A directory is walked; what is broken or unknown in it is
+listed in `Stack.unread`, while a file that was named itself raises one UsageError with its line. Nothing is fetched,
+run, rendered or resolved; `recognise` names the technologies afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from unterbau.errors import UsageError
+from unterbau.judge.model import Stack
+from unterbau.judge.readers import (
+    ansible,
+    compose,
+    cyclonedx,
+    dockerfile,
+    helm,
+    kubernetes,
+    lockfiles,
+    openstack,
+    packages,
+    plain,
+    proxmox,
+    quadlet,
+    spdx,
+    tofu,
+)
+from unterbau.judge.readers.found import Found
+from unterbau.judge.readers.source import Source
+
+MAX_FILES = 50_000
+_SKIPPED = frozenset(
+    [".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".terraform", ".tox", ".mypy_cache",
+     ".ruff_cache", ".pytest_cache"]
+)  # fmt: skip
+_STRUCTURED = frozenset(
+    [".yaml", ".yml", ".json", ".lock", ".hcl", ".tf", ".tofu", ".tfstate", ".spdx", ".xml", ".tgz"]
+)
+"""Files that might well say what is there: each one that is not understood is listed by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form of input: whether a file has it, and how it is read."""
+
+    id: str
+    title: str
+    matches: Callable[[Source], bool]
+    read: Callable[[Source, Found], None]
+
+
+FORMS = (
+    Form("stack", "stack.yaml", plain.matches, plain.read),
+    Form("cyclonedx", "CycloneDX SBOM (JSON)", cyclonedx.matches, cyclonedx.read),
+    Form("spdx", "SPDX SBOM (2.2, 2.3: JSON, tag-value; 3.0: JSON-LD)", spdx.matches, spdx.read),
+    Form("kubernetes", "Kubernetes manifests, or a dump of a cluster", kubernetes.matches, kubernetes.read),
+    Form("compose", "Docker Compose", compose.matches, compose.read),
+    Form("helm", "Helm chart, its values, helmfile", helm.matches, helm.read),
+    Form("quadlet", "Podman Quadlet", quadlet.matches, quadlet.read),
+    Form("dockerfile", "Dockerfile, Containerfile", dockerfile.matches, dockerfile.read),
+    Form("tofu", "OpenTofu or Terraform lock file, state (4), plan as JSON", tofu.matches, tofu.read),
+    Form("lockfile", "requirements, uv, poetry, pylock, npm, go.mod", lockfiles.matches, lockfiles.read),
+    Form("openstack", "OpenStack census or service catalogue (JSON)", openstack.matches, openstack.read),
+    Form("proxmox", "answers of Proxmox VE's API (JSON)", proxmox.matches, proxmox.read),
+    Form("packages", "package list: dpkg, apt, rpm, dnf, apk, nix; os-release", packages.matches, packages.read),
+    Form("ansible", "Ansible requirements, roles, playbooks, variables, inventories", ansible.matches, ansible.read),
+)
+"""In the order in which they are tried."""
+REMEDY = "Known forms: " + "; ".join(f.title for f in FORMS) + "."
+
+
+def read(path: Path) -> Stack:
+    """The stack in a file or directory. Raises UsageError: no such file, no known form, broken."""
+    if path.is_dir():
+        return _directory(path)
+    source = Source.open(path)
+    form = detect(source)
+    if form is None:
+        source.fault("of no known form" if source.data.strip() else "empty", REMEDY)
+    return _read(source, form)
+
+
+def detect(source: Source) -> Form | None:
+    """The form of a file, None if it has none that is known. Raises UsageError if it is broken."""
+    return next((f for f in FORMS if f.matches(source)), None)
+
+
+def _read(source: Source, form: Form) -> Stack:
+    found = Found(source.name)
+    form.read(source, found)
+    if source.is_yaml:
+        for line, key in source.twice:
+            found.unread(f"line {line}", f"the key {key!r} stands twice; the last one counts")
+    return found.stack()
+
+
+def _directory(path: Path) -> Stack:
+    found = Found(str(path))
+    others: Counter[str] = Counter()
+    for number, file in enumerate(_files(path)):
+        if number >= MAX_FILES:
+            found.unread("", f"more than {MAX_FILES:,} files: the rest is not read")
+            break
+        try:
+            source = Source.open(file)
+            form = detect(source)
+            if form is not None:
+                found.add(_read(source, form))
+            elif file.suffix in _STRUCTURED:
+                found.unread(str(file.relative_to(path)), "of no known form")
+            else:
+                others[file.suffix or file.name] += 1
+        except UsageError as error:
+            if _may_say(file):
+                found.unread(str(file.relative_to(path)), error.what.splitlines()[0].removeprefix(f"{file}:").strip())
+            else:
+                others[file.suffix or file.name] += 1
+    if others:
+        listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
+        more = f" and {len(others) - 8} more kinds" if len(others) > 8 else ""
+        found.unread("", f"{sum(others.values())} files of no known form: {listed}{more}")
+    if not found.stack().parts and not others and not found.stack().unread:
+        raise UsageError(f"{path}: an empty directory", "Name a directory with files of a known form.")
+    return found.stack()
+
+
+def _may_say(file: Path) -> bool:
+    return file.suffix in _STRUCTURED or file.suffix in quadlet.SUFFIXES
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """All files below, in a stable order; links to directories are not followed, so that no loop is walked.
+
+    The templates of a chart are left to `helm`, which tells that they are not rendered.
+    """
+    for folder, folders, files in os.walk(path):
+        here = Path(folder)
+        chart = "Chart.yaml" in files
+        folders[:] = sorted(f for f in folders if f not in _SKIPPED and not (chart and f == "templates"))
+        for name in sorted(files):
+            file = here / name
+            if file.is_file():
+                yield file

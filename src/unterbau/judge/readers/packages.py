@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of installed packages: dpkg, apt, rpm, dnf, apk, nix; and os-release, which tells the operating system.
+
+    dpkg-query -W            name, tab, version          rpm -qa            name-version-release.arch
+    /var/lib/dpkg/status     Package:, Version:          dnf list installed name.arch  version  @repository
+    dpkg -l, apt list        ii name version             apk info -v, apk list, /lib/apk/db/installed
+    nix profile list --json, nix-store -q --requisites   /nix/store/HASH-name-version
+
+The form is told by the lines themselves. A line that does not fit is listed. Versions stay the distribution's own;
+ranges of the catalogue compare upstream numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from unterbau.judge.model import Layer
+from unterbau.judge.readers import licences
+from unterbau.judge.readers.found import Found, short
+from unterbau.judge.readers.source import Source, mapping, text
+
+_ARCH = r"(?:x86_64|noarch|aarch64|i[3-6]86|ppc64le|s390x|armv7hl|armhfp|riscv64|src|\(none\))"
+_LINES: dict[str, re.Pattern[str]] = {
+    "apt list": re.compile(r"^(?P<name>[a-z0-9][a-z0-9+.-]*)/(?P<_suite>\S+) (?P<version>\S+) (?P<_arch>\S+)(?: \[.*\])?$"),
+    "dpkg -l": re.compile(r"^[uirph][nicurhWt][ R]? +(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w[\w-]*)? +(?P<version>\d\S*)(?: .*)?$"),
+    "dpkg-query -W": re.compile(r"^(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w[\w-]*)?\t(?P<version>\S*)(?:\t.*)?$"),
+    "apk list": re.compile(r"^(?P<name>[a-zA-Z0-9][\w+.-]*?)-(?P<version>\d[\w.+~]*-r\d+) (?P<_arch>\S+) \{.*?\} \((?P<licence>.*?)\)(?: \[.*\])?$"),
+    "apk info -v": re.compile(r"^(?P<name>[a-zA-Z0-9][\w+.-]*?)-(?P<version>\d[\w.+~]*-r\d+)$"),
+    "rpm -qa": re.compile(rf"^(?P<name>[A-Za-z0-9_][\w+.-]*)-(?P<version>[^-\s]+)-(?P<_release>[^-\s]+)\.{_ARCH}$"),
+    "dnf list": re.compile(rf"^(?P<name>[A-Za-z0-9_][\w+.-]*)\.{_ARCH}\s+(?P<version>\S+)\s+@?\S+$"),
+    "nix": re.compile(r"^/nix/store/[0-9a-z]{32}-(?P<name>[A-Za-z0-9][\w+.-]*?)(?:-(?P<version>\d[\w.+-]*))?(?:/\S*)?$"),
+}  # fmt: skip
+_HEADINGS = re.compile(
+    r"^(?:Listing\.\.\.|Desired=|\| Status|\|/|\+\+\+-|Installed Packages|Available Packages|WARNING: |Last metadata|gpg-pubkey-|Auflistung)"
+)
+_RELEASE = re.compile(r'^([A-Z_]+)="?(.*?)"?$')
+MAX_LINE = 1000
+
+
+def matches(source: Source) -> bool:
+    """Whether it is a list of packages, or os-release."""
+    if source.is_json:
+        return _nix_elements(source.json) is not None
+    return not source.is_yaml and _form(source) is not None
+
+
+def _form(source: Source) -> str | None:
+    if source.path.name.endswith(("os-release", "os-release.txt")):
+        return "os-release"
+    sample = [line for line in source.lines[:60] if line.strip() and not _HEADINGS.match(line)][:20]
+    if not sample:
+        return None
+    if sample[0].startswith("Package: ") and any(
+        line.startswith(("Version: ", "Status: ")) for line in source.lines[:60]
+    ):
+        return "dpkg status"
+    if re.match(r"^[CP]:\S+$", sample[0]) and any(line.startswith("V:") for line in sample):
+        return "apk installed"
+    for name, pattern in _LINES.items():
+        if sum(len(s) < MAX_LINE and pattern.match(s) is not None for s in sample) * 2 > len(sample):
+            return name
+    return None
+
+
+def read(source: Source, found: Found) -> None:
+    """Each package a part, at its line."""
+    if source.is_json:
+        _nix_json(source.json, found)
+        return
+    form = _form(source)
+    match form:
+        case "os-release":
+            _os_release(source, found)
+        case "dpkg status":
+            _fields(source, found, ("Package", "Version", ""), _dpkg_installed)
+        case "apk installed":
+            _fields(source, found, ("P", "V", "L"), lambda fields: True)
+        case _:
+            _lines(source, found, _LINES[form or "nix"])
+
+
+def _lines(source: Source, found: Found, pattern: re.Pattern[str]) -> None:
+    for number, line in enumerate(source.lines, start=1):
+        if not line.strip() or _HEADINGS.match(line):
+            continue
+        fits = pattern.match(line) if len(line) < MAX_LINE else None
+        if fits is None:
+            found.unread(f"line {number}", f"no package: {short(line)}")
+            continue
+        told = fits.groupdict()
+        if told.get("version") == "" and pattern is _LINES["dpkg-query -W"]:
+            continue  # known to dpkg, but not installed
+        found.part(told["name"], f"line {number}", version=told.get("version"), hints=(("package", told["name"]),),
+                   licence=licences.expression(told.get("licence")))  # fmt: skip
+
+
+def _stanzas(source: Source) -> Iterator[tuple[int, dict[str, str]]]:
+    fields: dict[str, str] = {}
+    begun = 1
+    for number, line in enumerate(source.lines, start=1):
+        if not line.strip():
+            if fields:
+                yield begun, fields
+            fields = {}
+            continue
+        if not fields:
+            begun = number
+        key, colon, value = line.partition(":")
+        if colon and not line[0].isspace():
+            fields.setdefault(key, value.strip())
+    if fields:
+        yield begun, fields
+
+
+def _dpkg_installed(fields: dict[str, str]) -> bool:
+    return fields.get("Status", "install ok installed").split()[-1:] == ["installed"]
+
+
+def _fields(
+    source: Source, found: Found, keys: tuple[str, str, str], installed: Callable[[dict[str, str]], bool]
+) -> None:
+    for number, fields in _stanzas(source):
+        name, version = fields.get(keys[0], ""), fields.get(keys[1], "")
+        if not name:
+            found.unread(f"line {number}", "a paragraph without a package's name")
+        elif installed(fields):
+            found.part(name, f"line {number}", version=version or None, hints=(("package", name),),
+                       licence=licences.expression(fields.get(keys[2])))  # fmt: skip
+
+
+def _os_release(source: Source, found: Found) -> None:
+    fields, begun = {}, {}
+    for number, line in enumerate(source.lines, start=1):
+        fits = _RELEASE.match(line.strip()) if len(line) < MAX_LINE else None
+        if fits:
+            fields[fits.group(1)], begun[fits.group(1)] = fits.group(2), number
+    name = fields.get("ID", "")
+    if not name:
+        source.fault("no ID in it", "Name /etc/os-release, or remove it.")
+    found.part(fields.get("NAME", name), f"line {begun['ID']}", version=fields.get("VERSION_ID"),
+               hints=(("name", name), ("name", fields.get("NAME", name))), layer=Layer.OPERATING_SYSTEM)  # fmt: skip
+
+
+def _nix_elements(content: Any) -> list[tuple[str, Any]] | None:
+    """The elements of `nix profile list --json`; None if it is something else."""
+    elements = mapping(content).get("elements")
+    if isinstance(elements, dict) and "version" in content:
+        return [(f"/elements/{k}", v) for k, v in elements.items()]
+    if isinstance(elements, list) and "version" in content:
+        return [(f"/elements/{n}", v) for n, v in enumerate(elements)]
+    return None
+
+
+def _nix_json(content: Any, found: Found) -> None:
+    for where, element in _nix_elements(content) or []:
+        paths = mapping(element).get("storePaths")
+        for path in paths if isinstance(paths, list) else []:
+            fits = _LINES["nix"].match(text(path))
+            if fits:
+                name = fits.group("name")
+                found.part(name, where, version=fits.group("version"), hints=(("package", name),))
+            else:
+                found.unread(where, f"no store path: {short(path)}")
+        if not paths:
+            found.unread(where, "an element without store paths")
