@@ -146,7 +146,7 @@ class _Make:
         wish, origin = self.wish(mark, done)
         try:
             id_ = self.tools.cloud.ensure(wish, mark, source=origin)
-        except (Forbidden, NotFound, Unsupported, Broken) as error:
+        except (Forbidden, NotFound, Unsupported) as error:
             return {"status": f"refused: {error.what}"[:300]}
         return {"id": id_, **self.then(id_), "status": _settle(self.tools, ref(self.kind, id_))}
 
@@ -233,12 +233,14 @@ def _demand(done: Outputs, needs: Sequence[str]) -> None:
 
 
 def _settle(tools: _Tools, reference: Ref) -> str:
-    """The status in which it ended."""
+    """The status in which it ended. What vanished is made anew by the next try (a failed upload deletes its image)."""
     try:
         return str(getattr(tools.cloud.settle(reference, tools.patience.settle), "status", ""))
-    except Broken as error:
-        there = tools.cloud.read(reference)
-        return str(getattr(there, "status", "")) or f"gone: {error.what}"[:300]
+    except Broken:
+        status = str(getattr(tools.cloud.read(reference), "status", ""))
+        if not status:
+            raise
+        return status
 
 
 def _delete(tools: _Tools, kind: Kind, mark: str, id_: str) -> None:
@@ -487,9 +489,13 @@ def _items(
     yield _backup_item(outputs, errors, missing.get("backup", ""), deleted=deleted)
 
 
+_STAGES = {"volume": "volume", "backup": "backup", "restore": "restored"}
+"""Steps whose bad end is a finding -> what the item calls them."""
+
+
 def _backup_item(outputs: Outputs, errors: Mapping[str, JsonObject], missing: str, *, deleted: bool) -> Item:
     item: Item = {"test": "backup", "deleted": deleted}
-    for key, step in (("volume", "volume"), ("backup", "backup"), ("restored", "restore")):
+    for step, key in _STAGES.items():
         if step in outputs:
             item[key] = outputs[step].get("status")
     for key, step in (("written_sha256", "written bytes"), ("restored_sha256", "restored bytes")):
@@ -509,7 +515,7 @@ def _why(outputs: Outputs, errors: Mapping[str, JsonObject], steps: Sequence[str
         if name in errors and errors[name].get("kind") != "Failed":
             return f"{name}: {_message(errors[name])}"
         status = str(outputs.get(name, {}).get("status", ""))
-        if name in ("image", "target", "root", "server") and status not in ("", "available", "active", "ACTIVE"):
+        if name not in _STAGES and status not in ("", "available", "active", "ACTIVE"):
             return f"{name}: {status}"
     return ""
 
