@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import click
 from unterbau import evidence, state, wiring
 from unterbau.cli.frame import Context, command
 from unterbau.errors import Exit, UsageError
-from unterbau.judge import catalogue, difference, engine, history, output, rules
+from unterbau.judge import catalogue, difference, engine, history, no_collector, output, rules
 from unterbau.judge.judgement import Judgement, KnownFact
 from unterbau.judge.model import Catalogue, Stack, Technology
 from unterbau.judge.recognise import Index, recognise
@@ -87,18 +85,6 @@ def judge_(
     return _exit(judged, fail_on)
 
 
-@contextmanager
-def no_collector() -> Iterator[None]:
-    """Parts and findings make no cycles; the collector would look at 100,000 of them again and again for nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def _exit(judged: Judgement, fail_on: str | None) -> Exit:
     outcomes = {f.outcome for f in judged.findings}
     if fail_on == "failed":
@@ -110,7 +96,7 @@ def _read(paths: Sequence[str], known: Catalogue) -> Stack:
     """The stacks as one, with the technology of each part where it is known."""
     from unterbau.judge import readers  # they bring the libraries of the field along, which no other verb needs
 
-    found = [readers.read(Path(p)) for p in paths]
+    found = [wiring.live_stack(p) or readers.read(Path(p)) for p in paths]
     first = found[0]
     merged = Stack(
         name=" + ".join(s.name for s in found),
