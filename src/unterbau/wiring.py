@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from unterbau.cloud.port import Cloud
 from unterbau.drill import Tools
 from unterbau.errors import LocalError
 from unterbau.face import Face
+from unterbau.judge.model import Stack
+from unterbau.prove.collect import collect
 from unterbau.prove.write import Trial
 from unterbau.reference.layout import clouds_home, data_home
 
@@ -57,6 +60,27 @@ def survey(name: str) -> Survey:
 def open_trial(name: str) -> Trial:
     """The cloud of that name, for `prove --write`. Raises as `open_cloud` does."""
     return openstack.connect(name, config_files=clouds_files())
+
+
+def live_stack(given: str) -> Stack | None:
+    """The stack of something that runs: `cloud:NAME` of clouds.yaml, or `proxmox:https://HOST:8006`; else None.
+
+    Proxmox VE wants a token in PROXMOX_TOKEN (USER@REALM!NAME=SECRET), and its CA in PROXMOX_CA if it is its own.
+    Raises UsageError, CloudError.
+    """
+    form, _, name = given.partition(":")
+    if form == "cloud":
+        from unterbau.judge.readers import openstack as reader
+
+        seen = collect(survey(name), now=now, tool=f"unterbau {__version__}")
+        sections = {s: [dict(i) for i in seen.section(s).items] for s in ("catalog", "images")}
+        return Stack(name=name, parts=reader.openstack_parts(sections["catalog"], sections["images"], name))
+    if form == "proxmox":
+        from unterbau.judge.readers import proxmox
+
+        token = os.environ.get("PROXMOX_TOKEN", "")
+        return proxmox.proxmox_stack(proxmox.ask(proxmox.Client(name, token, ca=os.environ.get("PROXMOX_CA"))), name)
+    return None
 
 
 def cloud_names() -> tuple[str, ...]:

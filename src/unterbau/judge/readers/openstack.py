@@ -64,7 +64,9 @@ def _services(catalogue: Iterable[Plain], where: str, found: Found) -> None:
 def _system(image: Plain) -> tuple[str, str]:
     properties = mapping(image.get("properties"))
     told = {**image, **properties}
-    return text(told.get("os_distro")), text(told.get("os_version"))
+    distro = text(told.get("os_distro"))
+    # scs-0102: `others` is the word for a system that the list does not name, so it tells nothing.
+    return ("" if distro == "others" else distro), text(told.get("os_version"))
 
 
 def _image(image: Plain, where: str, found: Found) -> None:
