@@ -23,6 +23,7 @@ MOST_PLACES = 12
 MOST_STRANGERS = 40
 """So many of a group's places, and of the parts that were not recognised, are shown at once."""
 NO_LAYER = "not recognised"
+MISSING = f"[{STYLES[Outcome.FAILED]}]✗ missing[/]"
 
 
 def judged(judgement: Judgement, *, everything: bool = False) -> None:
@@ -40,7 +41,14 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
             say(f"{rules.id}: {step.objective}, minimum over all parts: {_step(step)}")
     table(
         ("stack", "", "by"),
-        [(_mark(c.outcome), f"{c.kind} {c.name}", safe(_few(c.technologies) or c.reason)) for c in judgement.coverage],
+        [
+            (
+                MISSING if c.outcome is Outcome.FAILED else _mark(c.outcome),
+                f"{c.kind} {c.name}",
+                safe(_few(c.technologies) or c.reason),
+            )
+            for c in judgement.coverage
+        ],
     )
     if judgement.hidden:
         rows = [
