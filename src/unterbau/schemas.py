@@ -13,6 +13,7 @@ from unterbau.evidence.stack import StackCheck
 from unterbau.judge.judgement import Difference, Judgement
 from unterbau.judge.model import Technology
 from unterbau.judge.rule import RuleSet
+from unterbau.judge.stackfile import StackFile
 from unterbau.plan import Plan
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof
@@ -33,6 +34,7 @@ ALL: dict[str, type[BaseModel]] = {
     "stack-evidence": StackCheck,
     "technology": Technology,
     "rules": RuleSet,
+    "stack": StackFile,
 }
 
 INPUTS = frozenset(["inventory", "technology", "rules"])

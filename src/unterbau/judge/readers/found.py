@@ -62,9 +62,16 @@ class Found:
         self._unread.setdefault(Unread(Place(self.file, spot), reason))
 
     def add(self, other: Stack) -> None:
-        """What was found in another file."""
-        self.finished += other.parts
+        """What was found in another file; the same thing there is one more place of the same part."""
+        for part in other.parts:
+            if part.technology or part.claims or part.facts:
+                self.finished.append(part)
+            else:
+                key = (part.name, part.version, part.purl, part.hints, part.licence, part.layer)
+                self._places.setdefault(key, []).extend(part.where)
         self._unread.update(dict.fromkeys(other.unread))
+        self.claims = {**self.claims, **other.claims}
+        self.facts += other.facts
 
     def stack(self) -> Stack:
         """Everything, in the order in which it was found."""

@@ -31,8 +31,20 @@ def matches(source: Source) -> bool:
         return any("releases" in mapping(d) for d in source.documents)
     if not source.is_yaml or not isinstance(source.document, dict):
         return False
-    named = _VALUES.match(name) is not None or (source.path.parent / "Chart.yaml").is_file()
+    named = _VALUES.match(name) is not None or (source.path.parent / "Chart.yaml").is_file() or _has_images(source)
     return named and "apiVersion" not in source.document
+
+
+def _has_images(source: Source) -> bool:
+    """Values under another name: a mapping somewhere with both a repository and a tag."""
+    waiting: list[Any] = [source.document]
+    for _ in range(10_000):
+        node = waiting.pop() if waiting else None
+        if isinstance(node, dict):
+            if "repository" in node and "tag" in node:
+                return True
+            waiting += node.values()
+    return False
 
 
 def read(source: Source, found: Found) -> None:

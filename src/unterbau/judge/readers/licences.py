@@ -23,11 +23,30 @@ def reference(name: str) -> str | None:
     return f"LicenseRef-{plain}" if expression(name) and plain else None
 
 
+_CLASSIFIED = {
+    "MIT License": "MIT",
+    "ISC License (ISCL)": "ISC",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "GNU General Public License v3 (GPLv3)": "GPL-3.0-only",
+    "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later",
+    "GNU Lesser General Public License v3 (LGPLv3)": "LGPL-3.0-only",
+    "GNU Lesser General Public License v3 or later (LGPLv3+)": "LGPL-3.0-or-later",
+    "GNU Affero General Public License v3": "AGPL-3.0-only",
+}
+"""Classifiers of Python packages that mean one licence; `BSD License` and `Apache Software License` mean several."""
+
+
+def classified(name: str) -> str | None:
+    """The licence of a classifier (`License :: OSI Approved :: MIT License`), if it means one."""
+    return _CLASSIFIED.get(name.rpartition(" :: ")[2]) or reference(name.removeprefix("License :: "))
+
+
 def of_cyclonedx(said: Any) -> str | None:
     """The licences of a component; several hold together. What was concluded takes precedence over what was declared."""
     if not isinstance(said, list):
         return None
     told: list[tuple[bool, str]] = []
+    coarse: list[str] = []
     for one in said:
         if not isinstance(one, dict):
             continue
@@ -35,11 +54,16 @@ def of_cyclonedx(said: Any) -> str | None:
         inner = inner if isinstance(inner, dict) else {}
         name = inner.get("name")
         text = expression(one.get("expression")) or expression(inner.get("id"))
+        if not text and isinstance(name, str) and name.startswith("License ::"):
+            coarse.append(name)
+            continue
         text = text or (reference(name) if isinstance(name, str) else None)
         if text:
             told.append(("concluded" in (one.get("acknowledgement"), inner.get("acknowledgement")), text))
     if len(told) == 1:
         return told[0][1]
+    if not told:  # classifiers only tell in other words what an identifier beside them says
+        told = [(False, c) for c in map(classified, coarse) if c]
     concluded = any(c for c, _ in told)
     kept = list(dict.fromkeys(t for c, t in told if c or not concluded))
     return " AND ".join(f"({t})" if " " in t and len(kept) > 1 else t for t in kept) or None

@@ -8,62 +8,20 @@ and are told as the owner's. A key that is not known does not load.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import ValidationError
 
 from unterbau.judge import catalogue
-from unterbau.judge.model import Fact, Layer, Part, Place, Text
+from unterbau.judge.model import Part, Place
 from unterbau.judge.readers import image, purls
 from unterbau.judge.readers.found import Found, short
 from unterbau.judge.readers.source import Source, line_of
-from unterbau.verdict import Model
+from unterbau.judge.stackfile import FORMS, StackFile, StackPart
 
 REMEDY = "docs/judge.md shows the form; `unterbau schema stack` prints its schema."
 _LINE = re.compile(r"^(.+?)(?:[@ ]\s*(v?\d[^\s@]*))?$")
-_FORMS = ("image", "chart", "package", "collection", "provider", "service")
-Version = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-
-
-class StackPart(Model):
-    """One thing of a stack; it is known by one of its names at least."""
-
-    technology: Text | None = None
-    """Id, name or alias of the catalogue."""
-    name: Text | None = None
-    version: Version | None = None
-    layer: Layer | None = None
-    purl: Text | None = None
-    image: Text | None = None
-    """May have a tag, which is the version if none is given."""
-    chart: Text | None = None
-    package: Text | None = None
-    collection: Text | None = None
-    provider: Text | None = None
-    service: Text | None = None
-    licence: Text | None = None
-    claims: dict[str, bool] = {}
-    """What its owner claims: `sovereign: true`."""
-    facts: tuple[Fact, ...] = ()
-
-    @model_validator(mode="after")
-    def _known_by_something(self) -> StackPart:
-        if not any(getattr(self, f) for f in ("technology", "name", "purl", *_FORMS)):
-            raise ValueError(f"one of technology, name, purl, {', '.join(_FORMS)} is expected")
-        return self
-
-
-class StackFile(Model):
-    """A whole stack."""
-
-    stack: Text
-    """Its name."""
-    claims: dict[str, bool] = {}
-    facts: tuple[Fact, ...] = ()
-    """Facts that hold for every part, e.g. who operates all of it."""
-    parts: tuple[StackPart | Text, ...] = Field(min_length=1)
-    """Each a mapping, or a line: `redis 7.2`."""
 
 
 def matches(source: Source) -> bool:
@@ -153,7 +111,7 @@ def _part(source: Source, part: StackPart, place: Place) -> Part:
             version = version or purls.version_of(part.purl)
         except ValueError:
             source.fault(f"no package URL: {short(part.purl)}", "Write e.g. pkg:deb/debian/redis@7.0.", line)
-    hints += [(form, str(getattr(part, form))) for form in _FORMS[1:] if getattr(part, form)]
+    hints += [(form, str(getattr(part, form))) for form in FORMS[1:] if getattr(part, form)]
     name = part.name or part.technology or (hints[0][1] if hints else part.purl) or "?"
     hints += [("name", n) for n in (part.technology, part.name) if n]
     return Part(
