@@ -18,7 +18,6 @@ from world import World
 
 from unterbau import census, move, planning, seed
 from unterbau.cloud.simulator import Simulator
-from unterbau.evidence.bundle import plan_digest
 from unterbau.plan import Plan
 from unterbau.saga import Journal, run
 from unterbau.workload import Workload
@@ -51,7 +50,7 @@ def moved_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan, Wo
     plan = planning.make(workload, other, run="unit", now=NOW)
     steps = move.steps(plan, workload, source, target)
     with Journal(root / "journal.db") as journal:
-        assert run(steps, journal, plan=plan_digest(plan), workers=4).complete
+        assert run(steps, journal, plan=plan.digest(), workers=4).complete
     return root, plan, workload
 
 

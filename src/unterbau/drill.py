@@ -22,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from unterbau import census, evidence, move, planning, state
 from unterbau.cloud.port import Cloud
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
-from unterbau.evidence.bundle import Context, PhaseTime, plan_digest
+from unterbau.evidence.bundle import Context, PhaseTime
 from unterbau.face import Face
 from unterbau.plan import Plan
 from unterbau.report import html
@@ -89,7 +89,7 @@ class Drill:
             self._let_requests_end(journal)
             counter = _Counter(steps, journal, "steps of the move", self.tools.face)
             result = run(
-                steps, journal, plan=plan_digest(plan), workers=self.tools.workers, stop=self.tools.stop,
+                steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
                 listener=counter.event, progress=self.tools.face.bytes,
             )  # fmt: skip
             errors = dict(journal.status.errors)
@@ -132,7 +132,7 @@ class Drill:
                 self._let_requests_end(journal)
                 counter = _Counter(steps, journal, "steps taken back", self.tools.face, back=True)
                 result = unwind(
-                    steps, journal, plan=plan_digest(plan), workers=self.tools.workers, stop=self.tools.stop,
+                    steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
                     listener=counter.event,
                 )  # fmt: skip
                 errors = dict(journal.status.errors)
@@ -165,7 +165,7 @@ class Drill:
         steps = move.emptying_steps(sealed.source, refs, source)
         with Journal(self.folder.close_source_journal, now=self.tools.now) as journal:
             counter = _Counter(steps, journal, "objects of the source deleted", self.tools.face)
-            result = run(steps, journal, plan=plan_digest(sealed.plan), workers=self.tools.workers,
+            result = run(steps, journal, plan=sealed.plan.digest(), workers=self.tools.workers,
                          stop=self.tools.stop, listener=counter.event)  # fmt: skip
             errors = dict(journal.status.errors)
         self._demand_complete(result, errors)

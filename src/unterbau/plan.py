@@ -16,6 +16,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from pydantic import Field, JsonValue
 
+from unterbau import canonical
 from unterbau.errors import PlanError
 from unterbau.verdict import Model, Outcome
 from unterbau.workload import CloudIdentity, Ref, Resource, Workload
@@ -122,6 +123,10 @@ class Plan(Model):
     def by_ref(self) -> Mapping[Ref, Entry]:
         """Entries by Ref."""
         return {e.ref: e for e in self.entries}
+
+    def digest(self) -> str:
+        """What the journal of a run names its plan by: `sha256:..` over its canonical JSON."""
+        return canonical.digest(self.model_dump(mode="json"))
 
     def check_against(self, source: Workload) -> None:
         """Refuse a plan that cannot be obeyed. Raises PlanError naming every unknown id, gap or cycle."""

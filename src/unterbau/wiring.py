@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one place where concrete classes meet: which cloud stands behind a name, which clock, which keys.
 
-`cli` calls it; it builds what the use cases want and decides nothing else.
+`cli` calls it; it builds what the use cases want and decides nothing else. The adapter is imported where it is
+needed: its libraries take half a second to load, which no offline command should wait for.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from unterbau import __version__, reference, seed
-from unterbau.cloud import openstack
-from unterbau.cloud.openstack.survey import Survey
 from unterbau.cloud.port import Cloud
+from unterbau.cloud.survey import Surveyed
 from unterbau.drill import Tools
 from unterbau.errors import LocalError
 from unterbau.face import Face
@@ -48,17 +48,23 @@ def _complete() -> Iterator[Path]:
 
 def open_cloud(name: str) -> Cloud:
     """The cloud of that name: the user's own or an embedded one. Raises ConfigError, AuthFailed, ..."""
+    from unterbau.cloud import openstack
+
     return openstack.connect(name, config_files=clouds_files())
 
 
-def survey(name: str) -> Survey:
+def survey(name: str) -> Surveyed:
     """The cloud `NAME` or `NAME@REGION` for `prove`, which only looks. Raises ConfigError."""
+    from unterbau.cloud import openstack
+
     plain, _, region = name.partition("@")
     return openstack.survey(plain, now, region=region or None, config_files=clouds_files())
 
 
 def open_trial(name: str) -> Trial:
     """The cloud of that name, for `prove --write`. Raises as `open_cloud` does."""
+    from unterbau.cloud import openstack
+
     return openstack.connect(name, config_files=clouds_files())
 
 
@@ -85,6 +91,8 @@ def live_stack(given: str) -> Stack | None:
 
 def cloud_names() -> tuple[str, ...]:
     """All names that `open_cloud` knows."""
+    from unterbau.cloud import openstack
+
     return openstack.cloud_names(clouds_files())
 
 
@@ -107,4 +115,6 @@ def tools(face: Face, stop: threading.Event) -> Tools:
 
 def secrets(name: str) -> tuple[str, ...]:
     """The credentials with which `open_cloud` enters."""
+    from unterbau.cloud import openstack
+
     return openstack.secrets(name, clouds_files())

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from unterbau import move, planning
 from unterbau.cloud.simulator import Simulator
-from unterbau.evidence.bundle import plan_digest
 from unterbau.saga import Journal, run, unwind
 from unterbau.workload import Workload
 
@@ -34,7 +33,7 @@ def main() -> int:
     workload = Workload.model_validate_json((root / "source.json").read_bytes())
     steps = move.steps(plan, workload, source, target)
     with Journal(root / "journal.db", on_write=on_write) as journal:
-        result = (run if what == "run" else unwind)(steps, journal, plan=plan_digest(plan), workers=4)
+        result = (run if what == "run" else unwind)(steps, journal, plan=plan.digest(), workers=4)
     return 0 if result.complete else 1
 
 

@@ -18,7 +18,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
-from unterbau import canonical, census
+from unterbau import census
 from unterbau.errors import BundleError, Failed, LocalError, PlanError
 from unterbau.evidence.core import NOT_OURS, STATEMENT, check_chain, sign, verify
 from unterbau.plan import Plan
@@ -274,7 +274,7 @@ def _consistent(bundle: Bundle) -> None:
         raise BundleError("plan.json was not made from source-census.json", NOT_OURS)
     opened = bundle.journal[0].get("event") if bundle.journal else None
     data = opened.get("data") if isinstance(opened, dict) else None
-    if not isinstance(data, dict) or data.get("plan") != plan_digest(plan):
+    if not isinstance(data, dict) or data.get("plan") != plan.digest():
         raise BundleError("journal.json is of another plan", NOT_OURS)
     _ended(bundle.journal, taken_back=bundle.closed is not None)
     try:
@@ -296,11 +296,6 @@ def _ended(rows: Iterable[Mapping[str, JsonValue]], *, taken_back: bool) -> None
     open_ = [name for name, state in states.items() if state not in ends]
     if open_:
         raise BundleError(f"journal.json ends before {open_[0]} had ended", NOT_OURS)
-
-
-def plan_digest(plan: Plan) -> str:
-    """What the journal of a run names its plan by."""
-    return canonical.digest(plan.model_dump(mode="json"))
 
 
 def _json(model: BaseModel) -> bytes:
