@@ -5,5 +5,5 @@ from __future__ import annotations
 
 import runpy
 
-for name in ("bench.cloud", "bench.transfer", "bench.soak"):
+for name in ("bench.cloud", "bench.transfer", "bench.soak", "bench.prove", "bench.judge"):
     runpy.run_module(name, run_name="__main__")

@@ -136,7 +136,19 @@ def test_shells_can_complete(tmp_path: Path, shell: str) -> None:
 def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     told = {m.group(1) for p in pages for m in re.finditer(r"unterbau ((?:cloud |evidence )?[a-z]+)", p.read_text())}
-    known = {"census", "plan", "move", "verify", "close", "drill", "completion", "schema", "evidence check"}
+    known = {
+        "census",
+        "plan",
+        "move",
+        "verify",
+        "close",
+        "drill",
+        "completion",
+        "schema",
+        "evidence check",
+        "judge",
+        "facts",
+    }
     known |= {f"cloud {c}" for c in ("up", "down", "status", "list", "env", "logs", "wipe", "seed")}
     for command in sorted(told):
         assert command in known or command in ("cloud", "evidence"), command
