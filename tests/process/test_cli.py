@@ -147,6 +147,7 @@ def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
         "schema",
         "evidence check",
         "judge",
+        "prove",
         "facts",
     }
     known |= {f"cloud {c}" for c in ("up", "down", "status", "list", "env", "logs", "wipe", "seed")}
