@@ -2,7 +2,8 @@
 """A proof in the forms that other tools read: JUnit XML, SARIF 2.1.0, OSCAL 1.1.2, the SCS report. Pure.
 
 `cli.prove` writes what these return. In each of them *not shown* is neither passed nor failed: JUnit calls it an
-error, SARIF `open`, OSCAL `not-satisfied` with reason `other`, the SCS report -1 (aborted).
+error (but what only documents show, and advice, it skips), SARIF `open`, OSCAL `not-satisfied` with reason `other`,
+the SCS report 0 (aborted).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _SARIF = {
     CaseOutcome.NOT_SHOWN: "open",
     CaseOutcome.NOT_APPLICABLE: "notApplicable",
 }
-_SCS = {CaseOutcome.HELD: 1, CaseOutcome.NOT_APPLICABLE: 1, CaseOutcome.FAILED: 0, CaseOutcome.NOT_SHOWN: -1}
+_SCS = {CaseOutcome.HELD: 1, CaseOutcome.NOT_APPLICABLE: 1, CaseOutcome.FAILED: -1, CaseOutcome.NOT_SHOWN: 0}
+"""The monitor's numbers: 1 passed, 0 aborted, -1 failed. A rule whose condition is not met counts as passed there."""
 
 
 # --- JUnit
@@ -35,18 +37,16 @@ def junit(proofs: Iterable[Proof]) -> bytes:
     root = Xml.Element("testsuites", name="unterbau prove")
     for proof in proofs:
         cases = proof.cases
-        by = {o: [c for c in cases if c.outcome is o] for o in CaseOutcome}
-        failed = [c for c in by[CaseOutcome.FAILED] if c.level is Level.MUST]
         suite = Xml.SubElement(
-            root, "testsuite",
-            name=_clean(f"{proof.report.scope} {proof.inventory.subject.name}"), tests=str(len(cases)),
-            failures=str(len(failed)), errors=str(len(by[CaseOutcome.NOT_SHOWN])),
-            skipped=str(len(cases) - len(by[CaseOutcome.HELD]) - len(failed) - len(by[CaseOutcome.NOT_SHOWN])),
+            root, "testsuite", name=_clean(f"{proof.report.scope} {proof.inventory.subject.name}"),
             timestamp=proof.inventory.collected_at.strftime("%Y-%m-%dT%H:%M:%S"),
         )  # fmt: skip
         for case in cases:
             element = Xml.SubElement(suite, "testcase", classname=case.standard, name=_clean(case.case))
             _junit_result(element, case)
+        suite.set("tests", str(len(cases)))
+        for key, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            suite.set(key, str(len(suite.findall(f"testcase/{tag}"))))
     Xml.indent(root)
     told: bytes = Xml.tostring(root, encoding="utf-8")
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + told
@@ -59,8 +59,10 @@ def _junit_result(element: Xml.Element, case: CaseVerdict) -> None:
         failure.text = _clean("\n".join(_sentence(case)))
     elif case.outcome is CaseOutcome.FAILED:
         Xml.SubElement(element, "skipped", message=f"advice not followed: {message}")
-    elif case.outcome is CaseOutcome.NOT_SHOWN:
+    elif case.outcome is CaseOutcome.NOT_SHOWN and case.level is Level.MUST and not case.manual:
         Xml.SubElement(element, "error", message=message, type="not shown")
+    elif case.outcome is CaseOutcome.NOT_SHOWN:
+        Xml.SubElement(element, "skipped", message=f"not shown: {message}")
     elif case.outcome is CaseOutcome.NOT_APPLICABLE:
         Xml.SubElement(element, "skipped", message=f"not applicable: {message}")
 
@@ -202,8 +204,9 @@ def _oscal_finding(proof: Proof, case: CaseVerdict) -> dict[str, Any]:
 
 
 def _uuid(proof: Proof, *what: str) -> str:
-    """The same for the same proof: the document can be made again."""
-    return str(uuid5(NAMESPACE_URL, "/".join([INFORMATION, proof.report.inventory, *what])))
+    """The same for the same proof: the document can be made again. Another question makes another one."""
+    question = [proof.question.scope, proof.report.asked, proof.question.at.isoformat(), proof.report.data_digest]
+    return str(uuid5(NAMESPACE_URL, "/".join([INFORMATION, proof.report.inventory, *question, *what])))
 
 
 # --- the SCS report
@@ -217,7 +220,7 @@ def scs_report(proof: Proof) -> dict[str, Any]:
     results = {c.case: _SCS[c.outcome] for c in proof.report.cases if not c.own and not c.manual}
     logs = [f"{c.case}: {c.reason}" for c in proof.report.cases if c.outcome is CaseOutcome.FAILED]
     run, call = _uuid(proof, "run"), _uuid(proof, "invocation")
-    told = {1: "PASS", 0: "FAIL", -1: "ABORT"}
+    told = {1: "PASS", 0: "ABORT", -1: "FAIL"}
     return {
         "spec": {"uuid": proof.report.scope_uuid, "name": proof.report.scope_name, "url": INFORMATION},
         "checked_at": proof.inventory.collected_at.replace(tzinfo=None),
