@@ -37,7 +37,7 @@ ALL: dict[str, type[BaseModel]] = {
     "stack": StackFile,
 }
 
-INPUTS = frozenset(["inventory", "technology", "rules"])
+INPUTS = frozenset(["inventory", "technology", "rules", "stack"])
 """What people write by hand."""
 
 
