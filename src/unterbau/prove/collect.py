@@ -150,7 +150,11 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
         if reply.request.status != 200 or not isinstance(entries, list):
             return _Found(requests, {listing.section: _unseen(reply, listing.key, requests)})
         items += [e for e in entries if isinstance(e, dict)]
-        path = _next(reply.body, listing.key) if len(requests) < MOST_PAGES else ""
+        path = _next(reply.body, listing.key)
+        if path and len(requests) == MOST_PAGES:  # a list that is cut off would be judged as a whole one
+            reason = f"its pages do not end: {MOST_PAGES} were read"
+            cut = Section(status=Status.ERROR, requests=tuple(r.id for r in requests), reason=reason)
+            return _Found(requests, {listing.section: cut})
     ids = tuple(r.id for r in requests)
     return _Found(requests, {listing.section: Section(status=Status.SEEN, requests=ids, items=tuple(items))})
 
