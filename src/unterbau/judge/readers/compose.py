@@ -91,7 +91,8 @@ class _Reader:
             seen.add((owner.path, wanted))
             image, build = base.get("image"), base.get("build")
         if image is not None:
-            self._image(text(image), where)
+            own = spot(service, "image", f"/services/{name}", f"service {name}{_profiles(service)}")
+            self._image(text(image), own if "image" in service else where)
         if build is not None:
             self._build(build, where, owner, named=image is not None)
         if image is None and build is None:

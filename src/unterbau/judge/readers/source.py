@@ -25,6 +25,8 @@ MAX_DEPTH = 100
 MAX_EXPANDED = 2_000_000
 """So many values may a YAML document have once its aliases are expanded."""
 BRACES = re.compile(r"\{\{|\{%|<%|@@[A-Z]")
+_JSON = re.compile(rb'^[\xef\xbb\xbf\s]*(?:\{(?![{%])|\[\s*(?:[\]{"\d-]|\[\s*[\[{"\d]))')
+"""The beginning of JSON; `[[package]]` is TOML and `[Unit]` an INI file."""
 _NULL = frozenset(["", "~", "null", "Null", "NULL"])
 
 
@@ -101,7 +103,7 @@ class Source:
         """Whether it looks like JSON."""
         if self.path.suffix.lower() in (".yaml", ".yml", ".toml", ".hcl", ".tf"):
             return False
-        return self.data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") or self.path.suffix == ".json"
+        return self.path.suffix == ".json" or _JSON.match(self.data[:4096]) is not None
 
     @cached_property
     def json(self) -> Any:
