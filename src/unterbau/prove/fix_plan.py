@@ -294,7 +294,7 @@ def _images(fixes: Iterable[Fix]) -> str:
     found = [_image(fix, download) for fix in fixes if fix.action == "add-image" and (download := _download(fix))]
     if not found:
         return ""
-    head = "For openstack-image-manager: images that are missing. Its command `update` fills in the newest version."
+    head = "For openstack-image-manager: images that are missing. Fill in `versions` from latest_url."
     return _yaml({"images": found}, head)
 
 
