@@ -20,6 +20,7 @@ from click.shell_completion import get_completion_class
 from unterbau import __version__, census, evidence, reference, schemas, state, verify, wiring
 from unterbau import drill as drills
 from unterbau.cli import judge as judge_verbs
+from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
 from unterbau.cli.frame import EXITS, Context, command
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
@@ -344,6 +345,7 @@ def evidence_check(context: Context, file: Path, key: str | None, report_file: P
 
 judge_verbs.register(cli)
 prove_verb.register(cli)
+map_verbs.register(cli)
 
 
 @cli.command()

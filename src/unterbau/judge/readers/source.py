@@ -168,12 +168,12 @@ class _Builder:
             self._no_yaml(str(error), None)
 
     def _no_yaml(self, what: str, line: int | None) -> NoReturn:
-        near = self.source.lines[max((line or 1) - 2, 0) : (line or 1) + 1]
-        if any(BRACES.search(one) for one in near) or (line is None and BRACES.search(self.source.text)):
-            remedy = (
-                "It is a template: render it first (`helm template`, `ansible-playbook`, ...), and judge the result."
-            )
-            self.source.fault("template braces, not YAML", remedy, line)
+        begin = max((line or 1) - 3, 0)
+        near = self.source.lines[begin : line + 1] if line else self.source.lines
+        braces = next((n for n, one in enumerate(near, start=begin + 1) if BRACES.search(one)), None)
+        if braces is not None:
+            remedy = "It is a template: render it first (`helm template`, `ansible-playbook`), and judge the result."
+            self.source.fault("template braces, not YAML", remedy, braces)
         self.source.fault(f"no YAML: {what}", "Mend the file, or make it again.", line)
 
     def _document(self, events: Iterator[Any]) -> Any:

@@ -31,8 +31,8 @@ def interpolate(written: str, variables: Mapping[str, str], depth: int = 0) -> s
             at += 2
         elif written.startswith("${", at):
             end = _closing(written, at)
-            made.append(_replaced(written[at:end], variables, depth))
-            at = end
+            made.append(_replaced(written[at:end], variables, depth) if end else GONE)
+            at = end or len(written)
         else:
             plain = _PLAIN.match(written, at)
             made.append(variables.get(plain.group(1), GONE) if plain else "$")
@@ -41,6 +41,7 @@ def interpolate(written: str, variables: Mapping[str, str], depth: int = 0) -> s
 
 
 def _closing(written: str, at: int) -> int:
+    """Behind the brace that closes the variable; 0 if none does."""
     depth = 0
     for index in range(at, len(written)):
         if written.startswith("${", index):
@@ -49,7 +50,7 @@ def _closing(written: str, at: int) -> int:
             depth -= 1
             if depth == 0:
                 return index + 1
-    return len(written)
+    return 0
 
 
 def _replaced(written: str, variables: Mapping[str, str], depth: int) -> str:
