@@ -18,6 +18,7 @@ from unterbau.judge import catalogue, engine, readers, rules
 from unterbau.judge.model import Layer, Stack
 from unterbau.judge.readers import licences, packages
 from unterbau.judge.readers.openstack import openstack_parts, silent_images
+from unterbau.judge.readers.source import Source
 from unterbau.judge.recognise import recognise
 
 STACKS = Path(__file__).parents[1] / "assets" / "stacks"
@@ -605,7 +606,7 @@ def test_tofu_plan(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_package_lists(tmp_path: Path, content: str, form: str) -> None:
     stack = read(tmp_path, "list.txt", content)
-    assert packages._form(readers.Source.open(tmp_path / "list.txt")) == form
+    assert packages._form(Source.open(tmp_path / "list.txt")) == form
     versions = told(stack)
     assert set(versions) == {"redis-server", "libc6"}
     assert "7.0.15" in str(versions["redis-server"])
@@ -667,11 +668,11 @@ def test_the_lock_of_the_embedded_cloud() -> None:
 
 
 def test_openstack_parts() -> None:
-    services = [
+    services: list[dict[str, Any]] = [
         {"type": "compute", "name": "nova", "version": "34.0.0", "endpoints": []},
         {"type": "network", "name": "neutron"},
     ]
-    images = [
+    images: list[dict[str, Any]] = [
         {"name": "u", "os_distro": "ubuntu", "os_version": "24.04"},
         {"name": "d", "properties": {"os_distro": "debian"}},
         {"name": "x"},

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packageurl import PackageURL
 
 from unterbau.errors import UsageError
 from unterbau.judge import readers
@@ -50,6 +51,7 @@ IMAGE = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n 
         ("uv.lock", b'[[package]]\nname = "a\n', 2, "no TOML"),
         ("bom.xml", b'<bom xmlns="http://cyclonedx.org/schema/bom/1.6"/>', None, "CycloneDX as XML"),
         ("main.tf", b'resource "x" "y" {}', None, "not evaluated"),
+        ("images.yaml.gotmpl", b"a: {{ .x }}\n", None, "a template"),
         ("notes.txt", b"hello world\nthis is text\n", None, "of no known form"),
     ],
 )
@@ -134,7 +136,7 @@ def test_a_directory_tells_what_it_could_not_read(tmp_path: Path) -> None:
     assert told["odd.json"] == "of no known form"
     assert told["broken.yaml"].startswith("2: no YAML")
     assert "not evaluated" in told["main.tf"]
-    assert told[""] == "2 files of no known form: 1 .png, 1 .md"
+    assert told[""] == "2 files of no known form: 1 .md, 1 .png"
     assert any("not rendered" in r for r in told.values())
     assert len(told) == 5
 
@@ -233,7 +235,7 @@ def test_image_references(written: str, name: str | None, version: str | None) -
 def test_the_fast_path_of_purls_agrees_with_the_library(kind: str, name: str, version: str) -> None:
     made = purls.make(kind, name, version)
     assert made is not None
-    assert purls.version_of(made) == purls.version_of(f"{made}?a=b") == purls.PackageURL.from_string(made).version
+    assert purls.version_of(made) == purls.version_of(f"{made}?a=b") == PackageURL.from_string(made).version
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,7 @@ def test_no_shape_crashes_a_reader(tmp_path: Path, name: str, tree: object) -> N
     _reads_or_refuses(tmp_path / name, json.dumps(tree).encode())
 
 
-_SHAPES = (
+_SHAPES: tuple[dict[str, object], ...] = (
     {"bomFormat": "CycloneDX"}, {"spdxVersion": "SPDX-2.3"}, {"@context": "https://spdx.org/rdf/3.0.1/x", "@graph": []},
     {"apiVersion": "v1", "kind": "List"}, {"apiVersion": "apps/v1", "kind": "Deployment"}, {"apiVersion": "v1", "kind": "Node"},
     {"apiVersion": "argoproj.io/v1", "kind": "Application"}, {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease"},

@@ -9,6 +9,7 @@ run, rendered or resolved; `recognise` names the technologies afterwards.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _STRUCTURED = frozenset(
     [".yaml", ".yml", ".json", ".lock", ".hcl", ".tf", ".tofu", ".tfstate", ".spdx", ".xml", ".tgz"]
 )
 """Files that might well say what is there: each one that is not understood is listed by itself."""
+_TEMPLATE = re.compile(r"\.(?:ya?ml|json)\.(?:j2|jinja2?|gotmpl|tpl|tmpl|erb)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def read(path: Path) -> Stack:
 
 def detect(source: Source) -> Form | None:
     """The form of a file, None if it has none that is known. Raises UsageError if it is broken."""
+    if _TEMPLATE.search(source.path.name):
+        source.fault("a template", "Render it first (`helm template`, `helmfile template`), and judge the result.")
     return next((f for f in FORMS if f.matches(source)), None)
 
 
@@ -108,31 +112,45 @@ def _directory(path: Path) -> Stack:
         if number >= MAX_FILES:
             found.unread("", f"more than {MAX_FILES:,} files: the rest is not read")
             break
-        try:
-            source = Source.open(file)
-            form = detect(source)
-            if form is not None:
-                found.add(_read(source, form))
-            elif file.suffix in _STRUCTURED:
-                found.unread(str(file.relative_to(path)), "of no known form")
-            else:
-                others[file.suffix or file.name] += 1
-        except UsageError as error:
-            if _may_say(file):
-                found.unread(str(file.relative_to(path)), error.what.splitlines()[0].removeprefix(f"{file}:").strip())
-            else:
-                others[file.suffix or file.name] += 1
+        if not _in_directory(file, str(file.relative_to(path)), found):
+            others[file.suffix or file.name] += 1
     if others:
         listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
         more = f" and {len(others) - 8} more kinds" if len(others) > 8 else ""
         found.unread("", f"{sum(others.values())} files of no known form: {listed}{more}")
-    if not found.stack().parts and not others and not found.stack().unread:
+    stack = found.stack()
+    if not stack.parts and not stack.unread:
         raise UsageError(f"{path}: an empty directory", "Name a directory with files of a known form.")
-    return found.stack()
+    return stack
 
 
-def _may_say(file: Path) -> bool:
-    return file.suffix in _STRUCTURED or file.suffix in quadlet.SUFFIXES
+def _in_directory(file: Path, name: str, found: Found) -> bool:
+    """Read one file of a directory; False if it is of no known form and of a kind that says nothing of a stack."""
+    telling = file.suffix in _STRUCTURED or file.suffix in quadlet.SUFFIXES or _TEMPLATE.search(file.name) is not None
+    try:
+        if not telling and _is_binary(file):
+            return False
+        source = Source.open(file)
+        form = detect(source)
+        if form is not None:
+            found.add(_read(source, form))
+            return True
+        reason = "of no known form"
+    except UsageError as error:
+        reason = error.what.splitlines()[0].removeprefix(f"{file}:").strip()
+    if telling:
+        found.unread(name, reason)
+    return telling
+
+
+def _is_binary(file: Path) -> bool:
+    """By its beginning, so that pictures and disks are not read whole."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(4096)
+    except OSError:
+        return False
+    return b"\0" in head and head[:2] not in (b"\xff\xfe", b"\xfe\xff")
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -37,6 +37,8 @@ def matches(source: Source) -> bool:
 
 def _has_images(source: Source) -> bool:
     """Values under another name: a mapping somewhere with both a repository and a tag."""
+    if {"group_vars", "host_vars", "vars", "defaults"} & set(source.path.parts[:-1]):
+        return False  # variables of Ansible
     waiting: list[Any] = [source.document]
     for _ in range(10_000):
         node = waiting.pop() if waiting else None
