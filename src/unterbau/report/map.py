@@ -38,8 +38,8 @@ def site(chart: Chart, changes: MapDifference | None = None) -> dict[str, bytes]
     index = environment.get_template("map.html.j2").render(
         **common,
         layers=chart.by_layer(),
-        script=Markup(script),
-        script_hash=digest,  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        script_hash=digest,
     )
     pages = {"index.html": index}
     template = environment.get_template("technology.html.j2")
