@@ -119,12 +119,12 @@ def test_without_the_old_inventory_it_says_less(tmp_path: Path) -> None:
 
 
 def test_a_rewritten_history_is_noticed(tmp_path: Path) -> None:
-    for _ in range(3):
-        history.append(tmp_path, proof())
+    for looked in (proof(), proof(without_flavor()), proof()):
+        history.append(tmp_path, looked)
     path = file(tmp_path)
     whole = path.read_text().splitlines(keepends=True)
     plain = json.loads(whole[1])
-    plain["versions"]["v5.1"] = "failed"
+    plain["versions"]["v5.1"] = "held"
     for broken, told in (
         ([whole[0], json.dumps(plain) + "\n", whole[2]], "line 2: changed"),
         ([whole[0], whole[2]], "line 2: does not follow"),
@@ -143,6 +143,16 @@ def test_a_half_written_line_never_was(tmp_path: Path) -> None:
         out.write('{"format": "unterbau-hist')
     assert history.append(tmp_path, proof()) == ()
     assert [e.seq for e in history.read(file(tmp_path))] == [1, 2]
+
+
+def test_looks_without_change_are_short(tmp_path: Path) -> None:
+    for _ in range(5):
+        history.append(tmp_path, proof())
+    lines = file(tmp_path).read_bytes().splitlines()
+    assert [e.same for e in history.read(file(tmp_path))] == [False, True, True, True, True]
+    assert max(map(len, lines[1:])) < len(lines[0]) / 5
+    assert "v5.1: held -> failed" in history.append(tmp_path, proof(without_flavor()))
+    assert "v5.1: failed -> held" in history.append(tmp_path, proof())
 
 
 def test_clouds_have_histories_of_their_own(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from unterbau.prove.proof import Proof, prove
 from unterbau.prove.verdicts import CaseOutcome
 from unterbau.verdict import Model
 
+_TOLD = ("versions", "cases", "sections")
 GENESIS = "sha256:" + "0" * 64
 _TAMPERED = "Move the file away to begin a new history; keep it if you need to know what happened."
 
@@ -53,9 +54,11 @@ class Entry(Model):
     asked: str
     subject: Subject
     inventory: str
-    versions: dict[str, CaseOutcome]
-    cases: dict[str, End]
-    sections: dict[str, str]
+    same: bool = False
+    """Versions, cases and sections are those of the last entry that tells them, and stand only there."""
+    versions: dict[str, CaseOutcome] = {}
+    cases: dict[str, End] = {}
+    sections: dict[str, str] = {}
     """Digest of what each section held, whatever its order; `tls` too."""
     hash: str = ""
 
@@ -93,7 +96,7 @@ def append(folder: Path, proof: Proof) -> tuple[str, ...]:
         lines = tuple(
             _first(entry) if before is None else _told(before, entry, changes(before, proof, _kept(last, before)))
         )
-        _write(path, entry)
+        _write(path, _short(before, entry))
         state.write(last, proof.inventory.to_json().encode())
     return lines
 
@@ -143,7 +146,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _tail(path: Path) -> Entry | None:
-    """The last entry; the whole chain is checked on the way. What a crash left half-written is cut off."""
+    """The last entry, filled in; the whole chain is checked on the way. What a crash left half-written is cut off."""
     if not path.exists():
         return None
     with state.translated(path):
@@ -153,7 +156,18 @@ def _tail(path: Path) -> Entry | None:
             with path.open("rb+") as handle:
                 handle.truncate(len(whole))
     entries = read(path)
-    return entries[-1] if entries else None
+    if not entries:
+        return None
+    told = next((e for e in reversed(entries) if not e.same), entries[-1])
+    return entries[-1].model_copy(update={name: getattr(told, name) for name in _TOLD})
+
+
+def _short(before: Entry | None, entry: Entry) -> Entry:
+    """The entry without what is as it was: most looks see no change."""
+    if before is None or any(getattr(before, name) != getattr(entry, name) for name in _TOLD):
+        return entry
+    short = entry.model_copy(update={"same": True, **{name: {} for name in _TOLD}})
+    return short.model_copy(update={"hash": short.expected()})
 
 
 def _write(path: Path, entry: Entry) -> None:
