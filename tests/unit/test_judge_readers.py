@@ -115,6 +115,14 @@ def test_a_wrong_stack_is_named_with_its_line(tmp_path: Path, old: str, new: str
     assert error.value.remedy
 
 
+def test_the_stack_of_the_documentation_loads(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "judge-inputs.md").read_text()
+    stack = read(tmp_path, "stack.yaml", page.partition("```yaml\n")[2].partition("```")[0])
+    found = recognise(stack, catalogue.load()).parts
+    assert [p.technology for p in found] == ["redis", "ubuntu", "ceph", "keepalived", None]
+    assert len(stack.facts) == 1
+
+
 # --- SBOMs
 
 

@@ -253,7 +253,7 @@ def test_variables(written: str, value: str) -> None:
 NAMES = ("a.yaml", "values.yaml", "Chart.yaml", "compose.yaml", "stack.yaml", "a.json", "a.spdx", "requirements.txt", "uv.lock",
          "go.mod", "package-lock.json", ".terraform.lock.hcl", "x.tfstate", "a.container", "a.kube", "Dockerfile", "hosts",
          "os-release", "list", "galaxy.yml", "group_vars/all.yml", "tasks/main.yml", "kustomization.yaml", "helmfile.yaml")  # fmt: skip
-QUIET = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _reads_or_refuses(path: Path, content: bytes) -> None:

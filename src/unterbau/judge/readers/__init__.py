@@ -39,7 +39,7 @@ from unterbau.judge.readers.source import Source
 MAX_FILES = 50_000
 _SKIPPED = frozenset(
     [".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".terraform", ".tox", ".mypy_cache",
-     ".ruff_cache", ".pytest_cache"]
+     ".ruff_cache", ".pytest_cache", ".import_linter_cache", ".cache"]
 )  # fmt: skip
 _STRUCTURED = frozenset(
     [".yaml", ".yml", ".json", ".lock", ".hcl", ".tf", ".tofu", ".tfstate", ".spdx", ".xml", ".tgz"]

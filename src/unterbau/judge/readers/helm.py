@@ -25,7 +25,9 @@ RENDER = "templates are not rendered: `helm template` does, and its result can b
 def matches(source: Source) -> bool:
     """Whether it is Chart.yaml or Chart.lock, a file of values, or helmfile.yaml."""
     name = source.path.name
-    if name in ("Chart.yaml", "Chart.lock", "requirements.lock"):
+    if name in ("Chart.yaml", "Chart.lock") or (
+        name == "requirements.lock" and source.data.startswith(b"dependencies:")
+    ):
         return isinstance(source.document, dict) and ("name" in source.document or "dependencies" in source.document)
     if name.startswith("helmfile") and source.is_yaml:
         return any("releases" in mapping(d) for d in source.documents)

@@ -25,7 +25,7 @@ _ARCH = r"(?:x86_64|noarch|aarch64|i[3-6]86|ppc64le|s390x|armv7hl|armhfp|riscv64
 _LINES: dict[str, re.Pattern[str]] = {
     "apt list": re.compile(r"^(?P<name>[a-z0-9][a-z0-9+.-]*)/(?P<_suite>\S+) (?P<version>\S+) (?P<_arch>\S+)(?: \[.*\])?$"),
     "dpkg -l": re.compile(r"^[uirph][nicurhWt][ R]? +(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w[\w-]*)? +(?P<version>\d\S*)(?: .*)?$"),
-    "dpkg-query -W": re.compile(r"^(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w[\w-]*)?\t(?P<version>\S*)(?:\t.*)?$"),
+    "dpkg-query -W": re.compile(r"^(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w[\w-]*)?\t(?P<version>(?:\d\S*)?)(?:\t.*)?$"),
     "apk list": re.compile(r"^(?P<name>[a-zA-Z0-9][\w+.-]*?)-(?P<version>\d[\w.+~]*-r\d+) (?P<_arch>\S+) \{.*?\} \((?P<licence>.*?)\)(?: \[.*\])?$"),
     "apk info -v": re.compile(r"^(?P<name>[a-zA-Z0-9][\w+.-]*?)-(?P<version>\d[\w.+~]*-r\d+)$"),
     "rpm -qa": re.compile(rf"^(?P<name>[A-Za-z0-9_][\w+.-]*)-(?P<version>[^-\s]+)-(?P<_release>[^-\s]+)\.{_ARCH}$"),
@@ -33,7 +33,7 @@ _LINES: dict[str, re.Pattern[str]] = {
     "nix": re.compile(r"^/nix/store/[0-9a-z]{32}-(?P<name>[A-Za-z0-9][\w+.-]*?)(?:-(?P<version>\d[\w.+-]*))?(?:/\S*)?$"),
 }  # fmt: skip
 _HEADINGS = re.compile(
-    r"^(?:Listing\.\.\.|Desired=|\| Status|\|/|\+\+\+-|Installed Packages|Available Packages|WARNING: |Last metadata|gpg-pubkey-|Auflistung)"
+    r"^(?:Listing\.\.\.|Desired=|\| Status|\|?\|/|\+\+\+-|Installed Packages|Available Packages|WARNING: |Last metadata|gpg-pubkey-|Auflistung)"
 )
 _RELEASE = re.compile(r'^([A-Z_]+)="?(.*?)"?$')
 MAX_LINE = 1000
