@@ -16,7 +16,7 @@ from prove_world import NOW, good_items, inventory
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau import evidence
-from unterbau.errors import BundleError
+from unterbau.errors import BundleError, Failed
 from unterbau.evidence import conformance, signing_key
 from unterbau.evidence.core import sign
 from unterbau.prove.proof import Proof, Question, prove
@@ -149,6 +149,12 @@ def test_a_member_too_many_or_too_few(sealed: bytes, signer: CryptoSigner) -> No
     for broken in ({**found, "more.txt": b""}, {k: v for k, v in found.items() if k != "secure.json"}):
         with pytest.raises(BundleError, match="members of the bundle"):
             evidence.check_proof(evidence.bundle.pack(broken, statement))
+
+
+def test_a_bundle_with_a_secret_is_not_sealed(proof: Proof, signer: CryptoSigner) -> None:
+    evidence.seal_proof(proof, signer=signer, sealed=SEALED, secrets=["a password that stands nowhere"])
+    with pytest.raises(Failed, match=r"inventory\.json"):
+        evidence.seal_proof(proof, signer=signer, sealed=SEALED, secrets=["keystone.example"])
 
 
 def test_other_kinds_are_told_apart(sealed: bytes) -> None:

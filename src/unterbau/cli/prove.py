@@ -27,7 +27,7 @@ from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof, Question, prove
 from unterbau.reference.layout import data_home
 from unterbau.report import conformance as report
-from unterbau.verdict import exit_code
+from unterbau.verdict import Outcome, exit_code
 
 OUT = click.Path(path_type=Path, dir_okay=False)
 TOOL = f"unterbau {__version__}"
@@ -65,7 +65,8 @@ def prove_(
         found = [prove(i, question()) for i in inventories]
         if found:
             _write_files(found, {"junit": junit, "sarif": sarif, "oscal": oscal, "html": html})
-            _write_single(found[0], save, scs_report, fixes, bundle)
+            secrets = wiring.secrets(clouds[0].partition("@")[0]) if clouds and bundle else ()
+            _write_single(found[0], save, scs_report, fixes, bundle, secrets)
             shown = found if len(found) > 1 else found[0]
             context.show(lambda: report.proofs(found, everything=everything, reference=reference), _plain(shown))
         if errors:
@@ -126,8 +127,9 @@ def _write_files(found: Sequence[Proof], wanted: dict[str, Path | None]) -> None
 
 
 def _write_single(
-    proof: Proof, save: Path | None, scs_report: Path | None, fixes: Path | None, bundle: Path | None
-) -> None:
+    proof: Proof, save: Path | None, scs_report: Path | None, fixes: Path | None, bundle: Path | None,
+    secrets: Sequence[str],
+) -> None:  # fmt: skip
     if save is not None:
         state.write(save, proof.inventory.to_json().encode(), mode=0o644)
     if scs_report is not None:
@@ -135,11 +137,18 @@ def _write_single(
         state.write(scs_report, told.encode(), mode=0o644)
     if fixes is not None:
         fixes.mkdir(parents=True, exist_ok=True)
-        for name, text in fix_plan.render(proof, cloud=f"{proof.inventory.subject.name}-admin").items():
+        for name, text in fix_plan.render(proof, cloud=_operator(proof.inventory.subject.name)).items():
             state.write(fixes / name, text.encode(), mode=0o755 if name.endswith(".sh") else 0o644)
     if bundle is not None:
         signer = evidence.signing_key(data_home() / "keys")
-        state.write(bundle, evidence.seal_proof(proof, signer=signer, sealed=wiring.now()), mode=0o644)
+        sealed = evidence.seal_proof(proof, signer=signer, sealed=wiring.now(), secrets=secrets)
+        state.write(bundle, sealed, mode=0o644)
+
+
+def _operator(name: str) -> str:
+    """The administrator of an embedded cloud; of another one we know none, and the script asks."""
+    admin = f"{name.removesuffix('-reader')}-admin"
+    return admin if admin in wiring.cloud_names() else ""
 
 
 def _json(data: Any) -> bytes:
@@ -178,7 +187,7 @@ def check(context: Context, data: bytes, key: str | None, report_file: Path | No
     context.show(lambda: report.proofs([checked.proof]), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
-    return exit_code([checked.outcome])
+    return exit_code([checked.outcome] if checked.signer_trusted else [checked.outcome, Outcome.NOT_SHOWN])
 
 
 class Interval(click.ParamType[float]):

@@ -104,6 +104,12 @@ class CheckResult(Model):
 def seal(bundle: Bundle, signer: CryptoSigner, *, secrets: Iterable[str] = ()) -> bytes:
     """The bundle as bytes. Raises Failed if one of the known secrets stands in it (law 8)."""
     members = bundle.members()
+    refuse_secrets(members, secrets)
+    return pack(members, sign(members, _predicate(bundle), signer))
+
+
+def refuse_secrets(members: Mapping[str, bytes], secrets: Iterable[str]) -> None:
+    """Raises Failed if one of these known secrets stands in a member (law 8)."""
     for secret in secrets:
         spelled = {secret.encode(), *(json.dumps(secret, ensure_ascii=a)[1:-1].encode() for a in (True, False))}
         found = [n for n, data in members.items() if len(secret) > SHORTEST_SECRET and any(s in data for s in spelled)]
@@ -111,7 +117,6 @@ def seal(bundle: Bundle, signer: CryptoSigner, *, secrets: Iterable[str] = ()) -
             raise Failed(
                 f"{', '.join(found)} holds a secret; nothing was sealed", "This is a defect: please report it."
             )
-    return pack(members, sign(members, _predicate(bundle), signer))
 
 
 def pack(members: Mapping[str, bytes], statement: bytes) -> bytes:

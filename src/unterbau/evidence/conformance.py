@@ -9,14 +9,14 @@ really answered so, only its operator or a second look can show. Needs pydantic 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau.errors import BundleError, UsageError
-from unterbau.evidence.bundle import pack, unpack
+from unterbau.evidence.bundle import pack, refuse_secrets, unpack
 from unterbau.evidence.core import NOT_OURS, STATEMENT, sign, verify
 from unterbau.prove.data import load
 from unterbau.prove.inventory import Inventory
@@ -40,14 +40,15 @@ class ProofCheck(Model):
     sealed: datetime
 
 
-def seal_proof(proof: Proof, *, signer: CryptoSigner, sealed: datetime) -> bytes:
-    """The bundle as bytes."""
+def seal_proof(proof: Proof, *, signer: CryptoSigner, sealed: datetime, secrets: Iterable[str] = ()) -> bytes:
+    """The bundle as bytes. Raises Failed if one of the known secrets stands in it (law 8)."""
     members = {
         INVENTORY: proof.inventory.to_json().encode(),
         QUESTION: proof.question.model_dump_json(indent=1).encode(),
         REPORT: proof.report.model_dump_json(indent=1).encode(),
         SECURE: _SECURE.dump_json(proof.secure, indent=1),
     }
+    refuse_secrets(members, secrets)
     return pack(members, sign(members, _predicate(proof, sealed), signer, KIND))
 
 
