@@ -716,3 +716,37 @@ def test_openstack_files(tmp_path: Path) -> None:
 def test_every_form_is_listed_once() -> None:
     assert len({f.id for f in readers.FORMS}) == len(readers.FORMS)
     assert all(f.title in readers.REMEDY for f in readers.FORMS)
+
+
+def test_an_override_is_told_and_its_services_belong_to_the_other_file(tmp_path: Path) -> None:
+    (tmp_path / "compose.override.yaml").write_text("services: {a: {environment: {X: y}}, b: {environment: {X: y}}}\n")
+    stack = read(tmp_path, "compose.yaml", "services: {a: {image: redis}}\n")
+    assert "compose.override.yaml beside it" in reasons(stack)
+    assert (
+        reasons(readers.read(tmp_path / "compose.override.yaml")) == "line 1 (service b): neither `image` nor `build`"
+    )
+
+
+def test_a_role_tells_no_variable_of_its_own(tmp_path: Path) -> None:
+    stack = read(tmp_path, "site.yml", "- hosts: all\n  roles: [{role: '{{ x }}', password: s3cr3t}]\n")
+    assert reasons(stack) == "line 2: a role that is not told by name: {{ x }}"
+
+
+def test_the_dependencies_of_an_old_chart(tmp_path: Path) -> None:
+    (tmp_path / "Chart.yaml").write_text("name: x\nversion: 1.0.0\n")
+    stack = read(tmp_path, "requirements.yaml", "dependencies: [{name: redis, version: 10.5.7}]\n")
+    assert spots(stack) == {"redis": ["line 1 (chart 10.5.7)"]}
+
+
+@pytest.mark.parametrize(
+    ("image", "name", "version"),
+    [
+        ("Debian GNU/Linux 12 (bookworm)", "Debian", "12"),
+        ("Flatcar Container Linux by Kinvolk 3815.2.0 (Oklo)", "Flatcar Container Linux", "3815.2.0"),
+        ("Talos (v1.8.0)", "Talos", "1.8.0"),
+        ("Windows", "Windows", None),
+    ],
+)
+def test_operating_systems_of_nodes(tmp_path: Path, image: str, name: str, version: str | None) -> None:
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "status": {"nodeInfo": {"osImage": image}}}
+    assert told(read(tmp_path, "node.json", node)) == {name: version}

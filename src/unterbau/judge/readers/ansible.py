@@ -97,7 +97,7 @@ def read(source: Source, found: Found) -> None:
         if isinstance(document, list):
             _plays(document, "", found)
         elif not isinstance(document, dict):
-            found.unread("", f"neither a mapping nor a list: {short(document)}")
+            found.unread("", "neither a mapping nor a list")
         elif _is_requirements(source, document):
             _requirements(document, found)
         elif _is_meta(document):
@@ -152,7 +152,7 @@ def _role(told: Any, where: str, found: Found) -> None:
         name = text(one.get("name")) or text(one.get("role")) or text(one.get("src"))
         version = text(one.get("version"))
     if not name or BRACES.search(name):
-        found.unread(where, f"a role that is not told: {short(told)}")
+        found.unread(where, f"a role that is not told by name: {short(name)}".rstrip(": "))
         return
     if "://" in name or name.startswith("git@"):
         name = name.rstrip("/").rpartition("/")[2].removesuffix(".git")
@@ -171,7 +171,7 @@ def _plays(listed: Any, path: str, found: Found) -> None:
         for number, one in enumerate(sequence(some)):
             here = f"{place}/{number}"
             if not isinstance(one, dict):
-                found.unread(spot(some, number, place), f"neither a play nor a task: {short(one)}")
+                found.unread(spot(some, number, place), "neither a play nor a task")
                 continue
             if not _is_play(one) and _is_role(one) and not _modules(one):
                 _role(one, spot(some, number, place), found)
@@ -302,6 +302,8 @@ def _pair(key: str, value: str, number: int, found: Found) -> None:
     variables({key: value}, "", inner)
     for part in inner.stack().parts:
         found.part(part.name, f"line {number}", version=part.version, hints=part.hints)
+    for unread in inner.stack().unread:
+        found.unread(f"line {number}", unread.reason)
 
 
 def _entries(source: Source) -> Iterator[tuple[int, str]]:

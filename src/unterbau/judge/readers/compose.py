@@ -54,6 +54,7 @@ class _Reader:
         top = mapping(self.source.document)
         for number, included in enumerate(sequence(top.get("include"))):
             self._include(top, number, included)
+        self._override()
         services = mapping(top.get("services"))
         for name, service in services.items():
             where = spot(services, name, "/services", f"service {name}{_profiles(service)}")
@@ -61,6 +62,12 @@ class _Reader:
                 self._service(name, service, where)
             else:
                 self.found.unread(where, "a service that is no mapping")
+
+    def _override(self) -> None:
+        path = self.source.path
+        other = path.with_name(f"{path.stem}.override{path.suffix}")
+        if path.stem in ("compose", "docker-compose") and other.is_file():
+            self.found.unread("", f"{other.name} beside it changes it: name both, or the directory")
 
     def _include(self, top: Mapping[str, Any], number: int, included: Any) -> None:
         where = spot(top["include"], number, "/include")
@@ -98,7 +105,20 @@ class _Reader:
         if image is None and build is None:
             provider = text(mapping(service.get("provider")).get("type"))
             what = f"made by the provider {provider}" if provider else "neither `image` nor `build`"
-            self.found.unread(where, what)
+            if provider or not self._elsewhere(name):
+                self.found.unread(where, what)
+
+    def _elsewhere(self, name: str) -> bool:
+        """Whether it only changes a service that another file beside it defines, as an override does."""
+        for other in sorted(self.source.path.parent.glob("*compose*.y*ml")):
+            try:
+                found = None if other == self.source.path else Source.open(other).document
+            except UsageError:
+                continue
+            service = mapping(mapping(mapping(found).get("services")).get(name))
+            if "image" in service or "build" in service:
+                return True
+        return False
 
     def _extended(self, extends: Any, where: str, owner: Source) -> tuple[Source, str, Mapping[str, Any]] | None:
         wanted = text(mapping(extends).get("service")) if isinstance(extends, dict) else text(extends)

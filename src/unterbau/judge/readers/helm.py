@@ -25,7 +25,7 @@ RENDER = "templates are not rendered: `helm template` does, and its result can b
 def matches(source: Source) -> bool:
     """Whether it is Chart.yaml or Chart.lock, a file of values, or helmfile.yaml."""
     name = source.path.name
-    if name in ("Chart.yaml", "Chart.lock") or (
+    if name in ("Chart.yaml", "Chart.lock", "requirements.yaml") or (
         name == "requirements.lock" and source.data.startswith(b"dependencies:")
     ):
         return isinstance(source.document, dict) and ("name" in source.document or "dependencies" in source.document)
@@ -58,7 +58,7 @@ def read(source: Source, found: Found) -> None:
         _helmfile(source, found)
     elif name == "Chart.yaml":
         _chart(source, found)
-    elif name in ("Chart.lock", "requirements.lock"):
+    elif name in ("Chart.lock", "requirements.lock", "requirements.yaml"):
         _dependencies(source.document, found, {}, {})
     else:
         _values(source, found)

@@ -42,7 +42,7 @@ _OPENSTACK = frozenset(
 _SIGNS = re.compile(r"^\s*(?:\"?apiVersion\"?|\"?kind\"?)\s*:", re.MULTILINE)
 _Reader = Callable[[dict[str, Any], str, str, Found], None]
 MAX_RELEASE = 64 * 2**20
-_OS = re.compile(r"^(.*?)\s+v?(\d[\w.-]*)")
+_OS = re.compile(r"^(.*?)\s+\(?v?(\d[\w.-]*)")
 
 
 def matches(source: Source) -> bool:

@@ -88,14 +88,14 @@ def _logical(source: Source) -> Iterator[tuple[int, str]]:
 def _requirement(line: str, where: str, found: Found) -> None:
     fits = _REQUIREMENT.match(line) if len(line) < 4000 else None
     if fits is None:
-        found.unread(where, f"no requirement: {short(line)}")
+        found.unread(where, f"no requirement: {short(_bare(line))}")
         return
     name, rest = fits.groups()
     asked = rest.partition(";")[0].strip().strip("()").strip()
     if asked.startswith("@"):
         found.unread(where, f"a package from elsewhere: {short(_bare(line))}")
     elif asked and not re.match(r"^[=<>!~]", asked):
-        found.unread(where, f"no requirement: {short(line)}")
+        found.unread(where, f"no requirement: {short(_bare(line))}")
     else:
         pinned = _PINNED.match(asked)
         version = pinned.group(1) if pinned else None
