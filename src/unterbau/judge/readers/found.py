@@ -76,7 +76,10 @@ class Found:
     def stack(self) -> Stack:
         """Everything, in the order in which it was found."""
         made = [
-            Part(f"{name}@{version}" if version else name, name, version, purl, None, layer, tuple(dict.fromkeys(places)), hints, licence)
+            Part(
+                f"{name}@{version}" if version else name, name, version, purl, None, layer,
+                tuple(dict.fromkeys(places)), hints, licence,
+            )
             for (name, version, purl, hints, licence, layer), places in self._places.items()
         ]  # fmt: skip
         parts = (*made, *self.finished) if self.finished else tuple(made)

@@ -42,7 +42,7 @@ def classified(name: str) -> str | None:
 
 
 def of_cyclonedx(said: Any) -> str | None:
-    """The licences of a component; several hold together. What was concluded takes precedence over what was declared."""
+    """The licences of a component; several hold together. What was concluded precedes what was declared."""
     if not isinstance(said, list):
         return None
     told: list[tuple[bool, str]] = []

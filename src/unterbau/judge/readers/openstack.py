@@ -24,7 +24,8 @@ def openstack_parts(catalogue: Iterable[Plain], images: Iterable[Plain], cloud: 
     Args:
         catalogue: Services as Keystone tells them, `{"type", "name", "endpoints"}`; a `version` beside them is the
             release, where somebody knows it.
-        images: Images (of a census: `image.model_dump()`) with `name` and `os_distro`, `os_version` among them or among their `properties`.
+        images: Images with `name`, and with `os_distro` and `os_version` beside it or among their `properties`
+            (of a census: `image.model_dump()`).
         cloud: What the places are called by.
 
     Returns:

@@ -24,7 +24,8 @@ from unterbau.judge.readers.source import Source, mapping, sequence, text
 _ROOT = "/api2/json"
 _STORES = {
     "rbd": "ceph", "cephfs": "ceph", "zfspool": "zfs", "zfs": "zfs", "btrfs": "btrfs", "glusterfs": "glusterfs",
-    "pbs": "proxmox-backup-server", "nfs": "nfs", "cifs": "samba", "iscsi": "open-iscsi", "lvmthin": "lvm", "lvm": "lvm",
+    "pbs": "proxmox-backup-server", "nfs": "nfs", "cifs": "samba", "iscsi": "open-iscsi", "lvmthin": "lvm",
+    "lvm": "lvm",
 }  # fmt: skip
 MAX_ANSWER = 64 * 2**20
 MAX_NODES = 1000
