@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Proxmox VE cluster through its API, read-only, as parts: a pure function over its answers, and a small client.
 
-`unterbau judge` names a cluster by a file of its answers (`unterbau.judge.readers.proxmox.ask` makes them), and whoever
-wires a live cluster calls `ask` with an `Api`. The token is sent in a header over TLS that is always verified; it is
+`wiring` asks a live cluster (`ask` with a `Client`); a file of such answers is a form of input, too. The token is sent in a header over TLS that is always verified; it is
 in no message and no `repr`. Guests are counted, not judged: what runs inside of them their own lists tell.
 """
 
