@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Proxmox VE cluster through its API, read-only, as parts: a pure function over its answers, and a small client.
 
-`wiring` asks a live cluster (`ask` with a `Client`); a file of such answers is a form of input, too. The token is sent in a header over TLS that is always verified; it is
-in no message and no `repr`. Guests are counted, not judged: what runs inside of them their own lists tell.
+`wiring` asks a live cluster (`ask` with a `Client`); a file of such answers is a form of input, too. The token is sent
+in a header over TLS that is always verified; it is in no message and no `repr`. Guests are counted, not judged: what
+runs inside of them their own lists tell.
 """
 
 from __future__ import annotations
