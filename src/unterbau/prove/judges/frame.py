@@ -73,7 +73,8 @@ def conclude(findings: Iterable[Finding], looked_at: int, held: str, none: str, 
     found = tuple(findings)
     if found:
         objects = len({finding.object for finding in found})
-        reason = found[0].observed if objects == 1 else f"{objects} of {looked_at} objects break the rule"
+        more = f"{objects} of {looked_at} objects break the rule" if objects <= looked_at else f"{objects} findings"
+        reason = found[0].observed if objects == 1 else more
         return Decision(
             outcome=FAILED,
             reason=f"{found[0].object}: {reason}" if objects == 1 else reason,
