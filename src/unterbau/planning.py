@@ -736,8 +736,8 @@ def load(text: str) -> Plan:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PlanError(f"plan, line {line}: {error.problem}", "Mend that line; the file is YAML.") from None
-    except yaml.YAMLError as error:
-        raise PlanError(f"plan: {error}", "Mend the file; it is not YAML.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise PlanError(f"plan: {str(error)[:200]}", "Mend the file; it is not YAML.") from None
     try:
         return Plan.model_validate(plain)
     except ValidationError as error:

@@ -135,7 +135,9 @@ def test_shells_can_complete(tmp_path: Path, shell: str) -> None:
 
 def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    told = {m.group(1) for p in pages for m in re.finditer(r"unterbau ((?:cloud |evidence )?[a-z]+)", p.read_text())}
+    told = {
+        m.group(1) for p in pages for m in re.finditer(r"unterbau ((?:cloud |evidence |map )?[a-z]+)", p.read_text())
+    }
     known = {
         "census",
         "plan",
@@ -151,11 +153,12 @@ def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
         "facts",
     }
     known |= {f"cloud {c}" for c in ("up", "down", "status", "list", "env", "logs", "wipe", "seed")}
+    known |= {f"map {c}" for c in ("build", "export", "import", "diff")}
     for command in sorted(told):
-        assert command in known or command in ("cloud", "evidence"), command
+        assert command in known or command in ("cloud", "evidence", "map"), command
         help_ = unterbau(tmp_path, *command.split(), "--help", columns=60)
         assert help_.returncode == 0
-        if command not in ("cloud", "evidence", "completion", "schema"):
+        if command not in ("cloud", "evidence", "map", "completion", "schema"):
             assert "Exit codes" in help_.stdout
 
 

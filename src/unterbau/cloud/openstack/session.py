@@ -217,7 +217,7 @@ def _check(path: Path) -> None:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}, line {line}: {error.problem}", "Mend the file; it is not YAML.") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}", "Mend the file or its permissions.") from None
     if not isinstance(data, dict) or not isinstance(data.get("clouds"), dict):
         raise ConfigError(f"{path}, line 1: no mapping `clouds:`", "See the documentation of clouds.yaml.")

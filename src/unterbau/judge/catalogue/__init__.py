@@ -23,6 +23,10 @@ HERE = Path(__file__).parent
 REMEDY = "docs/design/judge.md shows the form; `python -m unterbau.judge.catalogue FILE` checks one file."
 
 
+SUSPICIOUS, DEEPEST = 1000, 50
+"""So many brackets are looked at before they are composed; no file of ours is nested deeper than a few levels."""
+
+
 class FastLoader(yaml.CSafeLoader):
     """The C loader of plain YAML, with the booleans of YAML 1.2 only, that refuses a key twice in a mapping.
 
@@ -79,6 +83,7 @@ def parse(path: Path, data: bytes) -> Technology:
 def plain_yaml(path: Path, data: bytes) -> dict[str, Any]:
     """The mapping in a YAML file; raises UsageError."""
     try:
+        _refuse_depth(path, data)
         plain = yaml.load(data, Loader=FastLoader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -89,6 +94,23 @@ def plain_yaml(path: Path, data: bytes) -> dict[str, Any]:
     if not isinstance(plain, dict):
         raise UsageError(f"{path}: a mapping is expected, with keys like `id:`", REMEDY)
     return plain
+
+
+def _refuse_depth(path: Path, data: bytes) -> None:
+    """libyaml's composer ends the process at deep nesting; its parser does not, so it is asked where one could be."""
+    if data.count(b"[") + data.count(b"{") < SUSPICIOUS and b"- - - - " not in data and b"? ? ? ? " not in data:
+        return
+    depth = 0
+    for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise UsageError(
+                f"{path}{f':{event.start_mark.line + 1}' if event.start_mark else ''}: nested more than {DEEPEST} levels deep",
+                REMEDY,
+            )
 
 
 def faults(path: Path, data: bytes, error: ValidationError) -> list[str]:
