@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from unterbau import evidence, state, wiring
-from unterbau.cli.frame import Context, command
+from unterbau.cli.frame import Context, Day, command
 from unterbau.errors import Exit, UsageError
 from unterbau.judge import catalogue, difference, engine, history, no_collector, output, rules
 from unterbau.judge.judgement import Judgement, KnownFact
@@ -28,21 +28,6 @@ from unterbau.verdict import Outcome, exit_code
 SOON = timedelta(days=60)
 """`facts --stale` also names what expires this soon."""
 OUT = click.Path(path_type=Path, dir_okay=False)
-
-
-class Day(click.ParamType[date]):
-    """A day, ISO 8601."""
-
-    name = "date"
-
-    def convert(self, value: str | date, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """`2027-05-31`."""
-        if isinstance(value, date):
-            return value
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no day; write e.g. 2027-05-31", param, ctx)
 
 
 def judge_(

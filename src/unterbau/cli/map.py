@@ -10,8 +10,8 @@ import click
 import yaml
 
 from unterbau import state, wiring
-from unterbau.cli.frame import Context, command
-from unterbau.cli.judge import OUT, Day
+from unterbau.cli.frame import Context, Day, command
+from unterbau.cli.judge import OUT
 from unterbau.errors import Exit, LocalError, UsageError
 from unterbau.judge import catalogue, official, rules
 from unterbau.judge.chart import Chart, chart

@@ -18,7 +18,7 @@ import click
 import yaml
 
 from unterbau import __version__, evidence, state, wiring
-from unterbau.cli.frame import Context, command
+from unterbau.cli.frame import Context, Day, command
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
 from unterbau.prove import fix_plan, handshake, history, output
 from unterbau.prove.collect import SECONDS, collect
@@ -34,7 +34,7 @@ TOOL = f"unterbau {__version__}"
 
 
 def prove_(
-    context: Context, clouds: tuple[str, ...], scope: str, version: str | None, at: datetime | None, writing: bool,
+    context: Context, clouds: tuple[str, ...], scope: str, version: str | None, at: date | None, writing: bool,
     from_: tuple[Path, ...], save: Path | None, seconds: float, tls: bool, everything: bool, reference: bool,
     watch: float | None, junit: Path | None, sarif: Path | None, oscal: Path | None, scs_report: Path | None,
     html: Path | None, fixes: Path | None, bundle: Path | None,
@@ -52,8 +52,7 @@ def prove_(
     single = [o for o in (scs_report, bundle, save, fixes) if o is not None]
     if single and len(clouds) + len(from_) > 1:
         raise UsageError("--scs-report, --bundle, --save and --fix-plan are about one cloud", "Call it once for each.")
-    day = date.fromisoformat(at.date().isoformat()) if at else None
-    moment = datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None
+    moment = datetime(at.year, at.month, at.day, tzinfo=UTC) if at else None
 
     def question() -> Question:
         return Question(scope=scope, version=version, at=moment or wiring.now())
@@ -211,7 +210,7 @@ def register(group: click.Group) -> None:
         click.argument("clouds", nargs=-1, metavar="[CLOUD...]"),
         click.option("--scope", default=SCOPE, show_default=True, help="The certificate scope."),
         click.option("--version", help="One version, or `all`; default: those in force at the date."),
-        click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="Judge as of this day (default: today)."),
+        click.option("--at", type=Day(), help="Judge as of this day (default: today)."),
         click.option("--write", "writing", is_flag=True,
                      help="Also run the four test cases that make something, and remove it again."),
         click.option("--from", "from_", multiple=True, type=click.Path(path_type=Path, dir_okay=False),

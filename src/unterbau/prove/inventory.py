@@ -199,5 +199,5 @@ class Inventory(Model):
             where = ".".join(str(part) for part in first["loc"])
             raise UsageError(
                 f"this is no inventory of ours: {where or 'the file'}: {first['msg']}",
-                "Make one with `unterbau prove CLOUD --inventory FILE`.",
+                "Make one with `unterbau prove CLOUD --save FILE`.",
             ) from error
