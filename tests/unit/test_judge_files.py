@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,11 +35,9 @@ facts:
 """
 
 
-def test_the_catalogue_has_no_faults_and_loads_quickly() -> None:
+def test_the_catalogue_has_no_faults_and_loads() -> None:
     assert catalogue.check([]) == []
-    started = time.perf_counter()
     assert len(catalogue.load()) > 30
-    assert time.perf_counter() - started < 1
 
 
 def test_the_rule_sets_load_and_cite() -> None:
