@@ -6,14 +6,14 @@
     dpkg -l, apt list        ii name version             apk info -v, apk list, /lib/apk/db/installed
     nix profile list --json, nix-store -q --requisites   /nix/store/HASH-name-version
 
-The form is told by the lines themselves. A line that does not fit is listed. Versions stay the distribution's own;
-ranges of the catalogue compare upstream numbers.
+The form is told by the lines themselves. A line that does not fit is listed. What a list itself calls not installed
+(removed, available) is no part. Versions stay the distribution's own; ranges of the catalogue compare upstream numbers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from unterbau.judge.model import Layer
@@ -23,18 +23,23 @@ from unterbau.judge.readers.source import Source, mapping, text
 
 _ARCH = r"(?:x86_64|noarch|aarch64|i[3-6]86|ppc64le|s390x|armv7hl|armhfp|riscv64|src|\(none\))"
 _LINES: dict[str, re.Pattern[str]] = {
-    "apt list": re.compile(r"^(?P<name>[a-z0-9][a-z0-9+.-]*)/(?P<_suite>\S+) (?P<version>\S+) (?P<_arch>\S+)(?: \[.*\])?$"),
-    "dpkg -l": re.compile(r"^[uirph][nicurhWt][ R]? +(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w[\w-]*)? +(?P<version>\d\S*)(?: .*)?$"),
+    "apt list": re.compile(r"^(?P<name>[a-z0-9][a-z0-9+.-]*)/(?P<_suite>\S+) (?P<version>\S+) (?P<_arch>\S+)(?: \[(?P<mark>.*)\])?$"),
+    "dpkg -l": re.compile(r"^[uirph](?P<mark>[nicUFHWt])[ R]? +(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w[\w-]*)? +(?P<version>\d\S*|<\S+>)(?: .*)?$"),
     "dpkg-query -W": re.compile(r"^(?P<name>[a-z0-9][a-z0-9+.-]*)(?::\w[\w-]*)?\t(?P<version>(?:\d\S*)?)(?:\t.*)?$"),
-    "apk list": re.compile(r"^(?P<name>[a-zA-Z0-9][\w+.-]*?)-(?P<version>\d[\w.+~]*-r\d+) (?P<_arch>\S+) \{.*?\} \((?P<licence>.*?)\)(?: \[.*\])?$"),
+    "apk list": re.compile(r"^(?P<name>[a-zA-Z0-9][\w+.-]*?)-(?P<version>\d[\w.+~]*-r\d+) (?P<_arch>\S+) \{.*?\} \((?P<licence>.*?)\)(?: \[(?P<mark>.*)\])?$"),
     "apk info -v": re.compile(r"^(?P<name>[a-zA-Z0-9][\w+.-]*?)-(?P<version>\d[\w.+~]*-r\d+)$"),
     "rpm -qa": re.compile(rf"^(?P<name>[A-Za-z0-9_][\w+.-]*)-(?P<version>[^-\s]+)-(?P<_release>[^-\s]+)\.{_ARCH}$"),
     "dnf list": re.compile(rf"^(?P<name>[A-Za-z0-9_][\w+.-]*)\.{_ARCH}\s+(?P<version>\S+)\s+@?\S+$"),
-    "nix": re.compile(r"^/nix/store/[0-9a-z]{32}-(?P<name>[A-Za-z0-9][\w+.-]*?)(?:-(?P<version>\d[\w.+-]*))?(?:/\S*)?$"),
+    "nix": re.compile(r"^/nix/store/[0-9a-z]{32}-(?P<name>[A-Za-z0-9][\w+.-]*?)(?:-(?P<version>\d[\w.+-]*?))?(?:-(?:bin|dev|lib|out|doc|man|info|debug|devdoc|data|dist|static|modules))?(?:/\S*)?$"),
 }  # fmt: skip
 _HEADINGS = re.compile(
-    r"^(?:Listing\.\.\.|Desired=|\| Status|\|?\|/|\+\+\+-|Installed Packages|Available Packages|WARNING: |Last metadata|gpg-pubkey-|Auflistung)"
+    r"^(?:Listing\.\.\.|Desired=|\| Status|\|?\|/|\+\+\+-|WARNING: |Last metadata|gpg-pubkey-|Auflistung|Gewünscht=|\| Status=)"
 )
+_INSTALLED = re.compile(r"^(?:Installed [Pp]ackages|Installierte Pakete)$")
+_AVAILABLE = re.compile(
+    r"^(?:(?:Available|Recently [Aa]dded|Obsoleting) [Pp]ackages|Available [Uu]pgrades|Verfügbare Pakete)$"
+)
+_OLDER = re.compile(r":\s*(\S+)$")
 _RELEASE = re.compile(r'^([A-Z_]+)="?(.*?)"?$')
 MAX_LINE = 1000
 
@@ -49,7 +54,7 @@ def matches(source: Source) -> bool:
 def _form(source: Source) -> str | None:
     if source.path.name.endswith(("os-release", "os-release.txt")):
         return "os-release"
-    sample = [line for line in source.lines[:60] if line.strip() and not _HEADINGS.match(line)][:20]
+    sample = [line for line in source.lines[:60] if line.strip() and not _is_heading(line)][:20]
     if not sample:
         return None
     if sample[0].startswith("Package: ") and any(
@@ -62,6 +67,10 @@ def _form(source: Source) -> str | None:
         if sum(len(s) < MAX_LINE and pattern.match(s) is not None for s in sample) * 2 > len(sample):
             return name
     return None
+
+
+def _is_heading(line: str) -> bool:
+    return any(p.match(line.rstrip()) is not None for p in (_HEADINGS, _INSTALLED, _AVAILABLE))
 
 
 def read(source: Source, found: Found) -> None:
@@ -82,18 +91,46 @@ def read(source: Source, found: Found) -> None:
 
 
 def _lines(source: Source, found: Found, pattern: re.Pattern[str]) -> None:
+    marked = pattern in (_LINES["apt list"], _LINES["apk list"]) and any(
+        line.endswith("]") and len(line) < MAX_LINE and pattern.match(line) for line in source.lines
+    )
+    available, derivations = False, 0
     for number, line in enumerate(source.lines, start=1):
-        if not line.strip() or _HEADINGS.match(line):
+        if not line.strip() or _is_heading(line):
+            available = (available or _AVAILABLE.match(line.rstrip()) is not None) and not _INSTALLED.match(
+                line.rstrip()
+            )
+            continue
+        if line.endswith(".drv") and pattern is _LINES["nix"]:
+            derivations += 1
             continue
         fits = pattern.match(line) if len(line) < MAX_LINE else None
         if fits is None:
             found.unread(f"line {number}", f"no package: {short(line)}")
             continue
         told = fits.groupdict()
-        if told.get("version") == "" and pattern is _LINES["dpkg-query -W"]:
-            continue  # known to dpkg, but not installed
-        found.part(told["name"], f"line {number}", version=told.get("version"), hints=(("package", told["name"]),),
-                   licence=licences.expression(told.get("licence")))  # fmt: skip
+        version = _version(told, pattern, marked)
+        if version is not _ABSENT and not available:
+            found.part(told["name"], f"line {number}", version=version, hints=(("package", told["name"]),),
+                       licence=licences.expression(told.get("licence")))  # fmt: skip
+    if derivations:
+        found.unread("", f"{derivations} derivations (.drv) tell how things are built: list the outputs")
+
+
+_ABSENT = "(not installed)"
+
+
+def _version(told: Mapping[str, str | None], pattern: re.Pattern[str], marked: bool) -> str | None:
+    """The version that is installed; `_ABSENT` if the list itself says that none is."""
+    version, mark = told.get("version"), told.get("mark")
+    if pattern is _LINES["dpkg-query -W"]:
+        return version or _ABSENT
+    if pattern is _LINES["dpkg -l"]:
+        return _ABSENT if mark in ("n", "c") else version
+    if marked and (mark is None or mark == "residual-config"):
+        return _ABSENT
+    older = _OLDER.search(mark or "") if pattern is _LINES["apt list"] else None
+    return older.group(1) if older else version
 
 
 def _stanzas(source: Source) -> Iterator[tuple[int, dict[str, str]]]:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an input names although it does not run: nothing of it becomes a part. And what could not be seen is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unterbau.judge import readers
+from unterbau.judge.model import Stack
+
+
+def read(folder: Path, name: str, content: str | Mapping[str, Any]) -> Stack:
+    """The stack in a file of this name and content."""
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return readers.read(path)
+
+
+def told(stack: Stack) -> dict[str, str | None]:
+    """Versions by name."""
+    return {p.name: p.version for p in stack.parts}
+
+
+STORE = "/nix/store/0c0nyzq0c0nyzq0c0nyzq0c0nyzq0c0n-"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("ii  bash 5.2 amd64 x\nrc  redis-server 5:7.0 amd64 removed\nun  awk <none> <none> (none)\nhi  vim 9 amd64 held\n",
+         {"bash": "5.2", "vim": "9"}),
+        ("Listing... Done\nbash/stable,now 5.2 amd64 [installed]\nredis/stable 5:7.0 amd64\n"
+         "vim/stable 9.1 amd64 [upgradable from: 9.0]\ngone/now 1.0 amd64 [residual-config]\n", {"bash": "5.2", "vim": "9.0"}),
+        ("Auflistung…\nbash/stable,now 5.2 amd64 [Installiert,automatisch]\nredis/stable 5:7.0 amd64\n", {"bash": "5.2"}),
+        ("bash/stable 5.2 amd64\nredis/stable 7.0 amd64\n", {"bash": "5.2", "redis": "7.0"}),  # marks cut off: unknown
+        ("Installed Packages\nbash.x86_64 5.1-9.el9 @anaconda\nAvailable Packages\nredis.x86_64 6.2-1.el9 appstream\n",
+         {"bash": "5.1-9.el9"}),
+        ("Available packages\nredis.x86_64 6.2-1.fc42 fedora\nInstalled packages\nbash.x86_64 5.2-1.fc42 fedora\n",
+         {"bash": "5.2-1.fc42"}),
+        ("musl-1.2.5-r0 x86_64 {musl} (MIT) [installed]\nredis-7.2-r0 x86_64 {redis} (BSD-3-Clause)\n", {"musl": "1.2.5-r0"}),
+        (f"{STORE}glibc-2.40-66\n{STORE}glibc-2.40-66-bin\n{STORE}openssl-3.3.2-dev\n", {"glibc": "2.40-66", "openssl": "3.3.2"}),
+    ],
+)  # fmt: skip
+def test_a_list_also_names_what_is_not_installed(tmp_path: Path, content: str, expected: dict[str, str | None]) -> None:
+    stack = read(tmp_path, "list.txt", content)
+    assert told(stack) == expected
+    assert not stack.unread
+
+
+def test_derivations_are_told(tmp_path: Path) -> None:
+    stack = read(tmp_path, "list.txt", f"{STORE}redis-7.2.7.drv\n{STORE}redis-7.2.7\n")
+    assert told(stack) == {"redis": "7.2.7"}
+    assert "1 derivations" in stack.unread[0].reason
