@@ -79,8 +79,7 @@ def live_stack(given: str) -> Stack | None:
         from unterbau.judge.readers import openstack as reader
 
         seen = collect(survey(name), now=now, tool=f"unterbau {__version__}")
-        sections = {s: [dict(i) for i in seen.section(s).items] for s in ("catalog", "images")}
-        return Stack(name=name, parts=reader.openstack_parts(sections["catalog"], sections["images"], name))
+        return reader.openstack_stack(seen.model_dump(mode="json", include={"sections"}), name)
     if form == "proxmox":
         from unterbau.judge.readers import proxmox
 

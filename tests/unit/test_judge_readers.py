@@ -17,7 +17,7 @@ from unterbau.errors import UsageError
 from unterbau.judge import catalogue, engine, readers, rules
 from unterbau.judge.model import Layer, Stack
 from unterbau.judge.readers import licences, packages
-from unterbau.judge.readers.openstack import openstack_parts, silent_images
+from unterbau.judge.readers.openstack import openstack_stack
 from unterbau.judge.readers.source import Source
 from unterbau.judge.recognise import recognise
 
@@ -685,15 +685,16 @@ def test_openstack_parts() -> None:
         {"name": "d", "properties": {"os_distro": "debian"}},
         {"name": "x"},
     ]
-    parts = openstack_parts(services, images, "quelle")
-    assert [(p.name, p.version, str(p.where[0])) for p in parts] == [
-        ("nova", "34.0.0", "quelle: catalogue/0 (service compute)"),
-        ("neutron", None, "quelle: catalogue/1 (service network)"),
-        ("ubuntu", "24.04", "quelle: image u"),
-        ("debian", None, "quelle: image d"),
+    sections = {"catalog": {"status": "seen", "items": services}, "images": {"status": "seen", "items": images}}
+    stack = openstack_stack({"sections": sections}, "quelle")
+    assert [(p.name, p.version, str(p.where[0])) for p in stack.parts] == [
+        ("nova", "34.0.0", "quelle: /sections/catalog/items/0 (service compute)"),
+        ("neutron", None, "quelle: /sections/catalog/items/1 (service network)"),
+        ("ubuntu", "24.04", "quelle: /sections/images/items/0 (image u)"),
+        ("debian", None, "quelle: /sections/images/items/1 (image d)"),
     ]
-    assert silent_images(images) == ("x",)
-    found = recognise(Stack("c", parts), catalogue.load())
+    assert [str(u.place) for u in stack.unread] == ["quelle: /sections/images/items/2"]
+    found = recognise(stack, catalogue.load())
     assert [p.technology for p in found.parts] == ["nova", "neutron", "ubuntu", "debian"]
 
 

@@ -56,3 +56,20 @@ def test_derivations_are_told(tmp_path: Path) -> None:
     stack = read(tmp_path, "list.txt", f"{STORE}redis-7.2.7.drv\n{STORE}redis-7.2.7\n")
     assert told(stack) == {"redis": "7.2.7"}
     assert "1 derivations" in stack.unread[0].reason
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        ({"status": "forbidden", "reason": "image: 403"}, "not seen: forbidden image: 403"),
+        (None, "not seen: nobody asked for it"),
+        ({"status": "absent"}, ""),
+        ({"status": "seen", "items": [{"name": "x"}]}, "the image x does not tell its operating system (os_distro)"),
+    ],
+)
+def test_what_was_not_seen_of_a_cloud_is_told(tmp_path: Path, images: Mapping[str, Any] | None, reason: str) -> None:
+    seen = {"catalog": {"status": "seen", "items": [{"type": "compute", "name": "nova"}]}}
+    sections = seen if images is None else {**seen, "images": images}
+    stack = read(tmp_path, "saved.json", {"format": "unterbau-inventory/1", "sections": sections})
+    assert told(stack) == {"nova": None}
+    assert [u.reason for u in stack.unread] == [r for r in [reason] if r]
