@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from unterbau.errors import UsageError
 from unterbau.judge import readers
 from unterbau.judge.model import Stack
 
@@ -73,3 +74,60 @@ def test_what_was_not_seen_of_a_cloud_is_told(tmp_path: Path, images: Mapping[st
     stack = read(tmp_path, "saved.json", {"format": "unterbau-inventory/1", "sections": sections})
     assert told(stack) == {"nova": None}
     assert [u.reason for u in stack.unread] == [r for r in [reason] if r]
+
+
+def test_constraints_pin_and_install_nothing(tmp_path: Path) -> None:
+    (tmp_path / "upper-constraints.txt").write_text("Nova_Client===18.0\nunused===1\n", encoding="utf-8")
+    asked = "-c upper-constraints.txt\nnova-client\nredis>=4\n-c gone.txt\n-chttps://me:s3cr3t@x.example/c.txt\n"
+    stack = read(tmp_path, "requirements.txt", asked)
+    assert told(stack) == {"nova-client": "18.0", "redis": None}
+    assert stack.parts[0].purl == "pkg:pypi/nova-client@18.0"
+    assert len(stack.unread) == 2
+    assert "s3cr3t" not in repr(stack)
+    alone = readers.read(tmp_path / "upper-constraints.txt")
+    assert "not shown" in alone.unread[0].reason
+
+
+def test_a_deployment_keeps_former_revisions(tmp_path: Path) -> None:
+    def replicas(image: str, number: int, *, owned: bool) -> dict[str, Any]:
+        owners = [{"kind": "Deployment", "name": "cache"}] if owned else []
+        pod = {"containers": [{"name": "a", "image": image}]}
+        return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": image, "ownerReferences": owners},
+                "spec": {"replicas": number, "template": {"spec": pod}}}  # fmt: skip
+
+    items = [replicas("a:1", 0, owned=True), replicas("a:2", 2, owned=True), replicas("b:1", 0, owned=False)]
+    stack = read(tmp_path, "dump.json", {"apiVersion": "v1", "kind": "List", "items": items})
+    assert [(p.name.rpartition("/")[2], p.version) for p in stack.parts] == [("a", "2"), ("b", "1")]
+    assert not stack.unread
+
+
+def test_what_is_for_development_is_told(tmp_path: Path) -> None:
+    packages = {"": {}, "node_modules/vite": {"version": "5.0.0", "dev": True}, "node_modules/a": {"version": "1.0.0"}}
+    stack = read(tmp_path, "package-lock.json", {"lockfileVersion": 3, "packages": packages})
+    assert ["development" in p.where[0].spot for p in stack.parts] == [True, False]
+
+
+def test_compose_as_json_and_what_is_reset(tmp_path: Path) -> None:
+    stack = read(tmp_path, "compose.json", {"name": "x", "services": {"db": {"image": "postgres:16"}}})
+    assert told(stack) == {"docker.io/library/postgres": "16"}
+    stack = read(tmp_path, "compose.yaml", "services:\n  a:\n    image: !reset null\n    build: .\n")
+    assert not stack.parts
+
+
+def test_links_that_lead_out_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside.yaml").write_text("services: {a: {image: redis}}\n", encoding="utf-8")
+    inside = tmp_path / "stack"
+    inside.mkdir()
+    (inside / "compose.yaml").write_text("services: {a: {image: nginx}}\n", encoding="utf-8")
+    (inside / "twice.yaml").symlink_to("compose.yaml")
+    (inside / "out.yaml").symlink_to("../outside.yaml")
+    (inside / "loop").symlink_to(".")
+    stack = readers.read(inside)
+    assert [(p.name, len(p.where)) for p in stack.parts] == [("docker.io/library/nginx", 1)]
+    assert [u.place.spot for u in stack.unread] == ["out.yaml"]
+
+
+def test_a_packed_file_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "bom.json.gz").write_bytes(b"\x1f\x8b\x08\0\0\0\0\0\0\x03")
+    with pytest.raises(UsageError, match="packed \\(gzip\\)"):
+        readers.read(tmp_path / "bom.json.gz")

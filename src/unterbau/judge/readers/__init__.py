@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people really have, turned into a Stack: one module a form of input. `cli` calls `read`.
 
-The form is told by content and name, never by an option. A directory is walked; what is broken or unknown in it is
+The form is told by content and name, never by an option. A directory is walked (links that lead out of it are not
+followed); what is broken or unknown in it is
 listed in `Stack.unread`, while a file that was named itself raises one UsageError with its line. Nothing is fetched,
 run, rendered or resolved; `recognise` names the technologies afterwards.
 """
@@ -106,12 +107,16 @@ def _read(source: Source, form: Form) -> Stack:
 
 
 def _directory(path: Path) -> Stack:
-    found = Found(str(path))
+    found, root = Found(str(path)), path.resolve()
     others: Counter[str] = Counter()
     for number, file in enumerate(_files(path)):
         if number >= MAX_FILES:
             found.unread("", f"more than {MAX_FILES:,} files: the rest is not read")
             break
+        if file.is_symlink():
+            if not file.resolve().is_relative_to(root):
+                found.unread(str(file.relative_to(path)), "a link that leads out of the directory is not followed")
+            continue  # what it leads to inside is read where it stands
         if not _in_directory(file, str(file.relative_to(path)), found):
             others[file.suffix or file.name] += 1
     if others:

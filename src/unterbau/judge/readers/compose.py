@@ -20,13 +20,14 @@ from unterbau.judge.readers.source import Source, mapping, sequence, text
 from unterbau.judge.readers.variables import GONE, interpolate
 
 _NAMES = re.compile(r"^(?:docker-)?compose.*\.ya?ml$|^.*[.-]compose\.ya?ml$", re.IGNORECASE)
+_JSON_NAMES = re.compile(r"^(?:.*[.-])?compose.*\.json$", re.IGNORECASE)
 MAX_FILES = 20
 
 
 def matches(source: Source) -> bool:
     """Whether it is one: a mapping with `services` that are mappings, or `include`, or the name of one."""
-    if not source.is_yaml:
-        return False
+    if not source.is_yaml and not (_JSON_NAMES.match(source.path.name) and "services" in source.object):
+        return False  # `docker compose config --format json` writes JSON, which is YAML, too
     found = source.document
     if not isinstance(found, dict) or "apiVersion" in found:
         return False

@@ -4,7 +4,8 @@
 Read are all objects with a pod template (containers, init and ephemeral containers, image volumes), the custom
 resources that bring charts (Flux, Argo CD, k3s), Helm's own release secrets (name and version of the chart, nothing
 of its values), nodes (operating system, kernel, kubelet, runtime), and images anywhere in other custom resources. The
-kind of each custom resource is a hint. Contents of ConfigMaps and Secrets are never kept. There is no client here: a
+kind of each custom resource is a hint. A ReplicaSet that a Deployment keeps from before, without pods, is no part of
+what runs. Contents of ConfigMaps and Secrets are never kept. There is no client here: a
 live cluster is read through its dump, `kubectl get all,nodes,crd,helmreleases -A -o json`.
 """
 
@@ -96,7 +97,7 @@ def _object(one: dict[str, Any], path: str, found: Found) -> None:
     reader = next((read for sign, read in _SPECIAL.get(kind, ()) if sign in group), None)
     if reader is not None:
         reader(one, path, what, found)
-    elif kind in _POD_KINDS:
+    elif kind in _POD_KINDS and not _is_former(one):
         _pods(one, path, what, found)
     elif kind not in _QUIET and group not in _BUILT_IN:
         images_in.search(one, path, what, found)
@@ -124,6 +125,12 @@ def _custom(one: dict[str, Any], kind: str, path: str, what: str, found: Found) 
     version = text(one.get("apiVersion"))
     group = version.rpartition("/")[0]
     found.part(f"{kind} ({group})", spot(one, "kind", path, what), hints=hints)
+
+
+def _is_former(one: dict[str, Any]) -> bool:
+    """A ReplicaSet or ReplicationController of an owner that keeps it to go back to: nothing of it runs."""
+    owned = sequence(mapping(one.get("metadata")).get("ownerReferences"))
+    return bool(owned) and text(mapping(one.get("spec")).get("replicas")) == "0" and "Replica" in text(one.get("kind"))
 
 
 def _pods(one: dict[str, Any], path: str, what: str, found: Found) -> None:

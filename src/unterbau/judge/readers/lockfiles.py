@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lock files of languages: requirements.txt, uv.lock, poetry.lock, pylock.toml, package-lock.json, go.mod.
 
-Each package is a part with its purl. A requirement that is not pinned has no version: what gets installed is not
-shown there. Nothing is resolved.
+Each package is a part with its purl. A requirement that is not pinned has no version, unless a file of constraints
+(`-c`) pins it: what gets installed is not shown there. Constraints alone install nothing. Nothing is resolved.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from unterbau.judge.readers.source import Source, mapping, sequence, text
 
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(.*)$")
 _PINNED = re.compile(r"^={2,3}\s*([^\s,*;]+)$")
-_FILE_OPTION = re.compile(r"^(?:-r|-c|--requirement|--constraint)[\s=]+(.+)$")
+_FILE_OPTION = re.compile(r"^(-r|-c|--requirement|--constraint)[\s=]*(.+)$")
 _MODULE = re.compile(r"^(?:require\s+)?([^\s()]+)\s+(v[^\s/]+)(?:\s*//\s*(.*))?$")
 _REPLACED = re.compile(r"^(?:replace\s+)?(\S+)(?:\s+v\S+)?\s+=>\s+(\S+)(?:\s+(v\S+))?")
 _TOML = frozenset(["uv.lock", "poetry.lock", "pylock.toml"])
@@ -56,16 +56,42 @@ def read(source: Source, found: Found) -> None:
         _requirements(source, found)
 
 
-def _requirements(source: Source, found: Found, seen: frozenset[str] = frozenset()) -> None:
-    for number, line in _logical(source):
+def _requirements(
+    source: Source, found: Found, seen: frozenset[str] = frozenset(), pins: dict[str, str] | None = None
+) -> None:
+    pins = {} if pins is None else pins
+    lines = [(n, line, _FILE_OPTION.match(line) if len(line) < 1000 else None) for n, line in _logical(source)]
+    for number, _, option in lines:
+        if option and option.group(1) in ("-c", "--constraint"):
+            _constraints(source, option.group(2).strip(), f"line {number}", found, pins)
+    if "constraints" in source.path.name and not seen:
+        found.unread("", "a file of constraints: which of these are installed is not shown")
+    for number, line, option in lines:
         where = f"line {number}"
-        included = _FILE_OPTION.match(line) if len(line) < 1000 else None
-        if included:
-            _included(source, included.group(1).strip(), where, found, seen)
+        if option:
+            if option.group(1) in ("-r", "--requirement"):
+                _included(source, option.group(2).strip(), where, found, seen, pins)
         elif line.startswith(("-e", "--editable")) or re.match(r"^\S+://|^git\+|^\.{0,2}/", line):
             found.unread(where, f"a package from elsewhere: {short(_bare(line))}")
         elif not line.startswith("-"):
-            _requirement(line, where, found)
+            _requirement(line, where, found, pins)
+
+
+def _constraints(source: Source, name: str, where: str, found: Found, pins: dict[str, str]) -> None:
+    """What a file of constraints pins, by normal name."""
+    if "://" in name:
+        found.unread(where, f"not read: {short(_bare(name))}")
+        return
+    try:
+        listed = [line for _, line in _logical(Source.open(source.path.parent / name))]
+    except UsageError as error:
+        found.unread(where, error.what)
+        return
+    for line in listed:
+        fits = _REQUIREMENT.match(line) if len(line) < 4000 else None
+        pinned = _PINNED.match(fits.group(2).partition(";")[0].strip()) if fits else None
+        if fits and pinned:
+            pins.setdefault(purls.normal(fits.group(1)), pinned.group(1))
 
 
 def _logical(source: Source) -> Iterator[tuple[int, str]]:
@@ -85,7 +111,7 @@ def _logical(source: Source) -> Iterator[tuple[int, str]]:
             yield begun, whole
 
 
-def _requirement(line: str, where: str, found: Found) -> None:
+def _requirement(line: str, where: str, found: Found, pins: Mapping[str, str]) -> None:
     fits = _REQUIREMENT.match(line) if len(line) < 4000 else None
     if fits is None:
         found.unread(where, f"no requirement: {short(_bare(line))}")
@@ -98,19 +124,19 @@ def _requirement(line: str, where: str, found: Found) -> None:
         found.unread(where, f"no requirement: {short(_bare(line))}")
     else:
         pinned = _PINNED.match(asked)
-        version = pinned.group(1) if pinned else None
-        spot = where if pinned or not asked else f"{where} (asks for {short(asked)})"
+        version = pinned.group(1) if pinned else pins.get(purls.normal(name))
+        spot = where if version or not asked else f"{where} (asks for {short(asked)})"
         found.part(name, spot, version=version, purl=purls.of_python(name, version))
 
 
-def _included(source: Source, name: str, where: str, found: Found, seen: frozenset[str]) -> None:
+def _included(source: Source, name: str, where: str, found: Found, seen: frozenset[str], pins: dict[str, str]) -> None:
     path = source.path.parent / name
     if "://" in name or str(path) in seen or len(seen) > MAX_INCLUDED:
         found.unread(where, f"not read: {short(_bare(name))}")
         return
     try:
         inner = Found(str(path))
-        _requirements(Source.open(path), inner, seen | {str(source.path), str(path)})
+        _requirements(Source.open(path), inner, seen | {str(source.path), str(path)}, pins)
         found.add(inner.stack())
     except UsageError as error:
         found.unread(where, error.what)
@@ -153,7 +179,8 @@ def _npm(lock: Mapping[str, Any], found: Found) -> None:
             if path == "" or one.get("link") is True:
                 continue
             name = text(one.get("name")) or path.rpartition("node_modules/")[2]
-            _npm_part(name, one, f"/packages/{path.replace('~', '~0').replace('/', '~1')}", found)
+            where = f"/packages/{path.replace('~', '~0').replace('/', '~1')}"
+            _npm_part(name, one, f"{where} (for development)" if one.get("dev") is True else where, found)
     elif isinstance(lock.get("dependencies"), dict):
         waiting = [("/dependencies", lock["dependencies"])]
         while waiting:
@@ -176,7 +203,7 @@ def _npm_part(name: str, package: Mapping[str, Any], where: str, found: Found) -
     namespace, slash, base = name.rpartition("/")
     purl = purls.make("npm", base if slash else name, version, namespace) if re.match(r"^\d", version) else None
     licence = licences.expression(package.get("license"))
-    found.part(name, where, version=version or None, purl=purl, licence=licence)
+    found.part(name, where, version=_bare(version) or None, purl=purl, licence=licence)
 
 
 def _go(source: Source, found: Found) -> None:

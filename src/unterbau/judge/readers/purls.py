@@ -30,4 +30,9 @@ def make(kind: str, name: str, version: str | None, namespace: str | None = None
 
 def of_python(name: str, version: str | None) -> str | None:
     """The purl of a distribution on PyPI, in its normal spelling."""
-    return make("pypi", re.sub(r"[-_.]+", "-", name).lower(), version)
+    return make("pypi", normal(name), version)
+
+
+def normal(name: str) -> str:
+    """The normal spelling of a distribution of Python."""
+    return re.sub(r"[-_.]+", "-", name).lower()

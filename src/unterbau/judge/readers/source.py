@@ -27,6 +27,10 @@ MAX_EXPANDED = 2_000_000
 BRACES = re.compile(r"\{\{|\{%|<%|@@[A-Z]")
 _JSON = re.compile(rb'^[\xef\xbb\xbf\s]*(?:\{(?![{%])|\[\s*(?:[\]{"\d-]|\[\s*[\[{"\d]))')
 """The beginning of JSON; `[[package]]` is TOML and `[Unit]` an INI file."""
+_PACKED = (
+    (b"\x1f\x8b", "gzip"), (b"PK\x03\x04", "zip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"),
+    (b"BZh", "bzip2"),
+)  # fmt: skip
 _NULL = frozenset(["", "~", "null", "Null", "NULL"])
 
 
@@ -83,6 +87,9 @@ class Source:
     @cached_property
     def text(self) -> str:
         """The content as text: UTF-8, or UTF-16 if it begins with its mark (as PowerShell writes)."""
+        packed = next((name for begin, name in _PACKED if self.data.startswith(begin)), None)
+        if packed:
+            self.fault(f"packed ({packed})", "Unpack it, and judge what was in it.")
         encoding = "utf-16" if self.data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         try:
             text = self.data.decode(encoding)
@@ -214,7 +221,8 @@ class _Builder:
                 self.source.fault(f"*{event.anchor} is not defined", "Define it with & above.", line)
             return self.anchors[event.anchor]
         plain = event.style is None or event.style == ""
-        return None if plain and event.value in _NULL and event.tag is None else event.value
+        typed = event.tag is not None and event.tag in ("!", "tag:yaml.org,2002:str")
+        return None if plain and event.value in _NULL and not typed else event.value
 
     def _put(self, into: tuple[Map | Seq, str | None, list[tuple[str, int]]], value: Any, line: int) -> None:
         collection, _, waiting = into
