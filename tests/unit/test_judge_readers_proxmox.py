@@ -62,6 +62,16 @@ def test_the_answers_become_parts(tmp_path: Path) -> None:
     path = tmp_path / "pve.json"
     path.write_text(json.dumps(told))
     assert {p.name for p in readers.read(path).parts} == set(versions)
+    assert len(readers.read(path).unread) == len(stack.unread)
+
+
+@pytest.mark.parametrize("root", ["/", "", "/api2/json/"])
+def test_answers_put_into_one_file_by_hand(tmp_path: Path, root: str) -> None:
+    path = tmp_path / "pve.json"
+    path.write_text(json.dumps({f"{root}{p}": {"data": API[f"/{p}"]} for p in ("version", "nodes", "storage")}))
+    stack = readers.read(path)
+    assert {p.name: p.version for p in stack.parts} == {"proxmox-ve": "8.2.7", "ceph": None}
+    assert [u.place.spot for u in stack.unread] == ["/nodes/pve1/apt/versions", "/nodes/pve2/apt/versions"]
 
 
 class Handler(BaseHTTPRequestHandler):

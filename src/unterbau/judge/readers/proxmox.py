@@ -190,11 +190,26 @@ def _guests(resources: list[Any], found: Found) -> None:
 
 
 def matches(source: Source) -> bool:
-    """Whether it is a file of answers."""
-    answers = source.object.get("answers")
-    return isinstance(answers, dict) and "/version" in answers
+    """Whether it is a file of answers by path: `{"answers": {"/version": ...}}`, or the paths themselves."""
+    answers = _told(source.object)["answers"]
+    return "version" in mapping(answers.get("/version")) and ("answers" in source.object or "/nodes" in answers)
+
+
+def _told(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Answers by path, as `ask` has them; each may stand in the API's own envelope (`{"data": ...}`)."""
+    inner = content.get("answers")
+    answers = {}
+    for path, answer in (inner if isinstance(inner, dict) else content).items():
+        bare = "/" + path.strip("/").removeprefix(_ROOT.strip("/")).strip("/")
+        answers[bare] = answer["data"] if isinstance(answer, dict) and answer.keys() == {"data"} else answer
+    return {"answers": answers, "refused": mapping(content.get("refused"))}
 
 
 def read(source: Source, found: Found) -> None:
-    """The same from a file."""
-    _read(source.object, found)
+    """The same from a file; what nobody asked for is told."""
+    told = _told(source.object)
+    _read(told, found)
+    nodes = [quote(text(mapping(n).get("node")), safe="") for n in sequence(told["answers"].get("/nodes"))]
+    for path in ("/nodes", "/storage", *(f"/nodes/{n}/apt/versions" for n in nodes if n)):
+        if path not in told["answers"] and path not in told["refused"]:
+            found.unread(path, "nobody asked for it")
