@@ -147,7 +147,8 @@ def test_cyclonedx(tmp_path: Path) -> None:
         "escaped": "5:7.0.15", "keycloak": "26.0",
     }  # fmt: skip
     assert spots(stack)["@x/inner"] == ["/components/0/components/0"]
-    assert {"image", "name"} == {f for f, _ in hints(stack)}
+    assert {"image", "name", "package"} == {f for f, _ in hints(stack)}
+    assert next(p for p in stack.parts if p.purl == "pkg:npm/redis@5.0.1").hints == ()
     found = {p.name: p.technology for p in recognise(stack, catalogue.load()).parts}
     assert (found["redis"], found["escaped"], found["debian"], found["keycloak"]) == (
         None,
@@ -158,6 +159,38 @@ def test_cyclonedx(tmp_path: Path) -> None:
     assert "no package URL" in reasons(stack)
     assert "without name" in reasons(stack)
     assert "incomplete" in reasons(stack)
+
+
+@pytest.mark.parametrize(
+    ("purl", "expected"),
+    [
+        ("pkg:rpm/rocky/podman@5.4?arch=x86_64", ("5.4", ("package", "podman"))),
+        ("pkg:deb/ubuntu/libstdc%2B%2B6@14#x", ("14", ("package", "libstdc++6"))),
+        ("pkg:generic/redis@7.2", ("7.2", ("name", "redis"))),
+        ("pkg:oci/redis@sha256%3Aaa?repository_url=index.docker.io%2Flibrary%2Fredis&tag=7.2", ("7.2", ("image", "docker.io/library/redis"))),
+        ("pkg:oci/redis@sha256%3Aaa?repository_url=ghcr.io/x/redis", ("sha256:aa", ("image", "ghcr.io/x/redis"))),
+        ("pkg:docker/grafana/grafana@11?repository_url=quay.io", ("11", ("image", "quay.io/grafana/grafana"))),
+        ("pkg:docker/redis@7", ("7", ("image", "docker.io/library/redis"))),
+        ("pkg:npm/redis@5.0.1", ("5.0.1", None)),
+        ("pkg:helm/redis@20.1", ("20.1", None)),
+    ],
+)  # fmt: skip
+def test_what_a_purl_means_beside_itself(tmp_path: Path, purl: str, expected: tuple[str, Any]) -> None:
+    component = {"type": "library", "name": "x", "purl": purl}
+    bom = {"bomFormat": "CycloneDX", "components": [component]}
+    reference = {"referenceType": "purl", "referenceLocator": purl}
+    spdx = {"spdxVersion": "SPDX-2.3", "packages": [{"name": "x", "externalRefs": [reference]}]}
+    version, hint = expected
+    for name, content in (("sbom.json", bom), ("spdx.json", spdx)):
+        stack = read(tmp_path, name, content)
+        assert [(p.version, p.hints) for p in stack.parts] == [(version, (hint,) if hint else ())]
+
+
+def test_the_tag_of_a_scanned_image_stands_in_its_name(tmp_path: Path) -> None:
+    subject = {"type": "container", "name": "redis:7.2", "purl": "pkg:oci/redis@sha256%3Aaa?repository_url=index.docker.io%2Flibrary%2Fredis"}  # fmt: skip
+    other = {"type": "container", "name": "ghcr.io/x/y:2", "version": "sha256:" + "a" * 64}
+    bom = {"bomFormat": "CycloneDX", "metadata": {"component": subject}, "components": [other]}
+    assert [p.version for p in read(tmp_path, "sbom.json", bom).parts] == ["7.2", "2"]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from unterbau.judge.readers import (
     tofu,
 )
 from unterbau.judge.readers.found import Found
-from unterbau.judge.readers.source import Source
+from unterbau.judge.readers.source import BRACES, Source
 
 MAX_FILES = 50_000
 _SKIPPED = frozenset(
@@ -46,6 +46,7 @@ _STRUCTURED = frozenset(
     [".yaml", ".yml", ".json", ".lock", ".hcl", ".tf", ".tofu", ".tfstate", ".spdx", ".xml", ".tgz"]
 )
 """Files that might well say what is there: each one that is not understood is listed by itself."""
+RENDER = "Render it first (`helm template`, `helmfile template`, `ansible-playbook`), and judge the result."
 _TEMPLATE = re.compile(r"\.(?:ya?ml|json)\.(?:j2|jinja2?|gotmpl|tpl|tmpl|erb)$")
 
 
@@ -86,6 +87,9 @@ def read(path: Path) -> Stack:
     source = Source.open(path)
     form = detect(source)
     if form is None:
+        braces = source.is_yaml and next((n for n, s in enumerate(source.lines, 1) if BRACES.search(s)), None)
+        if braces:
+            source.fault("template braces, not YAML of a known form", RENDER, braces)
         source.fault("of no known form" if source.data.strip() else "empty", REMEDY)
     return _read(source, form)
 
@@ -93,7 +97,7 @@ def read(path: Path) -> Stack:
 def detect(source: Source) -> Form | None:
     """The form of a file, None if it has none that is known. Raises UsageError if it is broken."""
     if _TEMPLATE.search(source.path.name):
-        source.fault("a template", "Render it first (`helm template`, `helmfile template`), and judge the result.")
+        source.fault("a template", RENDER)
     return next((f for f in FORMS if f.matches(source)), None)
 
 

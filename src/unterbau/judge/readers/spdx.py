@@ -77,6 +77,8 @@ def _part(found: Found, pointer: str, name: str, version: Any, purl: Any, licenc
     if purl is not None:
         try:
             version = purls.version_of(purl) if version is None else version
+            hints, tag = purls.hints(purl)
+            version = tag or version
         except (ValueError, TypeError):
             found.unread(pointer, f"no package URL: {short(purl)}")
             purl = None
@@ -84,6 +86,9 @@ def _part(found: Found, pointer: str, name: str, version: Any, purl: Any, licenc
         parsed = image.parse(name) if purpose == "container" else None
         hints = (("image", parsed.name), ("name", name)) if parsed else (("name", name),)
         version = version or (parsed.version if parsed else None)
+    if purpose == "container" and version is not None and version.startswith("sha256:"):
+        parsed = image.parse(name)
+        version = parsed.tag or version if parsed else version
     layer = Layer.OPERATING_SYSTEM if purpose == "operating-system" else None
     number = f"{name}@{version}" if version else name
     found.finished.append(Part(number, name, version, purl, None, layer, (Place(found.file, pointer),), hints, licence))
