@@ -481,6 +481,29 @@ def test_kubernetes_manifests(tmp_path: Path) -> None:
     assert named["Volume (longhorn.io)"] is None
 
 
+def test_values_of_argo_cd_and_flux_that_stand_elsewhere(tmp_path: Path) -> None:
+    stack = read(tmp_path, "apps.yaml", """
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: a}
+spec:
+  source:
+    chart: redis
+    targetRevision: 20.1.0
+    helm: {values: "image: x", valueFiles: [a.yaml], valuesObject: {image: nginx, imageTag: "1.27"}}
+    kustomize: {images: ["old=quay.io/x/new:2", "quay.io/x/y:3"]}
+---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: b}
+spec: {chart: {spec: {chart: harbor}}, valuesFrom: [{kind: Secret, name: s}]}
+""")  # fmt: skip
+    images = {p.name: p.version for p in stack.parts if p.hints[0][0] == "image"}
+    assert images == {"docker.io/library/nginx": "1.27", "quay.io/x/new": "2", "quay.io/x/y": "3"}
+    assert reasons(stack).count("not read") == 2
+    assert "elsewhere, too" in reasons(stack)
+
+
 def test_a_dump_of_a_cluster(tmp_path: Path) -> None:
     release = {
         "chart": {"metadata": {"name": "harbor", "version": "1.15.0", "appVersion": "2.11.0"}},
@@ -603,6 +626,27 @@ def test_tofu_state_keeps_no_secret(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=why) as error:
             read(tmp_path, "terraform.tfstate", broken)
         assert "s3cr3t" not in error.value.what
+
+
+def test_tofu_workloads_of_kubernetes(tmp_path: Path) -> None:
+    def resource(values: dict[str, Any], *sensitive: str) -> dict[str, Any]:
+        marked = [[{"type": "get_attr", "value": name}] for name in sensitive]
+        return {
+            "type": "kubernetes_x", "provider": 'provider["registry.opentofu.org/hashicorp/kubernetes"]',
+            "instances": [{"attributes": values, "sensitive_attributes": marked}],
+        }  # fmt: skip
+
+    spec = [{"template": [{"spec": [{"container": [{"image": "redis:7.2", "env": [{"value": "s3cr3t"}]}]}]}]}]
+    resources = [
+        resource({"spec": spec}),
+        resource({"spec": spec}, "spec"),
+        resource({"manifest": {"kind": "Pod", "spec": {"containers": [{"image": "nginx:1.27"}]}}}),
+        resource({"manifest": {"kind": "Secret", "stringData": {"image": "s3cr3t/s3cr3t:1"}}}),
+    ]
+    stack = read(tmp_path, "terraform.tfstate", {"version": 4, "terraform_version": "1.8.0", "resources": resources})
+    assert {"docker.io/library/redis": "7.2", "docker.io/library/nginx": "1.27"}.items() <= told(stack).items()
+    assert [u.place.spot for u in stack.unread] == ["/resources/1/instances/0/attributes/spec"]
+    assert "s3cr3t" not in repr(stack)
 
 
 def test_tofu_plan(tmp_path: Path) -> None:

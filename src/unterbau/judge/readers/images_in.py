@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images in free-form data: the values of a chart, a custom resource, variables of Ansible. Pure.
 
-An image is a text under a key that ends in `image`, or a mapping there with `repository` (and `registry`, `tag`,
-`digest`). What stands under a mapping with `enabled: false` is told as off, and is no part.
+An image is a text under a key that ends in `image` (with `imageTag` or `tag` beside it), or a mapping there with
+`repository` (and `registry`, `tag`, `digest`). What stands under a mapping with `enabled: false` is told as off, and is no part.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def search(
             off = off or any(false(node.get(k)) for k in ("enabled", "create", "install", "deploy"))
             deeper = []
             for key, value in node.items():
-                reference = _reference(key, value, tag, registry)
+                reference = _reference(key, value, tag, registry, node)
                 if reference is not None:
                     _tell(reference, spot(node, key, place, what), found, off=off, missing=missing)
                 elif isinstance(value, (dict, list)):
@@ -46,7 +46,7 @@ def search(
             waiting += reversed(deeper)
 
 
-def _reference(key: str, value: Any, tag: str, registry: str) -> str | None:
+def _reference(key: str, value: Any, tag: str, registry: str, beside: Mapping[str, Any]) -> str | None:
     """The image reference that stands under a key, None if it is none."""
     if isinstance(value, dict):
         named = next((text(value.get(n)) for n in _NAMES if text(value.get(n))), "")
@@ -57,9 +57,13 @@ def _reference(key: str, value: Any, tag: str, registry: str) -> str | None:
     if not isinstance(value, str) or not _KEY.search(key) or _NO.match(value.strip()):
         return None
     told = value.strip()
-    return (
-        told if BRACES.search(told) or (("/" in told or ":" in told or image.parse(told)) and " " not in told) else None
-    )
+    if BRACES.search(told):
+        return told
+    parsed = image.parse(told)
+    if " " in told or not ("/" in told or ":" in told or parsed):
+        return None
+    own = next((t for n in (f"{key}Tag", f"{key}_tag", "tag") if (t := text(beside.get(n)))), tag)
+    return f"{told}:{own}" if own and parsed is not None and parsed.version is None else told
 
 
 def _joined(value: Mapping[str, Any], named: str, tag: str, registry: str) -> str:

@@ -221,6 +221,8 @@ def _flux(one: dict[str, Any], path: str, what: str, found: Found) -> None:
     else:
         found.unread(spot(one, "kind", path, what), "a release without chart")
     images_in.search(mapping(spec.get("values")), f"{path}/spec/values", what, found)
+    if spec.get("valuesFrom"):
+        found.unread(spot(spec, "valuesFrom", f"{path}/spec", what), "its values stand elsewhere, too")
 
 
 def _flux_chart(one: dict[str, Any], path: str, what: str, found: Found) -> None:
@@ -271,7 +273,19 @@ def _argo(one: dict[str, Any], path: str, what: str, found: Found) -> None:
         elif text(told.get("path")) or text(told.get("repoURL")):
             reference = f"{_bare(text(told.get('repoURL')))} {text(told.get('path'))}"
             found.unread(place, f"what it brings stands elsewhere: {short(reference)}")
-        images_in.search(mapping(mapping(told.get("helm")).get("valuesObject")), where, what, found)
+        _argo_values(told, place, where, what, found)
+
+
+def _argo_values(told: Mapping[str, Any], place: str, where: str, what: str, found: Found) -> None:
+    chart = mapping(told.get("helm"))
+    images_in.search(mapping(chart.get("valuesObject")), f"{where}/helm/valuesObject", what, found)
+    if text(chart.get("values")):
+        found.unread(place, "values inside a text are not read")
+    if chart.get("valueFiles") or chart.get("parameters"):
+        found.unread(place, "values from files and parameters are not read")
+    for reference in sequence(mapping(told.get("kustomize")).get("images")):
+        name, equals, new = text(reference).partition("=")
+        found.image(new if equals else name, place)
 
 
 def _kustomize(one: dict[str, Any], path: str, what: str, found: Found) -> None:

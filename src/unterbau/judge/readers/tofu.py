@@ -2,8 +2,8 @@
 """OpenTofu and Terraform: lock files, state (form 4), plans as JSON. Values that may be secret are never kept.
 
 Providers are parts; so is the tool itself, where state or plan tell it. Of resources only a list of harmless fields is
-ever looked at: the chart of a `helm_release`, the image of a container, the operating system of an image. A field that
-is marked sensitive is left out. Configuration (.tf) is not evaluated: its lock file and plan are read instead.
+ever looked at: the chart of a `helm_release`, the image of a container (of Docker, Podman, or a workload of
+Kubernetes), the operating system of an image. A field that is marked sensitive is left out. Configuration (.tf) is not evaluated: its lock file and plan are read instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from unterbau.judge.model import Layer
-from unterbau.judge.readers import image
+from unterbau.judge.readers import image, images_in
 from unterbau.judge.readers.found import Found, short
 from unterbau.judge.readers.source import Source, mapping, sequence, text
 
@@ -161,6 +161,15 @@ def _resources(root: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
             waiting.append((f"{place}/child_modules/{number}", mapping(inner)))
 
 
+def _workload(kind: str, values: Mapping[str, Any], sensitive: set[str], where: str, found: Found) -> None:
+    """The images of a resource of Kubernetes. A manifest may be a Secret, whose content is never looked at."""
+    for field in ("spec", "manifest"):
+        if values.get(field) and field in sensitive:
+            found.unread(f"{where}/{field}", "marked as sensitive: its images are not looked at")
+        elif mapping(values.get("manifest")).get("kind") not in ("Secret", "ConfigMap"):
+            images_in.search(values.get(field), f"{where}/{field}", kind, found)
+
+
 def _resource(kind: str, values: Mapping[str, Any], sensitive: set[str], where: str, found: Found) -> None:
     if kind == "helm_release" and "chart" not in sensitive and text(values.get("chart")):
         chart = text(values.get("chart"))
@@ -170,6 +179,8 @@ def _resource(kind: str, values: Mapping[str, Any], sensitive: set[str], where: 
         version = text(values.get("version")) if "version" not in sensitive else ""
         found.part(name, f"{where}/chart (chart {version})" if version else f"{where}/chart", version=app or None,
                    hints=(("chart", name),))  # fmt: skip
+    if kind.startswith("kubernetes_"):
+        _workload(kind, values, sensitive, where, found)
     for field in _IMAGES.get(kind, ()):
         told_image = text(values.get(field))
         if told_image and field not in sensitive and image.parse(told_image):
