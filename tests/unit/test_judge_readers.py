@@ -551,15 +551,15 @@ def test_a_dump_of_a_cluster(tmp_path: Path) -> None:
         ("requirements.yml", "collections:\n- {name: openstack.cloud, version: 2.3.0}\n- community.general:9.0\nroles:\n"
          "- {src: 'https://u:secret@git.example/geerlingguy.redis.git', version: '1'}\n- geerlingguy.nginx,3.1\n",
          {("collection", "openstack.cloud"), ("collection", "community.general"), ("collection", "geerlingguy.redis"),
-          ("collection", "geerlingguy.nginx")}),
+          ("collection", "geerlingguy.nginx"), ("name", "redis"), ("name", "nginx")}),
         ("roles/x/meta/main.yml", "galaxy_info: {author: x}\ndependencies: [{role: geerlingguy.docker}]\n",
-         {("collection", "geerlingguy.docker")}),
+         {("collection", "geerlingguy.docker"), ("name", "docker")}),
         ("galaxy.yml", "namespace: a\nname: b\ndependencies: {ansible.posix: '>=1'}\n", {("collection", "ansible.posix")}),
         ("site.yml", "- hosts: all\n  roles: [common]\n  tasks:\n  - name: x\n    ansible.builtin.apt: {name: [redis-server=5:7.0, '{{ y }}']}\n"
          "  - block:\n    - community.docker.docker_container: {name: c, image: 'grafana/grafana:11.3.0'}\n"
          "    - kubernetes.core.helm: {chart_ref: harbor/harbor, chart_version: 1.15.0}\n"
          "  - apt: name=keepalived state=present\n",
-         {("collection", "common"), ("package", "redis-server"), ("image", "docker.io/grafana/grafana"), ("chart", "harbor"),
+         {("collection", "common"), ("name", "common"), ("package", "redis-server"), ("image", "docker.io/grafana/grafana"), ("chart", "harbor"),
           ("collection", "community.docker"), ("collection", "kubernetes.core"), ("package", "keepalived")}),
         ("inventory.ini", "[web]\na ansible_host=10.0.0.1 redis_version=7.2.1\n[web:vars]\npassword=secret\nkeycloak_version=26.0\n"
          "[all:children]\nweb\n", {("name", "redis"), ("name", "keycloak")}),
@@ -590,6 +590,46 @@ provider "registry.opentofu.org/terraform-provider-openstack/openstack" {
   version = "3.0.0"
 }
 """
+
+
+def test_a_role_on_a_condition_is_told_with_it_and_is_no_technology_yet(tmp_path: Path) -> None:
+    play = "- hosts: all\n  roles:\n  - {role: valkey, when: enable_valkey | bool}\n  - role: prometheus_server\n"
+    stack = read(tmp_path, "site.yml", play)
+    assert {p.name: p.hints for p in stack.parts} == {
+        "valkey": (("collection", "valkey"),),
+        "prometheus_server": (("collection", "prometheus_server"), ("name", "prometheus-server")),
+    }
+    assert "only when enable_valkey" in spots(stack)["valkey"][0]
+
+
+GLOBALS = """---
+kolla_base_distro: rocky
+openstack_release: "2025.1"
+kolla_internal_vip_address: 10.0.0.9
+enable_grafana: "yes"
+enable_valkey: false
+enable_cinder: true
+cinder_backend_ceph: "yes"
+enable_neutron_qos: "{{ x }}"
+nova_compute_virt_type: kvm
+database_password: s3cr3t
+"""
+
+
+def test_kolla(tmp_path: Path) -> None:
+    stack = read(tmp_path, "globals.yml", GLOBALS)
+    assert told(stack) == {
+        "rocky": None,
+        "openstack": "2025.1",
+        "grafana": None,
+        "cinder": None,
+        "ceph": None,
+        "kvm": None,
+    }
+    assert [u.place.spot for u in stack.unread] == ["line 9", ""]
+    assert "s3cr3t" not in repr(stack)
+    named = {p.technology for p in recognise(stack, catalogue.load()).parts}
+    assert {"openstack", "grafana", "cinder", "ceph", "kvm"} <= named
 
 
 def test_tofu_lock(tmp_path: Path) -> None:

@@ -131,3 +131,14 @@ def test_a_packed_file_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "bom.json.gz").write_bytes(b"\x1f\x8b\x08\0\0\0\0\0\0\x03")
     with pytest.raises(UsageError, match="packed \\(gzip\\)"):
         readers.read(tmp_path / "bom.json.gz")
+
+
+def test_a_folder_of_strange_files_is_one_line(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for number in range(readers.MANY + 1):
+        (notes / f"{number:02}.yaml").write_text("fixes: [x]\n", encoding="utf-8")
+    (tmp_path / "odd.yaml").write_text("fixes: [x]\n", encoding="utf-8")
+    (tmp_path / "empty.yaml").write_text("---\n# nothing yet\n", encoding="utf-8")
+    told_of = {u.place.spot: u.reason for u in readers.read(tmp_path).unread}
+    assert told_of == {"notes": "11 files of no known form, such as 00.yaml", "odd.yaml": readers.UNKNOWN}

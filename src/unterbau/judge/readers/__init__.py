@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from unterbau.errors import UsageError
 from unterbau.judge.model import Stack
@@ -24,6 +25,7 @@ from unterbau.judge.readers import (
     cyclonedx,
     dockerfile,
     helm,
+    kolla,
     kubernetes,
     lockfiles,
     openstack,
@@ -38,6 +40,9 @@ from unterbau.judge.readers.found import Found
 from unterbau.judge.readers.source import BRACES, Source
 
 MAX_FILES = 50_000
+MANY = 10
+"""So many unknown files of one folder are listed one by one."""
+UNKNOWN = "of no known form"
 _SKIPPED = frozenset(
     [".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".terraform", ".tox", ".mypy_cache",
      ".ruff_cache", ".pytest_cache", ".import_linter_cache", ".cache"]
@@ -66,6 +71,7 @@ FORMS = (
     Form("spdx", "SPDX SBOM (2.2, 2.3: JSON, tag-value; 3.0: JSON-LD)", spdx.matches, spdx.read),
     Form("kubernetes", "Kubernetes manifests, or a dump of a cluster", kubernetes.matches, kubernetes.read),
     Form("compose", "Docker Compose", compose.matches, compose.read),
+    Form("kolla", "globals.yml of kolla-ansible", kolla.matches, kolla.read),
     Form("helm", "Helm chart, its values, helmfile", helm.matches, helm.read),
     Form("quadlet", "Podman Quadlet", quadlet.matches, quadlet.read),
     Form("dockerfile", "Dockerfile, Containerfile", dockerfile.matches, dockerfile.read),
@@ -90,7 +96,7 @@ def read(path: Path) -> Stack:
         braces = source.is_yaml and next((n for n, s in enumerate(source.lines, 1) if BRACES.search(s)), None)
         if braces:
             source.fault("template braces, not YAML of a known form", RENDER, braces)
-        source.fault("of no known form" if source.data.strip() else "empty", REMEDY)
+        source.fault(UNKNOWN if source.data.strip() else "empty", REMEDY)
     return _read(source, form)
 
 
@@ -113,6 +119,7 @@ def _read(source: Source, form: Form) -> Stack:
 def _directory(path: Path) -> Stack:
     found, root = Found(str(path)), path.resolve()
     others: Counter[str] = Counter()
+    strange: dict[Path, list[Path]] = {}
     for number, file in enumerate(_files(path)):
         if number >= MAX_FILES:
             found.unread("", f"more than {MAX_FILES:,} files: the rest is not read")
@@ -121,8 +128,17 @@ def _directory(path: Path) -> Stack:
             if not file.resolve().is_relative_to(root):
                 found.unread(str(file.relative_to(path)), "a link that leads out of the directory is not followed")
             continue  # what it leads to inside is read where it stands
-        if not _in_directory(file, str(file.relative_to(path)), found):
-            others[file.suffix or file.name] += 1
+        match _in_directory(file, str(file.relative_to(path)), found):
+            case "unknown":
+                strange.setdefault(file.parent, []).append(file)
+            case "silent":
+                others[file.suffix or file.name] += 1
+    for folder, files in strange.items():
+        if len(files) > MANY:
+            found.unread(str(folder.relative_to(path)), f"{len(files)} files of no known form, such as {files[0].name}")
+        else:
+            for file in files:
+                found.unread(str(file.relative_to(path)), UNKNOWN)
     if others:
         listed = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
         more = f" and {len(others) - 8} more kinds" if len(others) > 8 else ""
@@ -133,23 +149,24 @@ def _directory(path: Path) -> Stack:
     return stack
 
 
-def _in_directory(file: Path, name: str, found: Found) -> bool:
-    """Read one file of a directory; False if it is of no known form and of a kind that says nothing of a stack."""
+def _in_directory(file: Path, name: str, found: Found) -> Literal["done", "unknown", "silent"]:
+    """Read one file of a directory. `unknown`: of no known form; `silent`: and of a kind that says nothing of a stack."""
     telling = file.suffix in _STRUCTURED or file.suffix in quadlet.SUFFIXES or _TEMPLATE.search(file.name) is not None
     try:
         if not telling and _is_binary(file):
-            return False
+            return "silent"
         source = Source.open(file)
         form = detect(source)
         if form is not None:
             found.add(_read(source, form))
-            return True
-        reason = "of no known form"
+            return "done"
+        if source.is_yaml and not source.documents:
+            return "done"  # nothing, or comments only
     except UsageError as error:
-        reason = error.what.splitlines()[0].removeprefix(f"{file}:").strip()
-    if telling:
-        found.unread(name, reason)
-    return telling
+        if telling:
+            found.unread(name, error.what.splitlines()[0].removeprefix(f"{file}:").strip())
+            return "done"
+    return "unknown" if telling else "silent"
 
 
 def _is_binary(file: Path) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ansible: requirements, a role's meta, a collection's galaxy.yml, playbooks and tasks, variables, inventories.
 
-Read are collections and roles, the packages, images and charts that tasks name, and variables such as `redis_version:
+Read are collections, roles (one that runs always and is called like a technology counts as it), the packages, images and charts that tasks name, and variables such as `redis_version:
 7.2` or an image. Nothing is run and no template filled in. An inventory alone says which machines there are, not what
 runs on them, and that is told. Vaults and the values of other variables are never kept.
 """
@@ -147,16 +147,23 @@ def _role(told: Any, where: str, found: Found) -> None:
     if isinstance(told, str):
         parts = told.split(",")
         name, version = parts[0].strip(), parts[1].strip() if len(parts) > 1 else ""
+        when = ""
     else:
         one = mapping(told)
         name = text(one.get("name")) or text(one.get("role")) or text(one.get("src"))
-        version = text(one.get("version"))
+        version, when = text(one.get("version")), text(one.get("when"))
+        when = when or ("some conditions hold" if "when" in one else "")
     if not name or BRACES.search(name):
         found.unread(where, f"a role that is not told by name: {short(name)}".rstrip(": "))
         return
     if "://" in name or name.startswith("git@"):
         name = name.rstrip("/").rpartition("/")[2].removesuffix(".git")
-    found.released("collection", name, where, "role", version)
+    if when:
+        found.released("collection", name, f"{where} (only when {short(when)})", "role", version)
+        return
+    told_by = name.rpartition(".")[2].removeprefix("ansible-role-").replace("_", "-")
+    place = f"{where} (role {version})" if version else where
+    found.part(name, place, hints=(("collection", name), ("name", told_by)))
 
 
 def _bare(url: str) -> str:
