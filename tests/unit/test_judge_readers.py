@@ -744,6 +744,58 @@ def test_package_lists(tmp_path: Path, content: str, form: str) -> None:
     assert len(odd.unread) == 1
 
 
+REDIS = "docker.io/library/redis"
+RELEASE = {
+    "name": "cache",
+    "namespace": "d",
+    "revision": "1",
+    "status": "deployed",
+    "chart": "redis-20.1.0",
+    "app_version": "7.4.1",
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected", "unread"),
+    [
+        ("# mirror\nredis:7.2\nquay.io/x/y:1\nghcr.io/z@sha256:" + "a" * 64 + "\nno image here\nquay.io/x/z:1\n",
+         {REDIS: "7.2", "quay.io/x/y": "1", "quay.io/x/z": "1", "ghcr.io/z": "sha256:" + "a" * 64}, 1),
+        ("REPOSITORY          TAG       IMAGE ID       CREATED       SIZE\nredis               7.2       0a1b2c3d4e5f   2 days ago    40MB\n"
+         "quay.io/x/y         <none>    0a1b2c3d4e5f   2 days ago    40MB\n<none>              <none>    0a1b2c3d4e5f   2 days ago    40MB\n",
+         {REDIS: "7.2", "quay.io/x/y": None}, 1),
+        ("CONTAINER ID   IMAGE       COMMAND   CREATED\n0a1b2c3d4e5f   redis:7.2   \"x y\"     2 days ago\n", {REDIS: "7.2"}, 0),
+        ([{"Image": "docker.io/library/redis:7.2", "Names": ["r"], "State": "running"}, {"Image": "old:1", "Names": ["o"], "State": "exited"}, {}],
+         {REDIS: "7.2"}, 1),
+        ([{"Image": "sha256:aa", "State": {"Status": "running"}, "Config": {"Image": "redis:7.2", "Env": ["PASSWORD=s3cr3t"]}}], {REDIS: "7.2"}, 0),
+        ([RELEASE, {**RELEASE, "chart": "kube-prometheus-stack-65.1.0-rc.1", "app_version": "v0.77.1"}, {**RELEASE, "status": "failed"}],
+         {"redis": "7.4.1", "kube-prometheus-stack": "v0.77.1"}, 1),
+    ],
+)  # fmt: skip
+def test_what_runs(tmp_path: Path, content: Any, expected: dict[str, str | None], unread: int) -> None:
+    stack = read(tmp_path, "list.txt", content if isinstance(content, str) else json.dumps(content))
+    assert told(stack) == expected
+    assert len(stack.unread) == unread
+    assert "s3cr3t" not in repr(stack)
+
+
+@pytest.mark.parametrize("content", ["db:5432\nweb:80\n", "src/main.py\nsrc/a/b.py\n", "a word\nquay.io/x/y:1\n"])
+def test_what_is_no_list_of_images(tmp_path: Path, content: str) -> None:
+    with pytest.raises(UsageError, match="of no known form"):
+        read(tmp_path, "list.txt", content)
+
+
+def test_a_kustomization_may_leave_out_its_kind(tmp_path: Path) -> None:
+    stack = read(tmp_path, "kustomization.yaml", "resources: [a.yaml]\nimages:\n- {name: nginx, newTag: '1.27'}\n")
+    assert told(stack) == {"docker.io/library/nginx": "1.27"}
+
+
+def test_os_release_under_another_name(tmp_path: Path) -> None:
+    stack = read(
+        tmp_path, "node1.txt", 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nNAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\n'
+    )
+    assert told(stack) == {"Ubuntu": "24.04"}
+
+
 def test_os_release_and_nix_profile(tmp_path: Path) -> None:
     stack = read(tmp_path, "etc/os-release", 'NAME="AlmaLinux"\nID="almalinux"\nVERSION_ID="9.5"\n')
     assert told(stack) == {"AlmaLinux": "9.5"}

@@ -33,6 +33,7 @@ from unterbau.judge.readers import (
     plain,
     proxmox,
     quadlet,
+    running,
     spdx,
     tofu,
 )
@@ -79,11 +80,12 @@ FORMS = (
     Form("lockfile", "requirements, uv, poetry, pylock, npm, go.mod", lockfiles.matches, lockfiles.read),
     Form("openstack", "OpenStack census or service catalogue (JSON)", openstack.matches, openstack.read),
     Form("proxmox", "answers of Proxmox VE's API (JSON)", proxmox.matches, proxmox.read),
+    Form("running", "list of images; podman ps, docker inspect, helm list (JSON)", running.matches, running.read),
     Form("packages", "package list: dpkg, apt, rpm, dnf, apk, nix; os-release", packages.matches, packages.read),
     Form("ansible", "Ansible requirements, roles, playbooks, variables, inventories", ansible.matches, ansible.read),
 )
 """In the order in which they are tried."""
-REMEDY = "Known forms: " + "; ".join(f.title for f in FORMS) + "."
+REMEDY = "Known forms: " + "; ".join(f.title for f in FORMS) + ". Of anything else, make an SBOM."
 
 
 def read(path: Path) -> Stack:

@@ -49,11 +49,18 @@ _OS = re.compile(r"^(.*?)\s+\(?v?(\d[\w.-]*)")
 def matches(source: Source) -> bool:
     """Whether it holds objects of Kubernetes."""
     if source.is_yaml:
+        if _is_kustomization(source):
+            return True
         if not _SIGNS.search(source.text):
             return False
         return any(isinstance(d, dict) and "apiVersion" in d and "kind" in d for d in source.documents)
     found = source.object
     return ("apiVersion" in found and "kind" in found) or "gitVersion" in mapping(found.get("serverVersion"))
+
+
+def _is_kustomization(source: Source) -> bool:
+    """By its name: it may leave out apiVersion and kind."""
+    return source.path.stem == "kustomization" and isinstance(source.document, dict)
 
 
 def read(source: Source, found: Found) -> None:
@@ -66,7 +73,9 @@ def read(source: Source, found: Found) -> None:
             found.hinted("name", "kubernetes", spot(document, "serverVersion", path), version)
             continue
         for place, one in _objects(document, path):
-            if "apiVersion" not in one or "kind" not in one:
+            if _is_kustomization(source) and "kind" not in one:
+                _kustomize(one, place, "Kustomization", found)
+            elif "apiVersion" not in one or "kind" not in one:
                 where = f"line {one.line}" if isinstance(one, Map) else place or "/"
                 found.unread(where, "a document without apiVersion and kind")
             else:

@@ -52,7 +52,7 @@ def matches(source: Source) -> bool:
 
 
 def _form(source: Source) -> str | None:
-    if source.path.name.endswith(("os-release", "os-release.txt")):
+    if source.path.name.endswith(("os-release", "os-release.txt")) or _is_os_release(source):
         return "os-release"
     sample = [line for line in source.lines[:60] if line.strip() and not _is_heading(line)][:20]
     if not sample:
@@ -67,6 +67,11 @@ def _form(source: Source) -> str | None:
         if sum(len(s) < MAX_LINE and pattern.match(s) is not None for s in sample) * 2 > len(sample):
             return name
     return None
+
+
+def _is_os_release(source: Source) -> bool:
+    keys = {line.partition("=")[0] for line in source.lines[:40]}
+    return {"ID", "NAME"} <= keys and bool({"VERSION_ID", "PRETTY_NAME"} & keys)
 
 
 def _is_heading(line: str) -> bool:
