@@ -186,6 +186,30 @@ def test_what_a_purl_means_beside_itself(tmp_path: Path, purl: str, expected: tu
         assert [(p.version, p.hints) for p in stack.parts] == [(version, (hint,) if hint else ())]
 
 
+@pytest.mark.parametrize(
+    ("cpe", "version", "hints_of"),
+    [
+        ("cpe:2.3:a:redis:redis:7.2.4:*:*:*:*:*:*:*", "7.2.4", (("name", "redis"),)),
+        ("cpe:2.3:o:linux:linux_kernel:6.12\\:rc1:*:*:*:*:*:*:*", "6.12:rc1", (("name", "linux-kernel"),)),
+        ("cpe:2.3:a:x:*:*:*:*:*:*:*:*:*", None, ()),
+        ("cpe:/a:x:y:1", None, ()),
+        (7, None, ()),
+    ],
+)
+def test_a_component_that_has_a_cpe_only(
+    tmp_path: Path, cpe: Any, version: str | None, hints_of: tuple[tuple[str, str], ...]
+) -> None:
+    component = {"type": "library", "name": "x", "cpe": cpe}
+    bom = {"bomFormat": "CycloneDX", "components": [component]}
+    reference = {"referenceType": "cpe23Type", "referenceLocator": cpe}
+    spdx = {"spdxVersion": "SPDX-2.3", "packages": [{"name": "x", "externalRefs": [reference]}]}
+    lines = f"SPDXVersion: SPDX-2.3\nPackageName: x\nExternalRef: SECURITY cpe23Type {cpe}\n"
+    for name, content in (("sbom.json", bom), ("spdx.json", spdx), ("a.spdx", lines)):
+        assert [(p.version, p.hints) for p in read(tmp_path, name, content).parts] == [(version, hints_of)]
+    named = {**component, "purl": "pkg:npm/x@1"}
+    assert read(tmp_path, "sbom.json", {**bom, "components": [named]}).parts[0].hints == ()
+
+
 def test_the_tag_of_a_scanned_image_stands_in_its_name(tmp_path: Path) -> None:
     subject = {"type": "container", "name": "redis:7.2", "purl": "pkg:oci/redis@sha256%3Aaa?repository_url=index.docker.io%2Flibrary%2Fredis"}  # fmt: skip
     other = {"type": "container", "name": "ghcr.io/x/y:2", "version": "sha256:" + "a" * 64}

@@ -90,7 +90,8 @@ def _part(component: dict[str, Any], file: str, pointer: str, found: Found) -> P
             found.unread(f"{pointer}/purl", f"no package URL: {short(purl)}")
             purl = None
     if purl is None:
-        hints = _hints(component, name, str(kind))
+        told, number = purls.of_cpe(component.get("cpe"))
+        hints, version = _hints(component, name, str(kind)) or told, version or number
     if kind == "container" and (version is None or version.startswith("sha256:")):
         parsed = image.parse(name)
         version = parsed.tag or version or parsed.digest if parsed else version
@@ -99,8 +100,17 @@ def _part(component: dict[str, Any], file: str, pointer: str, found: Found) -> P
     said = component.get("licenses")
     licence = licences.of_cyclonedx(said) if said else None
     layer = _LAYERS.get(kind) if isinstance(kind, str) else None
-    number = f"{shown}@{version}" if version else shown
-    return Part(number, shown, version, purl, None, layer, (Place(file, pointer),), hints, licence)
+    return Part(
+        f"{shown}@{version}" if version else shown,
+        shown,
+        version,
+        purl,
+        None,
+        layer,
+        (Place(file, pointer),),
+        hints,
+        licence,
+    )
 
 
 def _hints(component: dict[str, Any], name: str, kind: str) -> Hints:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Package URLs: made and read with packageurl-python, past it where a purl is plain. Pure.
+"""Package URLs (and CPEs, where there is no purl): made and read with packageurl-python, past it where a purl is plain. Pure.
 
 Most purls of an SBOM are plain (`pkg:npm/name@1.0`): no escape, qualifier or subpath. Those are split by one regular
 expression; the library takes 0.7 s for 100,000 of them, this 0.1 s. All others it reads. A purl of a package of a
@@ -49,6 +49,18 @@ def hints(purl: str) -> tuple[Hints, str | None]:
     parsed = image.parse(address or path)
     tag = told.get("tag") or (None if (found.version or "").startswith("sha256:") else found.version)
     return ((("image", parsed.name),) if parsed else ()), tag
+
+
+_CPE = re.compile(r"cpe:2\.3:[aoh]:((?:\\.|[^:\\])+):((?:\\.|[^:\\])+):((?:\\.|[^:\\])+)(?=:|$)")
+
+
+def of_cpe(cpe: object) -> tuple[Hints, str | None]:
+    """What a CPE 2.3 names, and its version. Its product is the name of a program, not of a library's binding."""
+    fits = _CPE.match(cpe) if isinstance(cpe, str) and len(cpe) < 1000 else None
+    if fits is None or fits.group(2) in ("*", "-"):
+        return (), None
+    product, version = (re.sub(r"\\(.)", r"\1", text) for text in fits.group(2, 3))
+    return (("name", product.replace("_", "-")),), None if version in ("*", "-") else version
 
 
 def make(kind: str, name: str, version: str | None, namespace: str | None = None) -> str | None:

@@ -8,7 +8,7 @@ single one. Files and snippets of an SBOM are not parts. The concluded licence i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from unterbau.judge.model import Layer, Part, Place
@@ -53,23 +53,25 @@ def _two(package: Any, pointer: str, found: Found) -> None:
     if not isinstance(package, dict) or not isinstance(package.get("name"), str):
         found.unread(pointer, f"a package without name: {short(package)}")
         return
-    references = package.get("externalRefs")
-    purl = next(
-        (
-            r.get("referenceLocator")
-            for r in (references if isinstance(references, list) else [])
-            if isinstance(r, dict) and r.get("referenceType") == "purl"
-        ),
-        None,
-    )
+    purl = next(_locators(package, "purl"), None)
     licence = licences.expression(package.get("licenseConcluded")) or licences.expression(
         package.get("licenseDeclared")
     )
     purpose = str(package.get("primaryPackagePurpose") or "")
-    _part(found, pointer, package["name"], package.get("versionInfo"), purl, licence, purpose)
+    cpe = None if purl else next(_locators(package, "cpe23Type"), None)
+    _part(found, pointer, package["name"], package.get("versionInfo"), purl, licence, purpose, cpe)
 
 
-def _part(found: Found, pointer: str, name: str, version: Any, purl: Any, licence: str | None, purpose: str) -> None:
+def _locators(package: Mapping[str, Any], kind: str) -> Iterator[Any]:
+    references = package.get("externalRefs")
+    for one in references if isinstance(references, list) else ():
+        if isinstance(one, dict) and one.get("referenceType") == kind:
+            yield one.get("referenceLocator")
+
+
+def _part(
+    found: Found, pointer: str, name: str, version: Any, purl: Any, licence: str | None, purpose: str, cpe: Any = None
+) -> None:
     purpose = purpose.lower().replace("_", "-")
     version = version.strip() or None if isinstance(version, str) else None
     version = None if version in ("NOASSERTION", "NONE") else version
@@ -86,6 +88,9 @@ def _part(found: Found, pointer: str, name: str, version: Any, purl: Any, licenc
         parsed = image.parse(name) if purpose == "container" else None
         hints = (("image", parsed.name), ("name", name)) if parsed else (("name", name),)
         version = version or (parsed.version if parsed else None)
+    if purl is None and not hints:
+        hints, told = purls.of_cpe(cpe)
+        version = version or told
     if purpose == "container" and version is not None and version.startswith("sha256:"):
         parsed = image.parse(name)
         version = parsed.tag or version if parsed else version
@@ -103,7 +108,7 @@ def _tag_value(source: Source, found: Found) -> None:
             licence = licences.expression(package.get("PackageLicenseConcluded"))
             licence = licence or licences.expression(package.get("PackageLicenseDeclared"))
             _part(found, f"line {begun}", package["PackageName"], package.get("PackageVersion"), package.get("purl"),
-                  licence, package.get("PrimaryPackagePurpose", ""))  # fmt: skip
+                  licence, package.get("PrimaryPackagePurpose", ""), package.get("cpe"))  # fmt: skip
             package.clear()
 
     for number, line in enumerate(source.lines, start=1):
@@ -125,6 +130,8 @@ def _tag_value(source: Source, found: Found) -> None:
             words = value.split(None, 2)
             if name == "ExternalRef" and len(words) == 3 and words[1] == "purl":
                 package["purl"] = words[2]
+            elif name == "ExternalRef" and len(words) == 3 and words[1] == "cpe23Type":
+                package.setdefault("cpe", words[2])
             else:
                 package.setdefault(name, value)
     end()
