@@ -65,8 +65,10 @@ def export(context: Context, target: Path, rule_names: tuple[str, ...], at: date
 
 def import_(context: Context, map_file: Path) -> Exit:
     """Read the official map's JSON, and match its entries with the catalogue."""
-    found = official.match(_official(map_file), catalogue.load())
-    context.show(lambda: report.matches(found), [m.model_dump(mode="json") for m in found])
+    entries = _official(map_file)
+    found = official.match(entries, catalogue.load())
+    same = official.placeholders(entries)
+    context.show(lambda: report.matches(found, same), [m.model_dump(mode="json") for m in found])
     return Exit.HELD if all(m.technology for m in found) else Exit.NOT_SHOWN
 
 

@@ -10,7 +10,9 @@ its scores are kept as the opinions of their authors and decide nothing here.
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from importlib import resources
@@ -20,12 +22,27 @@ import yaml
 from pydantic import ValidationError
 
 from unterbau.errors import UsageError
-from unterbau.judge.chart import Chart, Range
+from unterbau.judge import spdx
+from unterbau.judge.chart import Chart, Licence, RuleSetVerdict, Sheet
+from unterbau.judge.judgement import KnownFact
 from unterbau.judge.model import Catalogue, Layer, Source, Technology
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Outcome
 
 _NOISE = re.compile(r"[^a-z0-9]+")
-_OTHER_THINGS = {("swift", "Entwicklung")}
+_IDENTIFIER = re.compile(r"(?!LicenseRef-)[A-Za-z0-9.+-]+")
+"""One identifier of SPDX: what landscape2's field holds."""
+LAYERS = {
+    Layer.HARDWARE: "hardware and firmware",
+    Layer.OPERATING_SYSTEM: "operating system",
+    Layer.IAAS: "IaaS",
+    Layer.CONTAINER: "container",
+    Layer.PLATFORM_SERVICES: "platform services",
+    Layer.OPERATION: "operation",
+    Layer.SECURITY: "security and secrets",
+    Layer.APPLICATION: "application",
+}
+"""As people call them."""
+_OTHER_THINGS = {("swift", "entwicklung")}
 """Names by which the official map means something else, by group: its Swift is a programming language."""
 
 
@@ -39,6 +56,13 @@ class Official(Model):
     """`Technologie` or `Standard`."""
     homepage: str = ""
     licence_text: str = ""
+    """Where landscape2 has the release rate."""
+    needs: str = ""
+    """Where landscape2 has the personas."""
+    availability: str = ""
+    """Where landscape2 has the use case."""
+    benefit: str = ""
+    """Where landscape2 has the business use case."""
     version: str = ""
     owner: str = ""
     scores: dict[str, float] = {}
@@ -52,6 +76,9 @@ class Match(Model):
     entry: Official
     technology: str | None
     note: str = ""
+    """Why a technology of the same name is not it."""
+    contradicts: tuple[str, ...] = ()
+    """What the entry says against cited facts of ours, or against itself."""
 
 
 class Request(Model):
@@ -71,9 +98,10 @@ class Line(Model):
     before: str
     """`absent`, or where it stands."""
     layer: Layer
-    ranges: tuple[Range, ...]
-    facts: int
-    """How many facts with a source stand behind it."""
+    licences: tuple[Licence, ...]
+    verdicts: tuple[RuleSetVerdict, ...]
+    facts: tuple[KnownFact, ...]
+    """All of them have a source."""
 
 
 class MapDifference(Model):
@@ -118,6 +146,9 @@ def _entry(item: Any, where: str) -> Official:
         kind=_text(notes.get("dstype") or item.get("type")),
         homepage=_text(item.get("homepage_url")),
         licence_text=_text(summary.get("release_rate")),
+        needs=_text(summary.get("personas")),
+        availability=_text(summary.get("use_case")),
+        benefit=_text(summary.get("business_use_case")),
         version=_text(notes.get("bs_number")),
         owner=_text(notes.get("bs_owner")),
         scores=scores,
@@ -136,9 +167,10 @@ def _text(value: object) -> str:
 def _percent(value: object) -> float | None:
     """`10%`, `33,3%`, `66.6`; None for anything else."""
     try:
-        return float(str(value).strip().rstrip("%").replace(",", "."))
+        number = float(str(value).strip().rstrip("%").replace(",", "."))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 # --- matching
@@ -155,11 +187,30 @@ def match(entries: Iterable[Official], known: Catalogue) -> tuple[Match, ...]:
         plain = _plain(entry.name)
         short = _plain(re.sub(r"\(.*?\)", "", entry.name))
         id_ = names.get(plain) or names.get(short) or names.get(plain.removesuffix("server"))
-        if (plain, entry.group) in _OTHER_THINGS:
-            found.append(Match(entry=entry, technology=None, note=f"the same name as {id_ or plain}, another thing"))
+        if (plain, entry.group.casefold()) in _OTHER_THINGS:
+            named = known[id_].name if id_ else entry.name
+            found.append(Match(entry=entry, technology=None, note=f"not {named}: another thing of the same name"))
         else:
-            found.append(Match(entry=entry, technology=id_))
+            found.append(Match(entry=entry, technology=id_, contradicts=_contradictions(entry, known.get(id_ or ""))))
     return tuple(found)
+
+
+def _contradictions(entry: Official, technology: Technology | None) -> tuple[str, ...]:
+    """What the entry says of licence and owner, against our facts. It says of everything that it is open source."""
+    if technology is None:
+        return ()
+    found = []
+    for fact in technology.of("licence") if entry.says_open_source else ():
+        if spdx.osi(str(fact.value), identified=True)[0] is Outcome.FAILED:
+            versions = "" if fact.versions == "*" else f" ({fact.versions})"
+            found.append(f"says that it is open source; our fact: {fact.value}{versions}, {fact.source.url}")
+    return tuple(found)
+
+
+def placeholders(entries: Iterable[Official]) -> int:
+    """How many entries carry the one vector of scores that most of them carry."""
+    vectors = Counter(tuple(sorted(e.scores.items())) for e in entries if e.scores)
+    return max(vectors.values(), default=0)
 
 
 def _plain(name: str) -> str:
@@ -201,17 +252,21 @@ def difference(entries: tuple[Official, ...], request: Request, chart: Chart) ->
         at=chart.at,
         official=len(entries),
         lines=lines,
-        same_name=tuple(f"{m.entry.name} ({m.entry.group}): {m.note}" for m in matches if m.note),
+        same_name=tuple(f"{m.entry.name} ({m.entry.layer} / {m.entry.group}) is {m.note}" for m in matches if m.note),
     )
 
 
 def _line(technology: Technology, entry: Official | None, chart: Chart) -> Line:
     sheet = chart.sheets[technology.id]
-    before = "absent" if entry is None else f"{entry.layer} / {entry.group}: {entry.name}"
     return Line(
-        technology=technology.id, name=technology.name, before=before, layer=technology.layer, ranges=sheet.ranges,
-        facts=len(sheet.facts),
-    )  # fmt: skip
+        technology=technology.id,
+        name=technology.name,
+        before="absent" if entry is None else f"{entry.layer} / {entry.group}: {entry.name}",
+        layer=technology.layer,
+        licences=sheet.licences,
+        verdicts=sheet.verdicts,
+        facts=sheet.facts,
+    )
 
 
 # --- for the official map
@@ -224,28 +279,39 @@ def landscape2(chart: Chart) -> dict[str, Any]:
         groups: dict[str, list[dict[str, Any]]] = {}
         for sheet in sheets:
             name = sheet.technology.categories[0] if sheet.technology.categories else "other"
-            groups.setdefault(name, []).append(_item(sheet.technology, sheet.ranges))
+            groups.setdefault(name, []).append(_item(sheet, chart.at))
         if groups:
             told = [{"name": n, "items": items} for n, items in sorted(groups.items())]
-            categories.append({"name": layer.value.replace("-", " "), "subcategories": told})
+            categories.append({"name": LAYERS[layer], "subcategories": told})
     return {"categories": categories}
 
 
-def _item(technology: Technology, ranges: tuple[Range, ...]) -> dict[str, Any]:
-    """One item. Outcomes go into `annotations`, whose keys and values are strings; there is no field for a score."""
+def _item(sheet: Sheet, at: date) -> dict[str, Any]:
+    """One item, of facts that count. Verdicts go into `annotations`, whose keys and values are strings; there is no field for a score."""
+    technology = sheet.technology
+    facts = [f for f in technology.facts if f.current(at)]
     item: dict[str, Any] = {
         "name": technology.name,
         "homepage_url": technology.homepage,
         "logo": f"{technology.id}.svg",
-        "description": ", ".join(technology.categories) or technology.layer.value,
+        "description": ", ".join(technology.categories) or LAYERS[technology.layer],
     }
-    code = next((str(f.value) for f in technology.of("source_code")), "")
+    code = next((str(f.value) for f in facts if f.kind == "source_code"), "")
     if code:
         item["repo_url"] = code
-    licences = list(dict.fromkeys(r.licence for r in ranges if r.licence))
-    if len(licences) == 1 and "LicenseRef" not in licences[0]:
-        item["license"] = licences[0]
-    annotations = {f"{v.rule_set}{f' ({r.label})' if r.label else ''}": v.path for r in ranges for v in r.verdicts}
-    sources = sorted({f.source.url for f in technology.facts})
-    item["extra"] = {"annotations": {**annotations, "sources": " ".join(sources)}}
+    if len(sheet.licences) == 1 and _IDENTIFIER.fullmatch(sheet.licences[0].licence):
+        item["license"] = sheet.licences[0].licence
+    licences = {_of("licence", one.versions): one.licence or "not shown" for one in sheet.licences}
+    verdicts = {_of(v.rule_set, v.versions): v.path for v in sheet.verdicts}
+    kinds: dict[str, list[str]] = {}
+    for fact in facts:
+        kinds.setdefault(fact.source.url, []).append(fact.kind.replace("_", " "))
+    links = [{"name": f"Source: {', '.join(dict.fromkeys(k))}", "url": url} for url, k in sorted(kinds.items())]
+    item["extra"] = {"annotations": licences | verdicts}
+    if links:
+        item["extra"]["other_links"] = links
     return item
+
+
+def _of(what: str, versions: str) -> str:
+    return f"{what} ({versions})" if versions else what
