@@ -223,6 +223,34 @@ def test_no_page_loads_anything_and_no_name_is_markup(drawn: Chart) -> None:
         assert "src=" not in text and "@import" not in text and "<link" not in text, path
 
 
+HOSTILE = """
+id: layer
+name: "<img src=x onerror=alert(1)>"
+author: "</p><script>alert(2)</script>"
+as_of: 2026-01-01
+sources: [{url: "javascript:alert(3)", read: 2026-01-01, says: "x\\" onmouseover=\\"alert(4)"}]
+rules:
+  - id: r
+    text: "</script><script>alert(5)</script>"
+    paths:
+      direct: {layer: [iaas]}
+      "a|b\\t\\n\\"><script>alert(6)</script>": {fact: licence, where: {value: {osi: true}}}
+"""
+
+
+def test_a_rule_set_of_ones_own_may_hold_anything(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(HOSTILE)
+    drawn = chart(KNOWN, rules.load((str(file),)), DAY)
+    pages = report.site(drawn)
+    for page in (pages["index.html"].decode(), pages["t/redis.html"].decode()):
+        assert not re.search(r"<script>alert|<img|href=\"javascript|\" onmouseover", page)
+    said = dict(
+        re.findall(r'href="t/([a-z0-9.+-]+).html"[^>]* data-rule-layer="([^"]*)"', pages["index.html"].decode())
+    )
+    assert said["ceph"] == "held directly\t\n" and said["keycloak"].startswith("held by exception: a|b\\u0009")
+
+
 def test_an_expired_fact_is_said_to_be_not_shown() -> None:
     later = chart(catalogue.load(), rules.load(()), date(2035, 1, 1))
     assert b"not shown" in report.site(later)["t/redis.html"] and b"expired" in report.site(later)["t/redis.html"]
