@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from unterbau.errors import Exit
 
@@ -21,6 +21,18 @@ class Model(BaseModel):
     """Base of all our data: frozen, refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+T = TypeVar("T")
+
+
+def later(default: T) -> T:
+    """A field that a model got after a bundle of it was sealed: at its default it is not spelled.
+
+    So the digests and facts of older evidence, which are made from the model's JSON, stay as they were.
+    """
+    field: T = Field(default=default, exclude_if=lambda value: value == default)
+    return field
 
 
 class Outcome(StrEnum):

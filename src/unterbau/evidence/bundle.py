@@ -24,7 +24,7 @@ from unterbau.evidence.core import NOT_OURS, STATEMENT, check_chain, sign, verif
 from unterbau.plan import Plan
 from unterbau.saga.status import Event, fold
 from unterbau.verdict import Claim, Model, Observation, Outcome, Verdict, conjoin
-from unterbau.verify import Contents, compare
+from unterbau.verify import JUDGINGS, Contents, compare
 from unterbau.workload import Ref, Workload
 
 LARGEST = 512 * 2**20
@@ -220,7 +220,13 @@ def _judge_again(bundle: Bundle) -> tuple[Verdict, ...]:
     """Every verdict anew, from censuses, plan and hashes; they must be those that the bundle tells."""
     _consistent(bundle)
     told = bundle.verification
-    again = compare(told.source, told.target, bundle.plan, _hashes(told.verdicts))
+    unknown = sorted(set(told.judging) - set(JUDGINGS))
+    if unknown:
+        raise BundleError(
+            f"verification.json was judged by {', '.join(unknown)}, which this version does not know",
+            "Check it with a newer version of Unterbau.",
+        )
+    again = compare(told.source, told.target, bundle.plan, _hashes(told.verdicts), told.judging)
     if again != told.verdicts:
         recomputed = {v.claim.id: v for v in again}
         wrong = [v.claim.id for v in told.verdicts if recomputed.get(v.claim.id) != v]

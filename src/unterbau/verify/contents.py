@@ -27,8 +27,8 @@ from unterbau.cloud.port import Source as Origin
 from unterbau.errors import CloudError, Interrupted
 from unterbau.plan import Plan
 from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, Step, remaining_grace, run, unwind
-from unterbau.verdict import Model, Observation, Source, Verdict
-from unterbau.verify.structure import compare
+from unterbau.verdict import Model, Observation, Source, Verdict, later
+from unterbau.verify.structure import JUDGINGS, compare
 from unterbau.workload import (
     Image,
     Kind,
@@ -57,6 +57,8 @@ class Contents(Model):
     ended: datetime
     left_behind: tuple[str, ...] = ()
     """Temporaries of the verifier that a cloud would not delete; the next verification tries again."""
+    judging: tuple[str, ...] = later(())
+    """Names of the judgings by which the verdicts were made, beside that of format 1."""
 
 
 def look(
@@ -85,7 +87,8 @@ def look(
     hashes, left = _hashes(sides, seen, work, watcher, workers, count)
     verdicts = compare(seen["source"], seen["target"], plan, hashes)
     return Contents(
-        source=seen["source"], target=seen["target"], verdicts=verdicts, started=started, ended=now(), left_behind=left
+        source=seen["source"], target=seen["target"], verdicts=verdicts, started=started, ended=now(), left_behind=left,
+        judging=JUDGINGS,
     )  # fmt: skip
 
 

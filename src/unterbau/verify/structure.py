@@ -9,7 +9,7 @@ given, declares differences: then the left side of a comparison is the object as
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -48,6 +48,8 @@ UNORDERED = {
 }  # fmt: skip
 """Fields whose order means nothing to the cloud."""
 HAVE_CONTENT = (Image, Volume, StoredObject, Secret)
+JUDGINGS: tuple[str, ...] = ()
+"""Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
 class Keys:
@@ -178,16 +180,26 @@ def compare(
     target: Workload,
     plan: Plan | None,
     hashes: Mapping[tuple[str, Ref], Observation],
+    judging: Sequence[str] = JUDGINGS,
 ) -> tuple[Verdict, ...]:
-    """All verdicts. `hashes` maps (`source` or `target`, Ref) to what was seen of a content."""
-    return _Comparison(source, target, plan, hashes).verdicts()
+    """All verdicts. `hashes` maps (`source` or `target`, Ref) to what was seen of a content.
+
+    `judging` names the judgings beside that of format 1 (see `JUDGINGS`).
+    """
+    return _Comparison(source, target, plan, hashes, judging).verdicts()
 
 
 class _Comparison:
     def __init__(
-        self, source: Workload, target: Workload, plan: Plan | None, hashes: Mapping[tuple[str, Ref], Observation]
+        self,
+        source: Workload,
+        target: Workload,
+        plan: Plan | None,
+        hashes: Mapping[tuple[str, Ref], Observation],
+        judging: Sequence[str],
     ) -> None:
         self.source, self.target, self.plan, self.hashes = source, target, plan, hashes
+        self.judging = frozenset(judging)
         self.wished = self._as_declared()
         self.left_keys = Keys(self.wished, self._contents("source"))
         self.right_keys = Keys(target, self._contents("target"))
