@@ -212,7 +212,7 @@ def register(group: click.Group) -> None:
         click.option("--version", help="One version, or `all`; default: those in force at the date."),
         click.option("--at", type=Day(), help="Judge as of this day (default: today)."),
         click.option("--write", "writing", is_flag=True,
-                     help="Also run the four test cases that make something, and remove it again."),
+                     help="Also run the five test cases that make something, and remove it again."),
         click.option("--from", "from_", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
                      metavar="FILE", help="Judge this inventory offline instead of a cloud; may be repeated."),
         click.option("--save", type=OUT, help="Write the inventory, for --from."),

@@ -59,16 +59,7 @@ class Survey:
             seconds=round(time.monotonic() - clock, 4),
         )  # fmt: skip
         catalog = tuple(token.service_catalog.catalog) if token.has_service_catalog() else ()
-        subject = Subject(
-            name=self._session.name,
-            auth_url=self._session.auth_url,
-            region=self._session.region.get_region_name() or "",
-            project_id=token.project_id or "",
-            user_id=token.user_id or "",
-            roles=tuple(sorted(token.role_names or ())),
-            catalog_digest=catalog_digest(list(catalog)),
-        )
-        return request, subject, catalog
+        return request, self._subject(token), catalog
 
     def has(self, service: str) -> bool:
         """As `Surveyed.has`."""
@@ -79,15 +70,24 @@ class Survey:
         token = self._access
         if token is None or not token.has_service_catalog():
             return ""
-        region = self._session.region.get_region_name()
-        wanted = self._session.region.get_interface(service) or "public"
-        for entry in token.service_catalog.catalog:
-            if official_type(entry["type"]) != service:
-                continue
-            for endpoint in entry.get("endpoints", ()):
-                if endpoint["interface"] == wanted and (not region or endpoint.get("region") == region):
-                    return self._versioned(service, str(endpoint["url"]).rstrip("/"))
+        for type_, url in self._subject(token).endpoints(token.service_catalog.catalog):
+            if official_type(type_) == service:
+                return self._versioned(service, url.rstrip("/"))
         return ""
+
+    def _subject(self, token: access.AccessInfo) -> Subject:
+        """Whose cloud this is, as the token says."""
+        catalog = token.service_catalog.catalog if token.has_service_catalog() else []
+        return Subject(
+            name=self._session.name,
+            auth_url=self._session.auth_url,
+            region=self._session.region.get_region_name() or "",
+            interface=str(self._session.region.get_interface() or "public").removesuffix("URL"),
+            project_id=token.project_id or "",
+            user_id=token.user_id or "",
+            roles=tuple(sorted(token.role_names or ())),
+            catalog_digest=catalog_digest(list(catalog)),
+        )
 
     def _versioned(self, service: str, url: str) -> str:
         root = _ROOTS.get(service, "").format(project=self._session.project_id)
