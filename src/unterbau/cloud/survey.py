@@ -98,7 +98,7 @@ class Surveyed(Protocol):
         """Whether the catalog has an endpoint of this service type in our region."""
 
     def read(self, service: str, path: str, *, seconds: float, microversion: str = "") -> Reply:
-        """GET of a path below the service's versioned endpoint, or of an absolute URL there."""
+        """GET of a path (`/...`) below the service's versioned endpoint."""
 
     def knock(self, url: str, *, headers: dict[str, str], seconds: float) -> Reply:
         """GET of a URL without our token."""

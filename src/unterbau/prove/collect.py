@@ -21,6 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from unterbau.cloud.survey import Item, Reply, Request, Subject, Surveyed
+from unterbau.errors import CloudError
+from unterbau.places import next_page
 from unterbau.prove.inventory import Inventory, Section, Status, TlsProbe
 
 SECONDS = 20.0
@@ -152,7 +154,11 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
         if reply.request.status != 200 or not isinstance(entries, list):
             return _Found(requests, {listing.section: _unseen(reply, listing.key, requests)})
         items += [e for e in entries if isinstance(e, dict)]
-        path = _next(reply.body, listing.key)
+        try:
+            path = _next(reply.body, listing.key, path)
+        except CloudError as error:
+            lost = Section(status=Status.ERROR, requests=tuple(r.id for r in requests), reason=error.what)
+            return _Found(requests, {listing.section: lost})
         if path and len(requests) == MOST_PAGES:  # a list that is cut off would be judged as a whole one
             reason = f"its pages do not end: {MOST_PAGES} were read"
             cut = Section(status=Status.ERROR, requests=tuple(r.id for r in requests), reason=reason)
@@ -161,20 +167,18 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
     return _Found(requests, {listing.section: Section(status=Status.SEEN, requests=ids, items=tuple(items))})
 
 
-def _next(body: Any, key: str) -> str:
-    """The address of the next page; empty at the end."""
+def _next(body: Any, key: str, asked: str) -> str:
+    """The path of the next page; empty at the end. Raises Broken if its link is of something else."""
     links = body.get(f"{key}_links") or []
     told = next((x.get("href") for x in links if isinstance(x, dict) and x.get("rel") == "next"), None)
-    address = str(told or body.get("next") or "")
-    if address.startswith("/v2/"):  # Glance tells its path from the root of the service
-        return address.removeprefix("/v2")
-    return address
+    address = told or body.get("next")
+    return next_page(asked, address) if address else ""
 
 
 def _unseen(reply: Reply, key: str, requests: list[Request]) -> Section:
     """Why a list was not seen."""
     request, ids = reply.request, tuple(r.id for r in requests)
-    if request.status is None:
+    if request.status is None or request.error:
         mute = "timed out" in request.error.lower() or "not within" in request.error
         status = Status.TIMEOUT if mute else Status.ERROR
         return Section(status=status, requests=ids, reason=request.error)

@@ -18,9 +18,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from unterbau.errors import Broken, Conflict, Unreachable
+from unterbau.places import REDIRECTS, redirected
 
 _NOT_READY = (500, 502, 503, 504)
 _RETRY_SECONDS = 20.0
+_FOREIGN = "Nothing went there. No service of ours answers so: look who listens on its port, and at the cloud's logs."
 
 
 class Rest:
@@ -66,8 +68,10 @@ class Rest:
                 if time.monotonic() > deadline:
                     raise Unreachable(f"{method} {url}: {error}") from error
             else:
-                if status < 400:
+                if status < 300:
                     return (json.loads(answer) if answer else {}), received
+                if status in REDIRECTS and "location" in received:
+                    raise redirected(method, url, status, received["location"], _FOREIGN)
                 if status not in _NOT_READY or time.monotonic() > deadline:
                     raise _refusal(status, f"{method} {url}: {status} {answer[:300].decode('utf-8', 'replace')}")
             time.sleep(pause)

@@ -53,7 +53,7 @@ class OpenStack:
 
         volumes = partial(self._api, "block-storage")
         swift = Swift(
-            lambda: session.api("object-store").endpoint(),
+            lambda: session.own(session.api("object-store").endpoint()),
             session.token,
             session.renew,
             lambda: session.verify,

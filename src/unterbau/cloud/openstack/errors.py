@@ -48,24 +48,36 @@ FOREIGN: tuple[type[BaseException], ...] = (
 )
 """Everything that the libraries below us are known to raise (`ssl.SSLError`, `socket.timeout` are OSErrors)."""
 
+MALFORMED: tuple[type[Exception], ...] = (
+    KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError,
+)  # fmt: skip
+"""What keystoneauth raises for a token or a version document of another form: it checks none."""
+
 _QUOTA = re.compile(r"quota|limit exceeded|exceeds? .*(limit|allowed)|maximum number of|too many", re.I)
 _SECRETS = (
     (re.compile(r"gAAAA[\w-]+=*"), "***"),
     (re.compile(r"(?i)(password|passwd|secret|token|payload|adminpass)(['\"]?\s*[:=]\s*)\S+"), r"\1\2***"),
     (re.compile(r"(?i)\bvalue: .*"), "(value not repeated)"),
+    (re.compile(r"//[^/@\s]+@"), "//***@"),
 )
 _CERTIFICATE = re.compile(r"certificate|CERTIFICATE_VERIFY|hostname mismatch|SSLError|\bssl\b", re.I)
 
 
 @contextmanager
-def translated(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Translate foreign exceptions raised inside. `quiet` leaves out the cloud's text (secrets in play)."""
+def translated(what: str, *, quiet: bool = False, strange: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Translate foreign exceptions raised inside. `quiet` leaves out the cloud's text (secrets in play).
+
+    `strange`: what the libraries let pass when an answer has another form than they believe (`MALFORMED`). Only for
+    blocks in which nothing of ours could raise the same.
+    """
     try:
         yield
     except CloudError:
         raise
     except FOREIGN as error:
         raise translate(error, what, quiet=quiet) from None
+    except strange as error:
+        raise malformed(what, error) from None
 
 
 def translate(error: BaseException, what: str, *, quiet: bool = False) -> CloudError | ConfigError:
@@ -97,6 +109,14 @@ def _without_status(error: BaseException, what: str) -> CloudError:
     if isinstance(error, requests.exceptions.MissingSchema | requests.exceptions.InvalidURL):
         return Unreachable(f"{what}: {text}", "Check auth_url in clouds.yaml.")
     return Unreachable(f"{what}: {text}", "Check that the cloud runs and that this machine reaches it.")
+
+
+def malformed(what: str, error: Exception) -> Broken:
+    """Our error for an answer of another form than its API documents. `error` may only name what was missing."""
+    fault = (
+        f"lacks {error.args[0]!r}" if isinstance(error, KeyError) and error.args else "has another form than its API"
+    )
+    return Broken(f"{what}: the answer {clean(fault)}", "Check auth_url in clouds.yaml, or ask the cloud's operator.")
 
 
 def _is_certificate(error: BaseException, text: str) -> bool:

@@ -18,8 +18,9 @@ from urllib.parse import urlencode
 import requests
 from keystoneauth1.adapter import Adapter
 
-from unterbau.cloud.openstack.errors import translate, translated
+from unterbau.cloud.openstack.errors import MALFORMED, by_status, translate, translated
 from unterbau.errors import Broken, NotFound, Unreachable, Unsupported
+from unterbau.places import next_page
 
 Json: TypeAlias = dict[str, Any]
 T = TypeVar("T")
@@ -56,7 +57,8 @@ class Api:
         options: dict[str, Any] = {"json": body} if body is not None else {}
         if data is not None:
             options["data"] = data
-        with translated(f"{self.service}: {method} {_shown(path)}", quiet=quiet):
+        what = f"{self.service}: {method} {_shown(path)}"
+        with translated(what, quiet=quiet, strange=(KeyError,)):  # KeyError: a renewed token without its header
             response: requests.Response = self.adapter.request(
                 path,
                 method,
@@ -72,7 +74,10 @@ class Api:
                 raise_exc=True,
                 **options,
             )
-            return response
+        if response.status_code >= 300:
+            response.close()
+            raise by_status(response.status_code, "an answer without an end of its redirects", what)
+        return response
 
     def json(self, method: str, path: str, body: Any = None, **options: Any) -> Json:
         """The answer as JSON ({} if it has none)."""
@@ -112,22 +117,17 @@ class Api:
             if not isinstance(answer.get(key), list):
                 raise Broken(f"{self.service}: GET {_shown(path)}: no {key} in the answer")
             yield from answer[key]
-            url = self._next(answer, key)
+            url = self._next(answer, key, url)
 
-    def _next(self, answer: Json, key: str) -> str:
+    def _next(self, answer: Json, key: str, asked: str) -> str:
         """The next page's address, relative to the endpoint (its host may be one behind a proxy)."""
         links = answer.get(f"{key}_links") or []
-        told = next((x["href"] for x in links if x.get("rel") == "next"), None) or answer.get("next") or ""
-        if not told.startswith("http"):
-            return str(told)
-        base = self.endpoint()
-        path = told.split("://", 1)[1].partition("/")[2]
-        prefix = base.split("://", 1)[1].partition("/")[2].strip("/")
-        return "/" + path.removeprefix(prefix).lstrip("/")
+        told = next((x["href"] for x in links if x.get("rel") == "next"), None) or answer.get("next")
+        return next_page(asked, told) if told else ""
 
     def endpoint(self) -> str:
         """The service's address. Raises Unsupported without one."""
-        with translated(f"{self.service}: catalog"):
+        with translated(f"{self.service}: catalog", strange=MALFORMED):
             found = self.adapter.get_endpoint()
         if not found:
             raise Unsupported(f"{self.service}: this cloud has no such service")

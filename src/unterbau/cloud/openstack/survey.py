@@ -15,16 +15,16 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from keystoneauth1 import access
 from pydantic import JsonValue
 
 from unterbau.cloud.openstack.errors import FOREIGN, translate, translated
 from unterbau.cloud.openstack.identity import catalog_digest
-from unterbau.cloud.openstack.session import Session, official_type
+from unterbau.cloud.openstack.session import Session, official_type, services
 from unterbau.cloud.survey import Item, Reply, Request, Subject
-from unterbau.errors import CloudError
+from unterbau.errors import CloudError, Elsewhere
 
 _ROOTS = {"compute": "/v2.1", "image": "/v2", "network": "/v2.0", "block-storage": "/v3/{project}"}
 _VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
@@ -58,8 +58,7 @@ class Survey:
             path=f"{path if _VERSION.search(path) else path + '/v3'}/auth/tokens", status=201, began=began,
             seconds=round(time.monotonic() - clock, 4),
         )  # fmt: skip
-        catalog = tuple(token.service_catalog.catalog) if token.has_service_catalog() else ()
-        return request, self._subject(token), catalog
+        return request, self._subject(token), tuple(services(token))
 
     def has(self, service: str) -> bool:
         """As `Surveyed.has`."""
@@ -68,16 +67,15 @@ class Survey:
     def _endpoint(self, service: str) -> str:
         """The address of a service type in our region and interface, versioned; empty without one."""
         token = self._access
-        if token is None or not token.has_service_catalog():
+        if token is None:
             return ""
-        for type_, url in self._subject(token).endpoints(token.service_catalog.catalog):
+        for type_, url in self._subject(token).endpoints(services(token)):
             if official_type(type_) == service:
                 return self._versioned(service, url.rstrip("/"))
         return ""
 
     def _subject(self, token: access.AccessInfo) -> Subject:
         """Whose cloud this is, as the token says."""
-        catalog = token.service_catalog.catalog if token.has_service_catalog() else []
         return Subject(
             name=self._session.name,
             auth_url=self._session.auth_url,
@@ -86,7 +84,7 @@ class Survey:
             project_id=token.project_id or "",
             user_id=token.user_id or "",
             roles=tuple(sorted(token.role_names or ())),
-            catalog_digest=catalog_digest(list(catalog)),
+            catalog_digest=catalog_digest(services(token)),
         )
 
     def _versioned(self, service: str, url: str) -> str:
@@ -97,10 +95,7 @@ class Survey:
 
     def read(self, service: str, path: str, *, seconds: float, microversion: str = "") -> Reply:
         """As `Surveyed.read`."""
-        base = self._endpoint(service)
-        url = base + path if path.startswith("/") else urljoin(base + "/", path)
-        if urlsplit(url).netloc != urlsplit(base).netloc:  # a page's link may name a host behind a proxy
-            url = urlsplit(url)._replace(scheme=urlsplit(base).scheme, netloc=urlsplit(base).netloc).geturl()
+        url = self._endpoint(service) + path
         headers = {"Accept": "application/json"}
         if microversion:
             headers["OpenStack-API-Version"] = f"{service} {microversion}"
@@ -128,6 +123,8 @@ class Survey:
                 response.close()
         except FOREIGN as error:
             return self._failed(request, clock, translate(error, what).what)
+        except Elsewhere as error:
+            return self._failed(request.model_copy(update={"status": error.status}), clock, error.what)
         except CloudError as error:
             return self._failed(request, clock, error.what)
         if len(data) > LARGEST:
