@@ -38,6 +38,8 @@ class Asked:
     target: str
     headers: dict[str, str]
     body: bytes
+    secure: bool = True
+    """Whether it came over TLS."""
 
     @property
     def path(self) -> str:
@@ -57,7 +59,9 @@ class Told:
     headers: dict[str, str] = field(default_factory=dict)
 
     def encoded(self, method: str) -> bytes:
-        data = self.body if isinstance(self.body, bytes) else b"" if self.body is None else json.dumps(self.body).encode()
+        data = (
+            self.body if isinstance(self.body, bytes) else b"" if self.body is None else json.dumps(self.body).encode()
+        )
         told = {"Content-Type": "application/json", "Content-Length": str(len(data)), **self.headers}
         lines = [f"HTTP/1.1 {self.status} Told", *(f"{k}: {v}" for k, v in told.items()), "", ""]
         return "\r\n".join(lines).encode() + (b"" if method == "HEAD" else data)
@@ -100,16 +104,17 @@ class Server:
     def _serve(self, client: socket.socket) -> None:
         client.settimeout(20)
         try:
-            if client.recv(1, socket.MSG_PEEK) == b"\x16":
+            secure = client.recv(1, socket.MSG_PEEK) == b"\x16"
+            if secure:
                 client = self._tls.wrap_socket(client, server_side=True)
             with client, client.makefile("rb") as stream:
-                while asked := self._request(stream):
+                while asked := self._request(stream, secure):
                     self.asked.append(asked)
                     client.sendall(self.answer(asked).encoded(asked.method))
         except OSError:
             client.close()
 
-    def _request(self, stream: Any) -> Asked | None:
+    def _request(self, stream: Any, secure: bool) -> Asked | None:
         first = stream.readline().decode("latin-1").split(" ")
         if len(first) < 3:
             return None
@@ -118,7 +123,7 @@ class Server:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
         body = stream.read(int(headers.get("content-length", 0)))
-        return Asked(first[0], first[1], headers, body)
+        return Asked(first[0], first[1], headers, body, secure)
 
 
 class LyingCloud(Server):
@@ -225,26 +230,41 @@ def token(catalog_of: str) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def standing(folder: Path) -> Iterator[tuple[LyingCloud, Stranger, Path]]:
+@dataclass(frozen=True)
+class Scene:
     """A cloud, a stranger, and a clouds.yaml: `quelle` with an application credential, `ziel` with a password."""
+
+    cloud: LyingCloud
+    stranger: Stranger
+    authority: trustme.CA
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "clouds.yaml"
+
+    def write(self, **more: Any) -> None:
+        """The clouds.yaml; `more`: keys of both entries, `auth` among them."""
+        auth = more.pop("auth", {})
+        common = {"region_name": "R", "cacert": str(self.folder / "ca.pem"), **more}
+        secret = {"application_credential_id": "a1", "application_credential_secret": APP_SECRET}
+        named = {"username": "u", "password": PASSWORD, "project_name": "p"}
+        named |= {"user_domain_id": "default", "project_domain_id": "default"}
+        quelle = {"auth_url": f"{self.cloud.url}/identity/v3", **secret, **auth}
+        ziel = {"auth_url": f"{self.cloud.url}/identity", **named, **auth}
+        clouds = {"quelle": {"auth_type": "v3applicationcredential", "auth": quelle, **common}}
+        self.file.write_text(yaml.safe_dump({"clouds": clouds | {"ziel": {"auth": ziel, **common}}}))
+
+
+@contextmanager
+def standing(folder: Path) -> Iterator[Scene]:
+    """The scene, its servers listening."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    cloud, stranger = LyingCloud(authority), Stranger(authority, "127.0.0.2")
-    file = folder / "clouds.yaml"
-    common = {"region_name": "R", "cacert": str(folder / "ca.pem")}
-    secret = {"application_credential_id": "a1", "application_credential_secret": APP_SECRET}
-    named = {"username": "u", "password": PASSWORD, "project_name": "p"}
-    named |= {"user_domain_id": "default", "project_domain_id": "default"}
-    clouds = {
-        "quelle": {
-            "auth_type": "v3applicationcredential", "auth": {"auth_url": f"{cloud.url}/identity/v3", **secret}, **common,
-        },
-        "ziel": {"auth": {"auth_url": f"{cloud.url}/identity", **named}, **common},
-    }  # fmt: skip
-    file.write_text(yaml.safe_dump({"clouds": clouds}))
+    scene = Scene(LyingCloud(authority), Stranger(authority, "127.0.0.2"), authority, folder)
+    scene.write()
     try:
-        yield cloud, stranger, file
+        yield scene
     finally:
-        cloud.close()
-        stranger.close()
+        scene.cloud.close()
+        scene.stranger.close()

@@ -128,6 +128,8 @@ class OpenStack:
             reason = "plain http: who answered, and whether it was changed on the way, is not shown"
         elif self._session.verify is False:
             reason = "clouds.yaml says verify: false: who answered is not shown"
+        elif plain := [s for s in sorted(self._services) if self._session.is_plain(s)]:
+            reason = f"plain http of {', '.join(plain)}: who answered, and who else read the token, is not shown"
         else:
             return ()
         return (NotShown(what="transport", reason=reason),)

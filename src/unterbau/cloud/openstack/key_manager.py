@@ -8,12 +8,14 @@ where a payload is in play.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from pydantic import SecretBytes
 
+from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone
 from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
@@ -21,6 +23,7 @@ from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.workload import Kind, NotShown, Resource, Secret, SecretContainer, SecretEntry, ref
 
 PAGE = 100
+_REFERENCE = re.compile(r"/(?:secrets|containers)/([\w-]+)/?$")
 _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.SECRET: ("secrets", "secret_ref"),
     Kind.SECRET_CONTAINER: ("containers", "container_ref"),
@@ -175,8 +178,12 @@ class KeyService:
         gone(lambda: self._api().request("DELETE", f"/v1/{_PATHS[kind][0]}/{id_}"))
 
 
-def _id(reference: str) -> str:
-    return reference.rstrip("/").rpartition("/")[2]
+def _id(reference: object) -> str:
+    """The id at the end of a reference. Its host is not asked: it may be one behind a proxy, or anybody's."""
+    found = _REFERENCE.search(reference.partition("?")[0]) if isinstance(reference, str) else None
+    if found is None:
+        raise Broken(f"key-manager: {clean(repr(reference))} refers to no secret and no container")
+    return found.group(1)
 
 
 def _same(there: Secret, wish: Secret) -> bool:

@@ -26,7 +26,7 @@ from unterbau.cloud.openstack.http import READ_SECONDS, Api
 from unterbau.cloud.openstack.profiles import resolve
 from unterbau.cloud.openstack.transport import guard
 from unterbau.errors import ConfigError
-from unterbau.places import without_user
+from unterbau.places import place, without_user
 
 POOL = 32
 """Connections kept open to each service."""
@@ -113,6 +113,13 @@ class Session:
                 found.setdefault(official_type(service["type"]), []).extend(endpoints)
         return found
 
+    def is_plain(self, service: str) -> bool:
+        """Whether the service is reached by plain http: the catalog and clouds.yaml may say so, an answer may not."""
+        override = self.region.get_endpoint(service)
+        wanted = self.region.get_interface(service) or "public"
+        named = [e.get("url") for e in self.catalog().get(service, ()) if e.get("interface") == wanted]
+        return any(place(str(url)).scheme == "http" for url in ([override] if override else named))
+
     def api(self, service: str) -> Api:
         """The service's Api, at the highest microversion that both sides know (see `CEILINGS`)."""
         ceiling = CEILINGS.get(service)
@@ -121,6 +128,7 @@ class Session:
                 with translated(f"{service}: discovery", strange=MALFORMED):
                     adapter = self._adapter(service)
                     newest = self._newest(adapter) if ceiling else None
+                    adapter.get_endpoint()  # a catalog that keystoneauth cannot read shows here, before any request
                 self._apis[service] = Api(adapter, microversion=_lower(newest, ceiling))
             return self._apis[service]
 
@@ -157,7 +165,7 @@ def services(token: access.AccessInfo) -> list[dict[str, Any]]:
 def _missing(token: access.AccessInfo) -> str:
     """What a token lacks without which it is none; raises one of `MALFORMED` for what is of another type."""
     needed = {"expires_at": token.expires, "user.id": token.user_id, "X-Subject-Token": token.auth_token}
-    if token.project_scoped:
+    if token.project_scoped or token.project_name:
         needed["project.id"] = token.project_id
     sorted(token.role_names or ())
     services(token)

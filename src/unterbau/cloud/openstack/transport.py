@@ -75,7 +75,8 @@ class Known:
 def _endpoints(token: Any) -> list[object]:
     """What the catalog of a token names; nothing if it is none (the next look at it says so)."""
     try:
-        return [service.get("endpoints") for service in token.service_catalog.catalog]
+        catalog = token.service_catalog.catalog
+        return [service.get("endpoints") for service in catalog if isinstance(service, Mapping)]
     except (AttributeError, KeyError, TypeError, ValueError):
         return []
 

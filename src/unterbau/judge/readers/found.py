@@ -86,10 +86,10 @@ class Found:
         return Stack(self.name, parts, tuple(self._unread), self.claims, self.facts)
 
 
-def short(value: object) -> str:
+def short(value: object, most: int = MOST) -> str:
     """The beginning of a text, on one line."""
-    told = " ".join(str(value)[: MOST * 4].split())
-    return told if len(told) <= MOST else told[: MOST - 1] + "…"
+    told = " ".join(str(value)[: most * 4].split())
+    return told if len(told) <= most else told[: most - 1] + "…"
 
 
 def spot(container: Any, key: str | int, path: str = "", what: str = "") -> str:

@@ -31,6 +31,7 @@ _STORES = {
 }  # fmt: skip
 MAX_ANSWER = 64 * 2**20
 MAX_NODES = 1000
+MOST_OF_A_REASON = 300
 
 
 class Api(Protocol):
@@ -159,7 +160,7 @@ def _read(told: Mapping[str, Any], found: Found) -> None:
         if text(mapping(zone).get("type")) == "evpn":
             found.hinted("name", "frr", f"/cluster/sdn/zones/{number}")
     for path, why in mapping(told.get("refused")).items():
-        found.unread(path, short(why))
+        found.unread(path, short(why, MOST_OF_A_REASON))
 
 
 def _packages(path: str, answer: Any, found: Found) -> None:
