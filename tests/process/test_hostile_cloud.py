@@ -11,7 +11,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,18 @@ from lying_cloud import (
     token,
     version,
 )
+from pydantic import SecretBytes
 
 from unterbau import evidence, planning, state
 from unterbau.cli import main
+from unterbau.cloud import openstack
+from unterbau.cloud.openstack import OpenStack
+from unterbau.errors import Elsewhere
 from unterbau.plan import Plan
 from unterbau.reference.layout import data_home
+from unterbau.saga import Marker
 from unterbau.state import DrillState
-from unterbau.workload import Workload
+from unterbau.workload import Image, Network, Secret, StoredObject, Workload
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 ASSET = Path(__file__).parents[1] / "assets" / "drill.unterbau"
@@ -226,6 +231,48 @@ def test_no_write_is_sent_on(scene: Scene, run: Run, status: int) -> None:
     assert code == 4 and names_both(scene, err), err
     run("prove", "--write", "quelle", "--quiet", "--no-tls")
     nothing_went_away(scene)
+
+
+ID = "5ec2e700-0000-4000-8000-000000000001"
+NOTES = StoredObject(id="box/notes", name="notes", container="box", size_bytes=5, etag="", content_type="text/plain")
+SECRET = Secret(id=ID, name="s", secret_type="opaque", content_type="text/plain")
+IMAGE = Image(id=ID, name="i", visibility="private", owner_id=PROJECT, status="queued")
+ENTRIES = {
+    f"/image/v2/images/{ID}": {"id": ID, "name": "i", "status": "queued", "visibility": "private", "owner": PROJECT},
+    f"/key/v1/secrets/{ID}": {"secret_ref": f"https://x/v1/secrets/{ID}", "content_types": {"default": "text/plain"}},
+}
+MARK = Marker(run="20261125-a", node="n").tag()
+CALLS: dict[str, tuple[str, str, Callable[[OpenStack], object]]] = {
+    "the bytes of an image": ("GET", f"/image/v2/images/{ID}/file", lambda c: c.image_bytes(ID).__enter__()),
+    "the bytes of an object": ("GET", "/box/notes", lambda c: c.object_bytes("box", "notes").__enter__()),
+    "the payload of a secret": ("GET", f"/key/v1/secrets/{ID}/payload", lambda c: c.secret_payload(ID)),
+    "an image": ("PUT", f"/image/v2/images/{ID}/file", lambda c: c.write_image(IMAGE, [b"bytes"], 5)),
+    "an object": ("PUT", "/box/notes", lambda c: c.write_object(NOTES, [b"bytes"], MARK)),
+    "a secret": ("PUT", f"/key/v1/secrets/{ID}", lambda c: c.write_secret(ID, SECRET, SecretBytes(b"bytes"))),
+    "a network": ("POST", "/network/v2.0/networks", lambda c: c.ensure(Network(id=ID, name="n"), MARK)),
+    "a lock": ("POST", f"/compute/v2.1/servers/{ID}/action", lambda c: c.set_lock(ID, True)),
+    "a deletion": ("DELETE", f"/network/v2.0/routers/{ID}", lambda c: c.delete(f"router:{ID}", timedelta(seconds=1))),
+    "an object's deletion": ("DELETE", "/box/notes", lambda c: c.delete("object:box/notes", timedelta(seconds=1))),
+}
+
+
+@pytest.mark.parametrize("status", (302, 307))
+@pytest.mark.parametrize("what", CALLS)
+def test_no_bytes_come_from_elsewhere_or_go_there(scene: Scene, what: str, status: int) -> None:
+    method, path, call = CALLS[what]
+    astray = away(scene, status, lambda a: a.method == method and a.path.endswith(path), "https")
+
+    def lie(asked: Asked) -> Told | None:
+        entry = ENTRIES.get(asked.path)
+        return astray(asked) or (Told(200, entry) if entry and asked.method == "GET" else None)
+
+    scene.cloud.lie = lie
+    with pytest.raises(Elsewhere) as caught:
+        call(openstack.connect("quelle"))
+    nothing_went_away(scene)
+    assert names_both(scene, caught.value.what) and f": HTTP {status} points to" in caught.value.what
+    sent = [a for a in scene.cloud.asked if a.path.endswith(path)]
+    assert [a.method for a in sent if a.method != "HEAD"] == [method]
 
 
 # --- links in answers

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,6 +140,12 @@ def test_connections_are_opened_in_known_files_only() -> None:
         for module in _opened(ast.parse(file.read_text())):
             found[module].add(str(file.relative_to(SOURCE)))
     assert found == OPENERS
+
+
+def test_a_session_of_keystoneauth_is_made_where_the_rule_is_put_below_it() -> None:
+    makers = {f for f in SOURCE.rglob("*.py") if re.search(r"\bget_session\(|\bSession\(.*auth=", f.read_text())}
+    assert {str(f.relative_to(SOURCE)) for f in makers} == {"cloud/openstack/session.py"}
+    assert "= guard(self.session," in (SOURCE / "cloud/openstack/session.py").read_text()
 
 
 @pytest.mark.parametrize("file", sorted(KEEPS_THE_RULE))

@@ -116,7 +116,7 @@ class Session:
     def is_plain(self, service: str) -> bool:
         """Whether the service is reached by plain http: the catalog and clouds.yaml may say so, an answer may not."""
         override = self.region.get_endpoint(service)
-        wanted = self.region.get_interface(service) or "public"
+        wanted = str(self.region.get_interface(service) or "public").removesuffix("URL")
         named = [e.get("url") for e in self.catalog().get(service, ()) if e.get("interface") == wanted]
         return any(place(str(url)).scheme == "http" for url in ([override] if override else named))
 
