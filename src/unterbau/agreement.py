@@ -22,7 +22,6 @@ from unterbau.workload import (
     SecurityGroup,
     SecurityGroupRule,
     Server,
-    Subnet,
     kind_of,
     ref,
 )
@@ -54,6 +53,11 @@ class Loose:
     """Where the disagreement is seen, if nothing is missing: a kind, or a Ref with a field."""
     sure: bool = True
     """Whether the missing thing is the project's own. If not it must be looked at first (see `is_elsewhere`)."""
+
+    @property
+    def is_hunch(self) -> bool:
+        """Nothing that would not be shown, but worth one more look."""
+        return not (self.missing or self.place)
 
 
 def notes(loose: Iterable[Loose]) -> Iterator[NotShown]:
@@ -129,15 +133,16 @@ def _ruleless(read: Mapping[Kind, Listing]) -> Iterator[Loose]:
                 yield Loose(frozenset({Kind.SECURITY_GROUP, Kind.SECURITY_GROUP_RULE}), "")
 
 
-def is_elsewhere(found: Resource | None, project_id: str, own_networks: Iterable[Ref]) -> bool:
-    """Whether what is named and not listed is rightly so: gone, or another project's that this one may use."""
+def is_elsewhere(found: Resource | None, project_id: str) -> bool:
+    """Whether what is named and not listed is rightly so: gone, or another project's that this one may use.
+
+    A subnet is where its network is, which the caller looks at.
+    """
     match found:
         case None:
             return True
         case Network():
             return found.shared or found.external
-        case Subnet():
-            return ref(Kind.NETWORK, found.network_id) not in own_networks
         case Image():
             return found.owner_id != project_id
     return False

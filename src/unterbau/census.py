@@ -19,7 +19,7 @@ from unterbau import canonical
 from unterbau.agreement import Loose, is_elsewhere, loose_ends, notes
 from unterbau.cloud.port import Listing, Reader, Surroundings
 from unterbau.errors import CloudError
-from unterbau.workload import CloudIdentity, Kind, NotShown, Offering, Ref, Resource, Workload
+from unterbau.workload import CloudIdentity, Kind, NotShown, Offering, Ref, Resource, Subnet, Workload, ref
 
 T = TypeVar("T")
 AGAIN = (0.0, 1.0, 4.0)
@@ -75,6 +75,8 @@ class _Reading:
         self.listings: dict[Kind, Listing | NotShown] = {}
         self.around: Surroundings | NotShown = Surroundings(offering=Offering())
         self.unknown: tuple[NotShown, ...] | NotShown = ()
+        self.elsewhere: set[Ref] = set()
+        """What was named, not listed, and found to be another's or gone."""
         self.failed: list[NotShown] = []
         """Why a kind could not be read again; what was read of it before stays."""
 
@@ -87,8 +89,8 @@ class _Reading:
         """What surrounds the project, as far as it was read."""
         return Offering() if isinstance(self.around, NotShown) else self.around.offering
 
-    def read(self, kinds: Collection[Kind], label: str) -> None:
-        """List these kinds, and look at all that is beside the listings, at the same time."""
+    def read(self, kinds: Collection[Kind], label: str, *, beside: bool = True) -> None:
+        """List these kinds and look at what is `beside` the listings, all at the same time."""
         done: list[Kind] = []
 
         def one(kind: Kind) -> Listing | NotShown:
@@ -97,42 +99,55 @@ class _Reading:
             self.progress(label, len(done), len(kinds))
             return found
 
-        around = self.pool.submit(_or_reason, "offering", self.reader.surroundings)
-        unknown = self.pool.submit(_or_reason, "unknown services", self.reader.not_understood)
+        around = self.pool.submit(_or_reason, "offering", self.reader.surroundings) if beside else None
+        unknown = self.pool.submit(_or_reason, "unknown services", self.reader.not_understood) if beside else None
         for kind, found in zip(kinds, self.pool.map(one, kinds), strict=True):
             if isinstance(found, NotShown) and isinstance(self.listings.get(kind), Listing):
                 self.failed.append(found)
             else:
                 self.listings[kind] = found
-        self.around, self.unknown = around.result(), unknown.result()
+        self.around = around.result() if around else self.around
+        self.unknown = unknown.result() if unknown else self.unknown
 
     def settle(self, pause: Callable[[float], None]) -> list[Loose]:
         """Read again what does not agree, a few times; returns what still does not."""
         for seconds in AGAIN:
-            loose = self._loose()
+            loose = [one for one in self._loose() if not (one.is_hunch and seconds)]
             if not loose:
                 return []
             pause(seconds)
             again = sorted({k for one in loose for k in one.kinds}, key=list(Kind).index)
-            self.read(again, f"census of {self.identity.name}: what does not agree, again")
+            label = f"census of {self.identity.name}: what does not agree, again"
+            self.read(again, label, beside=not all(one.is_hunch for one in loose))
         return self._loose()
 
     def _loose(self) -> list[Loose]:
         """The disagreements, without what is named and rightly not listed."""
-        read = self.listed()
-        networks = {r.ref for r in read[Kind.NETWORK].resources} if Kind.NETWORK in read else set()
-        loose = loose_ends(read, self.offering)
-        unsure = [one for one in loose if not one.sure]
-        answers = self.pool.map(lambda one: self._is_elsewhere(one.missing, networks), unsure)
-        elsewhere = {one for one, told in zip(unsure, answers, strict=True) if told}
-        return [one for one in loose if one not in elsewhere]
+        loose = loose_ends(self.listed(), self.offering)
+        unsure = [one.missing for one in loose if not one.sure]
+        elsewhere = {one for one, told in zip(unsure, self.pool.map(self._is_elsewhere, unsure), strict=True) if told}
+        return [one for one in loose if one.missing not in elsewhere]
 
-    def _is_elsewhere(self, reference: Ref, networks: Collection[Ref]) -> bool:
+    def _is_elsewhere(self, reference: Ref) -> bool:
+        """Whether it is another's or gone; that it is so was asked once and is not asked again."""
+        if reference in self.elsewhere:
+            return True
         try:
             found = self.reader.read(reference)
+            if isinstance(found, Subnet):
+                network = ref(Kind.NETWORK, found.network_id)
+                told = network not in self._own_networks() and self._is_elsewhere(network)
+            else:
+                told = is_elsewhere(found, self.identity.project_id)
         except CloudError:
             return False
-        return is_elsewhere(found, self.identity.project_id, networks)
+        if told:
+            self.elsewhere.add(reference)
+        return told
+
+    def _own_networks(self) -> set[Ref]:
+        networks = self.listed().get(Kind.NETWORK)
+        return {r.ref for r in networks.resources} if networks else set()
 
 
 def _or_reason(what: str, read: Callable[[], T]) -> T | NotShown:
@@ -168,14 +183,14 @@ def difference(old: Workload, new: Workload, run: str = "") -> tuple[str, ...]:
     """What a person should know that changed between two censuses of the same project, a line a thing."""
     before = {r.ref: r for r in (own(old, run) if run else old.resources)}
     after = {r.ref: r for r in (own(new, run) if run else new.resources)}
-    lines = [f"gone: {ref} {before[ref].name}" for ref in before.keys() - after.keys()]
-    lines += [f"new: {ref} {after[ref].name}" for ref in after.keys() - before.keys()]
-    for ref in before.keys() & after.keys():
+    lines = [f"gone: {one} {before[one].name}" for one in before.keys() - after.keys()]
+    lines += [f"new: {one} {after[one].name}" for one in after.keys() - before.keys()]
+    for one in before.keys() & after.keys():
         fields = [
             name
-            for name in type(before[ref]).model_fields
-            if name not in STATUS_FIELDS and getattr(before[ref], name) != getattr(after[ref], name)
+            for name in type(before[one]).model_fields
+            if name not in STATUS_FIELDS and getattr(before[one], name) != getattr(after[one], name)
         ]
         if fields:
-            lines.append(f"changed: {ref} {after[ref].name} ({', '.join(fields)})")
+            lines.append(f"changed: {one} {after[one].name} ({', '.join(fields)})")
     return tuple(sorted(lines))

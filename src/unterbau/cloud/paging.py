@@ -29,7 +29,7 @@ By = Literal["marker", "offset"]
 
 
 @dataclass(frozen=True)
-class Place(Generic[E]):
+class Start(Generic[E]):
     """Where a page begins; at the start nothing is set.
 
     `link`: an address that the service gave. Else `after`: the last entry known, `offset`: how many entries there were.
@@ -58,7 +58,7 @@ class Listed(Generic[E]):
 
 
 def whole(
-    ask: Callable[[Place[E]], Page[E]],
+    ask: Callable[[Start[E]], Page[E]],
     name: Callable[[E], str],
     *,
     what: str,
@@ -99,7 +99,7 @@ def next_link(answer: Mapping[str, Any]) -> str:
 class _Refused(Exception):
     """The service knows the place no more, or never knew any."""
 
-    def __init__(self, place: Place[Any], error: CloudError) -> None:
+    def __init__(self, place: Start[Any], error: CloudError) -> None:
         super().__init__()
         self.place, self.error = place, error
 
@@ -108,7 +108,7 @@ class _Refused(Exception):
 class _Reading(Generic[E]):
     """One way through all pages; `run` begins anew."""
 
-    ask: Callable[[Place[E]], Page[E]]
+    ask: Callable[[Start[E]], Page[E]]
     name: Callable[[E], str]
     what: str
     by: By
@@ -147,7 +147,7 @@ class _Reading(Generic[E]):
 
     def _pages(self) -> None:
         self.found, self.totals = {}, []
-        place, links, received, idle = Place[E](), set[str](), 0, 0
+        place, links, received, idle = Start[E](), set[str](), 0, 0
         while True:
             page = self._page(place)
             new, received = self._take(page), received + len(page.entries)
@@ -158,7 +158,7 @@ class _Reading(Generic[E]):
                 if page.link in links or idle > MOST_EMPTY:
                     raise Broken(f"{self.what}: its pages lead in a circle")
                 links.add(page.link)
-                place = Place(link=page.link)
+                place = Start(link=page.link)
                 continue
             last = page.entries[-1] if page.entries else None
             if last is None:
@@ -167,13 +167,13 @@ class _Reading(Generic[E]):
                 if self.lagging:
                     raise Broken(f"{self.what}: it does not go on behind {self.name(last)[:80]!r}")
                 return
-            place = Place(after=last, offset=received)
+            place = Start(after=last, offset=received)
 
-    def _page(self, place: Place[E]) -> Page[E]:
+    def _page(self, place: Start[E]) -> Page[E]:
         try:
             return self.ask(place)
         except (Conflict, NotFound) as error:
-            if place == Place():
+            if place == Start():
                 raise
             raise _Refused(place, error) from None
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from unterbau.cloud.paging import next_link
 from unterbau.cloud.survey import Item, Reply, Request, Subject, Surveyed
 from unterbau.prove.inventory import Inventory, Section, Status, TlsProbe
 
@@ -152,7 +153,7 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
         if reply.request.status != 200 or not isinstance(entries, list):
             return _Found(requests, {listing.section: _unseen(reply, listing.key, requests)})
         items += [e for e in entries if isinstance(e, dict)]
-        path = _next(reply.body, listing.key)
+        path = _next(reply.body)
         if path and len(requests) == MOST_PAGES:  # a list that is cut off would be judged as a whole one
             reason = f"its pages do not end: {MOST_PAGES} were read"
             cut = Section(status=Status.ERROR, requests=tuple(r.id for r in requests), reason=reason)
@@ -161,11 +162,9 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
     return _Found(requests, {listing.section: Section(status=Status.SEEN, requests=ids, items=tuple(items))})
 
 
-def _next(body: Any, key: str) -> str:
+def _next(body: Any) -> str:
     """The address of the next page; empty at the end."""
-    links = body.get(f"{key}_links") or []
-    told = next((x.get("href") for x in links if isinstance(x, dict) and x.get("rel") == "next"), None)
-    address = str(told or body.get("next") or "")
+    address = next_link(body)
     if address.startswith("/v2/"):  # Glance tells its path from the root of the service
         return address.removeprefix("/v2")
     return address

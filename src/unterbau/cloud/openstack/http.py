@@ -19,7 +19,7 @@ import requests
 from keystoneauth1.adapter import Adapter
 
 from unterbau.cloud.openstack.errors import translate, translated
-from unterbau.cloud.paging import PAUSES, By, Listed, Page, Place, next_link, whole
+from unterbau.cloud.paging import PAUSES, By, Listed, Page, Start, next_link, whole
 from unterbau.errors import Broken, NotFound, Unreachable, Unsupported
 
 Json: TypeAlias = dict[str, Any]
@@ -124,7 +124,7 @@ class Api:
         """
         what = f"{self.service}: GET {_shown(path)}"
 
-        def ask(place: Place[Json]) -> Page[Json]:
+        def ask(place: Start[Json]) -> Page[Json]:
             asked = {"limit": PAGE, **query, **_start(place, name, by)}
             answer = self.json("GET", place.link or with_query(path, asked))
             if not isinstance(answer.get(key), list):
@@ -213,7 +213,7 @@ def with_query(path: str, query: Mapping[str, Any]) -> str:
     return f"{path}{'&' if '?' in path else '?'}{text}" if text else path
 
 
-def _start(place: Place[Json], name: Naming, by: By) -> Json:
+def _start(place: Start[Json], name: Naming, by: By) -> Json:
     """Where a page begins, as a query."""
     if place.after is None:
         return {"offset": 0} if by == "offset" else {}

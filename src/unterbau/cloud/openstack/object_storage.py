@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 from unterbau.cloud.openstack.http import Json, Stream, measured, number, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.openstack.swift import Answer, Swift, header_text, quoted, text_of_header
-from unterbau.cloud.paging import PAUSES, Listed, Page, Place, whole
+from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
 from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unsupported
 from unterbau.workload import Container, Kind, NotShown, Quota, Resource, Segment, StoredObject, ref
@@ -88,7 +88,7 @@ class ObjectService:
         """A listing to its end, compared with the header `count`. No page size is asked for: too large a one is refused."""
         what = f"object-store: GET {path[:80]}"
 
-        def ask(place: Place[Json]) -> Page[Json]:
+        def ask(place: Start[Json]) -> Page[Json]:
             asked = {"format": "json", **query} | ({} if place.after is None else _behind(place.after))
             answer = self._swift.request("GET", path, query=asked)
             return Page(_array(answer, what), total=number(answer.headers.get(count)))
