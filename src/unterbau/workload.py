@@ -75,6 +75,8 @@ class ResourceBase(Model):
     """Common to all resources. `REFERS` maps a field (an id or a tuple of ids) to the kind it points to."""
 
     REFERS: ClassVar[Mapping[str, Kind]] = {}
+    OWN: ClassVar[frozenset[str]] = frozenset()
+    """Fields of `REFERS` whose target is the project's own for certain; that of the others may be another's, or gone."""
     VOLATILE: ClassVar[frozenset[str]] = frozenset({"id"})
     """Fields that another cloud chooses anew; they are never compared between clouds."""
 
@@ -99,13 +101,15 @@ class ResourceBase(Model):
 
     def references(self) -> tuple[Ref, ...]:
         """The Refs this resource points to, without duplicates, in the order of the fields."""
-        found: dict[Ref, None] = {}
+        return tuple(dict.fromkeys(target for _, target, _ in ResourceBase.ties(self)))
+
+    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
+        """(field, Ref, whether its target must be the project's own) of what a whole census has beside this resource."""
         for field, kind in self.REFERS.items():
             value = getattr(self, field)
             for one in value if isinstance(value, tuple) else (value,):
                 if one:
-                    found[ref(kind, one)] = None
-        return tuple(found)
+                    yield field, ref(kind, one), field in self.OWN
 
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """A copy whose references are those of another cloud: `new_id(ref)`; None drops the reference."""
@@ -219,6 +223,7 @@ class RouterInterface(ResourceBase):
     """A leg of a router: the router's port on a network (id = that port's id)."""
 
     REFERS = {"router_id": Kind.ROUTER, "network_id": Kind.NETWORK}
+    OWN = frozenset({"router_id"})
     VOLATILE = frozenset({"id", "mac_address"})
     kind: Literal["router_interface"] = "router_interface"
     router_id: str
@@ -229,6 +234,11 @@ class RouterInterface(ResourceBase):
     def references(self) -> tuple[Ref, ...]:
         """Router, network, and the subnets of its addresses."""
         return (*super().references(), *_subnets(self.fixed_ips))
+
+    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
+        """Also the subnets of its addresses."""
+        yield from super().ties()
+        yield from (("fixed_ips", subnet, False) for subnet in _subnets(self.fixed_ips))
 
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """Also rewrites the subnets of the addresses."""
@@ -244,6 +254,7 @@ class Port(ResourceBase):
     """
 
     REFERS = {"network_id": Kind.NETWORK, "security_group_ids": Kind.SECURITY_GROUP}
+    OWN = frozenset({"security_group_ids"})
     VOLATILE = frozenset({"id", "device_id", "device_owner", "status"})
     kind: Literal["port"] = "port"
     description: str = ""
@@ -272,6 +283,13 @@ class Port(ResourceBase):
     def references(self) -> tuple[Ref, ...]:
         """Network, security groups, and the subnets of its addresses."""
         return (*super().references(), *_subnets(self.fixed_ips))
+
+    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
+        """Also the subnets of its addresses, and the server that it belongs to."""
+        yield from super().ties()
+        yield from (("fixed_ips", subnet, False) for subnet in _subnets(self.fixed_ips))
+        if self.device_id and self.device_owner.startswith("compute:"):
+            yield "device_id", ref(Kind.SERVER, self.device_id), False
 
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """Also rewrites the subnets of the addresses."""
@@ -309,6 +327,7 @@ class SecurityGroupRule(ResourceBase):
         "remote_group_id": Kind.SECURITY_GROUP,
         "remote_address_group_id": Kind.ADDRESS_GROUP,
     }
+    OWN = frozenset({"security_group_id"})
     kind: Literal["security_group_rule"] = "security_group_rule"
     description: str = ""
     security_group_id: str
@@ -400,6 +419,7 @@ class Server(ResourceBase):
         "server_group_id": Kind.SERVER_GROUP,
         "port_ids": Kind.PORT,
     }
+    OWN = frozenset({"server_group_id", "port_ids"})
     VOLATILE = frozenset({"id", "host_id", "created_at"})
     kind: Literal["server"] = "server"
     description: str = ""
@@ -422,6 +442,7 @@ class Attachment(ResourceBase):
     """A volume on a server; id = `server id/volume id`. `boot_index` 0 is the root disk."""
 
     REFERS = {"server_id": Kind.SERVER, "volume_id": Kind.VOLUME}
+    OWN = frozenset(REFERS)
     VOLATILE = frozenset({"id"})
     kind: Literal["attachment"] = "attachment"
     server_id: str
@@ -489,6 +510,7 @@ class Snapshot(ResourceBase):
     """A snapshot of a volume: content as of then, which no API carries to another cloud as a snapshot."""
 
     REFERS = {"volume_id": Kind.VOLUME}
+    OWN = frozenset(REFERS)
     VOLATILE = frozenset({"id", "status", "created_at"})
     kind: Literal["snapshot"] = "snapshot"
     description: str = ""
@@ -555,6 +577,7 @@ class StoredObject(ResourceBase):
     """
 
     REFERS = {"container": Kind.CONTAINER}
+    OWN = frozenset(REFERS)
     VOLATILE = frozenset({"id", "etag", "last_modified"})
     kind: Literal["object"] = "object"
     container: str
@@ -619,6 +642,10 @@ class SecretContainer(ResourceBase):
     def references(self) -> tuple[Ref, ...]:
         """The secrets in it."""
         return tuple(dict.fromkeys(ref(Kind.SECRET, e.secret_id) for e in self.entries))
+
+    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
+        """The secrets in it, which may be deleted already."""
+        yield from (("entries", secret, False) for secret in self.references())
 
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """Rewrites the ids of its secrets; an entry without counterpart is dropped."""
@@ -738,13 +765,6 @@ class Workload(Model):
     def of(self, type_: type[R]) -> tuple[R, ...]:
         """The resources of one class, e.g. `workload.of(Server)`."""
         return tuple(r for r in self.resources if isinstance(r, type_))
-
-    def dangling(self) -> Iterator[tuple[Ref, Ref]]:
-        """Pairs (resource, reference) whose target is not in this workload (a provider's, or not shown)."""
-        for resource in self.resources:
-            for reference in resource.references():
-                if reference not in self.by_ref:
-                    yield resource.ref, reference
 
 
 def _subnets(ips: tuple[FixedIp, ...]) -> tuple[Ref, ...]:

@@ -161,6 +161,20 @@ def test_all_pages_are_read() -> None:
     assert len(seen.section("images").requests) == 3
 
 
+def test_the_links_of_volume_types_are_followed_under_the_name_that_cinder_gives_them() -> None:
+    cloud = Cloud()
+    types = [{"id": "1", "name": "a"}, {"id": "2", "name": "b"}, {"id": "3", "name": "c"}]
+
+    def page(path: str) -> tuple[int, Any]:
+        if "marker" in path:
+            return 200, {"volume_types": types[1:]}
+        link = {"rel": "next", "href": "/types?marker=1"}
+        return 200, {"volume_types": types[:1], "volume_type_links": [link]}
+
+    cloud.answers["volume_types"] = page
+    assert [t["id"] for t in look(cloud).section("volume_types").items] == [t["id"] for t in types]
+
+
 def test_pages_without_end_are_an_error_and_not_a_short_list() -> None:
     cloud = Cloud(images=lambda path: (200, {"images": [{"id": "x"}], "next": "/v2/images?marker=1"}))
     seen = look(cloud)

@@ -46,6 +46,8 @@ class Listing(Model):
 
     resources: tuple[Resource, ...]
     not_shown: tuple[NotShown, ...] = ()
+    entries: int | None = None
+    """How many things the service listed for it, if not all of them are resources of this kind (ports)."""
 
 
 class Surroundings(Model):

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from unterbau.cloud.paging import next_link
 from unterbau.cloud.survey import Item, Reply, Request, Subject, Surveyed
 from unterbau.errors import CloudError
 from unterbau.places import next_page
@@ -155,7 +156,7 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
             return _Found(requests, {listing.section: _unseen(reply, listing.key, requests)})
         items += [e for e in entries if isinstance(e, dict)]
         try:
-            path = _next(reply.body, listing.key, path)
+            path = _next(reply.body, path)
         except CloudError as error:
             lost = Section(status=Status.ERROR, requests=tuple(r.id for r in requests), reason=error.what)
             return _Found(requests, {listing.section: lost})
@@ -167,12 +168,10 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
     return _Found(requests, {listing.section: Section(status=Status.SEEN, requests=ids, items=tuple(items))})
 
 
-def _next(body: Any, key: str, asked: str) -> str:
+def _next(body: Any, asked: str) -> str:
     """The path of the next page; empty at the end. Raises Broken if its link is of something else."""
-    links = body.get(f"{key}_links") or []
-    told = next((x.get("href") for x in links if isinstance(x, dict) and x.get("rel") == "next"), None)
-    address = told or body.get("next")
-    return next_page(asked, address) if address else ""
+    told = next_link(body)
+    return next_page(asked, told) if told else ""
 
 
 def _unseen(reply: Reply, key: str, requests: list[Request]) -> Section:

@@ -9,7 +9,7 @@ where a payload is in play.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,8 @@ from pydantic import SecretBytes
 
 from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
-from unterbau.cloud.openstack.service import from_metadata, gone
+from unterbau.cloud.openstack.service import from_metadata, gone, short
+from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
 from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.workload import Kind, NotShown, Resource, Secret, SecretContainer, SecretEntry, ref
@@ -40,27 +41,27 @@ class KeyService:
 
     # --- reading
 
-    def _raw(self, collection: str, **query: Any) -> Iterator[Json]:
-        """A listing; Barbican pages by offset."""
-        offset = 0
-        while True:
-            answer = self._api().get(f"/v1/{collection}", limit=PAGE, offset=offset, **query)
-            page = answer.get(collection)
-            if not isinstance(page, list):
-                raise Broken(f"key-manager: no {collection} in the answer")
-            yield from page
-            offset += len(page)
-            if not page or offset >= int(answer.get("total", 0)):
-                return
+    def _listed(self, kind: Kind, count: str = "total", **query: Any) -> Listed[Json]:
+        """A listing; Barbican pages by offset and tells how many there are."""
+        collection, key = _PATHS[kind]
+        return self._api().listed(
+            f"/v1/{collection}", collection, entry_name=lambda e: _id(str(e.get(key) or "")), by="offset", count=count,
+            limit=PAGE, **query,
+        )  # fmt: skip
+
+    def _raw(self, kind: Kind, **query: Any) -> tuple[Json, ...]:
+        return self._listed(kind, "", **query).entries
 
     def listing(self, kind: Kind) -> Listing:
         """Everything of the kind, with user metadata and ACL of each secret."""
+        listed = self._listed(kind)
+        notes = short(kind.value, kind, listed.doubt) if listed.doubt else []
         if kind is Kind.SECRET_CONTAINER:
-            return Listing(resources=tuple(_container(e) for e in self._raw("containers")))
-        found = parallel(self._secret, list(self._raw("secrets")))
+            return Listing(resources=tuple(_container(e) for e in listed.entries), not_shown=tuple(notes))
+        found = parallel(self._secret, listed.entries)
         return Listing(
             resources=tuple(secret for secret, _ in found if secret is not None),
-            not_shown=tuple(note for _, notes in found for note in notes),
+            not_shown=(*notes, *(note for _, more in found for note in more)),
         )
 
     def _secret(self, entry: Json) -> tuple[Secret | None, tuple[NotShown, ...]]:
@@ -98,8 +99,8 @@ class KeyService:
 
     def lookalikes(self, resource: Resource) -> tuple[str, ...]:
         """Ids of the same kind and name."""
-        collection, key = _PATHS[resource.own_kind]
-        entries = self._raw(collection, **({"name": resource.name} if resource.name else {}))
+        key = _PATHS[resource.own_kind][1]
+        entries = self._raw(resource.own_kind, **({"name": resource.name} if resource.name else {}))
         return tuple(_id(e[key]) for e in entries if (e.get("name") or "") == resource.name)
 
     def ensure(self, resource: Resource, marker: Marker, before: frozenset[str], source: Source) -> str:
@@ -139,7 +140,7 @@ class KeyService:
 
     def _ensure_container(self, wish: SecretContainer, before: frozenset[str]) -> str:
         wanted = {(e.name, e.secret_id) for e in wish.entries}
-        for entry in self._raw("containers"):
+        for entry in self._raw(Kind.SECRET_CONTAINER):
             there = _container(entry)
             same = (there.name, there.type) == (wish.name, wish.type)
             if there.id not in before and same and {(e.name, e.secret_id) for e in there.entries} == wanted:

@@ -98,8 +98,9 @@ class NetworkService:
         """Everything of the kind that the project owns."""
         if kind is Kind.ADDRESS_GROUP and "address-group" not in self.extensions():
             return Listing(resources=())
-        found = (self._model(kind, entry) for entry in self.raw(_PATHS[kind][0]))
-        return Listing(resources=tuple(r for r in found if r is not None))
+        listed = self.raw(_PATHS[kind][0])
+        found = (self._model(kind, entry) for entry in listed)
+        return Listing(resources=tuple(r for r in found if r is not None), entries=len(listed))
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None."""
