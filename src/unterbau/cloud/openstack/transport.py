@@ -9,7 +9,9 @@ that set it. Proxies that the environment names are used: over TLS they see no m
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Any
 
@@ -18,6 +20,8 @@ from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
+from unterbau.cloud.openstack.errors import Astray
+from unterbau.errors import Elsewhere
 from unterbau.places import REDIRECTS, Place, joined, place, redirected, unknown
 
 HOPS = 5
@@ -55,6 +59,7 @@ class Known:
         self._named = str((configured.get("auth") or {}).get("auth_url") or "")
         self._places = _places(configured)
         self._read: object = None
+        self._thread = threading.local()
 
     def demand(self, method: str, url: str) -> None:
         """Raises Elsewhere if nobody named the place of that URL (as requests has prepared it)."""
@@ -63,6 +68,23 @@ class Known:
             self._learn()
         if asked not in self._places:
             raise unknown(method, url, self._named)
+
+    @contextmanager
+    def refusals(self) -> Iterator[list[Elsewhere]]:
+        """What this thread was refused meanwhile: keystoneauth's discovery passes over it."""
+        before = getattr(self._thread, "refused", None)
+        self._thread.refused = refused = list[Elsewhere]()
+        try:
+            yield refused
+        finally:
+            self._thread.refused = before
+
+    def refuse(self, error: Elsewhere) -> Astray:
+        """The error in the form that may pass through keystoneauth."""
+        refused: list[Elsewhere] | None = getattr(self._thread, "refused", None)
+        if refused is not None:
+            refused.append(error)
+        return Astray(error)
 
     def _learn(self) -> None:
         """The places in the catalog of the newest token. Those of older ones stay: other threads still ask there."""
@@ -115,18 +137,25 @@ class _Transport(TCPKeepAliveAdapter):
         super().__init__(**options)
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        """As HTTPAdapter. Raises Elsewhere."""
-        url, method = request.url or "", request.method or "GET"
-        self._known.demand(method, url)
-        response = super().send(request, *arguments, **options)
-        location = response.headers.get("Location")
-        if response.status_code in REDIRECTS and location is not None:
-            target = _prepared(joined(url, location))
-            if method not in ("GET", "HEAD") or place(target) != place(url):
-                response.close()
-                raise redirected(method, url, response.status_code, location)
-            response.headers["Location"] = target  # keystoneauth takes it as it stands, a relative one too
-        return response
+        """As HTTPAdapter. Raises Astray."""
+        try:
+            self._known.demand(request.method or "GET", request.url or "")
+            return _here(request, super().send(request, *arguments, **options))
+        except Elsewhere as error:
+            raise self._known.refuse(error) from None
+
+
+def _here(request: requests.PreparedRequest, response: requests.Response) -> requests.Response:
+    """The answer, if it is none that points away; one that keystoneauth may follow has a whole address."""
+    url, method = request.url or "", request.method or "GET"
+    location = response.headers.get("Location")
+    if response.status_code in REDIRECTS and location is not None:
+        target = _prepared(joined(url, location))
+        if method not in ("GET", "HEAD") or place(target) != place(url):
+            response.close()
+            raise redirected(method, url, response.status_code, location)
+        response.headers["Location"] = target
+    return response
 
 
 class _InsteadOfNetrc(AuthBase):
