@@ -7,6 +7,7 @@ What the stranger receives is counted from the connection on, so a request witho
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
@@ -37,9 +38,10 @@ from unterbau import evidence, planning, state
 from unterbau.cli import main
 from unterbau.cloud import openstack
 from unterbau.cloud.openstack import OpenStack
-from unterbau.errors import Elsewhere
+from unterbau.errors import Broken, Elsewhere
 from unterbau.plan import Plan
 from unterbau.reference.layout import data_home
+from unterbau.reference.rest import Rest
 from unterbau.saga import Marker
 from unterbau.state import DrillState
 from unterbau.workload import Image, Network, Secret, StoredObject, Workload
@@ -171,6 +173,21 @@ def test_a_later_redirect_of_proxmox_costs_that_one_look(scene: Scene, run: Run)
     nothing_went_away(scene)
     assert code in (1, 3), err
     assert names_both(scene, out) and "/storage: HTTP 302 points to" in out
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_no_password_of_the_embedded_cloud_is_sent_on(scene: Scene, status: int) -> None:
+    """`cloud up` enters its own Keystone; who took that port gets nothing by pointing away."""
+    rest = Rest(scene.folder / "ca.pem")
+    scene.cloud.lie = away(scene, status, lambda a: True, "https")
+    with contextlib.closing(rest._connection(scene.cloud.place)):  # one for each thread is kept
+        with pytest.raises(Elsewhere) as caught:
+            rest.log_in(f"{scene.cloud.url}/v3", {"identity": {"password": SECRETS[1]}})
+        nothing_went_away(scene)
+        assert names_both(scene, caught.value.what)
+        scene.cloud.lie = lambda asked: Told(status)
+        with pytest.raises(Broken, match=str(status)):
+            rest.get(f"{scene.cloud.url}/v3")
 
 
 # --- each service, at requests that carry the token

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands below keystoneauth: every request of a session passes here, and goes nowhere that nobody named.
 
-`session` and `profiles` mount it. A request may go to the places that clouds.yaml names, and to those in the catalog of the
-Keystone that stands there. A GET or HEAD is sent on at the same place (`HOPS` times); everything else that points
+`session` and `profiles` mount it. A request may go to the places that clouds.yaml names, and to those in the catalog of
+the Keystone that stands there. A GET or HEAD is sent on at the same place (`HOPS` times); everything else that points
 away is an error that names both. Nothing of the machine's ~/.netrc goes to a cloud, and a cookie only to the place
 that set it. Proxies that the environment names are used: over TLS they see no more than a name.
 """
@@ -59,6 +59,7 @@ class Known:
         self._named = str((configured.get("auth") or {}).get("auth_url") or "")
         self._places = _places(configured)
         self._read: object = None
+        self._lock = threading.Lock()
         self._thread = threading.local()
 
     def demand(self, method: str, url: str) -> None:
@@ -89,9 +90,10 @@ class Known:
     def _learn(self) -> None:
         """The places in the catalog of the newest token. Those of older ones stay: other threads still ask there."""
         token = getattr(self._auth, "auth_ref", None)
-        if token is not None and token is not self._read:
-            self._places = self._places | _places(_endpoints(token))
-            self._read = token
+        with self._lock:
+            if token is not None and token is not self._read:
+                self._places = self._places | _places(_endpoints(token))
+                self._read = token
 
 
 def _endpoints(token: Any) -> list[object]:
