@@ -26,6 +26,12 @@ NAME_IT = (
 )
 
 
+_DOWNGRADE = (
+    "Nothing went there, in the clear. Name the whole https address in clouds.yaml (auth_url with /v3, or "
+    "SERVICE_endpoint_override), or ask the cloud's operator why it answers so."
+)
+
+
 class Place(NamedTuple):
     """Who answers: two addresses with equal places are answered by the same server, over the same protection."""
 
@@ -74,6 +80,8 @@ def redirected(method: str, url: str, status: int, location: str, remedy: str = 
     """The error for an answer that points to another address, where nobody follows."""
     there, here = place(joined(url, location)), place(url)
     points = f"another path of {there}" if there == here else f"{there}, which is another place"
+    if remedy is NAME_IT and (here.scheme, there.scheme, there.host) == ("https", "http", here.host):
+        remedy = _DOWNGRADE
     return Elsewhere(f"{method} {shown(url)}: HTTP {status} points to {points}", remedy, status)
 
 

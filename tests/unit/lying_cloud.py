@@ -62,7 +62,8 @@ class Told:
         data = (
             self.body if isinstance(self.body, bytes) else b"" if self.body is None else json.dumps(self.body).encode()
         )
-        told = {"Content-Type": "application/json", "Content-Length": str(len(data)), **self.headers}
+        given = {k.title(): v for k, v in self.headers.items()}
+        told = {"Content-Type": "application/json", "Content-Length": str(len(data)), **given}
         lines = [f"HTTP/1.1 {self.status} Told", *(f"{k}: {v}" for k, v in told.items()), "", ""]
         return "\r\n".join(lines).encode() + (b"" if method == "HEAD" else data)
 
@@ -161,7 +162,7 @@ def honest(asked: Asked, url: str, catalog_of: str) -> Told:
         one = {"id": "v3.14", "status": "stable", "links": [{"rel": "self", "href": f"{url}/identity/v3/"}]}
         many = path.rstrip("/") == "/identity"
         return Told(300, {"versions": {"values": [one]}}) if many else Told(200, {"version": one})
-    if path == "/identity/v3/auth/tokens":
+    if path.rstrip("/").endswith("/v3/auth/tokens"):
         return Told(201, {"token": token(catalog_of)}, {"X-Subject-Token": TOKEN})
     if path.rstrip("/") == "/compute/v2.1":
         return Told(200, {"version": version("v2.1", "2.96", f"{url}/compute/v2.1/")})

@@ -46,6 +46,8 @@ def test_an_error_names_both_places_and_nothing_that_could_be_secret() -> None:
     error = redirected("POST", "https://u:secret1@k:5000/v3/auth/tokens?t=secret2", 307, "http://e:1/x?token=secret3")
     assert error.what == "POST https://k:5000/v3/auth/tokens: HTTP 307 points to http://e:1, which is another place"
     assert "clouds.yaml" in error.remedy and error.status == 307 and not error.transient
+    clear = redirected("GET", "https://k/v3", 301, "http://k/v3/")
+    assert "points to http://k:80, " in clear.what and "https address" in clear.remedy
     same = redirected("PUT", "https://k/a", 308, "/b")
     assert same.what == "PUT https://k:443/a: HTTP 308 points to another path of https://k:443"
     nobody = unknown("GET", "https://e/x", "https://k/v3")

@@ -64,3 +64,20 @@ def test_a_reason_within_a_reason_is_translated_and_names_stay() -> None:
     text = "needs volume:7 (left <b>), which is left: its status is error"
     assert german(text) == "braucht volume:7 (left <b>), das zurückbleibt: sein Zustand ist error"
     assert german("HTTP 500: oh no") == "HTTP 500: oh no"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Elsewhere: GET https://a:1/x: HTTP 302 points to http://b:2, which is another place",
+        "GET https://a:1/x: HTTP 302 points to another path of https://a:1",
+        "Broken: GET /v2/images: its next page is said to be at https://b:1/y, which is not this listing",
+        "plain http: who answered, and whether it was changed on the way, is not shown",
+        "plain http of compute, image: who answered, and who else read the token, is not shown",
+        "clouds.yaml says verify: false: who answered is not shown",
+    ],
+)
+def test_what_is_said_of_addresses_has_a_german_form(text: str) -> None:
+    told = german(text)
+    assert told != text and "which is" not in told and "not shown" not in told
+    assert all(place in told for place in ("https://a:1", "http://b:2", "https://b:1") if place in text)

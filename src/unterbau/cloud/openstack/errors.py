@@ -25,6 +25,7 @@ from unterbau.errors import (
     CloudError,
     ConfigError,
     Conflict,
+    Elsewhere,
     Forbidden,
     NotFound,
     OverQuota,
@@ -47,6 +48,18 @@ FOREIGN: tuple[type[BaseException], ...] = (
     UnicodeError,
 )
 """Everything that the libraries below us are known to raise (`ssl.SSLError`, `socket.timeout` are OSErrors)."""
+
+
+class Astray(ksa.ConnectionError):
+    """A request that was not sent, or not sent on, in the form in which keystoneauth passes it through.
+
+    To its discovery it is an address without a version document, of which there may be another.
+    """
+
+    def __init__(self, error: Elsewhere) -> None:
+        super().__init__(error.what)
+        self.error = error
+
 
 MALFORMED: tuple[type[Exception], ...] = (
     KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError,
@@ -82,6 +95,8 @@ def translated(what: str, *, quiet: bool = False, strange: tuple[type[Exception]
 
 def translate(error: BaseException, what: str, *, quiet: bool = False) -> CloudError | ConfigError:
     """Our error for a foreign one. `what` names service and operation."""
+    if isinstance(error, Astray):
+        return error.error
     if isinstance(error, ksa.HttpError):
         return by_status(error.http_status, "" if quiet else _text_of(error), what)
     if isinstance(error, sdk.HttpException):

@@ -17,6 +17,7 @@ import os_service_types
 import yaml
 from keystoneauth1 import access
 from keystoneauth1.adapter import Adapter
+from keystoneauth1.exceptions import DiscoveryFailure
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from openstack.config import loader
 from openstack.config.cloud_region import CloudRegion
@@ -70,8 +71,13 @@ class Session:
         what = f"cloud {self.name}: {self.auth_url}"
         if not isinstance(self.session.auth, BaseIdentityPlugin):
             raise ConfigError(f"{what}: its auth_type gives no token", "Use a password or an application credential.")
-        with translated(what, strange=MALFORMED):
-            found: access.AccessInfo = self.session.auth.get_access(self.session)
+        with translated(what, strange=MALFORMED), self._known.refusals() as refused:
+            try:
+                found: access.AccessInfo = self.session.auth.get_access(self.session)
+            except DiscoveryFailure:
+                if refused:  # where Keystone's version document pointed says more
+                    raise refused[0] from None
+                raise
             missing = _missing(found) if found is not self._checked else ""
         if missing:
             self.renew()
@@ -125,9 +131,11 @@ class Session:
         ceiling = CEILINGS.get(service)
         with self._lock:
             if service not in self._apis:
-                with translated(f"{service}: discovery", strange=MALFORMED):
+                with translated(f"{service}: discovery", strange=MALFORMED), self._known.refusals() as refused:
                     adapter = self._adapter(service)
                     newest = self._newest(adapter) if ceiling else None
+                    if ceiling and newest is None and refused:  # at its oldest version half of a tenant is silent
+                        raise refused[0]
                     adapter.get_endpoint()  # a catalog that keystoneauth cannot read shows here, before any request
                 self._apis[service] = Api(adapter, microversion=_lower(newest, ceiling))
             return self._apis[service]

@@ -122,9 +122,9 @@ class Survey:
                 data = response.raw.read(LARGEST + 1, decode_content=True)
                 response.close()
         except FOREIGN as error:
-            return self._failed(request, clock, translate(error, what).what)
-        except Elsewhere as error:
-            return self._failed(request.model_copy(update={"status": error.status}), clock, error.what)
+            fault = translate(error, what)
+            status = fault.status if isinstance(fault, Elsewhere) else None
+            return self._failed(request.model_copy(update={"status": status}), clock, fault.what)
         except CloudError as error:
             return self._failed(request, clock, error.what)
         if len(data) > LARGEST:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands below keystoneauth: every request of a session passes here, and goes nowhere that nobody named.
 
-`session` and `profiles` mount it. A request may go to the places that clouds.yaml names, and to those in the catalog of the
-Keystone that stands there. A GET or HEAD is sent on at the same place (`HOPS` times); everything else that points
+`session` and `profiles` mount it. A request may go to the places that clouds.yaml names, and to those in the catalog of
+the Keystone that stands there. A GET or HEAD is sent on at the same place (`HOPS` times); everything else that points
 away is an error that names both. Nothing of the machine's ~/.netrc goes to a cloud, and a cookie only to the place
 that set it. Proxies that the environment names are used: over TLS they see no more than a name.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Any
 
@@ -18,6 +20,8 @@ from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
+from unterbau.cloud.openstack.errors import Astray
+from unterbau.errors import Elsewhere
 from unterbau.places import REDIRECTS, Place, joined, place, redirected, unknown
 
 HOPS = 5
@@ -55,6 +59,8 @@ class Known:
         self._named = str((configured.get("auth") or {}).get("auth_url") or "")
         self._places = _places(configured)
         self._read: object = None
+        self._lock = threading.Lock()
+        self._thread = threading.local()
 
     def demand(self, method: str, url: str) -> None:
         """Raises Elsewhere if nobody named the place of that URL (as requests has prepared it)."""
@@ -64,12 +70,30 @@ class Known:
         if asked not in self._places:
             raise unknown(method, url, self._named)
 
+    @contextmanager
+    def refusals(self) -> Iterator[list[Elsewhere]]:
+        """What this thread was refused meanwhile: keystoneauth's discovery passes over it."""
+        before = getattr(self._thread, "refused", None)
+        self._thread.refused = refused = list[Elsewhere]()
+        try:
+            yield refused
+        finally:
+            self._thread.refused = before
+
+    def refuse(self, error: Elsewhere) -> Astray:
+        """The error in the form that may pass through keystoneauth."""
+        refused: list[Elsewhere] | None = getattr(self._thread, "refused", None)
+        if refused is not None:
+            refused.append(error)
+        return Astray(error)
+
     def _learn(self) -> None:
         """The places in the catalog of the newest token. Those of older ones stay: other threads still ask there."""
         token = getattr(self._auth, "auth_ref", None)
-        if token is not None and token is not self._read:
-            self._places = self._places | _places(_endpoints(token))
-            self._read = token
+        with self._lock:
+            if token is not None and token is not self._read:
+                self._places = self._places | _places(_endpoints(token))
+                self._read = token
 
 
 def _endpoints(token: Any) -> list[object]:
@@ -115,18 +139,25 @@ class _Transport(TCPKeepAliveAdapter):
         super().__init__(**options)
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        """As HTTPAdapter. Raises Elsewhere."""
-        url, method = request.url or "", request.method or "GET"
-        self._known.demand(method, url)
-        response = super().send(request, *arguments, **options)
-        location = response.headers.get("Location")
-        if response.status_code in REDIRECTS and location is not None:
-            target = _prepared(joined(url, location))
-            if method not in ("GET", "HEAD") or place(target) != place(url):
-                response.close()
-                raise redirected(method, url, response.status_code, location)
-            response.headers["Location"] = target  # keystoneauth takes it as it stands, a relative one too
-        return response
+        """As HTTPAdapter. Raises Astray."""
+        try:
+            self._known.demand(request.method or "GET", request.url or "")
+            return _here(request, super().send(request, *arguments, **options))
+        except Elsewhere as error:
+            raise self._known.refuse(error) from None
+
+
+def _here(request: requests.PreparedRequest, response: requests.Response) -> requests.Response:
+    """The answer, if it is none that points away; one that keystoneauth may follow has a whole address."""
+    url, method = request.url or "", request.method or "GET"
+    location = response.headers.get("Location")
+    if response.status_code in REDIRECTS and location is not None:
+        target = _prepared(joined(url, location))
+        if method not in ("GET", "HEAD") or place(target) != place(url):
+            response.close()
+            raise redirected(method, url, response.status_code, location)
+        response.headers["Location"] = target
+    return response
 
 
 class _InsteadOfNetrc(AuthBase):
