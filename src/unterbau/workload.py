@@ -22,7 +22,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from unterbau.verdict import Model
+from unterbau.verdict import Model, later
 
 Ref: TypeAlias = str
 """`kind:id`, unique within one cloud, e.g. `server:0d4c…`, `object:box/päth`."""
@@ -572,7 +572,8 @@ class StoredObject(ResourceBase):
     """An object; id = `container/name` (name as UTF-8 text, untouched). `etag` is the cloud's, not evidence.
 
     `segments` is the SLO manifest (in order) or None; for such an object `size_bytes` is that of the joined
-    content. `dlo_prefix` is the DLO's `container/prefix`; `symlink_to` the target `container/name`.
+    content. `dlo_prefix` is the DLO's `container/prefix`; `symlink_to` the target `container/name`, in the
+    account `symlink_account` (None: the object's own account; another one is not ours to follow or to carry).
     `metadata` are the X-Object-Meta-* headers, names in lower case without the prefix.
     """
 
@@ -590,12 +591,14 @@ class StoredObject(ResourceBase):
     segments: tuple[Segment, ...] | None = None
     dlo_prefix: str | None = None
     symlink_to: str | None = None
+    symlink_account: str | None = later(None)
     metadata: dict[str, str] = Field(default_factory=dict)
     last_modified: datetime | None = None
 
     def references(self) -> tuple[Ref, ...]:
-        """The container, and the segments or the symlink's target."""
-        others = [s.path for s in self.segments or ()] + ([self.symlink_to] if self.symlink_to else [])
+        """The container, and the segments or the symlink's target, if that is in the own account."""
+        link = [self.symlink_to] if self.symlink_to and self.symlink_account is None else []
+        others = [s.path for s in self.segments or ()] + link
         return (*super().references(), *dict.fromkeys(ref(Kind.OBJECT, path) for path in others))
 
 
@@ -631,13 +634,17 @@ class SecretEntry(Model):
 
 
 class SecretContainer(ResourceBase):
-    """A container of secrets: generic, rsa or certificate."""
+    """A container of secrets: generic, rsa or certificate. `acl_*` as for `Secret`; they close the list of
+    its entries, not the secrets, which have ACLs of their own.
+    """
 
     VOLATILE = frozenset({"id", "status"})
     kind: Literal["secret_container"] = "secret_container"
     type: str
     entries: tuple[SecretEntry, ...] = ()
     status: str = "ACTIVE"
+    acl_project_access: bool = later(True)
+    acl_users: tuple[str, ...] = later(())
 
     def references(self) -> tuple[Ref, ...]:
         """The secrets in it."""
