@@ -131,8 +131,9 @@ class _Planner:
                 lost = [n for n in entry.needs if n in chosen and not chosen[n].fate.moves]
                 if entry.fate.moves and lost:
                     first = chosen[lost[0]]
-                    who = f"needs {first.ref} ({first.name})"
-                    why = f"{who}, which is {first.fate}: {first.why}"
+                    why = f"needs {first.ref} ({first.name}), which is left: {first.why}"
+                    if first.fate is Fate.NOT_SHOWN:
+                        why = f"needs {first.ref} ({first.name}), which is not shown: {first.why}"
                     chosen[reference] = _left(self.source.by_ref[reference], why, first.remedy)
                     changed = True
         return tuple(chosen.values())

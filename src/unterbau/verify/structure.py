@@ -164,6 +164,12 @@ def facts(resource: Resource, keys: Keys) -> dict[str, JsonValue]:
     return plain
 
 
+def _told(hidden: Mapping[str, str]) -> str:
+    """The reasons, each with the fields that it is about."""
+    fields = {why: ", ".join(sorted(f for f in hidden if hidden[f] == why)) for why in hidden.values()}
+    return "; ".join(f"{names}: {why}" for why, names in sorted(fields.items()))
+
+
 def _less(these: list[JsonValue], those: list[JsonValue]) -> list[str]:
     return sorted({str(t) for t in these} - {str(t) for t in those})
 
@@ -265,8 +271,7 @@ class _Comparison:
         if there is None and verdict.outcome is Outcome.FAILED:
             verdict = verdict.model_copy(update={"reason": "missing on the target"})
         elif hidden and verdict.outcome is Outcome.HELD:
-            told = "; ".join(f"{field}: {why}" for field, why in sorted(hidden.items()))
-            verdict = verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": told})
+            verdict = verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": _told(hidden)})
         elif declared and verdict.outcome is Outcome.HELD:
             verdict = verdict.model_copy(update={"reason": declared[1]})
         return [verdict, *self._content(resource, there, key)]
