@@ -27,8 +27,8 @@ def somebody(cloud: str, project: str | None = None, role: str = "member") -> It
             admin.identity.assign_project_role_to_user(where, user, admin.identity.find_role(role))
             with openstack.connection.Connection(
                 auth_url=admin.config.config["auth"]["auth_url"], username=name, password=password, project_id=where,
-                user_domain_id="default", cacert=str(file.parent / "tls" / "ca.pem"), load_envvars=False,
-                region_name=admin.config.get_region_name(), load_yaml_config=False,
+                user_domain_id="default", cacert=str(file.parent / "tls" / "ca.pem"),
+                region_name=admin.config.get_region_name(),
             ) as connection:  # fmt: skip
                 yield connection
         finally:
