@@ -38,6 +38,7 @@ from unterbau.workload import (
     Router,
     RouterInterface,
     Secret,
+    SecretContainer,
     SecurityGroup,
     SecurityGroupRule,
     Server,
@@ -113,6 +114,7 @@ class _Planner:
             Kind.SNAPSHOT: self._snapshot,
             Kind.BACKUP: self._backup,
             Kind.SECRET: self._secret,
+            Kind.SECRET_CONTAINER: self._secret_container,
             Kind.SERVER: self._server,
             Kind.CONTAINER: self._container,
             Kind.OBJECT: self._object,
@@ -130,6 +132,8 @@ class _Planner:
                 if entry.fate.moves and lost:
                     first = chosen[lost[0]]
                     why = f"needs {first.ref} ({first.name}), which is left: {first.why}"
+                    if first.fate is Fate.NOT_SHOWN:
+                        why = f"needs {first.ref} ({first.name}), which is not shown: {first.why}"
                     chosen[reference] = _left(self.source.by_ref[reference], why, first.remedy)
                     changed = True
         return tuple(chosen.values())
@@ -366,6 +370,12 @@ class _Planner:
             if wanted and features and needed not in features:
                 return _left(resource, f"the target's object store does not offer {needed}",
                              "Store it as one object by hand.")  # fmt: skip
+        if resource.symlink_account is not None:
+            return _left(
+                resource,
+                f"a symlink into another account, {resource.symlink_account}: what it shows is not the project's own",
+                "Make it by hand, if that account exists at the target too; or put a copy of the content here.",
+            )
         foreign = [r for r in resource.references() if r not in self.source.by_ref]
         if foreign:
             return _left(resource, f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
@@ -374,7 +384,15 @@ class _Planner:
                 resource, "its links lead in a circle: nobody can read it", "Delete it, or point it elsewhere."
             )
         linked = resource.segments is not None or resource.symlink_to or resource.dlo_prefix is not None
-        return self._carried(resource, size=0 if linked else resource.size_bytes)
+        return self._carried(resource, *self._pinned(resource), size=0 if linked else resource.size_bytes)
+
+    def _pinned(self, resource: StoredObject) -> list[Change]:
+        """A static link names the ETag of its target, which for a static large object is another in each cloud."""
+        there = self.source.by_ref.get(ref(Kind.OBJECT, resource.symlink_to or "-"))
+        if resource.symlink_etag is None or not isinstance(there, StoredObject) or there.segments is None:
+            return []
+        why = "the ETag of a large object's manifest is the cloud's own: the link follows its target's name instead"
+        return [_dropped("symlink_etag", resource.symlink_etag, why)]
 
     def _circles(self, resource: StoredObject) -> bool:
         """Whether symlinks and manifests lead from the object back to itself."""
@@ -391,13 +409,25 @@ class _Planner:
 
     def _secret(self, resource: Resource) -> Entry:
         assert isinstance(resource, Secret)  # noqa: S101 - by the table
+        if resource.ref in self.source.reasons:
+            return self._not_shown(resource)
         if resource.status != "ACTIVE" and resource.content_type is not None:
             return _left(resource, f"its status is {resource.status}", "Renew or delete it.")
-        if resource.acl_users:
-            why = f"read rights of {len(resource.acl_users)} users of the source cloud stay shut"
-            change = Change(field="acl_users", was=list(resource.acl_users), to=[], why=why)
-            return self._carried(resource, change)
-        return self._carried(resource)
+        return self._carried(resource, *_shut_users(resource.acl_users))
+
+    def _secret_container(self, resource: Resource) -> Entry:
+        assert isinstance(resource, SecretContainer)  # noqa: S101 - by the table
+        if resource.ref in self.source.reasons:
+            return self._not_shown(resource)
+        foreign = [r for r in resource.references() if r not in self.source.by_ref]
+        if foreign:
+            return _left(resource, f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
+        return self._carried(resource, *_shut_users(resource.acl_users))
+
+    def _not_shown(self, resource: Resource) -> Entry:
+        """What is known to be there, and no more: it is not made, for nobody knows how closed it must be."""
+        return Entry(ref=resource.ref, name=resource.name, fate=Fate.NOT_SHOWN, why=self.source.reasons[resource.ref],
+                     remedy="Its owner opens it to the project, or carries it himself.")  # fmt: skip
 
     # --- compute
 
@@ -686,6 +716,12 @@ def _quota_use(resource: Resource) -> list[tuple[str, str, int]]:
 
 def _left(resource: Resource, why: str, remedy: str) -> Entry:
     return Entry(ref=resource.ref, name=resource.name, fate=Fate.LEFT, why=why, remedy=remedy)
+
+
+def _shut_users(users: tuple[str, ...]) -> tuple[Change, ...]:
+    """Read rights of single users: the target does not know them."""
+    why = f"read rights of {len(users)} users of the source cloud stay shut"
+    return (Change(field="acl_users", was=list(users), to=[], why=why),) if users else ()
 
 
 def _dropped(field: str, was: str, why: str) -> Change:

@@ -22,7 +22,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from unterbau.verdict import Model
+from unterbau.verdict import Model, later
 
 Ref: TypeAlias = str
 """`kind:id`, unique within one cloud, e.g. `server:0d4c…`, `object:box/päth`."""
@@ -79,6 +79,8 @@ class ResourceBase(Model):
     """Fields of `REFERS` whose target is the project's own for certain; that of the others may be another's, or gone."""
     VOLATILE: ClassVar[frozenset[str]] = frozenset({"id"})
     """Fields that another cloud chooses anew; they are never compared between clouds."""
+    HIDEABLE: ClassVar[frozenset[str]] = frozenset()
+    """Fields that a cloud keeps from some who may read the rest (see `Workload.hidden_fields`)."""
 
     id: str = Field(min_length=1)
     name: str = ""
@@ -546,6 +548,7 @@ class Container(ResourceBase):
     """
 
     VOLATILE = frozenset({"id", "object_count", "bytes_used", "storage_policy"})
+    HIDEABLE = frozenset({"read_acl", "write_acl", "sync_to"})
     kind: Literal["container"] = "container"
     read_acl: str = ""
     write_acl: str = ""
@@ -572,7 +575,9 @@ class StoredObject(ResourceBase):
     """An object; id = `container/name` (name as UTF-8 text, untouched). `etag` is the cloud's, not evidence.
 
     `segments` is the SLO manifest (in order) or None; for such an object `size_bytes` is that of the joined
-    content. `dlo_prefix` is the DLO's `container/prefix`; `symlink_to` the target `container/name`.
+    content. `dlo_prefix` is the DLO's `container/prefix`; `symlink_to` the target `container/name`, in the
+    account `symlink_account` (None: the object's own account; another one is not ours to follow or to carry).
+    `symlink_etag` is of a static link only: the ETag that its target must have for the link to be readable.
     `metadata` are the X-Object-Meta-* headers, names in lower case without the prefix.
     """
 
@@ -590,12 +595,15 @@ class StoredObject(ResourceBase):
     segments: tuple[Segment, ...] | None = None
     dlo_prefix: str | None = None
     symlink_to: str | None = None
+    symlink_account: str | None = later(None)
+    symlink_etag: str | None = later(None)
     metadata: dict[str, str] = Field(default_factory=dict)
     last_modified: datetime | None = None
 
     def references(self) -> tuple[Ref, ...]:
-        """The container, and the segments or the symlink's target."""
-        others = [s.path for s in self.segments or ()] + ([self.symlink_to] if self.symlink_to else [])
+        """The container, and the segments or the symlink's target, if that is in the own account."""
+        link = [self.symlink_to] if self.symlink_to and self.symlink_account is None else []
+        others = [s.path for s in self.segments or ()] + link
         return (*super().references(), *dict.fromkeys(ref(Kind.OBJECT, path) for path in others))
 
 
@@ -609,6 +617,7 @@ class Secret(ResourceBase):
     """
 
     VOLATILE = frozenset({"id", "status", "created_at"})
+    HIDEABLE = frozenset({"acl_project_access", "acl_users"})
     kind: Literal["secret"] = "secret"
     secret_type: str = "opaque"  # noqa: S105 - the type's name
     algorithm: str | None = None
@@ -631,13 +640,18 @@ class SecretEntry(Model):
 
 
 class SecretContainer(ResourceBase):
-    """A container of secrets: generic, rsa or certificate."""
+    """A container of secrets: generic, rsa or certificate. `acl_*` as for `Secret`; they close the list of
+    its entries, not the secrets, which have ACLs of their own.
+    """
 
     VOLATILE = frozenset({"id", "status"})
+    HIDEABLE = frozenset({"acl_project_access", "acl_users"})
     kind: Literal["secret_container"] = "secret_container"
     type: str
     entries: tuple[SecretEntry, ...] = ()
     status: str = "ACTIVE"
+    acl_project_access: bool = later(True)
+    acl_users: tuple[str, ...] = later(())
 
     def references(self) -> tuple[Ref, ...]:
         """The secrets in it."""
@@ -732,10 +746,24 @@ class Offering(Model):
 
 
 class NotShown(Model):
-    """Something that could not be read, and why. `what` is a service, a kind, a Ref or a Ref with a field."""
+    """Something that could not be read, and why.
+
+    `what` is a service, a kind (`secret`: none of the kind), a Ref (that one, of which no more may be known than
+    its name), a Ref with a field (`image:….members`), or a kind with a field (`container.read_acl`: that field of
+    every one of the kind). `Workload.hidden_fields` finds those that make a field of the model say nothing.
+    """
 
     what: str
     reason: str
+
+
+OWNER_ONLY = ("container.read_acl", "container.write_acl", "container.sync_to", "container.keys",
+              "account.keys", "account.access_control")  # fmt: skip
+"""What an object store tells an owner of the account alone, as `NotShown.what` (Swift: `swift_owner_headers`).
+
+Nobody else gets these headers at all, so that what is hidden looks like what is empty. Whoever is not known to be an
+owner has seen none of them; one of them seen anywhere in the account shows that he is, and that the others are empty.
+"""
 
 
 class Workload(Model):
@@ -761,6 +789,23 @@ class Workload(Model):
     def by_ref(self) -> Mapping[Ref, Resource]:
         """All resources by their Ref."""
         return {r.ref: r for r in self.resources}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, without what was derived from the old fields and is kept."""
+        copied = super().model_copy(update=update, deep=deep)
+        for derived in ("by_ref", "reasons"):
+            copied.__dict__.pop(derived, None)
+        return copied
+
+    @cached_property
+    def reasons(self) -> Mapping[str, str]:
+        """`NotShown.what` -> why."""
+        return {n.what: n.reason for n in self.not_shown}
+
+    def hidden_fields(self, resource: ResourceBase) -> dict[str, str]:
+        """Fields that were not shown of a resource of this workload -> why. Their values in it say nothing."""
+        named = ((f, f"{o}.{f}") for o in (resource.own_kind.value, resource.ref) for f in sorted(resource.HIDEABLE))
+        return {field: self.reasons[what] for field, what in named if what in self.reasons}
 
     def of(self, type_: type[R]) -> tuple[R, ...]:
         """The resources of one class, e.g. `workload.of(Server)`."""

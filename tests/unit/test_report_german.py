@@ -7,12 +7,11 @@ import ast
 from pathlib import Path
 
 import pytest
+from kept_bundles import KEPT, checked
 
-from unterbau import evidence, planning
+from unterbau import planning
 from unterbau.evidence.bundle import NOT_TESTED
 from unterbau.report.german import german
-
-REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
 
 
 def _texts(tree: ast.AST) -> set[str]:
@@ -52,11 +51,12 @@ def test_every_sentence_has_a_german_form(text: str) -> None:
     assert german(text) != text
 
 
-def test_nothing_of_a_real_drill_stays_english() -> None:
-    checked = evidence.check(REAL)
-    texts = {v.reason for v in checked.verdicts} | {v.claim.text for v in checked.verdicts}
-    texts |= {e.why for e in checked.bundle.plan.entries} | {e.remedy for e in checked.bundle.plan.entries}
-    texts |= {p.name for p in checked.bundle.context.phases} - {"plan"}
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_nothing_of_a_real_drill_stays_english(path: Path) -> None:
+    told = checked(path)
+    texts = {v.reason for v in told.verdicts} | {v.claim.text for v in told.verdicts}
+    texts |= {e.why for e in told.bundle.plan.entries} | {e.remedy for e in told.bundle.plan.entries}
+    texts |= {p.name for p in told.bundle.context.phases} - {"plan"}
     assert [t for t in texts if t and german(t) == t] == []
 
 

@@ -65,7 +65,7 @@ class OpenStack:
         self._image = ImageService(partial(self._api, "image"), volumes, lambda: session.project_id)
         self._volumes = BlockStorageService(volumes)
         self._objects = ObjectService(swift)
-        self._keys = KeyService(partial(self._api, "key-manager"))
+        self._keys = KeyService(partial(self._api, "key-manager"), lambda: session.user_id)
         self._services: Mapping[str, Service] = {
             "network": self._network,
             "compute": self._compute,

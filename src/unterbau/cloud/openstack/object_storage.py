@@ -20,7 +20,7 @@ from unterbau.cloud.openstack.http import Json, Stream, measured, number, parall
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.openstack.swift import Answer, Swift, header_text, quoted, text_of_header
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
+from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source, owner_only
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unsupported
 from unterbau.workload import Container, Kind, NotShown, Quota, Resource, Segment, StoredObject, ref
 
@@ -28,6 +28,11 @@ PARALLEL = 16
 _CONTAINER_META, _OBJECT_META = "x-container-meta-", "x-object-meta-"
 _KEYS = frozenset({"temp-url-key", "temp-url-key-2"})
 """Container metadata that are secrets; neither read nor carried."""
+_OWNERS = frozenset(
+    {"x-container-read", "x-container-write", "x-container-sync-to", "x-container-sync-key", "x-account-access-control"}
+    | {f"x-{level}-meta-{key}" for level in ("account", "container") for key in _KEYS}
+)
+"""Headers that Swift's proxy takes out of answers to anybody but an owner (`swift_owner_headers`)."""
 
 
 class ObjectService:
@@ -46,7 +51,7 @@ class ObjectService:
         names = [_name(entry) for entry in account.entries]
         notes = short(kind.value, kind, f"containers: {account.doubt}") if account.doubt else []
         if kind is Kind.CONTAINER:
-            return _join([*parallel(self._container, names, PARALLEL), _hidden(notes)])
+            return _join([self._told(names), _hidden(notes)])
         listed = self._objects_of(names)
         unread = [NotShown(what=ref(Kind.CONTAINER, n), reason=one.doubt) for n, one in listed.items() if one.doubt]
         if unread:
@@ -66,6 +71,18 @@ class ObjectService:
             time.sleep(seconds)
             listed |= zip(again, parallel(self._objects, again, PARALLEL), strict=True)
         return listed
+
+    def _told(self, names: list[str]) -> Listing:
+        """All containers, and whether what only an owner is told was seen at all."""
+        found = [x for x in parallel(self._container, names, PARALLEL) if x is not None]
+        account = self._head("") or {}
+        notes: list[NotShown] = []
+        if not any(_owned(headers) for headers in (account, *(headers for _, headers in found))):
+            notes += owner_only(containers=bool(found))
+        if account.get("x-account-access-control"):
+            reason = "rights of others in the account are not carried"
+            notes.append(NotShown(what="account.access_control", reason=reason))
+        return _join([*(listing for listing, _ in found), _hidden(notes)])
 
     def _objects(self, container: str) -> Listed[Json]:
         """The names in a container; the doubt is also why it could not be listed."""
@@ -114,16 +131,20 @@ class ObjectService:
             return None
         return {k.lower(): text_of_header(v) for k, v in response.headers.items()}
 
-    def _container(self, name: str) -> Listing:
+    def _container(self, name: str) -> tuple[Listing, dict[str, str]] | None:
+        """A container, what of it is not carried, and its headers; None if it is gone."""
         headers = self._head(quoted(name))
         if headers is None:
-            return Listing(resources=())
+            return None
         keys = sorted(k for k in _KEYS if _CONTAINER_META + k in headers)
         notes = tuple(
-            NotShown(what=f"{ref(Kind.CONTAINER, name)}.metadata", reason=f"{k} is a secret and is not carried")
+            NotShown(what=f"{ref(Kind.CONTAINER, name)}.keys", reason=f"{k} is a secret and is not carried")
             for k in keys
         )
-        return Listing(resources=(_container(name, headers),), not_shown=notes)
+        if headers.get("x-container-sync-key"):
+            reason = "the key of its synchronisation is a secret and is not carried"
+            notes += (NotShown(what=f"{ref(Kind.CONTAINER, name)}.keys", reason=reason),)
+        return Listing(resources=(_container(name, headers),), not_shown=notes), headers
 
     def _object(self, container: str, name: str) -> StoredObject | None:
         path = quoted(container, name)
@@ -134,12 +155,13 @@ class ObjectService:
         if headers.get("x-static-large-object", "").lower() == "true":
             answer = self._swift.request("GET", path, query={"multipart-manifest": "get", "format": "json"})
             segments = tuple(_segment(s) for s in _array(answer, f"object-store: GET {path[:80]}"))
-        return _object(container, name, headers, segments)
+        return _object(container, name, headers, segments, self._swift.account())
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None."""
         if kind is Kind.CONTAINER:
-            return next(iter(self._container(id_).resources), None)
+            found = self._container(id_)
+            return found[0].resources[0] if found else None
         container, _, name = id_.partition("/")
         return self._object(container, name)
 
@@ -213,7 +235,7 @@ class ObjectService:
         elif wish.dlo_prefix is not None:
             headers["X-Object-Manifest"] = quote(wish.dlo_prefix)
         elif wish.symlink_to is not None:
-            headers["X-Symlink-Target"] = quote(wish.symlink_to)
+            headers |= _link_headers(wish)
         else:
             raise Unsupported(f"object-store: {wish.ref} is neither a large object nor a symlink")
         self._swift.request("PUT", quoted(wish.container, wish.name), query=query, headers=headers, body=body)
@@ -319,12 +341,17 @@ def _unquoted(text: str | None) -> str | None:
     return unquote(text) if text else None
 
 
+def _owned(headers: Mapping[str, str]) -> bool:
+    """Whether one of the headers is told to owners only."""
+    return any(headers.get(name) for name in _OWNERS)
+
+
 def _object(
-    container: str, name: str, headers: Mapping[str, str], segments: tuple[Segment, ...] | None
+    container: str, name: str, headers: Mapping[str, str], segments: tuple[Segment, ...] | None, own_account: str
 ) -> StoredObject:
     marker, metadata = _metadata(headers, _OBJECT_META)
     expires = headers.get("x-delete-at")
-    target = headers.get("x-symlink-target")
+    target, account = headers.get("x-symlink-target"), _unquoted(headers.get("x-symlink-target-account"))
     modified = headers.get("last-modified")
     if target and "?version-id=" in target:  # how versioned containers keep their objects, no link of the user's
         target = None
@@ -342,6 +369,8 @@ def _object(
         segments=segments,
         dlo_prefix=_unquoted(headers.get("x-object-manifest")),
         symlink_to=_unquoted(target),
+        symlink_account=account if target and account != own_account else None,
+        symlink_etag=headers.get("x-symlink-target-etag") if target else None,
         metadata=metadata,
         last_modified=parsedate_to_datetime(modified) if modified else None,
     )
@@ -360,6 +389,16 @@ def _object_headers(wish: StoredObject, marker: Marker) -> dict[str, str]:
     }
     headers |= {k: v for k, v in optional.items() if v}
     return {header_text(k): header_text(v) for k, v in headers.items()}
+
+
+def _link_headers(wish: StoredObject) -> dict[str, str]:
+    """Of a symlink. With an ETag Swift makes it only if its target is there and has that one (409 otherwise)."""
+    found = {
+        "X-Symlink-Target": quote(wish.symlink_to or ""),
+        "X-Symlink-Target-Account": quote(wish.symlink_account or ""),
+        "X-Symlink-Target-Etag": wish.symlink_etag or "",
+    }
+    return {k: v for k, v in found.items() if v}
 
 
 def _segment(entry: Json) -> Segment:

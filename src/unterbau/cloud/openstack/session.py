@@ -35,6 +35,12 @@ POOL = 32
 CEILINGS = {"compute": "2.96", "block-storage": "3.65"}
 """Newest microversion that the modules of these services were written for."""
 
+ASKED_ANYWAY = {"key-manager": "1.1"}
+"""Barbican tells its microversions only to who names one, and an older one that has none passes over the header.
+
+1.1 tells the consumers of secrets; from 1.2 on a secret that has any is not deleted.
+"""
+
 _TYPES = os_service_types.ServiceTypes()
 
 
@@ -109,6 +115,11 @@ class Session:
             )
         return str(found)
 
+    @property
+    def user_id(self) -> str:
+        """The user's id."""
+        return str(self.access().user_id or "")
+
     def catalog(self) -> dict[str, list[dict[str, Any]]]:
         """The services of our region: official service type -> endpoints."""
         found: dict[str, list[dict[str, Any]]] = {}
@@ -137,7 +148,8 @@ class Session:
                     if ceiling and newest is None and refused:  # at its oldest version half of a tenant is silent
                         raise refused[0]
                     adapter.get_endpoint()  # a catalog that keystoneauth cannot read shows here, before any request
-                self._apis[service] = Api(adapter, microversion=_lower(newest, ceiling))
+                asked = _lower(newest, ceiling) or ASKED_ANYWAY.get(service)
+                self._apis[service] = Api(adapter, microversion=asked)
             return self._apis[service]
 
     def _adapter(self, service: str) -> Adapter:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import urllib3
 
@@ -52,6 +52,10 @@ class Swift:
                 base = f"{url.scheme}://{url.netloc}"
                 self._opened = (urllib3.connection_from_url(base, **options), url.path.rstrip("/"))
             return self._opened
+
+    def account(self) -> str:
+        """The account's name as the catalog's address ends (`AUTH_…`)."""
+        return unquote(self._pool()[1].rpartition("/")[2])
 
     def request(
         self,

@@ -86,6 +86,7 @@ class Unknown:
         yield "compute", "server_states", self._odd_servers
         yield "object-store", "object_versions", self._objects.old_versions
         yield "key-manager", "orders", self._orders
+        yield "key-manager", "secret_stores", self._secret_store
 
     def _in_network(self, path: str, extension: str, noun: str) -> list[NotShown]:
         if extension not in self._network.extensions():
@@ -146,6 +147,11 @@ class Unknown:
         if listed.entries:
             notes.append(NotShown(what="orders", reason=f"{len(listed.entries)} orders of keys are not carried"))
         return notes
+
+    def _secret_store(self) -> list[NotShown]:
+        """The store that the project chose, where Barbican has several (404 where it has one, or none was chosen)."""
+        chosen = self._api("key-manager").get("/v1/secret-stores/preferred")
+        return [NotShown(what="secret_stores", reason=f"its choice of the store {chosen.get('name')} is not carried")]
 
 
 def _note(key: str, entry: Json, noun: str) -> NotShown:
