@@ -25,7 +25,7 @@ from openstack.config.cloud_region import CloudRegion
 from unterbau.cloud.openstack.errors import MALFORMED, malformed, translated
 from unterbau.cloud.openstack.http import READ_SECONDS, Api
 from unterbau.cloud.openstack.profiles import resolve
-from unterbau.cloud.openstack.transport import guard
+from unterbau.cloud.openstack.transport import guard, prepared
 from unterbau.errors import ConfigError
 from unterbau.places import place, without_user
 
@@ -97,7 +97,7 @@ class Session:
 
     def own(self, url: str) -> str:
         """The URL, for a client that does not go through the session. Raises Elsewhere if nobody named its place."""
-        self._known.demand("GET", url)
+        self._known.demand("GET", prepared(url))
         return url
 
     def renew(self) -> None:

@@ -56,8 +56,8 @@ class Known:
 
     def __init__(self, configured: Mapping[str, Any], auth: Any) -> None:
         self._auth = auth
-        self._named = str((configured.get("auth") or {}).get("auth_url") or "")
-        self._places = _places(configured)
+        self._named = str(getattr(auth, "auth_url", None) or "")
+        self._places = _places([configured, self._named])
         self._read: object = None
         self._lock = threading.Lock()
         self._thread = threading.local()
@@ -107,7 +107,7 @@ def _endpoints(token: Any) -> list[object]:
 
 def _places(data: object) -> frozenset[Place]:
     """The places of all addresses in it, in the form in which requests contacts them."""
-    return frozenset(place(url) for text in _texts(data) if (url := _prepared(text)))
+    return frozenset(place(url) for text in _texts(data) if (url := prepared(text)))
 
 
 def _texts(data: object) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _texts(data: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _prepared(url: str) -> str:
+def prepared(url: str) -> str:
     """The URL as requests would send it; empty if it is none."""
     if not url.lower().startswith(("http://", "https://")):
         return ""
@@ -152,7 +152,7 @@ def _here(request: requests.PreparedRequest, response: requests.Response) -> req
     url, method = request.url or "", request.method or "GET"
     location = response.headers.get("Location")
     if response.status_code in REDIRECTS and location is not None:
-        target = _prepared(joined(url, location))
+        target = prepared(joined(url, location))
         if method not in ("GET", "HEAD") or place(target) != place(url):
             response.close()
             raise redirected(method, url, response.status_code, location)
