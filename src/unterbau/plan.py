@@ -104,7 +104,8 @@ class Opened(StrEnum):
     REPLIES = "reply traffic"
     PORT_SECURITY = "port security"
     ADDRESS_PAIRS = "address pairs"
-    ATTACHED = "networks of servers"
+    SWITCHED_ON = "administrative state"
+    ATTACHED = "networks of servers and ports"
     CONNECTED = "connections of networks"
     GATEWAY = "external gateways"
     SNAT = "SNAT"
@@ -123,11 +124,12 @@ _SAID: Mapping[Opened, str] = {
     Opened.REPLIES: "replies pass {who}, whose groups are stateful there",
     Opened.PORT_SECURITY: "{who} has no port security: all traffic passes, from and to any address",
     Opened.ADDRESS_PAIRS: "{who} may also use {what}",
+    Opened.SWITCHED_ON: "{who} is switched on",
     Opened.ATTACHED: "{who} stands on {what}",
     Opened.CONNECTED: "{who} is connected by {what}",
     Opened.GATEWAY: "{who} leads to the external network {what}",
     Opened.SNAT: "{who} has SNAT: addresses behind it that had no way out have one",
-    Opened.PUBLIC_ADDRESS: "{who} has a public address: {what}",
+    Opened.PUBLIC_ADDRESS: "{who} has a public address {what}",
     Opened.SHARED: "{who} is shared: {what}",
     Opened.CONTAINER_ACL: "{who} is open to {what}",
     Opened.CONTAINER_SYNC: "{who} is copied to {what}",
@@ -179,9 +181,9 @@ class Opening(Model):
 
 
 def _opening_id(kind: Opened, what: str, subjects: tuple[str, ...]) -> str:
-    """E.g. `traffic-in-3f9a1c2b4d`: readable, and of a length that a person can type."""
+    """E.g. `ingress-3f9a1c2b4d`: readable, and of a length that a person can type."""
     told = canonical.digest([kind.value, what, *subjects]).removeprefix("sha256:")[:10]
-    return f"{kind.value.lower().replace(' ', '-')}-{told}"
+    return f"{kind.name.lower().replace('_', '-')}-{told}"
 
 
 class Plan(Model):

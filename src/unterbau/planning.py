@@ -9,6 +9,7 @@ object has exactly one fate.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -85,7 +86,7 @@ def make(
             f"{a.name} and {b.name} are the same project ({a.project_id} at {a.auth_url})",
             "Name another cloud or project as the target.",
         )
-    planner = _Planner(source, target, [choice(text, source, target) for text in choices])
+    planner = _Planner(source, target, _chosen(choices, source, target))
     entries = planner.entries()
     total = sum(e.bytes for e in entries if e.fate.moves)
     moving = sum(e.fate.moves and e.stands_in is None for e in entries)
@@ -161,6 +162,16 @@ def choice(text: str, source: Workload, target: Workload) -> Choice:
         if name not in known:
             raise UsageError(f"{text!r}: {side.identity.name} has no {kind} network {name!r}", _nearest(name, known))
     return Choice(kind=kind, source=ours[one], target=theirs[two])
+
+
+def _chosen(texts: Iterable[str], source: Workload, target: Workload) -> list[Choice]:
+    """All choices. Raises UsageError if two contradict each other."""
+    found: dict[tuple[str, str], Choice] = {}
+    for text in texts:
+        one = choice(text, source, target)
+        if found.setdefault((one.kind, one.source), one) != one:
+            raise UsageError(f"{text!r} contradicts another --map of the same thing", "Leave one of them out.")
+    return list(found.values())
 
 
 def _external_by_name(side: Workload) -> dict[str, str]:
@@ -373,7 +384,7 @@ class _Planner:
             return "the target has no external network", "Ask the provider for one."
         name = self._external_name(id_) or id_
         why = f"the target has no external network {name}"
-        return why, f"Choose one of {', '.join(theirs)}: plan --map external:{name}=NAME."
+        return why, f"Choose one of {', '.join(theirs)}: plan --map {shlex.quote(f'external:{name}=NAME')}."
 
     def _port(self, resource: Resource) -> Entry:
         assert isinstance(resource, Port)  # noqa: S101 - by the table

@@ -77,7 +77,7 @@ def judge(source: Workload, there: Workload, counterpart: Mapping[Ref, Ref]) -> 
     judging = _Judging(source, there, counterpart)
     where: dict[tuple[Opened, str], dict[str, str]] = defaultdict(dict)
     for kind, what, subject in judging.found():
-        where[kind, what][subject] = judging.name(subject)
+        where[kind, what][subject] = judging.called(kind, subject)
     made = (Opening.of(kind, what, who) for (kind, what), who in where.items())
     found = tuple(sorted(made, key=lambda o: (list(Opened).index(o.kind), o.what, o.subjects)))
     return Judged(found, tuple(judging.unseen()))
@@ -103,7 +103,7 @@ class _Judging:
             yield from self._port(port)
         for group in self.there.of(SecurityGroup):
             yield from self._group(group)
-        yield from self._networks()
+        yield from self._switches()
         yield from self._routers()
         yield from self._public_addresses()
         yield from self._servers()
@@ -135,6 +135,12 @@ class _Judging:
     def name(self, subject: str) -> str:
         """What people call it."""
         return self._names.get(subject, subject)
+
+    def called(self, kind: Opened, subject: str) -> str:
+        """The same, where it is the traffic of a group: that is what any port in it will have."""
+        traffic = kind in (Opened.INGRESS, Opened.EGRESS, Opened.REPLIES)
+        group = subject.startswith((f"{Kind.SECURITY_GROUP.value}:", "security group "))
+        return f"whatever is put into {self.name(subject)}" if traffic and group else self.name(subject)
 
     def _default(self) -> dict[Ref, str]:
         """The target's group `default`, where the source's was carried under a name of its own, is still the
@@ -189,17 +195,23 @@ class _Judging:
 
     # --- networks
 
-    def _networks(self) -> Iterator[Found]:
-        for network in self.there.of(Network):
-            ours = self.ours(network)
-            if not network.port_security_enabled and (ours is None or ours.port_security_enabled):
-                yield Opened.PORT_SECURITY, "off", self.subject(network)
+    def _switches(self) -> Iterator[Found]:
+        """A network's port security is that of its new ports; what is switched off lets nothing through."""
+        for thing in self.there.resources:
+            if not isinstance(thing, Network | Router | Port):
+                continue
+            ours = self.here.by_ref.get(self.origin.get(thing.ref, ""))
+            if isinstance(ours, Network | Router | Port) and thing.admin_state_up and not ours.admin_state_up:
+                yield Opened.SWITCHED_ON, "on", self.subject(thing)
+            kept = isinstance(ours, Network) and not ours.port_security_enabled
+            if isinstance(thing, Network) and not thing.port_security_enabled and not kept:
+                yield Opened.PORT_SECURITY, "off", self.subject(thing)
 
     def _routers(self) -> Iterator[Found]:
         legs = {(i.network_id, i.router_id) for i in self.here.of(RouterInterface)}
         for leg in self.there.of(RouterInterface):
             ends = ref(Kind.NETWORK, leg.network_id), ref(Kind.ROUTER, leg.router_id)
-            ours = tuple(self.origin.get(e, "").partition(":")[2] for e in ends)
+            ours = tuple(self._origin(e).partition(":")[2] for e in ends)
             if ours not in legs:
                 network, middle = (self._end(e) for e in ends)
                 yield Opened.CONNECTED, self.name(middle), network
@@ -209,6 +221,10 @@ class _Judging:
             for route in set(router.routes) - set(known.routes if known else ()):
                 what = f"the route to {route.destination} by {route.nexthop}"
                 yield Opened.CONNECTED, what, self.subject(router)
+
+    def _origin(self, reference: Ref) -> Ref:
+        """The Ref of the source that a Ref of the target means; one that is not the project's own means itself."""
+        return self.origin.get(reference, "" if reference in self.there.by_ref else reference)
 
     def _end(self, reference: Ref) -> str:
         """The subject of a Ref of the target."""
@@ -245,15 +261,18 @@ class _Judging:
                 yield Opened.PUBLIC_ADDRESS, what, self.subject(there if there is not None else address)
 
     def _servers(self) -> Iterator[Found]:
-        """On which networks a server stands, by the ports that say so."""
+        """On which networks a server stands, by the ports that say so; and a port that belongs to no server."""
         before, after = _networks_of(self.here), _networks_of(self.there)
         for server in self.there.of(Server):
             ours = self.ours(server)
             known = {ref(Kind.NETWORK, n) for n in before[ours.id]} if ours else set()
-            for network in after[server.id]:
-                end = self._end(ref(Kind.NETWORK, network))
-                if end not in known:
-                    yield Opened.ATTACHED, self.name(end), self.subject(server)
+            for network in (ref(Kind.NETWORK, n) for n in after[server.id]):
+                if self._origin(network) not in known:
+                    yield Opened.ATTACHED, self.name(self._end(network)), self.subject(server)
+        for port in self.there.of(Port):
+            mine, network = self.ours(port), ref(Kind.NETWORK, port.network_id)
+            if mine is not None and not port.device_id and self._origin(network) != ref(Kind.NETWORK, mine.network_id):
+                yield Opened.ATTACHED, self.name(self._end(network)), self.subject(port)
 
     def _shares(self) -> Iterator[Found]:
         for thing in self.there.resources:
@@ -306,6 +325,8 @@ class _Judging:
         for note in self.there.not_shown:
             for kind in dict.fromkeys(k for k, _ in _touched(note.what) or _more(note.what)):
                 yield Unseen(kind=kind, side="target", what=note.what, reason=note.reason)
+        yield from self._foreign_groups(self.here, "source")
+        yield from self._foreign_groups(self.there, "target")
         for side in (self.here, self.there):
             for thing in side.resources:
                 if not isinstance(thing, Router | FloatingIp) or not thing.external_network_id:
@@ -314,6 +335,15 @@ class _Judging:
                 if not _external(side, thing.external_network_id):
                     reason = f"{side.identity.name} does not tell the name of its external network"
                     yield Unseen(kind=kind, side="target", what=_label(thing), reason=reason)
+
+    def _foreign_groups(self, side: Workload, name: Literal["source", "target"]) -> Iterator[Unseen]:
+        """Ports in a group that another project shares: its rules are not for us to read."""
+        groups = {g.id for g in side.of(SecurityGroup)}
+        for port in side.of(Port):
+            if not groups.issuperset(port.security_group_ids):
+                for kind in (Opened.INGRESS, Opened.EGRESS, Opened.REPLIES):
+                    reason = f"a security group of {_label(port)} is not the project's own"
+                    yield Unseen(kind=kind, side=name, what=port.ref, reason=reason, subject=port.ref)
 
 
 def _touched(what: str) -> list[tuple[Opened, str]]:
@@ -424,6 +454,7 @@ _NEEDED: Mapping[Opened, tuple[Kind, ...]] = {
     Opened.REPLIES: (Kind.PORT, Kind.SECURITY_GROUP),
     Opened.PORT_SECURITY: (Kind.PORT, Kind.NETWORK),
     Opened.ADDRESS_PAIRS: (Kind.PORT,),
+    Opened.SWITCHED_ON: (Kind.PORT, Kind.NETWORK, Kind.ROUTER),
     Opened.ATTACHED: (Kind.SERVER, Kind.PORT, Kind.NETWORK),
     Opened.CONNECTED: (Kind.ROUTER, Kind.ROUTER_INTERFACE, Kind.NETWORK),
     Opened.GATEWAY: (Kind.ROUTER,),
