@@ -348,10 +348,11 @@ class _Judging:
 
 def _touched(what: str) -> list[tuple[Opened, str]]:
     """Kinds of opening that cannot be judged if this is not shown: of everything (""), or of one thing."""
-    if what in list(Kind):
-        return [(kind, "") for kind, needed in _NEEDED.items() if what in needed]
-    thing, _, field = what.rpartition(".")
-    return [(kind, thing) for kind, fields in _FIELDS.items() if field in fields and ":" in thing]
+    head, colon, rest = what.partition(":")
+    if "." not in (rest or head):  # a kind, or a thing of which only its being is known
+        return [(kind, what if colon else "") for kind, needed in _NEEDED.items() if head in needed]
+    owner, _, field = what.rpartition(".")
+    return [(kind, owner if colon else "") for kind, fields in _FIELDS.items() if field in fields]
 
 
 def _more(what: str) -> list[tuple[Opened, str]]:
@@ -469,13 +470,13 @@ _NEEDED: Mapping[Opened, tuple[Kind, ...]] = {
 }
 """Kinds that must have been listed to say that nothing of a kind opened."""
 _FIELDS: Mapping[Opened, tuple[str, ...]] = {
-    Opened.CONTAINER_ACL: ("read_acl", "write_acl"),
+    Opened.CONTAINER_ACL: ("read_acl", "write_acl", "access_control"),
     Opened.CONTAINER_SYNC: ("sync_to",),
-    Opened.SECRET_ACL: ("acl",),
+    Opened.SECRET_ACL: ("acl", "acl_project_access", "acl_users"),
     Opened.IMAGE: ("members",),
     Opened.SHARED: ("shared_with",),
 }
-"""Fields of single things that a cloud may hide from us."""
+"""Fields that a cloud may hide from us, of one thing or of all of a kind."""
 _STRANGE: Mapping[Opened, tuple[str, ...]] = {
     Opened.ATTACHED: ("trunks",),
     Opened.CONNECTED: ("ipsec_site_connections", "vpn/ipsec-site-connections", "bgpvpns", "bgpvpn/bgpvpns"),
