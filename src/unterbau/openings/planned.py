@@ -11,7 +11,18 @@ from __future__ import annotations
 
 from unterbau.openings.judge import judge
 from unterbau.plan import Entry, Opening, Plan
-from unterbau.workload import Kind, Ref, Resource, SecurityGroupRule, Volume, Workload, id_of, kind_of, ref
+from unterbau.workload import (
+    Kind,
+    Ref,
+    Resource,
+    RouterInterface,
+    SecurityGroupRule,
+    Volume,
+    Workload,
+    id_of,
+    kind_of,
+    ref,
+)
 
 BY_NAME = (Kind.CONTAINER, Kind.KEYPAIR)
 """Kinds whose id is their name."""
@@ -28,14 +39,15 @@ def of_plan(plan: Plan, source: Workload, target: Workload) -> tuple[Opening, ..
             counterpart[entry.ref] = ref(kind_of(entry.ref), entry.stands_in)
             continue
         made = _made(plan, entry, source.by_ref[entry.ref], target)
-        there[made.ref] = made
-        counterpart[entry.ref] = made.ref
+        if made is not None:
+            there[made.ref] = made
+            counterpart[entry.ref] = made.ref
     wished = target.model_copy(update={"resources": tuple(there.values())})
     return judge(source, wished, counterpart).found
 
 
-def _made(plan: Plan, entry: Entry, resource: Resource, target: Workload) -> Resource:
-    """The resource as it will be there, under an id that nothing else has."""
+def _made(plan: Plan, entry: Entry, resource: Resource, target: Workload) -> Resource | None:
+    """The resource as it will be there, under an id that nothing else has; None if it cannot be made."""
     wish = entry.wish(resource)
     try:
         moved = wish.with_ids(lambda reference: _id(plan, reference))
@@ -44,6 +56,8 @@ def _made(plan: Plan, entry: Entry, resource: Resource, target: Workload) -> Res
         group = _id(plan, ref(Kind.SECURITY_GROUP, wish.security_group_id)) or "-"
         update = {"security_group_id": group, "remote_group_id": None, "remote_address_group_id": None}
         moved = wish.model_copy(update=update)
+    if isinstance(moved, RouterInterface) and not (moved.router_id and moved.network_id):
+        return None  # one of its ends is not there
     if isinstance(moved, Volume):
         types = {t.name: "scs:encrypted" in t.description for t in target.offering.volume_types}
         moved = moved.model_copy(update={"encrypted": moved.encrypted and types.get(moved.volume_type or "", False)})
