@@ -141,7 +141,7 @@ def _check_openings(found: Sequence[Opening], allowed: Sequence[str]) -> Check:
 
 
 class Choice(Model):
-    """What a person chose where names do not decide: ids of the source's and the target's thing."""
+    """What a person chose where names do not decide: the source's thing by its name or id, the target's by its id."""
 
     kind: str
     source: str
@@ -161,7 +161,7 @@ def choice(text: str, source: Workload, target: Workload) -> Choice:
     for side, name, known in ((source, one, ours), (target, two, theirs)):
         if name not in known:
             raise UsageError(f"{text!r}: {side.identity.name} has no {kind} network {name!r}", _nearest(name, known))
-    return Choice(kind=kind, source=ours[one], target=theirs[two])
+    return Choice(kind=kind, source=one, target=theirs[two])
 
 
 def _chosen(texts: Iterable[str], source: Workload, target: Workload) -> list[Choice]:
@@ -364,7 +364,8 @@ class _Planner:
         A name is all that a tenant sees of what such a network is; any other one is for a person to choose.
         """
         key, name = f"external_network:{id_}", self._external_name(id_)
-        found = self.choices.get(("external", id_)) or _external_by_name(self.target).get(name or "-")
+        chosen = (self.choices.get(("external", given)) for given in (id_, name))
+        found = next(filter(None, chosen), None) or _external_by_name(self.target).get(name or "-")
         if found is not None:
             self.translate[key] = found
         return found

@@ -125,7 +125,11 @@ def test_names_may_hold_any_sign_and_ids_stand_for_names() -> None:
     assert plan("external:a=b:c=c=d", source=source, target=target).translate["external_network:w"] == "t1"
     assert plan("external:w=t2").translate["external_network:w"] == "t2"
     with pytest.raises(UsageError, match="contradicts"):
-        plan("external:w=t2", "external:intern-wan=public")
+        plan("external:w=t2", "external:w=public")
+    twins = SOURCE.model_copy(update={"offering": Offering(external_networks=tuple(
+        ExternalNetwork(id=i, name="intern-wan") for i in ("w", "w2")
+    ))})  # fmt: skip
+    assert plan("external:intern-wan=public", source=twins).translate["external_network:w"] == "t1"
 
 
 def test_an_id_that_opens_nothing_is_refused_with_those_that_do() -> None:
