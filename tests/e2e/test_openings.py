@@ -62,8 +62,7 @@ def _plant(source: Any, admin: Any, wan: str) -> None:
         fixed_ips=[{"subnet_id": subnet.id, "ip_address": "10.20.0.5"}],
     )  # fmt: skip
     source.network.create_ip(floating_network_id=wan, port_id=port.id, description="app")
-    source.object_store.create_container("akten")
-    source.object_store.set_container_metadata("akten", read_ACL=f"{source.current_project_id}:*")
+    source.object_store.put("/akten", headers={"X-Container-Read": f"{source.current_project_id}:*"})
 
 
 @pytest.fixture
@@ -192,7 +191,7 @@ def test_an_edited_plan_is_refused_and_a_target_that_is_as_it_says_fails(
         security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol="tcp", port_range_min=5432,
         port_range_max=5432,
     )  # fmt: skip
-    target.object_store.set_container_metadata("akten", read_ACL=".r:*")
+    target.object_store.post("/akten", headers={"X-Container-Read": ".r:*"})
     verified = unterbau("verify", *two_clouds, "--plan", str(edited), "--format", "json", "-q")
     assert verified.returncode == 1, verified.stderr
     assert failed(verified, "structure") == [] and failed(verified, "completeness") == [], "they take the plan's word"

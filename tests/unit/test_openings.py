@@ -494,6 +494,12 @@ def test_what_the_target_hides_is_told(what: str, kind: Opened) -> None:
     )
 
 
+def test_a_copy_forgets_what_was_derived_from_the_old_fields() -> None:
+    side = cloud(N)
+    assert "network:n" in side.by_ref
+    assert side.model_copy(update={"resources": (G,)}).by_ref.keys() == {"security_group:g"}
+
+
 def test_a_network_whose_name_is_not_told_is_not_compared() -> None:
     found = judged(cloud(router("strange")), cloud(router("e1"), name="b"))
     assert found.found == () and {(u.kind, u.what) for u in found.unseen} == {(Opened.GATEWAY, "router edge")}
