@@ -800,13 +800,6 @@ class Workload(Model):
         """All resources by their Ref."""
         return {r.ref: r for r in self.resources}
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's, without what was derived from the old fields and is kept."""
-        copied = super().model_copy(update=update, deep=deep)
-        for derived in ("by_ref", "reasons"):
-            copied.__dict__.pop(derived, None)
-        return copied
-
     @cached_property
     def reasons(self) -> Mapping[str, str]:
         """`NotShown.what` -> why."""
