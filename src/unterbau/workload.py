@@ -166,7 +166,11 @@ class DhcpOption(Model):
 
 
 class Network(ResourceBase):
-    """A network that the project owns."""
+    """A network that the project owns.
+
+    `shared_with` are those to whom an RBAC policy of the project gives it: a project id, `*` for all;
+    `external:<project id>` or `external:*` may use it as an external network.
+    """
 
     kind: Literal["network"] = "network"
     description: str = ""
@@ -180,6 +184,7 @@ class Network(ResourceBase):
     qos_policy_id: str | None = None
     vlan_transparent: bool = False
     tags: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = later(())
 
 
 class Subnet(ResourceBase):
@@ -300,20 +305,25 @@ class Port(ResourceBase):
 
 
 class AddressGroup(ResourceBase):
-    """A named set of CIDRs that rules refer to."""
+    """A named set of CIDRs that rules refer to. `shared_with` as for `Network`."""
 
     kind: Literal["address_group"] = "address_group"
     description: str = ""
     addresses: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = later(())
 
 
 class SecurityGroup(ResourceBase):
-    """A security group; its rules are resources of their own. `is_default` is the project's `default`."""
+    """A security group; its rules are resources of their own. `is_default` is the project's `default`.
+
+    `shared_with` as for `Network`.
+    """
 
     kind: Literal["security_group"] = "security_group"
     description: str = ""
     stateful: bool = True
     tags: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = later(())
 
     @property
     def is_default(self) -> bool:
@@ -789,13 +799,6 @@ class Workload(Model):
     def by_ref(self) -> Mapping[Ref, Resource]:
         """All resources by their Ref."""
         return {r.ref: r for r in self.resources}
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's, without what was derived from the old fields and is kept."""
-        copied = super().model_copy(update=update, deep=deep)
-        for derived in ("by_ref", "reasons"):
-            copied.__dict__.pop(derived, None)
-        return copied
 
     @cached_property
     def reasons(self) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from kept_bundles import KEPT, checked
 
 from unterbau import planning
 from unterbau.evidence.bundle import NOT_TESTED
+from unterbau.plan import Opened, Opening
 from unterbau.report.german import german
 
 
@@ -58,6 +59,24 @@ def test_nothing_of_a_real_drill_stays_english(path: Path) -> None:
     texts |= {e.why for e in told.bundle.plan.entries} | {e.remedy for e in told.bundle.plan.entries}
     texts |= {p.name for p in told.bundle.context.phases} - {"plan"}
     assert [t for t in texts if t and german(t) == t] == []
+
+
+@pytest.mark.parametrize("kind", list(Opened), ids=[k.name for k in Opened])
+def test_every_opening_is_said_in_german(kind: Opened) -> None:
+    opening = Opening.of(
+        kind, "on public, for 10.0.0.5" if kind is Opened.PUBLIC_ADDRESS else "THIS", {"x": "port NAME"}
+    )
+    said = german(f"Closed on the source, or allowed by name to be open on the target: {opening.text}.")
+    assert said.startswith("An der Quelle geschlossen") and "NAME" in said
+    assert not {"reaches", "may", "has", "stands", "leads", "lies", "shared", "open", "copied", "connected"} & set(
+        said.split()
+    )
+    claim = (
+        f"Nothing that was closed on the source is open on the target, but for what was allowed by name: {kind.value}."
+    )
+    assert german(claim).startswith("Nichts, was an der Quelle") and (
+        kind.value not in german(claim) or kind is Opened.SNAT
+    )
 
 
 def test_a_reason_within_a_reason_is_translated_and_names_stay() -> None:

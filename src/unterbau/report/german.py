@@ -26,10 +26,17 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
      "Subnetz-Pools gehen nicht mit: dieselben Adressen, außerhalb eines Pools"),
     (r"the target has no external network: the router is carried without its gateway",
      "das Ziel hat kein externes Netz: der Router geht ohne sein Gateway mit"),
+    (r"(.*): the router is carried without its gateway", r"⟦\1⟧: der Router geht ohne sein Gateway mit"),
+    (r"without a gateway there is no SNAT", "ohne Gateway gibt es kein SNAT"),
+    (r"only an admin may switch SNAT off: the router arrives with it",
+     "nur ein Administrator darf SNAT abschalten: der Router kommt mit SNAT an"),
+    (r"on the external network (.*) in place of (.*), as chosen with --map",
+     r"am externen Netz \1 statt \2, wie mit --map gewählt"),
     (r"the target chooses its public address", "das Ziel wählt seine öffentliche Adresse"),
     (r"made by the cloud for (.*)", r"von der Cloud angelegt für \1"),
     (r"stands on (\S+), which is not the project's own", r"steht auf \1, das nicht dem Projekt gehört"),
     (r"the target has no external network", "das Ziel hat kein externes Netz"),
+    (r"the target has no external network (.*)", r"das Ziel hat kein externes Netz \1"),
     (r"a tenant cannot keep a public address: change the DNS entry, the target chooses another",
      "ein Mandant kann eine öffentliche Adresse nicht behalten: DNS-Eintrag ändern, das Ziel wählt eine andere"),
     (r"its status is (.*)", r"sein Zustand ist \1"),
@@ -76,6 +83,9 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"Connect it to a network of the project, or make it by hand\.",
      "An ein Netz des Projekts anschließen oder von Hand anlegen."),
     (r"Ask the provider for (one|more|a type)\.", "Beim Anbieter danach fragen."),
+    (r"Choose one of (.*): (plan --map .*)\.", r"Eines davon wählen: \1 (\2)."),
+    (r"Ask the provider to switch it off after the move, or leave the gateway out \((.*)\)\.",
+     r"Den Anbieter bitten, es nach dem Umzug abzuschalten, oder das Gateway weglassen (\1)."),
     (r"Finish or delete it\.", "Fertigstellen oder löschen."),
     (r"Bring it to (\S+) or (\S+)\.", r"In den Zustand \1 oder \2 bringen."),
     (r"Agree with its owner where it may lie unencrypted, or ask the provider for a type\.",
@@ -150,6 +160,11 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
      r"http ohne Verschlüsselung bei \1: wer antwortete und wer das Token mitlas, ist nicht gezeigt"),
     (r"clouds\.yaml says verify: false: who answered is not shown",
      "clouds.yaml sagt verify: false: wer antwortete, ist nicht gezeigt"),
+    # openings (their claims stand in `_OPENINGS`)
+    (r"nothing opened", "nichts wurde geöffnet"),
+    (r"opened, as allowed by name: (\S+)", r"geöffnet, wie beim Namen erlaubt: \1"),
+    (r"opened, and allowed by nobody: (\S+)", r"geöffnet, und von niemandem erlaubt: \1"),
+    (r"open on the target; whether it was on the source: (.*)", r"am Ziel offen; ob es an der Quelle so war: \1"),
     # evidence: what was not tested
     (r"Contracts, notice periods and prices of either provider\.",
      "Verträge, Kündigungsfristen und Preise beider Anbieter."),
@@ -174,7 +189,49 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"seal", "Siegeln"), (r"report", "Bericht"),
     (r"left", "bleibt"), (r"changed", "verändert"), (r"failed", "gescheitert"),
 )  # fmt: skip
-_TABLE = tuple((re.compile(pattern), german) for pattern, german in _PATTERNS)
+_OPENINGS: tuple[tuple[str, str], ...] = (
+    (r"(.*) reaches (.*)", r"\1 erreicht \2"),
+    (r"(.*) may send (.*)", r"\1 darf senden: \2"),
+    (r"replies pass (.*), whose groups are stateful there", r"Antworten kommen durch bei \1 (dort zustandsbehaftete Gruppen)"),
+    (r"(.*) has no port security: all traffic passes, from and to any address",
+     r"\1 hat keinen Portschutz: aller Verkehr kommt durch, von und zu jeder Adresse"),
+    (r"(.*) may also use (.*)", r"\1 darf auch \2 benutzen"),
+    (r"(.*) is switched on", r"\1 ist eingeschaltet"),
+    (r"(.*) stands on (.*)", r"\1 steht an \2"),
+    (r"(.*) is connected by (.*)", r"\1 ist verbunden durch \2"),
+    (r"(.*) leads to the external network (.*)", r"\1 führt zum externen Netz \2"),
+    (r"(.*) has SNAT: addresses behind it that had no way out have one",
+     r"\1 hat SNAT: Adressen dahinter, die keinen Weg hinaus hatten, haben einen"),
+    (r"(.*) has a public address on (.*)", r"\1 hat eine öffentliche Adresse am Netz \2"),
+    (r"(.*) is shared: (.*)", r"\1 ist geteilt: \2"),
+    (r"(.*) is open to (.*)", r"\1 ist offen für \2"),
+    (r"(.*) is copied to (.*)", r"\1 wird kopiert nach \2"),
+    (r"(.*) may be read by (.*)", r"\1 lesbar für \2"),
+    (r"(.*) lies unencrypted", r"\1 liegt unverschlüsselt"),
+)  # fmt: skip
+"""What an opening says (`unterbau.plan.Opening.text`)."""
+_OPENED: tuple[tuple[str, str], ...] = (
+    ("traffic in", "Verkehr hinein"), ("traffic out", "Verkehr hinaus"), ("reply traffic", "Antwortverkehr"),
+    ("port security", "Portschutz"), ("address pairs", "Adresspaare"), ("administrative state", "ein- und ausgeschaltet"),
+    ("networks of servers and ports", "Netze von Servern und Ports"),
+    ("connections of networks", "Verbindungen von Netzen"), ("external gateways", "externe Gateways"), ("SNAT", "SNAT"),
+    ("public addresses", "öffentliche Adressen"), ("shared networks and groups", "geteilte Netze und Gruppen"),
+    ("container ACLs", "Rechte an Containern"), ("container sync", "Container-Abgleich"),
+    ("secret ACLs", "Rechte an Geheimnissen"), ("image visibility", "Sichtbarkeit von Abbildern"),
+    ("encryption at rest", "Verschlüsselung im Speicher"),
+)  # fmt: skip
+"""Kinds of openings (`unterbau.plan.Opened`)."""
+_TABLE = tuple(
+    (re.compile(pattern), german)
+    for pattern, german in (
+        *_PATTERNS,
+        *((rf"Closed on the source, or allowed by name to be open on the target: {p}\.",
+           f"An der Quelle geschlossen, oder am Ziel beim Namen erlaubt: {g}.") for p, g in _OPENINGS),
+        *((f"Nothing that was closed on the source is open on the target, but for what was allowed by name: {p}\\.",
+           f"Nichts, was an der Quelle geschlossen war, ist am Ziel offen, außer was beim Namen erlaubt wurde: {g}.")
+          for p, g in _OPENED),
+    )
+)  # fmt: skip
 _INNER = re.compile(r"⟦(.*)⟧", re.DOTALL)
 """Around a reason within a reason."""
 

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from unterbau import canonical
 from unterbau.plan import Fate, Plan
 from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict, judge_equal
+from unterbau.verify.opened import openings
 from unterbau.workload import (
     OWNER_ONLY,
     Attachment,
@@ -53,7 +54,9 @@ HIDDEN = "hidden fields"
 """What a census names as not shown of an object, or knows only to be there, holds and fails nothing."""
 OWNED = OWNER_ONLY[0]
 """Under this the observation stands by which the verifier knows that it is an owner (see `verify.ownership`)."""
-JUDGINGS: tuple[str, ...] = (HIDDEN,)
+OPENINGS = "openings"
+"""What is open on the target and was closed on the source fails, unless it is allowed by name."""
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
@@ -235,6 +238,8 @@ class _Comparison:
                   for w in self._unseen(ws)]  # fmt: skip
         if HIDDEN in self.judging:
             found += [self._owner(side) for side in ("source", "target") if (side, OWNED) in self.hashes]
+        if OPENINGS in self.judging:
+            found += openings(self.source, self.target, self.plan, self._counterparts())
         return tuple(found)
 
     def _owner(self, side: str) -> Verdict:
@@ -248,6 +253,11 @@ class _Comparison:
             reason = "it put an ACL on a container of its own and was told it: an ACL that it was not told of is empty"
             return Verdict(claim=claim, outcome=Outcome.HELD, reason=reason, evidence=(seen,))
         return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=seen.reason, evidence=(seen,))
+
+    def _counterparts(self) -> dict[Ref, Ref]:
+        """Refs of the source -> those of the target that are called the same."""
+        pairs = ((r.ref, self.right_keys.by_key.get(self.left_keys(r.ref))) for r in self.wished.resources)
+        return {ours: theirs.ref for ours, theirs in pairs if theirs is not None}
 
     def _unseen(self, workload: Workload) -> list[tuple[str, str]]:
         return [(n.what, n.reason) for n in workload.not_shown]

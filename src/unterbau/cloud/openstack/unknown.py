@@ -8,7 +8,7 @@ from functools import partial
 
 from unterbau.cloud.openstack.compute import ComputeService
 from unterbau.cloud.openstack.http import Api, Json, parallel
-from unterbau.cloud.openstack.network import NetworkService
+from unterbau.cloud.openstack.network import SHARED_KINDS, NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import By
@@ -93,7 +93,7 @@ class Unknown:
             return []
         key = path.rpartition("/")[2].replace("-", "_")
         entries = self._api("network").pages(f"/v2.0/{path}", key, project_id=self._project())
-        return [_note(key, entry, noun) for entry in entries if entry.get("action") != "access_as_external"]
+        return [_note(key, entry, noun) for entry in entries if entry.get("object_type") not in SHARED_KINDS]
 
     def _forwardings(self) -> list[NotShown]:
         if "floating-ip-port-forwarding" not in self._network.extensions():
