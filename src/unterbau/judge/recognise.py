@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a purl, image, chart, package or name to a technology: one look-up in a dictionary a part. Pure.
+"""From a purl, image, chart, package or name to a technology: a few look-ups in a dictionary a part. Pure.
 
 `cli` calls it between a reader and the engine. What is not found stays in the stack with `technology=None`. It
-guesses nothing: no similarity, no network.
+guesses nothing: no similarity, no network. What counts as a product is said by the ecosystem: an image, a chart, a
+role, a service, a package of an operating system. A package of a language is one only if it *is* the product, which its
+exact name says; a module of Go or Maven, which anybody may build into anything, only where the input calls it the
+program (form `program`). Mirrors and packers are seen through, and told in `Part.mirror`.
 """
 
 from __future__ import annotations
@@ -10,13 +13,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from unterbau.judge import mirrors
 from unterbau.judge.model import Catalogue, Part, Recognise, Stack
 
 _FORMS = {
     "image": "images", "chart": "charts", "package": "packages", "collection": "collections",
-    "provider": "providers", "service": "services",
+    "provider": "providers", "service": "services", "program": "purls",
 }  # fmt: skip
-_REGISTRIES = ("docker.io/library/", "docker.io/")
+_BUILT_IN = ("pkg:golang/", "pkg:maven/")
+"""Their packages are parts of programs; which of them is the program the input must say."""
+Found = tuple[str | None, str | None]
+"""The id of a technology, and what it was seen through."""
+NOTHING: Found = (None, None)
 
 
 class Index:
@@ -32,8 +40,11 @@ class Index:
             for form in Recognise.model_fields:
                 for text in getattr(technology.recognise, form):
                     self._add(form, text.lower(), technology.id)
+        for found in self._begins.values():
+            found.sort(key=lambda begin: -len(begin[0]))  # the longest is meant first
 
     def _add(self, form: str, text: str, technology: str) -> None:
+        text = _with_registry(text) if form == "images" else text
         if text.endswith("*"):
             self._begins.setdefault(form, []).append((text[:-1], technology))
         else:
@@ -41,24 +52,55 @@ class Index:
 
     def find(self, part: Part) -> str | None:
         """The id of its technology, or None."""
+        return self.seen(part)[0]
+
+    def seen(self, part: Part) -> Found:
+        """The same, with the mirror or packer that it was seen through."""
         if part.technology in self._ids:
-            return part.technology
-        if part.purl:
-            found = self._look("purls", _bare(part.purl))
+            return part.technology, None
+        if part.purl and not part.purl.startswith(_BUILT_IN):
+            found = self._look("purls", bare(part.purl))
             if found is not None:
-                return found
+                return found, None
         for form, text in part.hints:
-            for spelled in _spellings(form, text.lower()):
-                found = self._exact.get(("name", spelled)) if form == "name" else self._look(_FORMS[form], spelled)
-                if found is not None:
-                    return found
+            told = self._image(_with_registry(text.lower())) if form == "image" else self._hint(form, text.lower())
+            if told[0] is not None:
+                return told
         if part.technology is not None and not part.purl:
-            return self.named(part.technology)
-        return None
+            return self.named(part.technology), None
+        return NOTHING
 
     def named(self, name: str) -> str | None:
         """The id of the technology of this id, name or alias."""
         return self._exact.get(("name", name.strip().lower()))
+
+    def names(self) -> list[str]:
+        """All ids, names and aliases, in lower case."""
+        return [text for form, text in self._exact if form == "name"]
+
+    def _hint(self, form: str, text: str) -> Found:
+        if form == "name":
+            return self._exact.get(("name", text)), None
+        return self._look(_FORMS[form], bare(text) if form == "program" else text), None
+
+    def _image(self, name: str) -> Found:
+        found = self._exact.get(("images", name))
+        if found is not None:
+            return found, None
+        for behind, via in mirrors.upstream(name):
+            found = self._exact.get(("images", behind))
+            if found is not None:
+                return found, via
+        packed = mirrors.packed(name)
+        if packed is not None:
+            found = self._exact.get(("name", packed[0])) or self._exact.get(("name", packed[0].replace("_", "-")))
+            if found is not None:
+                return found, packed[1]
+        found = self._look("images", name)
+        if found is not None:
+            return found, None
+        behinds = ((self._look("images", behind), via) for behind, via in mirrors.upstream(name))
+        return next((b for b in behinds if b[0] is not None), NOTHING)
 
     def _look(self, form: str, text: str) -> str | None:
         found = self._exact.get((form, text))
@@ -67,22 +109,20 @@ class Index:
         return found
 
 
-def _bare(purl: str) -> str:
-    """Without version, qualifiers and subpath."""
+def bare(purl: str) -> str:
+    """A purl without version, qualifiers and subpath, in lower case."""
     for mark in ("?", "#"):
         purl = purl.partition(mark)[0]
     at = purl.rfind("@")
     return (purl[:at] if at > purl.rfind("/") else purl).lower()
 
 
-def _spellings(form: str, text: str) -> Iterator[str]:
-    yield text
-    if form == "image":
-        for registry in _REGISTRIES:
-            if text.startswith(registry):
-                yield text.removeprefix(registry)
-            else:
-                yield registry + text
+def _with_registry(name: str) -> str:
+    """An image's name in full: `redis` is `docker.io/library/redis`."""
+    first, slash, _ = name.partition("/")
+    if not slash:
+        return f"{mirrors.HUB}/library/{name}"
+    return name if "." in first or ":" in first or first == "localhost" else f"{mirrors.HUB}/{name}"
 
 
 def recognise(stack: Stack, catalogue: Catalogue) -> Stack:
@@ -92,11 +132,11 @@ def recognise(stack: Stack, catalogue: Catalogue) -> Stack:
 
 def _named(parts: Iterable[Part], index: Index) -> Iterator[Part]:
     for part in parts:
-        found = index.find(part)
-        if found == part.technology:
+        found, mirror = index.seen(part)
+        if found == part.technology and mirror == part.mirror:
             yield part
         else:  # the fields by position: dataclasses.replace takes three times as long
             yield Part(
                 part.id, part.name, part.version, part.purl, found, part.layer, part.where, part.hints, part.licence,
-                part.claims, part.facts,
+                part.claims, part.facts, mirror,
             )  # fmt: skip
