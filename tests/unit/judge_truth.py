@@ -178,7 +178,7 @@ def _osism_release(stack: Entry, file: Entry, folder: Path, text: _Text) -> Writ
         indent = "  " if section else ""
         if "renovate" in entry:
             text.put(f"{indent}# renovate: datasource={_SOURCES.get(section, 'pypi')} depName={entry['renovate']}")
-        version = entry.get("tag") or entry["version"]
+        version = entry.get("tag") or entry.get("release") or entry["version"]
         text.put(f"{indent}{entry['name']}:{f' {version!r}' if version else ''}", entry)
     return text.to(folder / "latest" / Path(file["path"]).name)
 

@@ -117,7 +117,7 @@ _BUILT_IN = frozenset(
         for g in (
             "rbac.authorization", "networking", "storage", "apiextensions", "admissionregistration", "scheduling",
             "coordination", "node", "discovery", "certificates", "apiregistration", "authentication", "authorization",
-            "flowcontrol.apiserver", "events", "metrics", "resource", "internal.apiserver", "kustomize.config",
+            "flowcontrol.apiserver", "events", "metrics", "resource", "internal.apiserver",
         )
     ]
 )  # fmt: skip
@@ -348,7 +348,7 @@ _SPECIAL: dict[str, tuple[tuple[str, _Reader], ...]] = {
     "StorageClass": (("storage.k8s.io", _storage),),
     "IngressClass": (("networking.k8s.io", _ingress),),
     "GatewayClass": (("gateway.networking", _ingress),),
-    "HelmRelease": (("toolkit.fluxcd", _flux),),
+    "HelmRelease": (("fluxcd", _flux),),
     "HelmChart": (("helm.cattle.io", _flux_chart), ("toolkit.fluxcd", _flux_chart)),
     "OCIRepository": (("toolkit.fluxcd", _flux_oci),),
     "GitRepository": (("toolkit.fluxcd", _git),),
