@@ -25,6 +25,8 @@ _BUILT_IN = ("pkg:golang/", "pkg:maven/")
 Found = tuple[str | None, str | None]
 """The id of a technology, and what it was seen through."""
 NOTHING: Found = (None, None)
+LINE = "line"
+"""The form of a line that somebody typed: its last word may be the name of a release."""
 
 
 class Index:
@@ -34,6 +36,7 @@ class Index:
         self._exact: dict[tuple[str, str], str] = {}
         self._begins: dict[str, list[tuple[str, str]]] = {}
         self._ids = catalogue.keys()
+        self._codenames = {t.id: t.codenames.keys() for t in catalogue.values() if t.codenames}
         for technology in catalogue.values():
             for name in (technology.id, technology.name, *technology.aliases):
                 self._exact.setdefault(("name", name.lower()), technology.id)
@@ -81,7 +84,20 @@ class Index:
     def _hint(self, form: str, text: str) -> Found:
         if form == "name":
             return self._exact.get(("name", text)), None
+        if form == LINE:
+            return self._named_release(text)[0], None
         return self._look(_FORMS[form], bare(text) if form == "program" else text), None
+
+    def _named_release(self, line: str) -> tuple[str | None, str]:
+        """`Ceph reef`: the technology, and the word for its release, if it is one of its words."""
+        name, _, word = line.strip().rpartition(" ")
+        found = self.named(name)
+        return (found, word) if found is not None and word in self._codenames.get(found, ()) else (None, "")
+
+    def release(self, part: Part) -> str | None:
+        """The version of a part, also where its line ends with the name of a release."""
+        line = next((t for f, t in part.hints if f == LINE), "") if part.version is None else ""
+        return self._named_release(line.lower())[1] or part.version
 
     def _image(self, name: str) -> Found:
         found = self._exact.get(("images", name))
@@ -136,7 +152,8 @@ def _named(parts: Iterable[Part], index: Index) -> Iterator[Part]:
         if found == part.technology and mirror == part.mirror:
             yield part
         else:  # the fields by position: dataclasses.replace takes three times as long
+            version = part.version or index.release(part)
             yield Part(
-                part.id, part.name, part.version, part.purl, found, part.layer, part.where, part.hints, part.licence,
+                part.id, part.name, version, part.purl, found, part.layer, part.where, part.hints, part.licence,
                 part.claims, part.facts, mirror,
             )  # fmt: skip

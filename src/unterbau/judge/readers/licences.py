@@ -67,10 +67,13 @@ def of_cyclonedx(said: Any) -> tuple[str | None, str]:
         The expression, and what of them was not understood, in words.
     """
     lost: list[str] = []
-    if isinstance(said, dict):
-        lost.append("the licences are no list")
-        said = [said]
-    return _of_list(said, lost) if isinstance(said, list) else None, "; ".join(dict.fromkeys(lost))
+    if not isinstance(said, list):
+        lost.append(
+            "the licences are no list" if isinstance(said, dict) else f"the licences are no list: {short(said)}"
+        )
+        said = [said] if isinstance(said, dict) else []
+    licence = _of_list(said, lost)
+    return licence, "; ".join(dict.fromkeys(lost))
 
 
 def _of_list(said: list[Any], lost: list[str]) -> str | None:

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names, one a line, as somebody types them: `OpenStack 2024.2`, `Ceph reef`, `redis@7.4`; and those of the command line.
 
-A file of names is one only if it was named itself: in a directory any text would look like one. Which technology a
-line means `recognise` says, and whether its last word is a version (form `line`).
+A file of names is one only if it was named itself, and if the catalogue knows a third of its lines: any text looks
+like names. Which technology a line means `recognise` says, and whether its last word is a version (form `line`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
+from unterbau.judge import catalogue
 from unterbau.judge.model import Part, Place, Stack
 from unterbau.judge.readers.found import Found, Hints, short
 from unterbau.judge.readers.source import Source
+from unterbau.judge.recognise import Index
 
 COMMAND_LINE = "command line"
 _NAME = re.compile(r"^[A-Za-z0-9][\w .+/()&'-]{0,60}(?:@[\w.+~:-]{1,40})?$")
 _VERSION = re.compile(r"^(.+?)(?:@\s*([^\s@]+)|[ \t]+(v?\d[^\s@]*))?$")
-MOST_WORDS = 5
+MOST_WORDS, MOST_LINES = 5, 10_000
 
 
 def matches(source: Source) -> bool:
@@ -25,8 +28,19 @@ def matches(source: Source) -> bool:
     if source.is_json or source.is_xml or source.path.suffix.lower() not in ("", ".txt", ".list", ".names"):
         return False
     lines = [line for _, line in _lines(source)]
+    if not lines or len(lines) > MOST_LINES:
+        return False
     fitting = sum(_NAME.match(line) is not None and len(line.split()) <= MOST_WORDS for line in lines)
-    return bool(lines) and fitting * 10 >= len(lines) * 9
+    if fitting * 10 < len(lines) * 9:
+        return False
+    parts = (Part(line, line, hints=told(line)[2]) for line in lines)
+    return sum(_known().find(p) is not None for p in parts) * 3 >= len(lines)
+
+
+@cache
+def _known() -> Index:
+    """The names of the catalogue that comes with the program."""
+    return Index(catalogue.load())
 
 
 def _lines(source: Source) -> Iterable[tuple[int, str]]:

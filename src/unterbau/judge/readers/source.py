@@ -109,7 +109,7 @@ class Source:
     @cached_property
     def is_json(self) -> bool:
         """Whether it looks like JSON."""
-        if self.path.suffix.lower() in (".yaml", ".yml", ".toml", ".hcl", ".tf"):
+        if self.path.suffix.lower() in (".yaml", ".yml", ".toml", ".hcl", ".tf", ".tofu", ".nix"):
             return False
         return self.path.suffix == ".json" or _JSON.match(self.data[:4096]) is not None
 
@@ -152,7 +152,9 @@ class Source:
     @cached_property
     def is_xml(self) -> bool:
         """Whether it looks like XML."""
-        return self.data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<?xml", b"<bom", b"<rdf", b"<Document"))
+        return (
+            self.data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<?xml", b"<!", b"<bom", b"<rdf", b"<Document"))
+        )
 
     @cached_property
     def object(self) -> Mapping[str, Any]:
