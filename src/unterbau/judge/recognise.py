@@ -11,6 +11,7 @@ program (form `program`). Mirrors and packers are seen through, and told in `Par
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Iterable, Iterator
 
 from unterbau.judge import mirrors
@@ -77,9 +78,12 @@ class Index:
         """The id of the technology of this id, name or alias."""
         return self._exact.get(("name", name.strip().lower()))
 
-    def names(self) -> list[str]:
-        """All ids, names and aliases, in lower case."""
-        return [text for form, text in self._exact if form == "name"]
+    def near(self, name: str) -> list[str]:
+        """Names like this one, for somebody who mistyped it; never used to recognise anything."""
+        given = name.strip().lower()
+        names = [text for form, text in self._exact if form == "name"]
+        inside = [n for n in names if len(given) > 2 and given in n]
+        return list(dict.fromkeys([*difflib.get_close_matches(given, names, 3, 0.7), *inside]))[:3]
 
     def _hint(self, form: str, text: str) -> Found:
         if form == "name":

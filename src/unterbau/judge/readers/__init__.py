@@ -57,6 +57,11 @@ _STRUCTURED = frozenset(
     [".yaml", ".yml", ".json", ".lock", ".hcl", ".tf", ".tofu", ".tfstate", ".spdx", ".xml", ".tgz"]
 )
 """Files that might well say what is there: each one that is not understood is listed by itself."""
+_SUFFIXES = _STRUCTURED | quadlet.SUFFIXES | {
+    ".txt", ".toml", ".mod", ".nix", ".list", ".names", ".ini", ".cfg", ".j2", ".gotmpl", ".tpl", ".tmpl", ".gz", ".zip",
+    ".rdf", ".cdx", ".env", ".in", ".dockerfile",
+}  # fmt: skip
+"""What follows the dot of a file's name, and never that of a version."""
 RENDER = "Render it first (`helm template`, `helmfile template`, `ansible-playbook`), and judge the result."
 
 
@@ -95,6 +100,14 @@ FORMS = (
 )
 """In the order in which they are tried."""
 REMEDY = "Known forms: " + "; ".join(f.title for f in FORMS) + ". Of anything else, make an SBOM."
+
+
+def is_file_name(given: str) -> bool:
+    """Whether somebody who writes this means a file, also if it is not there: by a slash or a known suffix."""
+    return "/" in given or os.sep in given or Path(given).suffix.lower() in _SUFFIXES
+
+
+named = names.stack
 
 
 def read(path: Path) -> Stack:
