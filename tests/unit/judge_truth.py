@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from unterbau.errors import UsageError
 from unterbau.judge import readers
 from unterbau.judge.model import Catalogue, Part
 from unterbau.judge.recognise import recognise
@@ -82,7 +83,10 @@ def measure(stack: Entry, known: Catalogue, folder: Path) -> Count:
     count = Count()
     for number, file in enumerate(stack["files"]):
         written = write(stack, file, folder / f"{number}")
-        parts = recognise(readers.read(written.path), known).parts
+        try:
+            parts = recognise(readers.read(written.path), known).parts
+        except UsageError:
+            parts = ()  # refused: nothing of it is recognised
         _compare(stack["stack"], file, written, parts, known, count)
     return count
 
@@ -168,6 +172,16 @@ def _compose_env(stack: Entry, file: Entry, folder: Path, text: _Text) -> Writte
     return text.to(folder / "compose.yaml")
 
 
+def _compose_template(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
+    text.put("services:")
+    for number, entry in enumerate(file["parts"]):
+        if number == 2:
+            text.put("  # {{ if isTrue .Env.ENABLE_THIS }}\n  {{ if isTrue .Env.ENABLE_THIS }}")
+        text.put(f"  p{number}:\n    image: {_tagged(entry)}", entry)
+    text.put("  {{ end }}")
+    return text.to(folder / file["path"])
+
+
 def _osism_release(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
     section = ""
     text.put("---")
@@ -205,6 +219,32 @@ def _kolla(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
     text.put("kolla_internal_fqdn: api-int.example.org")
     for entry in file["parts"]:
         text.put(f'{entry["name"]}: "{entry["value"]}"', entry)
+    return text.to(folder / file["path"])
+
+
+def _kayobe_kolla(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
+    text.put('kolla_source_url: "{{ stackhpc_kolla_source_url }}"\nkolla_docker_namespace: stackhpc')
+    for entry in file["parts"]:
+        text.put(f"{entry['name']}: {entry['value']}", entry)
+    return text.to(folder / file["path"])
+
+
+def _kolla_image_tags(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
+    text.put("---\nkolla_image_tags:")
+    before = ""
+    for entry in file["parts"]:
+        if entry["name"] != before:
+            before = entry["name"]
+            text.put(f"  {before}:", entry)
+        text.put(f"    {entry['distro']}: {entry['version']}", entry)
+    return text.to(folder / file["path"])
+
+
+def _docker_image_tag(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
+    text.put("---")
+    for entry in file["parts"]:
+        text.put(f'{entry["key"]}_docker_image: "{entry["before"]}{entry["name"]}"', entry)
+        text.put(f'{entry["key"]}_docker_tag: "{entry["version"]}"', entry)
     return text.to(folder / file["path"])
 
 
@@ -301,7 +341,9 @@ def _tf(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
 
 
 _FORMS: dict[str, Callable[[Entry, Entry, Path, _Text], Written]] = {
-    "compose": _compose, "compose-env": _compose_env, "osism-release": _osism_release,
+    "compose": _compose, "compose-template": _compose_template, "kayobe-kolla": _kayobe_kolla,
+    "kolla-image-tags": _kolla_image_tags, "docker-image-tag": _docker_image_tag,
+    "compose-env": _compose_env, "osism-release": _osism_release,
     "ansible-images": _ansible_images, "osism-configuration": _osism_configuration, "kolla": _kolla,
     "images-gotmpl": _images_gotmpl, "kinds": _kinds, "kubernetes": _kubernetes, "flux-oci": _flux_oci,
     "flux-values": _flux_values, "ansible-repo-tag": _ansible_repo_tag, "ansible-image-map": _ansible_image_map,
