@@ -30,7 +30,8 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr(readers, "read", lambda path: stack(*STACKS[path.name]), raising=False)
+    really = readers.read
+    monkeypatch.setattr(readers, "read", lambda p: stack(*STACKS[p.name]) if p.name in STACKS else really(p))
     monkeypatch.chdir(tmp_path)
     for name in STACKS:
         (tmp_path / name).touch()

@@ -40,7 +40,7 @@ PACKERS = (
     "docker.io/linuxserver/", "lscr.io/linuxserver/", "ghcr.io/linuxserver/", "ghcr.io/mailcow/", "docker.io/mailcow/",
     "ghcr.io/vexxhost/", "ghcr.io/vexxhost/charts/", "docker.io/openstackhelm/", "registry.yaook.cloud/yaook/",
     "registry.osism.tech/osism/", "quay.io/osism/", "registry.osism.cloud/osism/", "docker.io/percona/",
-    "docker.io/ubuntu/", "docker.io/kolla/", "quay.io/openstack.kolla/",
+    "docker.io/ubuntu/", "docker.io/kolla/", "quay.io/ceph/", "quay.io/openstack.kolla/",
 )  # fmt: skip
 """Who packs programs of others, each in an image that is called as the program is."""
 

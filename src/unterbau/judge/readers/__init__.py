@@ -118,7 +118,7 @@ def read(path: Path) -> Stack:
     source, left_out = _plain(opened)
     form = detect(source)
     if form is None:
-        if source is not opened:
+        if templates.SUFFIX.match(path.name):
             source.fault("a template of no known form", RENDER)
         braces = source.is_yaml and next((n for n, s in enumerate(source.lines, 1) if BRACES.search(s)), None)
         if braces:
@@ -129,7 +129,17 @@ def read(path: Path) -> Stack:
 
 def _plain(source: Source) -> tuple[Source, list[int]]:
     """A template as far as it can be read, and the lines that are left out; any other file as it is."""
-    return templates.plain(source) or (source, [])
+    made = templates.plain(source)
+    if made is None or (made[1] and not _is_known(made[0])):
+        return source, []  # and the reader tells why it cannot be read
+    return made
+
+
+def _is_known(source: Source) -> bool:
+    try:
+        return detect(source) is not None
+    except UsageError:
+        return False
 
 
 def detect(source: Source) -> Form | None:

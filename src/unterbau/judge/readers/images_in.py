@@ -80,7 +80,7 @@ def _reference(key: str, value: Any, tag: str, registry: str, beside: Mapping[st
     parsed = image.parse(told)
     if " " in told or not ("/" in told or ":" in told or parsed):
         return None
-    own = next((t for n in (f"{key}Tag", f"{key}_tag", "tag") if (t := text(beside.get(n)))), tag)
+    own = next((t for n in (f"{key}Tag", f"{key}_tag", f"{key[:-5]}tag", "tag") if (t := text(beside.get(n)))), tag)
     return f"{told}:{own}" if own and parsed is not None and parsed.version is None else told
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Variables that stand in the same file, filled into its other values: `"{{ registry }}/library/redis:{{ redis_tag }}"`. Pure.
 
-No Jinja is run. Only a name that is defined as plain text beside it, and `default('text')`, are filled in; all else
-stays as it stands, and who reads it tells that a template fills it in.
+No Jinja is run. Only a name that is defined as plain text beside it, `default('text')`, and the text in `x if y else
+'text'` are filled in; all else stays as it stands, and who reads it tells that a template fills it in.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from unterbau.judge.readers.source import Map, Seq
 _BRACES = re.compile(
     r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|\s*(?:default|d)\(\s*(?:'([^'{}]*)'|\"([^\"{}]*)\"|([A-Za-z_]\w*))\s*(?:,\s*\w+\s*)?\)\s*)?\}\}"
 )
+_CHOICE = re.compile(r"\{\{[^{}]+?\bif\b[^{}]+?\belse\s+'([^'{}]*)'\s*\}\}")
 MOST, DEEPEST = 4096, 8
 
 
@@ -71,5 +72,5 @@ def text(written: str, variables: Mapping[str, Any], depth: int = 0) -> str:
         literal = single if single is not None else double
         return fits.group() if literal is None else literal
 
-    made = _BRACES.sub(value, written)
+    made = _CHOICE.sub(lambda m: m.group(1), _BRACES.sub(value, written))
     return made if len(made) <= MOST else written

@@ -164,7 +164,9 @@ class Source:
 
     @cached_property
     def is_yaml(self) -> bool:
-        """Whether its name says YAML."""
+        """Whether its name says YAML, or its place does: Ansible's variables need no suffix."""
+        if self.path.suffix == "" and {"group_vars", "host_vars"} & set(self.path.parts[:-1]):
+            return True
         return self.path.suffix.lower() in (".yaml", ".yml")
 
     @cached_property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Templates of YAML and JSON (`images.yaml.gotmpl`, `values.yml.j2`), as far as they are what they will become. Pure.
+"""Templates of YAML and JSON (`images.yaml.gotmpl`, `compose.tmpl.yml`), as far as they are what they will become. Pure.
 
 Nothing is rendered. Often only the name says template, and the content is plain. Else lines that are a template's own
 (`{{- if .x }}`) are taken out, and what braces fill in stays as a text, of which the reader then tells that a template
@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 
 from unterbau.errors import UsageError
-from unterbau.judge.readers.source import Source
+from unterbau.judge.readers.source import BRACES, Source
 
-SUFFIX = re.compile(r"^(.*\.(?:ya?ml|json))\.(?:j2|jinja2?|gotmpl|tpl|tmpl|erb)$")
+_KINDS = r"(?:j2|jinja2?|gotmpl|tpl|tmpl|erb|template)"
+SUFFIX = re.compile(rf"^(?P<name>.*\.(?:ya?ml|json))\.{_KINDS}$|^(?P<base>.+)\.{_KINDS}(?P<end>\.(?:ya?ml|json))$")
 _OPEN = re.compile(r"\{\{|\{%|\{#|<%")
 _CLOSE = re.compile(r"\}\}|%\}|#\}|%>")
 _VALUE = re.compile(r"^(\s*(?:- +)*(?:(?:\"[^\"]*\"|'[^']*'|[^\s'\"#{][^'\"#{]*?):\s+)?)(\S.*)$")
@@ -21,15 +22,17 @@ MAX_LINE = 4000
 
 
 def plain(source: Source) -> tuple[Source, list[int]] | None:
-    """The file that the template will become, and the lines that are left out; None if it is no template by its name.
+    """The file that the template will become, and the lines that are left out; None if it is no template.
 
-    The file keeps its name; raises nothing. Whether it can be parsed shows when it is.
+    It is one by its name, or if it is YAML that cannot be parsed and has braces. The file keeps its name; raises nothing.
+    Whether it can be parsed shows when it is.
     """
     fits = SUFFIX.match(source.path.name)
-    if fits is None:
+    if fits is None and not (source.is_yaml and BRACES.search(source.text) and not _parses(source)):
         return None
-    named = _again(source, source.data, fits.group(1))
-    if _parses(named):
+    become = source.path.name if fits is None else fits.group("name") or f"{fits.group('base')}{fits.group('end')}"
+    named = _again(source, source.data, become)
+    if fits is not None and _parses(named):
         return named, []
     kept, left_out, inside = [], [], False
     for number, line in enumerate(source.lines, start=1):
@@ -40,8 +43,8 @@ def plain(source: Source) -> tuple[Source, list[int]] | None:
             left_out.append(number)
             kept.append("")
         else:
-            kept.append(_quoted(line) if _OPEN.search(line) else line)
-    return _again(source, "\n".join(kept).encode(), fits.group(1)), left_out
+            kept.append(_quoted(line) if _OPEN.search(line) and not bare.startswith("#") else line)
+    return _again(source, "\n".join(kept).encode(), become), left_out
 
 
 def _again(source: Source, data: bytes, name: str) -> Source:
