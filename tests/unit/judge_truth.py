@@ -325,6 +325,13 @@ def _chart_dependencies(stack: Entry, file: Entry, folder: Path, text: _Text) ->
     return text.to(folder / "Chart.yaml")
 
 
+def _helmfile(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
+    text.put("releases:")
+    for number, entry in enumerate(file["parts"]):
+        text.put(f"  - name: r{number}\n    chart: {entry['name']}\n    version: {entry['release']}", entry)
+    return text.to(folder / "helmfile.yaml")
+
+
 def _values(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
     for number, entry in enumerate(file["parts"]):
         text.put(f"p{number}:\n  image:\n    repository: {entry['name']}\n    tag: {entry['version']}", entry)
@@ -341,7 +348,7 @@ def _tf(stack: Entry, file: Entry, folder: Path, text: _Text) -> Written:
 
 
 _FORMS: dict[str, Callable[[Entry, Entry, Path, _Text], Written]] = {
-    "compose": _compose, "compose-template": _compose_template, "kayobe-kolla": _kayobe_kolla,
+    "compose": _compose, "helmfile": _helmfile, "compose-template": _compose_template, "kayobe-kolla": _kayobe_kolla,
     "kolla-image-tags": _kolla_image_tags, "docker-image-tag": _docker_image_tag,
     "compose-env": _compose_env, "osism-release": _osism_release,
     "ansible-images": _ansible_images, "osism-configuration": _osism_configuration, "kolla": _kolla,
