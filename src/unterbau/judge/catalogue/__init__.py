@@ -23,6 +23,11 @@ HERE = Path(__file__).parent
 REMEDY = "docs/design/judge.md shows the form; `python -m unterbau.judge.catalogue FILE` checks one file."
 
 
+LIBRARIES = frozenset(
+    ["cargo", "composer", "conan", "cran", "gem", "golang", "hackage", "hex", "maven", "npm", "nuget", "pub", "pypi"]
+)
+"""Types of purls whose packages are libraries: one that talks to a product is not the product."""
+
 SUSPICIOUS, DEEPEST = 1000, 50
 """So many brackets are looked at before they are composed; no file of ours is nested deeper than a few levels."""
 
@@ -175,6 +180,10 @@ def _own_rules(path: Path, technology: Technology) -> Iterable[str]:
                 yield f"recognise.{form}: {text!r} has `*` before its end"
             if form == "purls" and not text.startswith("pkg:"):
                 yield f"recognise.purls: {text!r} does not begin with pkg:"
+            if form == "purls" and text.endswith("*") and text[4:].partition("/")[0] in LIBRARIES:
+                yield f"recognise.purls: {text!r} is a family of libraries: name the package that is the product"
+            if form == "services" and text[:1].isupper() and "." not in text:
+                yield f"recognise.services: {text!r} is a kind without its API group (Kind.group, or the group)"
 
 
 def _between(technologies: Catalogue) -> Iterable[str]:
