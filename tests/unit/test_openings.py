@@ -482,7 +482,8 @@ def test_an_id_stands_for_its_content_and_depends_on_no_id_of_the_target() -> No
     [
         ("security_group_rule", Opened.INGRESS), ("container:c.read_acl", Opened.CONTAINER_ACL), ("secret:x.acl", Opened.SECRET_ACL),
         ("image:i.members", Opened.IMAGE), ("container.read_acl", Opened.CONTAINER_ACL), ("secret:x", Opened.SECRET_ACL), ("floating_ip:f.port_forwardings", Opened.PUBLIC_ADDRESS),
-        ("offering.external_networks", Opened.GATEWAY), ("rbac-policies", Opened.SHARED), ("trunks:t", Opened.ATTACHED),
+        ("offering.external_networks", Opened.GATEWAY), ("rbac-policies", Opened.SHARED),
+        ("router:r.external_gateways", Opened.GATEWAY), ("ndp_proxies:x", Opened.PUBLIC_ADDRESS), ("trunks:t", Opened.ATTACHED),
         ("ipsec_site_connections:v", Opened.CONNECTED), ("volume", Opened.ENCRYPTION),
     ],
 )  # fmt: skip

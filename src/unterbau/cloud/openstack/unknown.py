@@ -30,6 +30,7 @@ _NETWORK: Mapping[str, tuple[str, str]] = {
     "fwaas/firewall_groups": ("fwaas_v2", "a firewall group"),
     "bgpvpn/bgpvpns": ("bgpvpn", "a BGP VPN"),
     "log/logs": ("logging", "a packet log"),
+    "ndp_proxies": ("l3-ndp-proxy", "an NDP proxy (a public IPv6 address)"),
 }
 _VOLUMES: Mapping[str, tuple[str, str]] = {
     "/groups": ("groups", "a group of volumes"),
@@ -80,6 +81,7 @@ class Unknown:
         for path, (extension, noun) in _NETWORK.items():
             yield "network", path, partial(self._in_network, path, extension, noun)
         yield "network", "port_forwardings", self._forwardings
+        yield "network", "external_gateways", self._further_gateways
         for path, (key, noun) in _VOLUMES.items():
             yield "block-storage", key, partial(self._in_volumes, path, key, noun)
         yield "block-storage", "volume_encryption", self._encrypted
@@ -105,6 +107,19 @@ class Unknown:
             )
             for entry in self._network.raw("floatingips")
             if entry.get("port_forwardings")
+        ]
+
+    def _further_gateways(self) -> list[NotShown]:
+        """Of routers on several external networks (external-gateway-multihoming) the first gateway is carried."""
+        if "external-gateway-multihoming" not in self._network.extensions():
+            return []
+        return [
+            NotShown(
+                what=f"{ref(Kind.ROUTER, entry['id'])}.external_gateways",
+                reason=f"{len(entry['external_gateways']) - 1} further external gateways are not carried",
+            )
+            for entry in self._network.raw("routers")
+            if len(entry.get("external_gateways") or ()) > 1
         ]
 
     def _in_volumes(self, path: str, key: str, noun: str) -> list[NotShown]:
