@@ -61,8 +61,8 @@ def _own_rules(path: Path, technology: Technology) -> Iterable[str]:
         where = f"facts.{number} ({fact.kind})"
         if not re.match(r"https?://", fact.source.url):
             yield f"{where}: source.url {fact.source.url!r} is no URL"
-        if fact.expires <= fact.source.read:
-            yield f"{where}: expires {fact.expires} is not after it was read {fact.source.read}"
+        if fact.expires <= (fact.source.as_of or fact.source.read):
+            yield f"{where}: expires {fact.expires} is not after the day of the copy that was read"
         if fact.source.origin == "second hand" and fact.confidence == "high":
             yield f"{where}: confidence is high, and the source is second hand"
         if fact.kind == "licence" and not re.fullmatch(r"[A-Za-z0-9.+() :-]+", fact.value):

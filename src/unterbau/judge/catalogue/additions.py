@@ -23,13 +23,15 @@ from unterbau.judge.importers.port import Imported, ImportedFact
 from unterbau.judge.model import (
     Catalogue,
     Fact,
+    ForeignLawFact,
+    OperatorFact,
     OrganisationFact,
     ParentFact,
     SeatFact,
     Source,
+    SupportFact,
     Technology,
     Text,
-    ForeignLawFact,
 )
 from unterbau.verdict import Model
 
@@ -112,7 +114,7 @@ def _owners(technology: Technology, owned: Mapping[str, Owned]) -> list[Fact]:
     """All that is known of the companies that its facts name, and of those above them."""
     called = {alias: one for one in owned.values() for alias in (one.name, *one.also)}
     found: list[Fact] = []
-    queue = [f.value.name for f in technology.facts if isinstance(f, OrganisationFact)]
+    queue = [n for f in technology.facts if (n := _named(f))]
     seen: set[str] = set()
     while queue:
         name = queue.pop(0)
@@ -126,6 +128,19 @@ def _owners(technology: Technology, owned: Mapping[str, Owned]) -> list[Fact]:
             if isinstance(fact, ParentFact):
                 queue.append(fact.value.name)
     return found
+
+
+def _named(fact: Fact) -> str:
+    """The organisation that a fact is about, if it is about one."""
+    match fact:
+        case OrganisationFact(value=v):
+            return v.name
+        case SupportFact(value=vendor):
+            return vendor.vendor
+        case OperatorFact(value=o):
+            return o.operator
+        case _:
+            return ""
 
 
 def _for(fact: SeatFact | ParentFact | ForeignLawFact, name: str, called: str) -> Fact:
