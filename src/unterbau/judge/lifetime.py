@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from unterbau.judge.versions import within
+
 YEAR = 365
+BEYOND = "1000000000"
+"""A version that no range with an end holds."""
 
 LIFETIMES: dict[str, tuple[int, str]] = {
     "licence": (2 * YEAR, "a new major version may bring another; what has come out keeps its own"),
@@ -39,11 +43,14 @@ LIFETIMES: dict[str, tuple[int, str]] = {
 }
 """Kind of fact -> days, and the reason."""
 
+CLOSED: dict[str, tuple[int, str]] = {"licence": (10 * YEAR, "what has come out keeps its licence")}
+"""The same for versions that have an end: nothing new can belong to them."""
+
 UNDATED = 4
 """Of a copy whose age nobody knows, the fact lives this fraction of its time, from the day of reading."""
 
 
-def expires(kind: str, as_of: date, *, dated: bool) -> date:
+def expires(kind: str, as_of: date, *, dated: bool, versions: str = "*") -> date:
     """The last day on which a fact of this kind counts. Raises KeyError for a kind that is none."""
-    days, _ = LIFETIMES[kind]
+    days, _ = CLOSED[kind] if kind in CLOSED and within(BEYOND, versions) is False else LIFETIMES[kind]
     return as_of + timedelta(days=days if dated else days // UNDATED)

@@ -57,19 +57,22 @@ def with_expiry(plain: dict[str, Any]) -> dict[str, Any]:
     """The file with an expiry for every fact that names none but says how old its source is."""
     for fact in plain.get("facts") or ():
         if isinstance(fact, dict) and "expires" not in fact:
-            day = _expires(fact.get("kind"), fact.get("source"))
+            day = _expires(fact.get("kind"), fact.get("source"), fact.get("versions", "*"))
             if day is not None:
                 fact["expires"] = day
     return plain
 
 
-def _expires(kind: Any, source: Any) -> date | None:
+def _expires(kind: Any, source: Any, versions: Any) -> date | None:
     """None: the form is wrong, which the validation will say."""
     if not isinstance(source, dict) or kind not in lifetime.LIFETIMES:
         return None
     day = source.get("as_of") or source.get("read")
     dated = source.get("dated", "copy") != "reading" and "as_of" in source
-    return lifetime.expires(kind, day, dated=dated) if isinstance(day, date) else None
+    try:
+        return lifetime.expires(kind, day, dated=dated, versions=str(versions)) if isinstance(day, date) else None
+    except UsageError:
+        return None  # the range is none
 
 
 def organisations(folder: Path) -> dict[str, Owned]:
