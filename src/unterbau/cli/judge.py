@@ -162,6 +162,10 @@ def refresh_(context: Context, folder: Path | None, to: Path | None, days: tuple
     written = catalogue.written()
     found, absent = importers.refresh(folder, written, wiring.now().date(), days)
     place = to or catalogue.IMPORTED
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{place}: {error.strerror}", "Name a folder that can be written with --to.") from None
     rows = []
     for data_set in found:
         state.write(place / importers.file_name(data_set), importers.spelled(data_set), mode=0o644)
@@ -191,7 +195,10 @@ def audit_(
     found = list(audit.audit(audit.drawn(asked, kinds, sample, seed), folder))
     context.show(
         lambda: report.audited(found),
-        [{"technology": a.technology, "outcome": a.outcome, "why": a.why, **a.fact.model_dump(mode="json")} for a in found],
+        [
+            {"technology": a.technology, "outcome": a.outcome, "why": a.why, **a.fact.model_dump(mode="json")}
+            for a in found
+        ],
     )
     return exit_code(a.outcome for a in found)
 

@@ -20,6 +20,7 @@ from unterbau.judge.model import Catalogue, Fact
 from unterbau.verdict import Outcome
 
 _WORD = re.compile(r"[\w-]+")
+_TAG = re.compile(r"<[^<>]{1,2000}>")
 MOST = 64 * 2**20
 """Bytes of one copy; larger ones are not looked at."""
 
@@ -59,7 +60,11 @@ def audit(records: Sequence[tuple[str, Fact]], folder: Path) -> Iterator[Audited
         else:
             text = words.setdefault(source.sha256, _words(copies[source.sha256].read_bytes()))
             held = _words(source.quote.encode()) in text
-            why = "the copy is there, and what is quoted stands in it" if held else "what is quoted does not stand in the copy"
+            why = (
+                "the copy is there, and what is quoted stands in it"
+                if held
+                else "what is quoted does not stand in the copy"
+            )
             yield Audited(technology, fact, Outcome.HELD if held else Outcome.FAILED, why)
 
 
@@ -77,4 +82,5 @@ def _copies(folder: Path) -> dict[str, Path]:
 
 
 def _words(text: bytes) -> str:
-    return " " + " ".join(_WORD.findall(text.decode(errors="replace").casefold())) + " "
+    plain = _TAG.sub(" ", text.decode(errors="replace")).casefold()
+    return " " + " ".join(_WORD.findall(plain)) + " "

@@ -37,7 +37,9 @@ def contradictions(technology: Technology) -> Iterator[Contradiction]:
     for one in technology.of("steward"):
         for other in technology.of("maturity"):
             if _same_step(one, other) and one.since is not None and one.since != other.since:
-                yield Contradiction(technology.id, "steward since", f"{one.since} ({_hand(one)})", f"{other.since} ({_hand(other)})")
+                yield Contradiction(
+                    technology.id, "steward since", f"{one.since} ({_hand(one)})", f"{other.since} ({_hand(other)})"
+                )
     for fact in technology.of("licence"):
         for name in identifiers(str(fact.value)):
             licence = LICENSES.get(name)
@@ -65,4 +67,6 @@ def _hand(fact: Fact) -> str:
 
 def _meet(one: Fact, other: Fact) -> bool:
     """Whether one range holds the release that the other is about; ranges that are no release do not meet."""
-    return one.versions == other.versions or bool(within(one.versions, other.versions) or within(other.versions, one.versions))
+    return one.versions == other.versions or bool(
+        within(one.versions, other.versions) or within(other.versions, one.versions)
+    )

@@ -37,6 +37,7 @@ def owners(first: Sequence[KnownFact], above: Sequence[KnownFact], seats: Sequen
     """The chain from the organisations of `first`; `above` are facts of the kinds `ABOVE`, `seats` of `seat`."""
     links: dict[tuple[str, str, str], Link] = {}
     gaps: list[str] = []
+    ended = False
     queue = [Link(f.fact.value.name, f.fact.value.seat, f.fact.value.form, f)
              for f in first if isinstance(f.fact, OrganisationFact)]  # fmt: skip
     while queue:
@@ -47,9 +48,13 @@ def owners(first: Sequence[KnownFact], above: Sequence[KnownFact], seats: Sequen
             if isinstance(known.fact, SeatFact) and known.fact.value.of == link.name:
                 more = Link(link.name, known.fact.value.seat, link.form, known)
                 links.setdefault((more.name, more.seat, known.id), more)
-        if link.form == "company":
+        if link.form != "company":
+            ended = True
+        else:
             over = [f for f in above if isinstance(f.fact, ParentFact) and f.fact.value.of == link.name]
             queue += _over(link, over, gaps)
+    if not ended and not gaps and links:
+        gaps.append(next(iter(links.values())).name)  # they own one another
     return Owners(tuple(links.values()), tuple(dict.fromkeys(gaps)))
 
 

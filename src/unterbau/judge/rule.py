@@ -125,6 +125,8 @@ class Chain(Model):
     chain: Literal["steward", "rights_holder"]
     where: dict[Literal["seat", "form", "name"], Asked] = Field(min_length=1)
     one: bool = False
+    absent: Literal["held", "failed"] | None = None
+    """What it means that nobody knows the first organisation; an unknown owner is never absent."""
     text: str = ""
 
 

@@ -109,7 +109,9 @@ def see_supported(test: Supported, view: View, at: date) -> Seen:
     over = [f for d, f in known if d < at]
     if alive and over and any(f.fact.source.data_set for _, f in known):
         told = "; ".join(sorted({f"{d}: {f.fact.source.data_set or f.fact.source.url}" for d, f in known}))
-        return not_shown(view, "end_of_life", test.text, [(f, f"the sources contradict each other: {told}") for f in over])
+        return not_shown(
+            view, "end_of_life", test.text, [(f, f"the sources contradict each other: {told}") for f in over]
+        )
     if alive:
         last = max(d for d, _ in alive.values())
         return Seen(HELD, f"{test.text} (until {last})", tuple(f for _, f in alive.values()))
@@ -222,6 +224,9 @@ def see_chain(test: Chain, view: View) -> Seen:
     """An organisation and its owners up to the end."""
     text = test.text or f"{test.chain.replace('_', ' ')} and all owners"
     first, unsure = view.known.get(test.chain, []), view.unsure.get(test.chain, [])
+    if not first and not unsure and test.absent is not None and view.technology is not None:
+        outcome = Outcome(test.absent)
+        return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} (none is known)")
     if not first:
         return not_shown(view, test.chain, text, unsure)
     above = [f for kind in ownership.ABOVE for f in view.known.get(kind, ())]

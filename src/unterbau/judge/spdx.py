@@ -67,10 +67,11 @@ def _one(key: str, identified: bool) -> Outcome:
 
 
 def identifiers(expression: str) -> tuple[str, ...]:
-    """The licences that an expression names, without exceptions and without `LicenseRef-`; none if it is no expression."""
-    try:
-        parsed = _SPDX.parse(expression)
-    except (ExpressionError, ValueError, AttributeError, TypeError):
-        return ()
-    symbols = [s.license_symbol if isinstance(s, LicenseWithExceptionSymbol) else s for s in getattr(parsed, "symbols", ())]
-    return tuple(str(s.key) for s in symbols if not str(s.key).startswith("LicenseRef-"))
+    """The licences that an expression names, as they are spelled, without exceptions and without `LicenseRef-`."""
+    words = [w for w in re.findall(r"[A-Za-z0-9.+-]+", expression) if w.upper() not in ("AND", "OR")]
+    exceptions = {n + 1 for n, w in enumerate(words) if w.upper() == "WITH"}
+    return tuple(
+        w.removesuffix("+")
+        for n, w in enumerate(words)
+        if n not in exceptions and w.upper() != "WITH" and not w.startswith("LicenseRef-")
+    )

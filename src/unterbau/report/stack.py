@@ -168,7 +168,10 @@ def stale(rows: Sequence[tuple[KnownFact, str]]) -> None:
 
 def refreshed(rows: Sequence[Mapping[str, Any]], absent: Sequence[str]) -> None:
     """What importers wrote, and which data sets had no copy."""
-    told = [(safe(r["data_set"]), str(r["as_of"]), str(r["technologies"]), str(r["facts"]), str(len(r["passed_over"]))) for r in rows]
+    told = [
+        (safe(r["data_set"]), str(r["as_of"]), str(r["technologies"]), str(r["facts"]), str(len(r["passed_over"])))
+        for r in rows
+    ]
     table(("data set", "copy of", "technologies", "facts", "passed over"), told)
     for name in absent:
         say(f"no copy of {name}: what was imported from it before stays")

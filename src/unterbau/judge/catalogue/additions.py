@@ -3,7 +3,7 @@
 
 `catalogue.load` calls it. An expiry that nobody wrote is counted from the age of the copy (`lifetime`). Who owns a
 company is written once, in `organisations/*.yaml`, and added to every technology whose steward or rights holder it
-is, with all owners above. `imported/*.yaml` was written by `unterbau facts refresh`; its facts stand beside those
+is, with all owners above. `imported/*.json` was written by `unterbau facts refresh`; its facts stand beside those
 that a person wrote and replace none of them.
 """
 
@@ -93,7 +93,15 @@ def organisations(folder: Path) -> dict[str, Owned]:
 
 def imported(folder: Path) -> tuple[Imported, ...]:
     """What importers wrote. Raises UsageError."""
-    return tuple(_valid(Imported, p, d, plain_yaml(p, d)) for p in sorted(folder.glob("*.yaml")) if (d := read(p)))
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(Imported.model_validate_json(read(path)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UsageError(f"{path}: {where}: {first['msg']}", "Write it anew: unterbau facts refresh") from None
+    return tuple(found)
 
 
 def _valid(model: type[Any], path: Path, data: bytes, plain: dict[str, Any]) -> Any:

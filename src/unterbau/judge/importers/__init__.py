@@ -14,8 +14,6 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-import yaml
-
 from unterbau.errors import UsageError
 from unterbau.judge.importers import cncf, debian, endoflife, openstack, spdx
 from unterbau.judge.importers.copies import Copies
@@ -23,8 +21,6 @@ from unterbau.judge.importers.port import Imported, Importer
 from unterbau.judge.model import Catalogue
 
 IMPORTERS: tuple[Importer, ...] = (endoflife, openstack, cncf, debian.DEBIAN, debian.UBUNTU, spdx)
-
-HEAD = "# SPDX-License-Identifier: Apache-2.0\n# Written by `unterbau facts refresh`; what is changed by hand here is lost.\n"
 
 __all__ = ["IMPORTERS", "Copies", "Imported", "file_name", "refresh", "spelled"]
 
@@ -52,19 +48,19 @@ def refresh(
 
 def file_name(data_set: Imported) -> str:
     """Below `catalogue/imported/`."""
-    return re.sub(r"[^a-z0-9]+", "-", data_set.data_set.lower()).strip("-") + ".yaml"
+    return re.sub(r"[^a-z0-9]+", "-", data_set.data_set.lower()).strip("-") + ".json"
 
 
 def spelled(data_set: Imported) -> bytes:
-    """The file: the data set once, then one line a fact."""
+    """The file, JSON: the data set once, then one line a fact, so that a refresh is a readable change."""
     plain = data_set.model_dump(mode="json", exclude_defaults=True)
     facts = plain.pop("facts", {})
-    head = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
-    lines = [HEAD + head, "facts:" if facts else "facts: {}"]
+    lines = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}," for key, value in plain.items()]
+    told = []
     for technology, found in sorted(facts.items()):
-        lines.append(f"  {technology}:")
-        lines += [f"    - {json.dumps(f, ensure_ascii=False)}" for f in found]
-    return ("\n".join(lines) + "\n").encode()
+        rows = ",\n".join(f"   {json.dumps(f, ensure_ascii=False)}" for f in found)
+        told.append(f"  {json.dumps(technology)}: [\n{rows}\n  ]")
+    return "\n".join(["{", *lines, ' "facts": {', ",\n".join(told), " }", "}", ""]).encode()
 
 
 def _known(importers: Iterable[Importer]) -> str:

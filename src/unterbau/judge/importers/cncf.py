@@ -28,7 +28,9 @@ def read(copy: Copy | None, catalogue: Catalogue, read: date, /) -> Imported:
     try:
         told = json.loads(copy.data)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{copy.file}: not JSON: {error}", "Give the items of landscape.yml as one JSON object.") from None
+        raise UsageError(
+            f"{copy.file}: not JSON: {error}", "Give the items of landscape.yml as one JSON object."
+        ) from None
     items = told.get("items") if isinstance(told, dict) else None
     if not isinstance(items, list):
         raise UsageError(f"{copy.file}: no list `items`", "Give the items of landscape.yml as one JSON object.")
@@ -54,7 +56,9 @@ def _facts(item: dict[str, Any]) -> list[ImportedFact]:
             day = date.fromisoformat(str(item.get(column)))
         except ValueError:
             continue
-        found.append(ImportedFact(kind="maturity", value={"by": BY, "stage": stage}, since=day, quote=f"{column}: '{day}'"))
+        found.append(
+            ImportedFact(kind="maturity", value={"by": BY, "stage": stage}, since=day, quote=f"{column}: '{day}'")
+        )
     return found
 
 

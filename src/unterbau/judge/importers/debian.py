@@ -18,7 +18,7 @@ from unterbau.judge.importers.port import Copy, Imported, ImportedFact
 from unterbau.judge.model import Catalogue
 
 
-@dataclass(frozen=True)
+@dataclass
 class DistroInfo:
     """One of the two files."""
 

@@ -61,7 +61,9 @@ def _object(copy: Copy) -> dict[str, Any]:
     try:
         told = json.loads(copy.data)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{copy.file}: not JSON: {error}", "Give endoflife.date's products as one JSON object.") from None
+        raise UsageError(
+            f"{copy.file}: not JSON: {error}", "Give endoflife.date's products as one JSON object."
+        ) from None
     if not isinstance(told, dict) or not isinstance(told.get("products"), dict):
         raise UsageError(f"{copy.file}: no `products`", "Give endoflife.date's products as one JSON object.")
     return told
@@ -77,7 +79,9 @@ def _facts(product: Any, name: str, skipped: Counter[str]) -> list[ImportedFact]
         for column, kind in COLUMNS.items():
             day = _day(release.get(column))
             if day is not None:
-                found.append(ImportedFact(kind=kind, versions=cycle, value=day, page=f"{name}.md", quote=f"{column}: {day}"))
+                found.append(
+                    ImportedFact(kind=kind, versions=cycle, value=day, page=f"{name}.md", quote=f"{column}: {day}")
+                )
             elif column in release:
                 skipped["an end without a day"] += 1
     return found

@@ -29,7 +29,7 @@ def read(copy: Copy | None, catalogue: Catalogue, read: date, /) -> Imported:
     if copy is None:
         raise TypeError("a copy is needed")
     try:
-        series = yaml.load(copy.data, Loader=yaml.CSafeLoader)  # noqa: S506 - a SafeLoader
+        series = yaml.load(copy.data, Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{copy.file}: no YAML: {error}", f"Give {PAGE} of {URL}.") from None
     if not isinstance(series, list):
