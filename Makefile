@@ -43,11 +43,17 @@ chromium:
 # The program and its tools at .venv, from pinned and hashed dependencies.
 $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Unterbau needs Python 3.11 or newer; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	touch $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+	@office="$$($(BIN)/python src/unterbau/reference/registry.py)" && eval "$$office" && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . || { \
+	  echo; echo "The packages could not be installed; what was said stands above. In a company's network:"; \
+	  echo "  pip config set global.index-url URL     the index of your network"; \
+	  echo "  its CA goes into the machine's store, or: pip config set global.cert FILE"; \
+	  echo "  export HTTPS_PROXY=http://HOST:PORT     if there is a proxy"; \
+	  echo "Then run the same command again."; exit 1; }
+	@touch $@
 
 # Renew the locks after a change of dependencies.
 lock:

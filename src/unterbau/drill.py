@@ -8,6 +8,7 @@ fates, steps or verdicts: those are `planning`, `move` and `verify`.
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import threading
@@ -28,7 +29,7 @@ from unterbau.plan import Plan
 from unterbau.report import html
 from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, remaining_grace, run, unwind
 from unterbau.state import Folder
-from unterbau.verdict import Outcome, Verdict
+from unterbau.verdict import Outcome
 from unterbau.verify import Contents
 from unterbau.workload import Ref, Workload
 
@@ -52,6 +53,17 @@ class Tools:
     workers: int = 8
 
 
+@dataclass(frozen=True)
+class Words:
+    """What a person decides at the command line: `--map` and `--allow-opening`."""
+
+    choices: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+
+NO_WORDS = Words()
+
+
 class Drill:
     """One drill in its folder. The methods are its phases; each may be called again."""
 
@@ -69,17 +81,69 @@ class Drill:
                 taken = census.take(cloud, now=self.tools.now, progress=self.tools.face.count)
                 state.write(path, taken.model_dump_json(indent=1).encode())
 
-    def plan(self) -> Plan:
-        """The plan file; an existing one (which a person may have edited) stays."""
+    def plan(self, words: Words = NO_WORDS) -> Plan:
+        """The plan file; an existing one (which a person may have edited) stays, unless another choice is made.
+
+        Raises Refused for a choice that comes too late.
+        """
+        if self.folder.plan.exists() and words.choices and self.load_plan().choices != words.choices:
+            self._refuse_begun("another choice (--map) comes too late")
+            self.folder.plan.unlink()
         if not self.folder.plan.exists():
             source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
-            made = planning.make(source, target, run=self.folder.run, now=self.tools.now())
+            made = planning.make(source, target, run=self.folder.run, now=self.tools.now(), choices=words.choices)
             state.write(self.folder.plan, planning.dump(made).encode())
-        return self.load_plan()
+        return self.judged(words)
 
-    def move(self) -> RunResult:
+    def judged(self, words: Words = NO_WORDS) -> Plan:
+        """The plan as it stands with what it opens, and what of that is allowed: durable before the move begins.
+
+        Raises UsageError for an allowance of what does not open, Refused for one that comes too late.
+        """
+        plan = self.load_plan()
+        if self._begun():
+            if not set(words.allowed) <= set(plan.allowed_openings):
+                self._refuse_begun("another allowance (--allow-opening) comes too late")
+            return plan
+        source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
+        plan.check_against(source)
+        found = planning.judged(plan, source, target, words.allowed)
+        if found != plan:
+            state.write(self.folder.plan, planning.dump(found).encode())
+        return found
+
+    def adopt(self, path: Path) -> None:
+        """Make the plan of a file, which a person may have edited, that of this drill. Raises PlanError, Refused."""
+        given = read_plan(path)
+        if given.run != self.folder.run:
+            raise Refused(
+                f"{path} is the plan of drill {given.run}; the one that is not finished is {self.folder.run}",
+                f"Give the plan of drill {self.folder.run}, or make a new one: unterbau plan SOURCE TARGET -o FILE.",
+            )
+        if path.resolve() == self.folder.plan.resolve():
+            return
+        if not self._begun():
+            state.write(self.folder.plan, path.read_bytes())
+        elif _as_written(given) != _as_written(self.load_plan()):
+            self._refuse_begun(f"{path} is another plan than the one it was begun with")
+
+    def _begun(self) -> bool:
+        """Whether something may have been written to a cloud."""
+        if not self.folder.journal.exists():
+            return False
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            return journal.status.opened
+
+    def _refuse_begun(self, what: str) -> None:
+        if self._begun():
+            raise Refused(
+                f"the move of drill {self.folder.run} has begun: {what}",
+                f"Finish it as it was begun, or take it back: unterbau close {self.folder.run} --target",
+            )
+
+    def move(self, words: Words = NO_WORDS) -> RunResult:
         """Run the plan's steps, or those that are not done yet."""
-        plan, source = self.load_plan(), self.read(self.folder.source, Workload)
+        plan, source = self.judged(words), self.read(self.folder.source, Workload)
         plan.check_against(source)
         _refuse_failed_checks(plan)
         steps = move.steps(plan, source, *self.clouds())
@@ -201,10 +265,13 @@ class Drill:
 
     def _context(self) -> Context:
         phases = tuple(PhaseTime(name=p.name, started=p.started, ended=p.ended) for p in self.folder.load().phases)
-        keep = " --keep" if self.state.keep else ""
+        plan = self.load_plan()
+        words = ["unterbau", "drill", self.state.source, self.state.target, *(["--keep"] if self.state.keep else [])]
+        words += [w for c in plan.choices for w in ("--map", c)]
+        words += [w for o in plan.allowed_openings for w in ("--allow-opening", o)]
         return Context(
             run=self.folder.run,
-            command=f"unterbau drill {self.state.source} {self.state.target}{keep}",
+            command=shlex.join(words),
             rehearsal=not self.state.keep,
             sealed=self.tools.now(),
             versions=self.tools.versions(),
@@ -279,6 +346,11 @@ def read_plan(path: Path) -> Plan:
         raise LocalError(f"{path}: cannot be read ({error})", "Mend the file's permissions.") from None
 
 
+def _as_written(plan: Plan) -> Plan:
+    """The plan without what is found from it: two files of one plan are equal so."""
+    return plan.model_copy(update={"openings": (), "allowed_openings": (), "checks": ()})
+
+
 def _refuse_failed_checks(plan: Plan) -> None:
     failed = [c for c in plan.checks if c.outcome is Outcome.FAILED]
     if failed:
@@ -312,15 +384,27 @@ def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
 
 
 def drill(
-    source: str, target: str, *, keep: bool, tools: Tools, language: str = "en"
-) -> tuple[Folder, tuple[Verdict, ...]]:
-    """The whole of it. Raises Interrupted (resume by the same call) and whatever a phase raises."""
+    source: str, target: str, *, keep: bool, tools: Tools, language: str = "en", words: Words = NO_WORDS,
+    plan_file: Path | None = None, plan_output: Path | None = None,
+) -> tuple[Folder, Contents]:  # fmt: skip
+    """The whole of it, by the plan of `plan_file` if one is given; `plan_output` gets the plan, also if it is refused.
+
+    Raises Interrupted (resume by the same call) and whatever a phase raises.
+    """
     folder = start(source, target, keep=keep, tools=tools)
     with folder.locked():
         work = Drill(folder, tools)
+        if plan_file is not None:
+            work.adopt(plan_file)
+
+        def plan() -> None:
+            work.plan(words)
+            if plan_output is not None:
+                state.write(plan_output, folder.plan.read_bytes(), mode=0o644)
+
         phases: list[tuple[str, str, Callable[[], object]]] = [
             ("census", "census of both sides", work.census),
-            ("plan", "plan", work.plan),
+            ("plan", "plan", plan),
             ("move", "move", work.move),
             ("verify", "verify, as a process of its own", work.verify),
         ]
@@ -338,7 +422,7 @@ def drill(
             phase()
             folder.finish_phase(name, started, tools.now())
         folder.save(folder.load().model_copy(update={"finished": True}))
-        return folder, work.read(folder.verdicts, Contents).verdicts
+        return folder, work.read(folder.verdicts, Contents)
 
 
 def remainder(workload: Workload) -> list[str]:

@@ -18,6 +18,7 @@ Foreign exceptions are translated where the foreign library is called, never her
     │   ├── Conflict            4  the cloud's state forbids the request
     │   ├── OverQuota           4  a quota or limit is exhausted
     │   ├── Unsupported         4  this cloud does not offer the operation
+    │   ├── Elsewhere           4  an answer points to another host, or back to plain http; nothing went there
     │   └── Broken              4  the cloud answered nonsense, 5xx, or ended in status error
     ├── LocalError              1  this machine failed us: disk full, port taken, no permission
     │   └── ServiceDied         1  a service of the embedded cloud ended or did not become ready
@@ -120,6 +121,14 @@ class OverQuota(CloudError):
 
 class Unsupported(CloudError):
     """This cloud does not offer the operation (service absent, extension absent, HTTP 501)."""
+
+
+class Elsewhere(CloudError):
+    """An answer points to another place (scheme, host, port), where nothing was sent. `status`: of that answer."""
+
+    def __init__(self, what: str, remedy: str = "", status: int | None = None) -> None:
+        super().__init__(what, remedy)
+        self.status = status
 
 
 class Broken(CloudError):

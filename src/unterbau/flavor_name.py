@@ -76,8 +76,8 @@ _ARCHS: dict[Arch, tuple[str, tuple[str, ...]]] = {
             "Cascade Lake",
             "Ice Lake",
             "Sapphire Rapids",
-            "generation 5",
-            "generation 6",
+            "Sierra Forest (E cores)",
+            "Granite Rapids (P cores)",
         ),
     ),
     "z": (
@@ -88,8 +88,8 @@ _ARCHS: dict[Arch, tuple[str, tuple[str, ...]]] = {
             "Zen 2 (Rome)",
             "Zen 3 (Milan)",
             "Zen 4 (Genoa)",
-            "generation 5",
-            "generation 6",
+            "Zen 5 (Turin)",
+            "Zen 6 (Venice)",
         ),
     ),
     "a": (
@@ -99,8 +99,8 @@ _ARCHS: dict[Arch, tuple[str, tuple[str, ...]]] = {
             "A76/Neoverse N1 class",
             "A78/Neoverse V1 class",
             "A71x/Neoverse N2 class",
-            "generation 4",
-            "generation 5",
+            "AmpereOne",
+            "A72x/Neoverse N3 class",
         ),
     ),
     "r": ("RISC-V", ()),
@@ -119,22 +119,46 @@ _GPU_VENDORS: dict[GpuVendor, tuple[str, str, dict[str, str]]] = {
             "t": "Turing",
             "a": "Ampere",
             "l": "Ada Lovelace",
-            "g": "Hopper",
+            "g": "Grace Hopper",
             "b": "Blackwell",
-            "u": "Rubin",
+            "u": "Blackwell Ultra",
         },
     ),
     "A": (
         "AMD",
         "compute units",
         {
-            g: f"{'GCN' if g.startswith('0') else 'generation'} {g}"
-            for g in ("0.4", "0.5", "1", "1.1", "2", "2.1", "3", "3.1", "3.5", "4", "4.1", "5.1")
+            "0.4": "GCN 4",
+            "0.5": "GCN 5",
+            **{g: f"CDNA {g}" for g in ("1", "2", "3", "4")},
+            **{f"{g}.1": f"RDNA {g}" for g in ("1", "2", "3", "4", "5")},
+            "3.5": "RDNA 3.5",
         },
     ),
-    "I": ("Intel", "execution units", {g: f"generation {g}" for g in ("0.9", "0.95", "1", "2", "3", "4")}),
+    "I": (
+        "Intel",
+        "execution units",
+        {
+            "0.9": "Gen 9",
+            "0.95": "Gen 9.5",
+            "1": "Xe 12.1 (DG1)",
+            "2": "Xe 12.2",
+            "3": "Arc 12.7 (DG2)",
+            "4": "Battlemage 20.0",
+        },
+    ),
 }
-"""Vendor -> name, word for its units, generations from the oldest to the newest."""
+"""Vendor -> name, word for its units, generations; names after the tables of scs-0100-v3."""
+
+
+def cpu_generations(vendor: str) -> tuple[str, ...]:
+    """The names of a CPU vendor's generations, from 0; empty for an unknown vendor."""
+    return next((names for letter, (_, names) in _ARCHS.items() if letter == vendor), ())
+
+
+def gpu_generations(vendor: str) -> frozenset[str]:
+    """The generations that a GPU vendor's letter allows; empty for an unknown vendor."""
+    return next((frozenset(known) for letter, (_, _, known) in _GPU_VENDORS.items() if letter == vendor), frozenset())
 
 
 class BadName(UsageError):

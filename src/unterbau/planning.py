@@ -9,23 +9,26 @@ object has exactly one fate.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from ipaddress import ip_network
 
 import yaml
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
-from unterbau import census, flavor_name
-from unterbau.errors import PlanError, Refused
-from unterbau.plan import Change, Check, Entry, Fate, Plan
-from unterbau.verdict import Outcome
+from unterbau import census, flavor_name, openings
+from unterbau.errors import PlanError, Refused, UsageError
+from unterbau.plan import Change, Check, Entry, Fate, Opening, Plan
+from unterbau.verdict import Model, Outcome
 from unterbau.workload import (
     AddressGroup,
     Attachment,
     Backup,
     Container,
+    ExternalNetwork,
     Flavor,
     FloatingIp,
     Image,
@@ -38,6 +41,7 @@ from unterbau.workload import (
     Router,
     RouterInterface,
     Secret,
+    SecretContainer,
     SecurityGroup,
     SecurityGroupRule,
     Server,
@@ -56,6 +60,8 @@ READ_AT_ONCE, VERIFIED_AT_ONCE = 8, 3
 """How many volumes a move reads, and a verification on each side, at the same time."""
 SECONDS_A_STEP = 0.4
 """What creating one thing takes, roughly, with eight at a time."""
+OPENINGS = "openings"
+"""The name of the check of what a plan opens."""
 MOVABLE_STATES = {"server": ("ACTIVE", "SHUTOFF"), "volume": ("available", "in-use"), "image": ("active",)}
 
 
@@ -66,20 +72,26 @@ def make(
     run: str,
     now: datetime,
     rate_bytes_per_second: float | None = None,
+    choices: Sequence[str] = (),
+    allowed: Sequence[str] = (),
 ) -> Plan:
-    """The plan. Raises Refused if source and target are the same project of the same cloud."""
+    """The plan. `choices` are a person's (`external:NAME=NAME`), `allowed` ids of openings.
+
+    Raises Refused if source and target are the same project of the same cloud; UsageError for a choice among
+    things that are not there, and for an id that opens nothing.
+    """
     a, b = source.identity, target.identity
     if (a.auth_url, a.project_id) == (b.auth_url, b.project_id):
         raise Refused(
             f"{a.name} and {b.name} are the same project ({a.project_id} at {a.auth_url})",
             "Name another cloud or project as the target.",
         )
-    planner = _Planner(source, target)
+    planner = _Planner(source, target, _chosen(choices, source, target))
     entries = planner.entries()
     total = sum(e.bytes for e in entries if e.fate.moves)
     moving = sum(e.fate.moves and e.stands_in is None for e in entries)
     rate = rate_bytes_per_second or 50e6
-    return Plan(
+    plan = Plan(
         run=run,
         made_at=now,
         source=a,
@@ -90,17 +102,104 @@ def make(
         checks=planner.checks(entries),
         bytes_total=total,
         estimate_seconds=round(total / rate + moving * SECONDS_A_STEP, 1),
+        choices=tuple(choices),
     )
+    return judged(plan, source, target, allowed)
+
+
+def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str] = ()) -> Plan:
+    """The plan as it stands, whoever edited it, with what it opens and what of that is allowed.
+
+    `allowed` are ids that a person allows now; those that stand in the plan stay as long as they open something.
+    Raises UsageError for one of `allowed` that opens nothing, PlanError for changes that make no sense.
+    """
+    found = openings.of_plan(plan, source, target)
+    known = [o.id for o in found]
+    for id_ in allowed:
+        if id_ not in known:
+            raise UsageError(
+                f"the plan opens nothing that is called {id_}",
+                f"What it opens: {', '.join(known)}." if known else "It opens nothing: leave the option out.",
+            )
+    words = tuple(id_ for id_ in known if id_ in (*plan.allowed_openings, *allowed))
+    checks = tuple(c for c in plan.checks if c.name != OPENINGS)
+    return plan.model_copy(update={
+        "openings": found, "allowed_openings": words, "checks": (*checks, _check_openings(found, words)),
+    })  # fmt: skip
+
+
+def _check_openings(found: Sequence[Opening], allowed: Sequence[str]) -> Check:
+    if not found:
+        return Check(name=OPENINGS, outcome=Outcome.HELD, text="nothing opens that is closed on the source")
+    shut = [o for o in found if o.id not in allowed]
+    if not shut:
+        text = f"opens, as allowed by name: {', '.join(o.id for o in found)}"
+        return Check(name=OPENINGS, outcome=Outcome.HELD, text=text)
+    told = "; ".join(f"{o.id}: {o.text}" for o in shut[:5]) + (f"; and {len(shut) - 5} more" if len(shut) > 5 else "")
+    return Check(name=OPENINGS, outcome=Outcome.FAILED, text=f"what is closed on the source would open: {told}",
+                 remedy="Edit the plan so that it stays shut, or allow each by its name: --allow-opening ID.")  # fmt: skip
+
+
+class Choice(Model):
+    """What a person chose where names do not decide: the source's thing by its name or id, the target's by its id."""
+
+    kind: str
+    source: str
+    target: str
+
+
+def choice(text: str, source: Workload, target: Workload) -> Choice:
+    """Read `external:NAME=NAME`; an id may stand for a name. Raises UsageError with the nearest that there is."""
+    kind, colon, names = text.partition(":")
+    if kind not in CHOICES or not colon or "=" not in names:
+        kinds = ", ".join(CHOICES)
+        raise UsageError(f"{text!r} is no choice", f"Write KIND:NAME=NAME, where KIND is one of: {kinds}.")
+    ours, theirs = CHOICES[kind](source), CHOICES[kind](target)
+    splits = [(names[:i], names[i + 1 :]) for i, c in enumerate(names) if c == "="]
+    left = [(one, two) for one, two in splits if one in ours] or splits[:1]
+    one, two = next((s for s in left if s[1] in theirs), left[0])
+    for side, name, known in ((source, one, ours), (target, two, theirs)):
+        if name not in known:
+            raise UsageError(f"{text!r}: {side.identity.name} has no {kind} network {name!r}", _nearest(name, known))
+    return Choice(kind=kind, source=one, target=theirs[two])
+
+
+def _chosen(texts: Iterable[str], source: Workload, target: Workload) -> list[Choice]:
+    """All choices. Raises UsageError if two contradict each other."""
+    found: dict[tuple[str, str], Choice] = {}
+    for text in texts:
+        one = choice(text, source, target)
+        if found.setdefault((one.kind, one.source), one) != one:
+            raise UsageError(f"{text!r} contradicts another --map of the same thing", "Leave one of them out.")
+    return list(found.values())
+
+
+def _external_by_name(side: Workload) -> dict[str, str]:
+    """Names, and ids, of the external networks -> ids; of two of one name the default one."""
+    theirs = sorted(side.offering.external_networks, key=lambda n: n.is_default)
+    return {n.id: n.id for n in theirs} | {n.name: n.id for n in theirs if n.name}
+
+
+def _nearest(name: str, known: Mapping[str, str]) -> str:
+    names = sorted(n for n in known if n != known[n]) or sorted(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.4)
+    return f"nearest: {', '.join(near)}" if near else f"There are: {', '.join(names) or 'none'}."
+
+
+CHOICES: Mapping[str, Callable[[Workload], dict[str, str]]] = {"external": _external_by_name}
+"""Kinds of things that a person may choose, and how they are called."""
 
 
 class _Planner:
     """Holds the two censuses and the translations of the surroundings while fates are chosen."""
 
-    def __init__(self, source: Workload, target: Workload) -> None:
+    def __init__(self, source: Workload, target: Workload, choices: Iterable[Choice] = ()) -> None:
         self.source, self.target = source, target
+        self.choices = {(c.kind, c.source): c.target for c in choices}
         self.translate: dict[str, str] = {f"project:{source.identity.project_id}": target.identity.project_id}
         self.rules: Mapping[Kind, Callable[[Resource], Entry]] = {
             Kind.KEYPAIR: self._keypair,
+            Kind.ADDRESS_GROUP: self._address_group,
             Kind.SECURITY_GROUP: self._security_group,
             Kind.SECURITY_GROUP_RULE: self._rule,
             Kind.NETWORK: self._network,
@@ -113,6 +212,7 @@ class _Planner:
             Kind.SNAPSHOT: self._snapshot,
             Kind.BACKUP: self._backup,
             Kind.SECRET: self._secret,
+            Kind.SECRET_CONTAINER: self._secret_container,
             Kind.SERVER: self._server,
             Kind.CONTAINER: self._container,
             Kind.OBJECT: self._object,
@@ -130,6 +230,8 @@ class _Planner:
                 if entry.fate.moves and lost:
                     first = chosen[lost[0]]
                     why = f"needs {first.ref} ({first.name}), which is left: {first.why}"
+                    if first.fate is Fate.NOT_SHOWN:
+                        why = f"needs {first.ref} ({first.name}), which is not shown: {first.why}"
                     chosen[reference] = _left(self.source.by_ref[reference], why, first.remedy)
                     changed = True
         return tuple(chosen.values())
@@ -175,15 +277,20 @@ class _Planner:
             return {}
         return {ours.ref: theirs.id, **{left[m].ref: right[m].id for m in left}}
 
+    def _address_group(self, resource: Resource) -> Entry:
+        assert isinstance(resource, AddressGroup)  # noqa: S101 - by the table
+        return self._carried(resource, *_unshared(resource))
+
     def _security_group(self, resource: Resource) -> Entry:
         assert isinstance(resource, SecurityGroup)  # noqa: S101 - by the table
         if resource.ref in self._stand_ins:
-            return self._carried(resource).model_copy(update={"stands_in": self._stand_ins[resource.ref]})
+            entry = self._carried(resource, *_unshared(resource))
+            return entry.model_copy(update={"stands_in": self._stand_ins[resource.ref]})
         if resource.is_default:
             name = f"default-{self.source.identity.project_name}"
             why = "each project has one group `default`, and the target's has other rules: carried under a new name"
-            return self._carried(resource, Change(field="name", was="default", to=name, why=why))
-        return self._carried(resource)
+            return self._carried(resource, Change(field="name", was="default", to=name, why=why), *_unshared(resource))
+        return self._carried(resource, *_unshared(resource))
 
     def _rule(self, resource: Resource) -> Entry:
         assert isinstance(resource, SecurityGroupRule)  # noqa: S101 - by the table
@@ -206,6 +313,7 @@ class _Planner:
         if resource.shared:
             why = "a tenant cannot share a network: it stays private"
             changes.append(Change(field="shared", was=True, to=False, why=why))
+        changes += _unshared(resource)
         if resource.qos_policy_id:
             changes.append(_dropped("qos_policy_id", resource.qos_policy_id, "QoS policies are not carried"))
         changes += self._zones(resource.availability_zone_hints)
@@ -228,33 +336,56 @@ class _Planner:
     def _router(self, resource: Resource) -> Entry:
         assert isinstance(resource, Router)  # noqa: S101 - by the table
         changes = self._zones(resource.availability_zone_hints)
-        external = resource.external_network_id
+        external, notes, remedy = resource.external_network_id, list[str](), ""
         if external is not None:
             found = self._external(external)
             if found is None:
-                why = "the target has no external network: the router is carried without its gateway"
-                changes.append(_dropped("external_network_id", external, why))
+                why, remedy = self._no_external(external)
+                changes.append(
+                    _dropped("external_network_id", external, f"{why}: the router is carried without its gateway")
+                )
+                if resource.enable_snat is not None:
+                    changes.append(_dropped("enable_snat", resource.enable_snat, "without a gateway there is no SNAT"))
             else:
                 why = "the target chooses its public address"
                 changes.append(Change(field="external_fixed_ips", was=list(resource.external_fixed_ips),
                                       chosen_by_target=True, why=why))  # fmt: skip
-        return self._carried(resource, *changes)
+                notes, remedy = self._elsewhere(external, found), ""
+                if resource.enable_snat is False and "admin" not in self.target.identity.roles:
+                    why = "only an admin may switch SNAT off: the router arrives with it"
+                    changes.append(Change(field="enable_snat", was=False, to=True, why=why))
+                    remedy = "Ask the provider to switch it off after the move, or leave the gateway out (external_network_id: null)."
+        entry = self._carried(resource, *changes, why="; ".join([*(c.why for c in changes), *notes]))
+        return entry.model_copy(update={"remedy": remedy})
 
     def _external(self, id_: str) -> str | None:
-        """The target's external network: of the same name, else the default, else the only one."""
-        key = f"external_network:{id_}"
-        if key not in self.translate:
-            name = next((n.name for n in self.source.offering.external_networks if n.id == id_), "")
-            theirs = self.target.offering.external_networks
-            chosen = (
-                [n for n in theirs if n.name == name]
-                or [n for n in theirs if n.is_default]
-                or (list(theirs) if len(theirs) == 1 else [])
-            )
-            if not chosen:
-                return None
-            self.translate[key] = chosen[0].id
-        return self.translate[key]
+        """The target's external network: the one that a person chose, else the one of the same name.
+
+        A name is all that a tenant sees of what such a network is; any other one is for a person to choose.
+        """
+        key, name = f"external_network:{id_}", self._external_name(id_)
+        chosen = (self.choices.get(("external", given)) for given in (id_, name))
+        found = next(filter(None, chosen), None) or _external_by_name(self.target).get(name or "-")
+        if found is not None:
+            self.translate[key] = found
+        return found
+
+    def _external_name(self, id_: str) -> str:
+        return _name_of(self.source.offering.external_networks, id_)
+
+    def _elsewhere(self, ours: str, theirs: str) -> list[str]:
+        """What to say of an external network that is not of the same name."""
+        name, other = self._external_name(ours), _name_of(self.target.offering.external_networks, theirs)
+        return [] if name == other else [f"on the external network {other} in place of {name}, as chosen with --map"]
+
+    def _no_external(self, id_: str) -> tuple[str, str]:
+        """Why there is none, and what a person does."""
+        theirs = sorted(n.name for n in self.target.offering.external_networks)
+        if not theirs:
+            return "the target has no external network", "Ask the provider for one."
+        name = self._external_name(id_) or id_
+        why = f"the target has no external network {name}"
+        return why, f"Choose one of {', '.join(theirs)}: plan --map {shlex.quote(f'external:{name}=NAME')}."
 
     def _port(self, resource: Resource) -> Entry:
         assert isinstance(resource, Port)  # noqa: S101 - by the table
@@ -271,8 +402,9 @@ class _Planner:
 
     def _floating_ip(self, resource: Resource) -> Entry:
         assert isinstance(resource, FloatingIp)  # noqa: S101 - by the table
-        if self._external(resource.external_network_id) is None:
-            return _left(resource, "the target has no external network", "Ask the provider for one.")
+        external = self._external(resource.external_network_id)
+        if external is None:
+            return _left(resource, *self._no_external(resource.external_network_id))
         change = Change(
             field="address", was=resource.address, chosen_by_target=True,
             why="a tenant cannot keep a public address: change the DNS entry, the target chooses another",
@@ -280,7 +412,8 @@ class _Planner:
         port = self.source.by_ref.get(ref(Kind.PORT, resource.port_id or "-"))
         legs = [i for i in self.source.of(RouterInterface)
                 if isinstance(port, Port) and i.network_id == port.network_id]  # fmt: skip
-        return self._carried(resource, change, more=[i.ref for i in legs])
+        notes = self._elsewhere(resource.external_network_id, external)
+        return self._carried(resource, change, why="; ".join([change.why, *notes]), more=[i.ref for i in legs])
 
     # --- storage
 
@@ -366,6 +499,12 @@ class _Planner:
             if wanted and features and needed not in features:
                 return _left(resource, f"the target's object store does not offer {needed}",
                              "Store it as one object by hand.")  # fmt: skip
+        if resource.symlink_account is not None:
+            return _left(
+                resource,
+                f"a symlink into another account, {resource.symlink_account}: what it shows is not the project's own",
+                "Make it by hand, if that account exists at the target too; or put a copy of the content here.",
+            )
         foreign = [r for r in resource.references() if r not in self.source.by_ref]
         if foreign:
             return _left(resource, f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
@@ -374,7 +513,15 @@ class _Planner:
                 resource, "its links lead in a circle: nobody can read it", "Delete it, or point it elsewhere."
             )
         linked = resource.segments is not None or resource.symlink_to or resource.dlo_prefix is not None
-        return self._carried(resource, size=0 if linked else resource.size_bytes)
+        return self._carried(resource, *self._pinned(resource), size=0 if linked else resource.size_bytes)
+
+    def _pinned(self, resource: StoredObject) -> list[Change]:
+        """A static link names the ETag of its target, which for a static large object is another in each cloud."""
+        there = self.source.by_ref.get(ref(Kind.OBJECT, resource.symlink_to or "-"))
+        if resource.symlink_etag is None or not isinstance(there, StoredObject) or there.segments is None:
+            return []
+        why = "the ETag of a large object's manifest is the cloud's own: the link follows its target's name instead"
+        return [_dropped("symlink_etag", resource.symlink_etag, why)]
 
     def _circles(self, resource: StoredObject) -> bool:
         """Whether symlinks and manifests lead from the object back to itself."""
@@ -391,13 +538,25 @@ class _Planner:
 
     def _secret(self, resource: Resource) -> Entry:
         assert isinstance(resource, Secret)  # noqa: S101 - by the table
+        if resource.ref in self.source.reasons:
+            return self._not_shown(resource)
         if resource.status != "ACTIVE" and resource.content_type is not None:
             return _left(resource, f"its status is {resource.status}", "Renew or delete it.")
-        if resource.acl_users:
-            why = f"read rights of {len(resource.acl_users)} users of the source cloud stay shut"
-            change = Change(field="acl_users", was=list(resource.acl_users), to=[], why=why)
-            return self._carried(resource, change)
-        return self._carried(resource)
+        return self._carried(resource, *_shut_users(resource.acl_users))
+
+    def _secret_container(self, resource: Resource) -> Entry:
+        assert isinstance(resource, SecretContainer)  # noqa: S101 - by the table
+        if resource.ref in self.source.reasons:
+            return self._not_shown(resource)
+        foreign = [r for r in resource.references() if r not in self.source.by_ref]
+        if foreign:
+            return _left(resource, f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
+        return self._carried(resource, *_shut_users(resource.acl_users))
+
+    def _not_shown(self, resource: Resource) -> Entry:
+        """What is known to be there, and no more: it is not made, for nobody knows how closed it must be."""
+        return Entry(ref=resource.ref, name=resource.name, fate=Fate.NOT_SHOWN, why=self.source.reasons[resource.ref],
+                     remedy="Its owner opens it to the project, or carries it himself.")  # fmt: skip
 
     # --- compute
 
@@ -688,8 +847,26 @@ def _left(resource: Resource, why: str, remedy: str) -> Entry:
     return Entry(ref=resource.ref, name=resource.name, fate=Fate.LEFT, why=why, remedy=remedy)
 
 
-def _dropped(field: str, was: str, why: str) -> Change:
+def _shut_users(users: tuple[str, ...]) -> tuple[Change, ...]:
+    """Read rights of single users: the target does not know them."""
+    why = f"read rights of {len(users)} users of the source cloud stay shut"
+    return (Change(field="acl_users", was=list(users), to=[], why=why),) if users else ()
+
+
+def _dropped(field: str, was: JsonValue, why: str) -> Change:
     return Change(field=field, was=was, to=None, why=why)
+
+
+def _unshared(resource: Network | SecurityGroup | AddressGroup) -> list[Change]:
+    """RBAC policies name projects of the source cloud: what they gave stays shut."""
+    if not resource.shared_with:
+        return []
+    why = f"shared with {len(resource.shared_with)} projects of the source cloud, which the target does not know"
+    return [Change(field="shared_with", was=list(resource.shared_with), to=[], why=why)]
+
+
+def _name_of(networks: Iterable[ExternalNetwork], id_: str) -> str:
+    return next((n.name for n in networks if n.id == id_), "")
 
 
 # --- the file
@@ -699,7 +876,8 @@ _HEADER = """\
 #
 # fate is one of: carried / "carried, changed" / left / not shown. To leave something here, set fate: left; then
 # whatever needs it must be left too (move says what). A change under `changes` replaces a field on the target.
-# Nothing is added to the target that does not stand here.
+# Nothing is added to the target that does not stand here. What opens something that is closed on the source is
+# found anew from the plan as it stands and refused, unless its id stands under allowed_openings.
 """
 
 

@@ -335,7 +335,7 @@ class _Planting:
             )  # fmt: skip
 
     def objects(self) -> None:
-        """Containers with an ACL and metadata; odd names, a large object, a symlink, one that expires."""
+        """Containers with an ACL and metadata; odd names, a large object, symlinks, one that expires."""
         project = self.cloud.identity().project_id
         for wish in (
             Container(id="fv-akten", name="fv-akten", read_acl=f"{project}:*", metadata={"verfahren": "FV-1"}),
@@ -351,9 +351,11 @@ class _Planting:
                      delete_at=(self.now + timedelta(days=7)).replace(microsecond=0))  # fmt: skip
         self._large()
         if "symlink" in self.offering.object_features:
-            link = StoredObject(id="-", name="aktuell", container="fv-akten", size_bytes=0, etag="",
-                                symlink_to="fv-akten/groß.bin")  # fmt: skip
-            self.cloud.write_manifest(link, "unterbau.seed.object")
+            etag = hashlib.md5(self.bytes_of("groß.bin", 6 * MIB), usedforsecurity=False).hexdigest()
+            for name, pinned in (("aktuell", None), ("geprüft", etag)):
+                link = StoredObject(id="-", name=name, container="fv-akten", size_bytes=0, etag="",
+                                    symlink_to="fv-akten/groß.bin", symlink_etag=pinned)  # fmt: skip
+                self.cloud.write_manifest(link, "unterbau.seed.object")
 
     def _object(
         self,
@@ -387,7 +389,7 @@ class _Planting:
         self.sha256["object/fv-akten/scan.tiff"] = _sha256(parts)
 
     def secrets(self) -> None:
-        """A text and a binary secret, one without payload, and a container of the two."""
+        """A text and a binary secret, one without payload, a container of the two, and a closed one."""
         kept = {}
         for name, content_type, size in (
             ("fv-db-zugang", "text/plain", 24),
@@ -401,6 +403,8 @@ class _Planting:
         self.have(Secret(id="-", name="fv-platzhalter"))
         entries = tuple(SecretEntry(name=name, secret_id=id_) for name, id_ in kept.items())
         self.have(SecretContainer(id="-", name="fv-zugaenge", type="generic", entries=entries))
+        self.have(SecretContainer(id="-", name="fv-siegel", type="generic", entries=entries[1:],
+                                  acl_project_access=False))  # fmt: skip
 
 
 def _rule(

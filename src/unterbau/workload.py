@@ -22,7 +22,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, model_validator
 
-from unterbau.verdict import Model
+from unterbau.verdict import Model, later
 
 Ref: TypeAlias = str
 """`kind:id`, unique within one cloud, e.g. `server:0d4c…`, `object:box/päth`."""
@@ -75,8 +75,12 @@ class ResourceBase(Model):
     """Common to all resources. `REFERS` maps a field (an id or a tuple of ids) to the kind it points to."""
 
     REFERS: ClassVar[Mapping[str, Kind]] = {}
+    OWN: ClassVar[frozenset[str]] = frozenset()
+    """Fields of `REFERS` whose target is the project's own for certain; that of the others may be another's, or gone."""
     VOLATILE: ClassVar[frozenset[str]] = frozenset({"id"})
     """Fields that another cloud chooses anew; they are never compared between clouds."""
+    HIDEABLE: ClassVar[frozenset[str]] = frozenset()
+    """Fields that a cloud keeps from some who may read the rest (see `Workload.hidden_fields`)."""
 
     id: str = Field(min_length=1)
     name: str = ""
@@ -99,13 +103,15 @@ class ResourceBase(Model):
 
     def references(self) -> tuple[Ref, ...]:
         """The Refs this resource points to, without duplicates, in the order of the fields."""
-        found: dict[Ref, None] = {}
+        return tuple(dict.fromkeys(target for _, target, _ in ResourceBase.ties(self)))
+
+    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
+        """(field, Ref, whether its target must be the project's own) of what a whole census has beside this resource."""
         for field, kind in self.REFERS.items():
             value = getattr(self, field)
             for one in value if isinstance(value, tuple) else (value,):
                 if one:
-                    found[ref(kind, one)] = None
-        return tuple(found)
+                    yield field, ref(kind, one), field in self.OWN
 
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """A copy whose references are those of another cloud: `new_id(ref)`; None drops the reference."""
@@ -160,7 +166,11 @@ class DhcpOption(Model):
 
 
 class Network(ResourceBase):
-    """A network that the project owns."""
+    """A network that the project owns.
+
+    `shared_with` are those to whom an RBAC policy of the project gives it: a project id, `*` for all;
+    `external:<project id>` or `external:*` may use it as an external network.
+    """
 
     kind: Literal["network"] = "network"
     description: str = ""
@@ -174,6 +184,7 @@ class Network(ResourceBase):
     qos_policy_id: str | None = None
     vlan_transparent: bool = False
     tags: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = later(())
 
 
 class Subnet(ResourceBase):
@@ -219,6 +230,7 @@ class RouterInterface(ResourceBase):
     """A leg of a router: the router's port on a network (id = that port's id)."""
 
     REFERS = {"router_id": Kind.ROUTER, "network_id": Kind.NETWORK}
+    OWN = frozenset({"router_id"})
     VOLATILE = frozenset({"id", "mac_address"})
     kind: Literal["router_interface"] = "router_interface"
     router_id: str
@@ -229,6 +241,11 @@ class RouterInterface(ResourceBase):
     def references(self) -> tuple[Ref, ...]:
         """Router, network, and the subnets of its addresses."""
         return (*super().references(), *_subnets(self.fixed_ips))
+
+    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
+        """Also the subnets of its addresses."""
+        yield from super().ties()
+        yield from (("fixed_ips", subnet, False) for subnet in _subnets(self.fixed_ips))
 
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """Also rewrites the subnets of the addresses."""
@@ -244,6 +261,7 @@ class Port(ResourceBase):
     """
 
     REFERS = {"network_id": Kind.NETWORK, "security_group_ids": Kind.SECURITY_GROUP}
+    OWN = frozenset({"security_group_ids"})
     VOLATILE = frozenset({"id", "device_id", "device_owner", "status"})
     kind: Literal["port"] = "port"
     description: str = ""
@@ -273,6 +291,13 @@ class Port(ResourceBase):
         """Network, security groups, and the subnets of its addresses."""
         return (*super().references(), *_subnets(self.fixed_ips))
 
+    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
+        """Also the subnets of its addresses, and the server that it belongs to."""
+        yield from super().ties()
+        yield from (("fixed_ips", subnet, False) for subnet in _subnets(self.fixed_ips))
+        if self.device_id and self.device_owner.startswith("compute:"):
+            yield "device_id", ref(Kind.SERVER, self.device_id), False
+
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """Also rewrites the subnets of the addresses."""
         moved = super().with_ids(new_id)
@@ -280,20 +305,25 @@ class Port(ResourceBase):
 
 
 class AddressGroup(ResourceBase):
-    """A named set of CIDRs that rules refer to."""
+    """A named set of CIDRs that rules refer to. `shared_with` as for `Network`."""
 
     kind: Literal["address_group"] = "address_group"
     description: str = ""
     addresses: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = later(())
 
 
 class SecurityGroup(ResourceBase):
-    """A security group; its rules are resources of their own. `is_default` is the project's `default`."""
+    """A security group; its rules are resources of their own. `is_default` is the project's `default`.
+
+    `shared_with` as for `Network`.
+    """
 
     kind: Literal["security_group"] = "security_group"
     description: str = ""
     stateful: bool = True
     tags: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = later(())
 
     @property
     def is_default(self) -> bool:
@@ -309,6 +339,7 @@ class SecurityGroupRule(ResourceBase):
         "remote_group_id": Kind.SECURITY_GROUP,
         "remote_address_group_id": Kind.ADDRESS_GROUP,
     }
+    OWN = frozenset({"security_group_id"})
     kind: Literal["security_group_rule"] = "security_group_rule"
     description: str = ""
     security_group_id: str
@@ -400,6 +431,7 @@ class Server(ResourceBase):
         "server_group_id": Kind.SERVER_GROUP,
         "port_ids": Kind.PORT,
     }
+    OWN = frozenset({"server_group_id", "port_ids"})
     VOLATILE = frozenset({"id", "host_id", "created_at"})
     kind: Literal["server"] = "server"
     description: str = ""
@@ -422,6 +454,7 @@ class Attachment(ResourceBase):
     """A volume on a server; id = `server id/volume id`. `boot_index` 0 is the root disk."""
 
     REFERS = {"server_id": Kind.SERVER, "volume_id": Kind.VOLUME}
+    OWN = frozenset(REFERS)
     VOLATILE = frozenset({"id"})
     kind: Literal["attachment"] = "attachment"
     server_id: str
@@ -489,6 +522,7 @@ class Snapshot(ResourceBase):
     """A snapshot of a volume: content as of then, which no API carries to another cloud as a snapshot."""
 
     REFERS = {"volume_id": Kind.VOLUME}
+    OWN = frozenset(REFERS)
     VOLATILE = frozenset({"id", "status", "created_at"})
     kind: Literal["snapshot"] = "snapshot"
     description: str = ""
@@ -524,6 +558,7 @@ class Container(ResourceBase):
     """
 
     VOLATILE = frozenset({"id", "object_count", "bytes_used", "storage_policy"})
+    HIDEABLE = frozenset({"read_acl", "write_acl", "sync_to"})
     kind: Literal["container"] = "container"
     read_acl: str = ""
     write_acl: str = ""
@@ -550,11 +585,14 @@ class StoredObject(ResourceBase):
     """An object; id = `container/name` (name as UTF-8 text, untouched). `etag` is the cloud's, not evidence.
 
     `segments` is the SLO manifest (in order) or None; for such an object `size_bytes` is that of the joined
-    content. `dlo_prefix` is the DLO's `container/prefix`; `symlink_to` the target `container/name`.
+    content. `dlo_prefix` is the DLO's `container/prefix`; `symlink_to` the target `container/name`, in the
+    account `symlink_account` (None: the object's own account; another one is not ours to follow or to carry).
+    `symlink_etag` is of a static link only: the ETag that its target must have for the link to be readable.
     `metadata` are the X-Object-Meta-* headers, names in lower case without the prefix.
     """
 
     REFERS = {"container": Kind.CONTAINER}
+    OWN = frozenset(REFERS)
     VOLATILE = frozenset({"id", "etag", "last_modified"})
     kind: Literal["object"] = "object"
     container: str
@@ -567,12 +605,15 @@ class StoredObject(ResourceBase):
     segments: tuple[Segment, ...] | None = None
     dlo_prefix: str | None = None
     symlink_to: str | None = None
+    symlink_account: str | None = later(None)
+    symlink_etag: str | None = later(None)
     metadata: dict[str, str] = Field(default_factory=dict)
     last_modified: datetime | None = None
 
     def references(self) -> tuple[Ref, ...]:
-        """The container, and the segments or the symlink's target."""
-        others = [s.path for s in self.segments or ()] + ([self.symlink_to] if self.symlink_to else [])
+        """The container, and the segments or the symlink's target, if that is in the own account."""
+        link = [self.symlink_to] if self.symlink_to and self.symlink_account is None else []
+        others = [s.path for s in self.segments or ()] + link
         return (*super().references(), *dict.fromkeys(ref(Kind.OBJECT, path) for path in others))
 
 
@@ -586,6 +627,7 @@ class Secret(ResourceBase):
     """
 
     VOLATILE = frozenset({"id", "status", "created_at"})
+    HIDEABLE = frozenset({"acl_project_access", "acl_users"})
     kind: Literal["secret"] = "secret"
     secret_type: str = "opaque"  # noqa: S105 - the type's name
     algorithm: str | None = None
@@ -608,17 +650,26 @@ class SecretEntry(Model):
 
 
 class SecretContainer(ResourceBase):
-    """A container of secrets: generic, rsa or certificate."""
+    """A container of secrets: generic, rsa or certificate. `acl_*` as for `Secret`; they close the list of
+    its entries, not the secrets, which have ACLs of their own.
+    """
 
     VOLATILE = frozenset({"id", "status"})
+    HIDEABLE = frozenset({"acl_project_access", "acl_users"})
     kind: Literal["secret_container"] = "secret_container"
     type: str
     entries: tuple[SecretEntry, ...] = ()
     status: str = "ACTIVE"
+    acl_project_access: bool = later(True)
+    acl_users: tuple[str, ...] = later(())
 
     def references(self) -> tuple[Ref, ...]:
         """The secrets in it."""
         return tuple(dict.fromkeys(ref(Kind.SECRET, e.secret_id) for e in self.entries))
+
+    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
+        """The secrets in it, which may be deleted already."""
+        yield from (("entries", secret, False) for secret in self.references())
 
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """Rewrites the ids of its secrets; an entry without counterpart is dropped."""
@@ -705,10 +756,24 @@ class Offering(Model):
 
 
 class NotShown(Model):
-    """Something that could not be read, and why. `what` is a service, a kind, a Ref or a Ref with a field."""
+    """Something that could not be read, and why.
+
+    `what` is a service, a kind (`secret`: none of the kind), a Ref (that one, of which no more may be known than
+    its name), a Ref with a field (`image:….members`), or a kind with a field (`container.read_acl`: that field of
+    every one of the kind). `Workload.hidden_fields` finds those that make a field of the model say nothing.
+    """
 
     what: str
     reason: str
+
+
+OWNER_ONLY = ("container.read_acl", "container.write_acl", "container.sync_to", "container.keys",
+              "account.keys", "account.access_control")  # fmt: skip
+"""What an object store tells an owner of the account alone, as `NotShown.what` (Swift: `swift_owner_headers`).
+
+Nobody else gets these headers at all, so that what is hidden looks like what is empty. Whoever is not known to be an
+owner has seen none of them; one of them seen anywhere in the account shows that he is, and that the others are empty.
+"""
 
 
 class Workload(Model):
@@ -735,16 +800,19 @@ class Workload(Model):
         """All resources by their Ref."""
         return {r.ref: r for r in self.resources}
 
+    @cached_property
+    def reasons(self) -> Mapping[str, str]:
+        """`NotShown.what` -> why."""
+        return {n.what: n.reason for n in self.not_shown}
+
+    def hidden_fields(self, resource: ResourceBase) -> dict[str, str]:
+        """Fields that were not shown of a resource of this workload -> why. Their values in it say nothing."""
+        named = ((f, f"{o}.{f}") for o in (resource.own_kind.value, resource.ref) for f in sorted(resource.HIDEABLE))
+        return {field: self.reasons[what] for field, what in named if what in self.reasons}
+
     def of(self, type_: type[R]) -> tuple[R, ...]:
         """The resources of one class, e.g. `workload.of(Server)`."""
         return tuple(r for r in self.resources if isinstance(r, type_))
-
-    def dangling(self) -> Iterator[tuple[Ref, Ref]]:
-        """Pairs (resource, reference) whose target is not in this workload (a provider's, or not shown)."""
-        for resource in self.resources:
-            for reference in resource.references():
-                if reference not in self.by_ref:
-                    yield resource.ref, reference
 
 
 def _subnets(ips: tuple[FixedIp, ...]) -> tuple[Ref, ...]:

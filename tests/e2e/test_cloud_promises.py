@@ -20,6 +20,7 @@ import openstack
 import psutil
 import pytest
 from openstack.connection import Connection
+from people import somebody
 
 from unterbau import reference
 from unterbau.reference import bootstrap, plant
@@ -76,6 +77,33 @@ def test_three_identities_have_the_rights_of_their_names(cloud: Layout, tenant: 
     assert "admin" in roles["-admin"]
     with _connect(cloud, "-reader") as reader, pytest.raises(openstack.exceptions.ForbiddenException):
         reader.network.create_network(name="not-allowed")
+
+
+def test_a_stranger_sees_nothing_of_an_account_but_what_its_owner_opens(cloud: Layout, tenant: Connection) -> None:
+    store = tenant.object_store
+    account = str(store.get_endpoint())
+    with _connect(cloud, "-reader") as reader, somebody(cloud.name) as stranger:
+
+        def told(connection: Any, path: str = "", method: str = "GET") -> int:
+            status: int = connection.session.request(account + path, method, raise_exc=False).status_code
+            return status
+
+        try:
+            assert told(tenant, "/shut", "PUT") == 201 and told(tenant, "/shut/o", "PUT") == 201
+            for path in ("", "/shut", "/shut/o"):
+                assert [told(stranger, path, method) for method in ("GET", "HEAD", "POST")] == [403, 403, 403], path
+                assert told(reader, path, "HEAD") in (200, 204)
+            assert told(reader, "/shut/o", "PUT") == 403
+            assert reader.session.get(stranger.object_store.get_endpoint(), raise_exc=False).status_code == 403
+
+            grant = f"{stranger.current_project_id}:*"
+            store.post("/shut", headers={"X-Container-Read": grant})
+            assert [told(stranger, path) for path in ("", "/shut", "/shut/o")] == [403, 200, 200]
+            assert store.head("/shut").headers["X-Container-Read"] == grant
+            assert "X-Container-Read" not in reader.object_store.head("/shut").headers
+        finally:
+            told(tenant, "/shut/o", "DELETE")
+            told(tenant, "/shut", "DELETE")
 
 
 def test_the_offering_is_that_of_an_scs_cloud(tenant: Connection) -> None:

@@ -30,8 +30,11 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setattr(readers, "read", lambda path: stack(*STACKS[path.name]), raising=False)
+    really = readers.read
+    monkeypatch.setattr(readers, "read", lambda p: stack(*STACKS[p.name]) if p.name in STACKS else really(p))
     monkeypatch.chdir(tmp_path)
+    for name in STACKS:
+        (tmp_path / name).touch()
 
     def invoke(*arguments: str) -> Result:
         return CliRunner().invoke(cli, list(arguments), standalone_mode=False)
@@ -120,6 +123,9 @@ def test_stale_facts(run: Run) -> None:
         (["judge", "good", "--history", "redis=absent.txt"], "absent.txt"),
         (["judge", "good", "--catalogue", "absent.yaml"], "absent.yaml"),
         (["facts", "redi"], "'redi' is not in the catalogue"),
+        (["judge", "absent.yaml"], "absent.yaml: no file"),
+        (["judge", "some/where"], "some/where: no file"),
+        (["judge", "OpenStack", "redi@7.4"], "redi@7.4: no such file, and no name of the catalogue"),
     ],
 )
 def test_bad_input_is_named(run: Run, arguments: list[str], what: str) -> None:

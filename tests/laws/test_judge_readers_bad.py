@@ -33,7 +33,7 @@ IMAGE = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n 
     [
         ("a.yaml", b"services:\n  a: [\n", 3, "no YAML"),
         ("a.yaml", b"services:\n  a: {image: x}\n\tb: 1\n", 3, "no YAML"),
-        ("a.yaml", b"kind: Deployment\napiVersion: v1\n{{- if .Values.x }}\na: 1\n", 3, "template braces"),
+        ("a.yaml", b"some: thing\n{{- if .Values.x }}\na: 1\n", 2, "template braces"),
         ("a.yaml", BOMB.encode(), None, "aliases make more than"),
         ("a.yaml", b"a: &a [*a]\n", 1, "contains itself"),
         ("a.yaml", b"a: *b\n", 1, "not defined"),
@@ -49,8 +49,28 @@ IMAGE = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n 
         ("a.bin", b"MZ\x00\x00", 1, "binary"),
         ("empty.yaml", b"", None, "empty"),
         ("uv.lock", b'[[package]]\nname = "a\n', 2, "no TOML"),
-        ("bom.xml", b'<bom xmlns="http://cyclonedx.org/schema/bom/1.6"/>', None, "CycloneDX as XML"),
-        ("main.tf", b'resource "x" "y" {}', None, "not evaluated"),
+        ("bom.xml", b'<bom xmlns="http://cyclonedx.org/schema/bom/1.6"><components><component/>', None, "no CycloneDX"),
+        (
+            "bom.xml",
+            b'<!DOCTYPE a [<!ENTITY b "c">]><bom xmlns="http://cyclonedx.org/schema/bom/1.6">&b;</bom>',
+            None,
+            "no CycloneDX",
+        ),
+        (
+            "a.spdx.xml",
+            b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><Document>SPDX-2.3</Document>",
+            None,
+            "a document type of its own",
+        ),
+        (
+            "a.spdx.xml",
+            b"<?xml version='1.0'?><Document><spdxVersion>SPDX-2.3</spdxVersion></Document>",
+            None,
+            "no SPDX",
+        ),
+        ("main.tf", b'resource "x" "y" {\n  a = \n}\n', 2, "no HCL"),
+        ("main.tf", b"a = " + b"[" * 3000, None, "no HCL"),
+        ("bom.json", b'{"bomFormat": "CycloneDX", /* x', 1, "no JSON"),
         ("images.yaml.gotmpl", b"a: {{ .x }}\n", None, "a template"),
         ("notes.txt", b"hello world\nthis is text\n", None, "of no known form"),
     ],
@@ -118,7 +138,7 @@ def test_a_directory_tells_what_it_could_not_read(tmp_path: Path) -> None:
     (tmp_path / "chart" / "templates" / "a.yaml").write_text("{{ x }}\n")
     (tmp_path / "broken.yaml").write_text("a: [\n")
     (tmp_path / "odd.json").write_text("{}")
-    (tmp_path / "main.tf").write_text("")
+    (tmp_path / "main.tf").write_text("x = ")
     (tmp_path / "photo.png").write_bytes(b"\x89PNG\0")
     (tmp_path / "README.md").write_text("# Hello\n")
     (tmp_path / "compose.yaml").write_text("services: {a: {image: redis}}\n")
@@ -135,7 +155,7 @@ def test_a_directory_tells_what_it_could_not_read(tmp_path: Path) -> None:
     told = {u.place.spot: u.reason for u in stack.unread}
     assert told["odd.json"] == "of no known form"
     assert told["broken.yaml"].startswith("2: no YAML")
-    assert "not evaluated" in told["main.tf"]
+    assert "no HCL" in told["main.tf"]
     assert told[""] == "2 files of no known form: 1 .md, 1 .png"
     assert any("not rendered" in r for r in told.values())
     assert len(told) == 5

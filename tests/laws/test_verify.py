@@ -12,6 +12,7 @@ from world import World
 
 from unterbau import verify
 from unterbau.verdict import Outcome, Verdict
+from unterbau.verify import Contents
 from unterbau.workload import (
     Attachment,
     Container,
@@ -119,6 +120,22 @@ def _opened_acl(t: Target) -> None:
     box = t.one(Kind.CONTAINER, "fv-akten")
     assert isinstance(box, Container)
     t.put(box, read_acl=f"{box.read_acl},.r:*")
+
+
+def _opened_container_of_secrets(t: Target) -> None:
+    t.put(t.one(Kind.SECRET_CONTAINER, "fv-siegel"), acl_project_access=True)
+
+
+def _stranger_lists_secrets(t: Target) -> None:
+    t.put(t.one(Kind.SECRET_CONTAINER, "fv-zugaenge"), acl_users=("somebody",))
+
+
+def _link_to_another_account(t: Target) -> None:
+    t.put(next(o for o in t.objects() if o.name == "aktuell"), symlink_account="AUTH_other")
+
+
+def _link_no_longer_static(t: Target) -> None:
+    t.put(next(o for o in t.objects() if o.symlink_etag), symlink_etag=None)
 
 
 def _lost_metadata(t: Target) -> None:
@@ -259,6 +276,8 @@ EXPECTED: dict[Callable[[Target], None], set[str]] = {
     _flipped_object: {"content object groß.bin"},
     _flipped_segment: {"content object scan.tiff", "content object scan/0001"},
     _flipped_volume: {"content volume fv-archiv"},
+    _link_no_longer_static: {"structure object geprüft"},
+    _link_to_another_account: {"structure object aktuell"},
     _lost_acl: {"structure container fv-akten"},
     _lost_attachment: {"completeness attachment", "structure attachment", "structure server fv-db"},
     _lost_gateway: {"structure router fv-edge"},
@@ -270,21 +289,48 @@ EXPECTED: dict[Callable[[Target], None], set[str]] = {
     _lost_secret: {"completeness secret", "structure secret fv-db-zugang", "structure secret_container fv-zugaenge"},
     _lost_tag: {"structure server fv-web-1"},
     _never_expires: {"structure object vorläufig.txt"},
-    _opened_acl: {"structure container fv-akten"},
+    _opened_acl: {"structure container fv-akten", "opening container ACLs", "opening container fv-akten"},
+    _opened_container_of_secrets: {
+        "structure secret_container fv-siegel",
+        "opening secret ACLs",
+        "opening secret_container fv-siegel",
+    },
     _other_address: {"completeness port", "structure port fv-db-back", "structure server fv-db"},
     _other_content_type: {"structure object leer.txt"},
     _other_payload: {"content secret fv-schluessel"},
     _port_security_on: {"structure port fv-waechter"},
     _port_without_groups: {"structure port fv-db-back"},
     _project_reads_secret: {"structure secret fv-db-zugang"},
-    _published_image: {"structure image fv-web-debian-13"},
-    _rule_without_remote: {"completeness security_group_rule", "structure security_group_rule"},
+    _published_image: {
+        "structure image fv-web-debian-13",
+        "opening image visibility",
+        "opening image fv-web-debian-13",
+    },
+    _rule_without_remote: {
+        "completeness security_group_rule",
+        "structure security_group_rule",
+        "opening traffic in",
+        "opening port fv-db-back",
+    },
     _running_again: {"structure server fv-web-2"},
     _segments_in_other_order: {"content object scan.tiff", "structure object scan.tiff"},
     _stale_volume: {"content volume fv-daten"},
     _stranger_reads_image: {"structure image fv-web-debian-13"},
-    _stranger_reads_secret: {"structure secret fv-db-zugang"},
-    _surplus_default_rule: {"completeness security_group_rule"},
+    _stranger_lists_secrets: {
+        "structure secret_container fv-zugaenge",
+        "opening secret ACLs",
+        "opening secret_container fv-zugaenge",
+    },
+    _stranger_reads_secret: {
+        "structure secret fv-db-zugang",
+        "opening secret ACLs",
+        "opening secret fv-db-zugang",
+    },
+    _surplus_default_rule: {
+        "completeness security_group_rule",
+        "opening traffic in",
+        "opening security_group default",
+    },
     _surplus_object: {"completeness object"},
     _swapped_interfaces: {"structure server fv-web-1"},
     _volume_in_error: {"structure volume fv-archiv"},
@@ -336,8 +382,76 @@ def test_twins_are_paired_by_their_content(world: World) -> None:
 
 def test_every_fault_stands_in_the_table() -> None:
     here = {f for n, f in globals().items() if n.startswith("_") and getattr(f, "__module__", "") == __name__}
-    assert here - {_tags, _pairs} == set(EXPECTED)
+    assert here - {_tags, _pairs, _acls} == set(EXPECTED)
     assert len(EXPECTED) >= 15
+
+
+def _acls(verdicts: tuple[Verdict, ...]) -> dict[str, Outcome]:
+    told = ("structure container:fv-akten", "structure container:fv-leer", "coverage target container.read_acl",
+            "coverage target owner", "coverage source owner")  # fmt: skip
+    return {v.claim.id: v.outcome for v in verdicts if v.claim.id in told}
+
+
+def test_an_acl_that_may_be_hidden_is_neither_held_nor_failed(world: World) -> None:
+    """The source tells its ACL. The target tells none, not even to who makes a container of his own."""
+    world.target.hides_acls = True
+    verdicts = look(world)
+    assert failed(verdicts) == []
+    hidden = dict.fromkeys(_acls(verdicts), Outcome.NOT_SHOWN)
+    assert _acls(verdicts) == hidden and len(hidden) == 4
+    world.target._put(world.target._must("container:fv-akten").model_copy(update={"metadata": {}}))
+    assert failed(look(world)) == ["structure container:fv-akten: metadata: {'verfahren': 'FV-1'} -> {}"]
+
+
+def test_an_acl_that_was_lost_has_failed_though_nothing_else_shows_who_is_owner(world: World) -> None:
+    _lost_acl(Target(world))
+    verdicts = look(world)
+    assert _acls(verdicts) == {
+        "structure container:fv-akten": Outcome.FAILED, "structure container:fv-leer": Outcome.HELD,
+        "coverage target owner": Outcome.HELD,
+    }  # fmt: skip
+    assert [c for c in world.target.enumerate_all().values() if c.startswith("unterbau")] == []
+
+
+@pytest.mark.parametrize("hides", [True, False])
+def test_what_was_found_out_about_acls_is_judged_again_from_the_evidence(world: World, hides: bool) -> None:
+    from unterbau.evidence import bundle
+
+    _lost_acl(Target(world))
+    world.target.hides_acls = hides
+    seen = verify.look(world.source, world.target, world.plan, work=world.root, now=lambda: NOW)
+    told = Contents.model_validate_json(seen.model_dump_json())
+    assert (
+        verify.compare(told.source, told.target, world.plan, bundle._hashes(told.verdicts), told.judging)
+        == seen.verdicts
+    )
+
+
+def test_a_secret_of_another_is_not_shown_nor_what_is_in_it(world: World) -> None:
+    secret = next(r for r in world.source.listing(Kind.SECRET).resources if r.name == "fv-db-zugang")
+    world.source.private = {secret.ref}
+    verdicts = look(world, planned=False)
+    assert [line for line in failed(verdicts) if "snapshot" not in line] == []
+    told = {v.claim.id: v.outcome for v in verdicts if v.claim.subject == secret.ref}
+    assert told == dict.fromkeys(
+        (f"structure {secret.ref}", f"content {secret.ref}", f"coverage source {secret.ref}"), Outcome.NOT_SHOWN
+    )
+
+
+def test_a_container_of_a_killed_verification_is_removed_by_the_next(world: World) -> None:
+    """Killed after the container was made and before it was known to be."""
+    from unterbau.saga import Event, Journal, Marker
+
+    node = "owner of target"
+    marker = Marker(run="vdead", node=node).tag()
+    with Journal(world.root / "verify-vdead.db") as journal:
+        journal.append(Event(kind="opened", data={"plan": "vdead", "nodes": {node: []}}))
+        data = {"side": "target", "kind": "container", "name": marker, "marker": marker}
+        journal.append(Event(kind="intended", node=node, data=dict(data)))
+    world.target.ensure(Container(id=marker, name=marker), marker)
+    look(world)
+    assert world.target.read(ref(Kind.CONTAINER, marker)) is None
+    assert list(world.root.glob("verify-*")) == []
 
 
 def test_temporaries_of_a_killed_verification_are_removed_by_the_next(world: World) -> None:

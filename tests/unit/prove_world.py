@@ -176,6 +176,7 @@ def good_items() -> dict[str, list[dict[str, Any]]]:
                 "restored_sha256": "ab" * 32,
                 "deleted": True,
             },
+            {"test": "encryption", "type": "luks", "encrypted": True},
         ],
     }
 
@@ -474,7 +475,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "an aspect of one's own",
         "volume_types",
         "luks",
-        "scs-0114-syntax-check",
+        "scs-0114-only-aspects",
         set={"description": "[scs:encrypted, fast, replicated]"},
     ),
     _m(
@@ -538,6 +539,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "key-manager",
         "scs-0116-permissions",
         set={"create": 403, "listed": False},
+        real=False,
+    ),
+    _m(
+        "a type that says it encrypts and does not",
+        "write_results",
+        "encryption",
+        "scs-0114-encrypts",
+        set={"encrypted": False},
         real=False,
     ),
     _m(

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bundle is judged again from its contents, and any change of it is rejected.
 
-`tests/assets/drill.unterbau` was sealed by a real drill between two embedded clouds (`unterbau drill`).
+The bundles were sealed by real drills between two embedded clouds (see `kept_bundles`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept_bundles import FIRST, KEPT, checked
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau import evidence
@@ -23,8 +25,10 @@ from unterbau.errors import BundleError, Failed, LocalError
 from unterbau.evidence.core import STATEMENT
 from unterbau.verdict import Outcome
 
-ASSET = Path(__file__).parents[1] / "assets" / "drill.unterbau"
+ASSET = FIRST
 REAL = ASSET.read_bytes()
+SEALED = "c1a4af4c7e831b96ba58cd1178fb2a5b3b8c55ffb174164f4caec010e4ba2343"
+"""SHA-256 of the first bundle: evidence of its time, which is checked for ever and never sealed anew."""
 Members = dict[str, bytes]
 
 
@@ -59,6 +63,16 @@ def edited(name: str, change: Callable[[Any], Any], *, resign: bool) -> bytes:
     from unterbau.evidence.core import sign
 
     return packed({**files, STATEMENT: sign(files, predicate, CryptoSigner.generate_ed25519())})
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_every_bundle_that_is_kept_is_whole_and_nothing_in_it_failed(path: Path) -> None:
+    assert checked(path).outcome is Outcome.NOT_SHOWN
+    assert checked(path).bundle.verification.verdicts == checked(path).verdicts
+
+
+def test_the_first_bundle_is_as_it_was_sealed() -> None:
+    assert hashlib.sha256(REAL).hexdigest() == SEALED
 
 
 def test_the_real_bundle_is_judged_again_to_the_same_verdicts() -> None:

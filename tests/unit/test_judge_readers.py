@@ -218,24 +218,36 @@ def test_the_tag_of_a_scanned_image_stands_in_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "licence"),
+    ("said", "licence", "lost"),
     [
-        ([{"license": {"id": "MIT"}}], "MIT"),
-        ([{"expression": "MIT OR Apache-2.0"}], "MIT OR Apache-2.0"),
-        ([{"license": {"id": "MIT"}}, {"expression": "MIT OR Apache-2.0"}], "MIT AND (MIT OR Apache-2.0)"),
-        ([{"license": {"name": "Our own licence"}}], "LicenseRef-Our-own-licence"),
-        ([{"license": {"name": "License :: OSI Approved :: MIT License"}}], "MIT"),
+        ([{"license": {"id": "MIT"}}], "MIT", ""),
+        ([{"expression": "MIT OR Apache-2.0"}], "MIT OR Apache-2.0", ""),
+        ([{"license": {"id": "MIT"}}, {"expression": "MIT OR Apache-2.0"}], "MIT AND (MIT OR Apache-2.0)", ""),
+        ([{"license": {"name": "Our own licence"}}], "LicenseRef-Our-own-licence", ""),
+        ([{"license": {"name": "License :: OSI Approved :: MIT License"}}], "MIT", ""),
         ([{"license": {"id": "Apache-2.0"}}, {"license": {"name": "License :: OSI Approved :: Apache Software License"}}],
-         "Apache-2.0"),
+         "Apache-2.0", ""),
         ([{"license": {"id": "MIT", "acknowledgement": "declared"}}, {"license": {"id": "ISC", "acknowledgement": "concluded"}}],
-         "ISC"),
-        ([{"expression": "NOASSERTION"}], None),
-        ("MIT", None),
-        ([7, {"license": []}], None),
+         "ISC", ""),
+        ([{"expression": "NOASSERTION"}], None, ""),
+        ([{"license": {"name": "UNKNOWN"}}], None, ""),
+        ([{"license": {"url": "https://opensource.org/licenses/MIT"}}], "MIT", ""),
+        ([{"license": {"url": "https://spdx.org/licenses/Apache-2.0.html"}}], "Apache-2.0", ""),
+        ([{"license": {"url": "https://example.org/terms"}}], None, "by a URL only: https://example.org/terms"),
+        ([{"license": {"text": {"content": "Do what you like."}}}], None, "by its text only"),
+        ({"license": {"id": "MIT"}}, "MIT", "the licences are no list"),
+        ("MIT", None, "the licences are no list: MIT"),
+        ([7, {"license": []}], None, "no object: 7; a licence that is told by nothing that we know"),
     ],
 )  # fmt: skip
-def test_licences_of_an_sbom(said: Any, licence: str | None) -> None:
-    assert licences.of_cyclonedx(said) == licence
+def test_licences_of_an_sbom(tmp_path: Path, said: Any, licence: str | None, lost: str) -> None:
+    """What was not understood of a licence is told, at its place."""
+    assert licences.of_cyclonedx(said)[0] == licence
+    component = {"type": "library", "name": "x", "licenses": said}
+    stack = read(tmp_path, "bom.json", {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [component]})
+    assert [p.licence for p in stack.parts] == [licence]
+    assert [u.place.spot for u in stack.unread] == (["/components/0/licenses"] if lost else [])
+    assert lost in reasons(stack)
 
 
 SPDX = {
@@ -492,7 +504,12 @@ def test_kubernetes_manifests(tmp_path: Path) -> None:
     assert versions["docker.io/bitnami/keycloak"] == "26.0.7"
     assert versions["quay.io/keycloak/keycloak"] == "26.1"
     assert versions["docker.io/valkey/valkey"] == "8.0"
-    assert {("chart", "keycloak"), ("chart", "harbor"), ("chart", "grafana"), ("service", "Keycloak")} <= hints(stack)
+    assert {
+        ("chart", "keycloak"),
+        ("chart", "harbor"),
+        ("chart", "grafana"),
+        ("service", "Keycloak.k8s.keycloak.org"),
+    } <= hints(stack)
     assert spots(stack)["quay.io/x/app"] == ["line 10 (Deployment web, container app)"]
     assert "chart 1.15.0" in spots(stack)["harbor"][0]
     assert versions["harbor"] is None
@@ -502,7 +519,7 @@ def test_kubernetes_manifests(tmp_path: Path) -> None:
     assert "token" not in repr(stack)
     named = {p.name: p.technology for p in recognise(stack, catalogue.load()).parts}
     assert named["Keycloak (k8s.keycloak.org)"] == "keycloak"
-    assert named["Volume (longhorn.io)"] is None
+    assert named["Volume (longhorn.io)"] == "longhorn", "by its group; `volume` is a service type of OpenStack, too"
 
 
 def test_values_of_argo_cd_and_flux_that_stand_elsewhere(tmp_path: Path) -> None:

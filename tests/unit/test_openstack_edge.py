@@ -21,6 +21,7 @@ from keystoneauth1 import exceptions as ksa
 from openstack import exceptions as sdk
 
 from unterbau.cloud import openstack
+from unterbau.cloud.openstack import profiles
 from unterbau.cloud.openstack.errors import by_status, translated
 from unterbau.cloud.openstack.http import Api
 from unterbau.errors import (
@@ -187,6 +188,18 @@ def test_the_credentials_of_a_cloud_are_known_to_the_search_for_secrets(
     file.write_text(json.dumps({"clouds": {"c": {"auth_type": "v3applicationcredential", "auth": auth}}}))
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
     assert openstack.secrets("c") == ("s3cr3t!",)
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        (None, ""), (7, ""), ("no-such-vendor", ""), ("otc", ""),
+        ("ovh", "https://ovhcloud.com"),  # openstacksdk's own file sends there
+        ("https://vendor.example/x", "https://vendor.example/x"),
+    ],
+)  # fmt: skip
+def test_a_profile_that_would_be_fetched_is_known_before_it_is(told: object, address: str) -> None:
+    assert profiles._address(told) == address
 
 
 def test_a_users_own_words_are_never_taken_for_a_marker() -> None:

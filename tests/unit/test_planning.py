@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import World
 
@@ -21,12 +22,16 @@ from unterbau.workload import (
     Image,
     Keypair,
     Network,
+    NotShown,
     Offering,
     Quota,
     Resource,
     Secret,
+    SecretContainer,
+    SecretEntry,
     SecurityGroup,
     SecurityGroupRule,
+    Segment,
     Server,
     Snapshot,
     StoredObject,
@@ -68,6 +73,7 @@ def test_the_file_holds_the_whole_plan(world: World) -> None:
     assert planning.load(planning.dump(world.plan)) == world.plan
 
 
+@settings(deadline=None)  # a busy machine is no defect
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_name_survives_the_file(name: str, description: str) -> None:
     made = plan(
@@ -111,6 +117,49 @@ def test_grants_to_others_stay_shut_and_are_named() -> None:
     entry = plan(box).by_ref[box.ref]
     change = entry.changes[0]
     assert change.to == "pa:*,.r:*,.rlistings" and "pother:*" in change.why
+
+
+def test_what_is_known_only_to_be_there_is_not_shown_and_what_needs_it_is_left() -> None:
+    source = cloud("a", Secret(id="s", name="s", acl_project_access=False),
+                   SecretContainer(id="c", type="generic", entries=(SecretEntry(name="a", secret_id="s"),)),
+                   SecretContainer(id="lost", type="generic", entries=(SecretEntry(name="a", secret_id="x"),)))  # fmt: skip
+    source = source.model_copy(update={"not_shown": (NotShown(what="secret:s", reason="another's"),)})
+    made = planning.make(source, cloud("b"), run="r", now=NOW).by_ref
+    assert (made["secret:s"].fate, made["secret:s"].why) == (Fate.NOT_SHOWN, "another's") and made["secret:s"].remedy
+    assert made["secret_container:c"].fate is Fate.LEFT and "not shown: another's" in made["secret_container:c"].why
+    assert made["secret_container:lost"].fate is Fate.LEFT and "secret:x" in made["secret_container:lost"].why
+
+
+def test_read_rights_of_users_stay_shut_on_secrets_and_their_containers() -> None:
+    box = SecretContainer(id="c", type="generic", acl_project_access=False, acl_users=("u1", "u2"))
+    made = plan(Secret(id="s", acl_users=("u1",)), box)
+    for resource in (Secret(id="s"), box):
+        entry = made.by_ref[resource.ref]
+        assert [c.field for c in entry.changes] == ["acl_users"]
+        wish = entry.wish(resource)
+        assert isinstance(wish, Secret | SecretContainer) and wish.acl_users == ()
+        assert wish.acl_project_access == (resource is not box)
+
+
+def test_a_symlink_into_another_account_is_left_even_if_its_path_exists_here() -> None:
+    box, there = Container(id="b", name="b"), _object("o")
+    abroad = _object("l", symlink_to="b/o", symlink_account="AUTH_other")
+    made = plan(box, there, abroad, _object("m", symlink_to="b/o"))
+    assert abroad.references() == ("container:b",)
+    assert made.by_ref["object:b/l"].fate is Fate.LEFT and "AUTH_other" in made.by_ref["object:b/l"].why
+    assert made.by_ref["object:b/m"].needs == ("container:b", "object:b/o")
+
+
+def test_a_static_link_to_a_large_object_follows_its_name() -> None:
+    part = Segment(path="b/o", size_bytes=1, etag="e")
+    made = plan(Container(id="b", name="b"), _object("o"), _object("large", segments=(part,)),
+                _object("l", symlink_to="b/large", symlink_etag="e1"), _object("k", symlink_to="b/o", symlink_etag="e"))  # fmt: skip
+    assert [c.field for c in made.by_ref["object:b/l"].changes] == ["symlink_etag"]
+    assert made.by_ref["object:b/k"].fate is Fate.CARRIED
+
+
+def _object(name: str, **fields: Any) -> StoredObject:
+    return StoredObject(id=f"b/{name}", name=name, container="b", size_bytes=1, etag="e", **fields)
 
 
 def test_a_public_image_stays_private() -> None:

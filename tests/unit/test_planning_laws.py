@@ -107,6 +107,7 @@ def test_one_fate_for_each_object_and_nothing_is_opened(resources: tuple[Resourc
     source = _cloud("a", resources)
     plan = planning.make(source, _cloud("b"), run="r", now=NOW)
     plan.check_against(source)
+    assert plan.openings == ()
     assert len(plan.entries) == len(resources) and plan.by_ref.keys() == source.by_ref.keys()
     for entry in plan.entries:
         assert entry.fate is not Fate.LEFT or (entry.why and entry.remedy), entry

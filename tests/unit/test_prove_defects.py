@@ -218,10 +218,10 @@ def test_22_retired_cases_do_not_apply(case: str) -> None:
 @pytest.mark.parametrize(
     ("frequency", "days", "ours", "theirs"),
     [
-        ("daily", 3.5, HELD, "FAIL"),
-        ("daily", 4.5, FAILED, None),
-        ("weekly", 9.5, HELD, "FAIL"),
-        ("weekly", 10.5, FAILED, None),
+        ("daily", 3.5, HELD, None),
+        ("daily", 4.5, FAILED, "PASS"),
+        ("weekly", 9.5, HELD, None),
+        ("weekly", 10.5, FAILED, "PASS"),
         ("monthly", 33.5, HELD, None),
         ("monthly", 34.05, FAILED, "PASS"),
         ("quarterly", 100, FAILED, "PASS"),
@@ -250,7 +250,7 @@ def test_25_a_missing_or_broken_off_result_is_never_held() -> None:
     report = judge(inventory(good_items() | {"write_results": results}), version="v5.1", at=NOW)
     assert [v.outcome.value for v in report.versions] == [NOT_SHOWN]
     open_ones = {c.case for c in report.cases if c.outcome.value == NOT_SHOWN and not c.manual}
-    assert open_ones == {"scs-0101-entropy-avail", "scs-0101-fips-test", "scs-0116-permissions", "scs-0117-test-backup"}
+    assert open_ones == {c.id for c in load().cases if c.writes}
 
 
 def test_26_s3_is_mandatory_even_without_swift_and_placement_is_not() -> None:
@@ -283,6 +283,8 @@ def test_a_replaced_image_is_hidden_or_carries_its_date() -> None:
     assert said("scs-0102-image-recency", older())[0] == HELD
     assert said("scs-0102-image-recency", older(name="Ubuntu 24.04", os_hidden=True))[0] == HELD
     assert said("scs-0102-image-recency", older(name="Ubuntu old"))[0] == FAILED
+    what = {"os_distro": "ubuntu", "os_version": "24.04"}
+    assert said("scs-0102-image-recency", older(name="Ubuntu old", **what))[0] == HELD
 
 
 def test_after_provided_until_nothing_is_owed() -> None:

@@ -158,6 +158,6 @@ def test_looks_without_change_are_short(tmp_path: Path) -> None:
 def test_clouds_have_histories_of_their_own(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     other = inventory()
-    other = other.model_copy(update={"subject": other.subject.model_copy(update={"region": "other"})})
+    other = other.model_copy(update={"subject": other.subject.model_copy(update={"project_id": "other"})})
     assert history.append(tmp_path, proof(other)) == ("first look: v5.1: held",)
     assert len(list(tmp_path.glob("*.jsonl"))) == 2

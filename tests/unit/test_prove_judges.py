@@ -111,12 +111,12 @@ def test_a_section_that_was_not_seen_leaves_the_other_cases_as_they_are(section:
             assert case.outcome is WHOLE[case.case], case.case
 
 
-def test_without_write_the_four_say_how_to_show_them() -> None:
+def test_without_write_the_five_say_how_to_show_them() -> None:
     items = good_items()
     del items["write_results"]
     report = judge(inventory(items), version="v5.1", at=NOW)
-    four = [case for case in report.cases if load().case(case.case).writes]
-    assert len(four) == 4 and all(c.outcome is CaseOutcome.NOT_SHOWN and "--write" in c.reason for c in four)
+    five = [case for case in report.cases if load().case(case.case).writes]
+    assert len(five) == 5 and all(c.outcome is CaseOutcome.NOT_SHOWN and "--write" in c.reason for c in five)
 
 
 def test_the_verdicts_of_a_file_are_those_of_the_cloud() -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from unterbau import evidence
+from unterbau.plan import Opened, Opening
 from unterbau.report import html
 from unterbau.report.drawing import topology
+from unterbau.verdict import Claim, Outcome, Verdict
 from unterbau.workload import Network, Server, Workload
 
 REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
@@ -34,6 +36,32 @@ def test_every_verdict_that_did_not_hold_and_every_left_object_is_named() -> Non
             assert entry.name in page
     assert "user_data is not readable" in page
     assert CHECKED.signer in page
+
+
+def test_a_bundle_from_before_openings_were_judged_says_that_nobody_looked() -> None:
+    page = html.render(CHECKED, REAL)
+    assert "Nobody looked for it" in page and "Danach wurde nicht gesehen" in page
+    assert "Öffnung<" not in page and not [v for v in CHECKED.verdicts if v.claim.kind == "opening"]
+
+
+def test_what_is_open_on_the_target_stands_in_the_report_with_whether_it_was_allowed() -> None:
+    told = CHECKED.bundle.verification
+    opening = Opening.of(Opened.GATEWAY, "public", {"router:r": "router <edge>"})
+    claim = Claim(id=f"opening {opening.id}", kind="opening", subject="router:r",
+                  text=f"Closed on the source, or allowed by name to be open on the target: {opening.text}.")  # fmt: skip
+    reasons = {
+        Outcome.HELD: f"opened, as allowed by name: {opening.id}",
+        Outcome.FAILED: f"opened, and allowed by nobody: {opening.id}",
+    }
+    for outcome, reason in reasons.items():
+        verdict = Verdict(claim=claim, outcome=outcome, reason=reason)
+        bundle = CHECKED.bundle.model_copy(update={"verification": told.model_copy(update={"judging": ("openings",)})})
+        page = html.render(
+            CHECKED.model_copy(update={"bundle": bundle, "verdicts": (*CHECKED.verdicts, verdict)}), REAL
+        )
+        assert "router &lt;edge&gt; führt zum externen Netz public" in page and "Nobody looked" not in page
+        assert ("Confirm that it is to stay open" in page) is (outcome is Outcome.HELD)
+        assert ("Am Ziel schließen" in page) is (outcome is Outcome.FAILED)
 
 
 def test_names_with_markup_or_escapes_are_harmless() -> None:

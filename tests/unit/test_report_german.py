@@ -7,12 +7,12 @@ import ast
 from pathlib import Path
 
 import pytest
+from kept_bundles import KEPT, checked
 
-from unterbau import evidence, planning
+from unterbau import planning
 from unterbau.evidence.bundle import NOT_TESTED
+from unterbau.plan import Opened, Opening
 from unterbau.report.german import german
-
-REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
 
 
 def _texts(tree: ast.AST) -> set[str]:
@@ -52,15 +52,51 @@ def test_every_sentence_has_a_german_form(text: str) -> None:
     assert german(text) != text
 
 
-def test_nothing_of_a_real_drill_stays_english() -> None:
-    checked = evidence.check(REAL)
-    texts = {v.reason for v in checked.verdicts} | {v.claim.text for v in checked.verdicts}
-    texts |= {e.why for e in checked.bundle.plan.entries} | {e.remedy for e in checked.bundle.plan.entries}
-    texts |= {p.name for p in checked.bundle.context.phases} - {"plan"}
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
+def test_nothing_of_a_real_drill_stays_english(path: Path) -> None:
+    told = checked(path)
+    texts = {v.reason for v in told.verdicts} | {v.claim.text for v in told.verdicts}
+    texts |= {e.why for e in told.bundle.plan.entries} | {e.remedy for e in told.bundle.plan.entries}
+    texts |= {p.name for p in told.bundle.context.phases} - {"plan"}
     assert [t for t in texts if t and german(t) == t] == []
+
+
+@pytest.mark.parametrize("kind", list(Opened), ids=[k.name for k in Opened])
+def test_every_opening_is_said_in_german(kind: Opened) -> None:
+    opening = Opening.of(
+        kind, "on public, for 10.0.0.5" if kind is Opened.PUBLIC_ADDRESS else "THIS", {"x": "port NAME"}
+    )
+    said = german(f"Closed on the source, or allowed by name to be open on the target: {opening.text}.")
+    assert said.startswith("An der Quelle geschlossen") and "NAME" in said
+    assert not {"reaches", "may", "has", "stands", "leads", "lies", "shared", "open", "copied", "connected"} & set(
+        said.split()
+    )
+    claim = (
+        f"Nothing that was closed on the source is open on the target, but for what was allowed by name: {kind.value}."
+    )
+    assert german(claim).startswith("Nichts, was an der Quelle") and (
+        kind.value not in german(claim) or kind is Opened.SNAT
+    )
 
 
 def test_a_reason_within_a_reason_is_translated_and_names_stay() -> None:
     text = "needs volume:7 (left <b>), which is left: its status is error"
     assert german(text) == "braucht volume:7 (left <b>), das zurückbleibt: sein Zustand ist error"
     assert german("HTTP 500: oh no") == "HTTP 500: oh no"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Elsewhere: GET https://a:1/x: HTTP 302 points to http://b:2, which is another place",
+        "GET https://a:1/x: HTTP 302 points to another path of https://a:1",
+        "Broken: GET /v2/images: its next page is said to be at https://b:1/y, which is not this listing",
+        "plain http: who answered, and whether it was changed on the way, is not shown",
+        "plain http of compute, image: who answered, and who else read the token, is not shown",
+        "clouds.yaml says verify: false: who answered is not shown",
+    ],
+)
+def test_what_is_said_of_addresses_has_a_german_form(text: str) -> None:
+    told = german(text)
+    assert told != text and "which is" not in told and "not shown" not in told
+    assert all(place in told for place in ("https://a:1", "http://b:2", "https://b:1") if place in text)

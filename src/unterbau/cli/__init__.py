@@ -22,7 +22,7 @@ from unterbau import drill as drills
 from unterbau.cli import judge as judge_verbs
 from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
-from unterbau.cli.frame import EXITS, Context, command
+from unterbau.cli.frame import EXITS, Context, F, command
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.report import html
 from unterbau.report import text as terminal
@@ -170,6 +170,18 @@ def cloud_seed(context: Context, name: str, tenant: str, number: int) -> None:
 # --- the main job ------------------------------------------------------------------------------------------
 
 
+def map_option(function: F) -> F:
+    """`--map`."""
+    return click.option("--map", "choices", multiple=True, metavar="KIND:NAME=NAME",
+                        help="Choose where names do not decide: external:SOURCE=TARGET for an external network.")(function)  # fmt: skip
+
+
+def allow_option(function: F) -> F:
+    """`--allow-opening`."""
+    return click.option("--allow-opening", "allowed", multiple=True, metavar="ID",
+                        help="Let something be open that was closed; the plan names each with its id.")(function)  # fmt: skip
+
+
 @command(cli, "census")
 @click.argument("cloud_name", metavar="CLOUD")
 def census_(context: Context, cloud_name: str) -> Exit:
@@ -183,7 +195,11 @@ def census_(context: Context, cloud_name: str) -> Exit:
 @click.argument("source")
 @click.argument("target")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the plan to this file.")
-def plan_(context: Context, source: str, target: str, output: Path | None) -> Exit:
+@map_option
+@allow_option
+def plan_(
+    context: Context, source: str, target: str, output: Path | None, choices: tuple[str, ...], allowed: tuple[str, ...]
+) -> Exit:
     """Choose a fate for every object of SOURCE on TARGET, before anything is written."""
     tools = wiring.tools(context.face, context.stop)
     folder = drills.start(source, target, keep=True, tools=tools)
@@ -192,7 +208,7 @@ def plan_(context: Context, source: str, target: str, output: Path | None) -> Ex
             name.unlink(missing_ok=True)
         work = drills.Drill(folder, tools)
         work.census()
-        made = work.plan()
+        made = work.plan(drills.Words(choices, allowed))
     if output is not None:
         state.write(output, folder.plan.read_bytes(), mode=0o644)
     context.show(lambda: terminal.plan(made), made)
@@ -203,17 +219,20 @@ def plan_(context: Context, source: str, target: str, output: Path | None) -> Ex
 
 @command(cli, "move")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
-def move_(context: Context, plan_file: Path) -> Exit:
+@allow_option
+def move_(context: Context, plan_file: Path, allowed: tuple[str, ...]) -> Exit:
     """Create on the target what PLAN says. Killed or stopped at any moment, the same command finishes it."""
     plan = drills.read_plan(plan_file)
     folder = state.folder(plan.run)
     folder.load()
     tools = wiring.tools(context.face, context.stop)
     with folder.locked():
-        if plan_file.resolve() != folder.plan.resolve():
-            state.write(folder.plan, plan_file.read_bytes())
-        result = drills.Drill(folder, tools).move()
+        work = drills.Drill(folder, tools)
+        work.adopt(plan_file)
+        result = work.move(drills.Words(allowed=allowed))
     context.show(lambda: terminal.moved(result), result)
+    if allowed:
+        context.face.say(f"the plan with what you allowed, for `verify --plan`: {folder.plan}")
     return Exit.HELD if result.complete else Exit.FAILED
 
 
@@ -287,10 +306,17 @@ def close_(context: Context, run: str, side: str | None, bundle: Path | None) ->
 @click.option(
     "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report, at first."
 )
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Obey this plan; do not make one.")
+@click.option("--plan-output", type=click.Path(path_type=Path), help="Also write the plan to this file.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write all verdicts to this file (JSON).")
+@click.option("--all", "everything", is_flag=True, help="Show what held, too.")
+@map_option
+@allow_option
 @click.option("--list", "listing", is_flag=True, help="Show the drills of this machine.")
 def drill_(
     context: Context, source: str | None, target: str | None, keep: bool, report_file: Path | None, language: str,
-    listing: bool,
+    plan_file: Path | None, plan_output: Path | None, output: Path | None, everything: bool, choices: tuple[str, ...],
+    allowed: tuple[str, ...], listing: bool,
 ) -> Exit:  # fmt: skip
     """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
     if listing:
@@ -301,14 +327,21 @@ def drill_(
         raise UsageError(
             "a drill needs a SOURCE and a TARGET", f"Known clouds: {', '.join(wiring.cloud_names()) or 'none'}"
         )
-    folder, verdicts = drills.drill(
-        source, target, keep=keep, tools=wiring.tools(context.face, context.stop), language=language
-    )
-    if report_file is not None:
-        state.write(report_file, folder.report.read_bytes(), mode=0o644)
+    if plan_file is not None and choices:
+        raise UsageError("--map chooses while a plan is made, and --plan names one that is made",
+                         "Leave one of them out; `unterbau plan` takes --map.")  # fmt: skip
+    folder, seen = drills.drill(
+        source, target, keep=keep, tools=wiring.tools(context.face, context.stop), language=language,
+        words=drills.Words(choices, allowed), plan_file=plan_file, plan_output=plan_output,
+    )  # fmt: skip
+    verdicts = seen.verdicts
+    for path, data in ((report_file, folder.report), (output, folder.verdicts)):
+        if path is not None:
+            state.write(path, data.read_bytes(), mode=0o644)
     told = {"run": folder.run, "bundle": str(folder.bundle), "report": str(report_file or folder.report)}
     context.show(
-        lambda: terminal.verdicts(verdicts), told | {"verdicts": [v.model_dump(mode="json") for v in verdicts]}
+        lambda: terminal.verdicts(verdicts, everything=everything),
+        told | {"verdicts": [v.model_dump(mode="json") for v in verdicts]},
     )
     context.face.say(f"evidence: {folder.bundle}")
     context.face.say(f"report:   {report_file or folder.report}")

@@ -89,7 +89,7 @@ def stopping(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, old)
 
 
-class Day(click.ParamType[date]):
+class Day(click.ParamType):  # type: ignore[type-arg]  # a generic since click 8.4 only
     """A day, ISO 8601."""
 
     name = "date"

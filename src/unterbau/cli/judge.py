@@ -30,7 +30,7 @@ from unterbau.judge import (
     rules,
 )
 from unterbau.judge.judgement import Judgement, KnownFact
-from unterbau.judge.model import KINDS, Catalogue, Stack, Technology
+from unterbau.judge.model import KINDS, Catalogue, Part, Stack, Technology
 from unterbau.judge.recognise import Index, recognise
 from unterbau.judge.seeing import View
 from unterbau.reference.layout import data_home
@@ -50,7 +50,7 @@ def judge_(
     """What STACK is made of, by stated criteria, with cited facts: no score.
 
     STACK is what you have: a stack.yaml, an SBOM (CycloneDX, SPDX), Compose, Quadlet, Kubernetes, Helm, Ansible,
-    OpenTofu, a package list. Several are judged as one. Without --rules all rule sets that come with the program
+    OpenTofu, a package list, or a name of the catalogue (redis@7.4). Several are judged as one. Without --rules all rule sets that come with the program
     judge it, side by side.
     """
     day = at or wiring.now().date()
@@ -93,7 +93,18 @@ def _read(paths: Sequence[str], known: Catalogue) -> Stack:
     """The stacks as one, with the technology of each part where it is known."""
     from unterbau.judge import readers  # they bring the libraries of the field along, which no other verb needs
 
-    found = [wiring.live_stack(p) or readers.read(Path(p)) for p in paths]
+    index, named = Index(known), []
+    found = []
+    for given in paths:
+        stack = wiring.live_stack(given)
+        if stack is None and not Path(given).exists() and not readers.is_file_name(given):
+            named.append(given)
+        else:
+            found.append(stack or readers.read(Path(given)))
+    if named:
+        found.append(readers.named(named))
+        for part in found[-1].parts:
+            _is_known(part, index)
     first = found[0]
     merged = Stack(
         name=" + ".join(s.name for s in found),
@@ -103,6 +114,18 @@ def _read(paths: Sequence[str], known: Catalogue) -> Stack:
         facts=tuple(f for s in found for f in s.facts),
     )
     return recognise(first if len(found) == 1 else merged, known)
+
+
+def _is_known(part: Part, index: Index) -> None:
+    """A name of the command line must be one of the catalogue. Raises UsageError with the nearest names."""
+    if index.find(part) is not None:
+        return
+    near = index.near(part.name)
+    what = f"{part.id}: no such file, and no name of the catalogue"
+    raise UsageError(what, f"Did you mean {' or '.join(near)}? {NAMES}" if near else NAMES)
+
+
+NAMES = "`unterbau facts` lists the names; with a version: redis@7.4. A name of your own belongs into a stack.yaml."
 
 
 def _measures(histories: Sequence[str], known: Catalogue, day: date) -> dict[str, dict[str, tuple[float, str]]]:
@@ -206,7 +229,7 @@ def audit_(
 def _technology(name: str, known: Catalogue) -> Technology:
     found = Index(known).named(name)
     if found is None:
-        near = [t.id for t in known.values() if name.lower() in t.id or name.lower() in t.name.lower()]
+        near = Index(known).near(name)
         raise UsageError(
             f"{name!r} is not in the catalogue", f"Near: {', '.join(near)}" if near else "`unterbau facts` lists it."
         )

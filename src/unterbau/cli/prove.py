@@ -189,7 +189,7 @@ def check(context: Context, data: bytes, key: str | None, report_file: Path | No
     return exit_code([checked.outcome] if checked.signer_trusted else [checked.outcome, Outcome.NOT_SHOWN])
 
 
-class Interval(click.ParamType[float]):
+class Interval(click.ParamType):  # type: ignore[type-arg]  # see `Day`
     """`30s`, `15m`, `6h`, `1d`."""
 
     name = "interval"
@@ -212,7 +212,7 @@ def register(group: click.Group) -> None:
         click.option("--version", help="One version, or `all`; default: those in force at the date."),
         click.option("--at", type=Day(), help="Judge as of this day (default: today)."),
         click.option("--write", "writing", is_flag=True,
-                     help="Also run the four test cases that make something, and remove it again."),
+                     help="Also run the five test cases that make something, and remove it again."),
         click.option("--from", "from_", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
                      metavar="FILE", help="Judge this inventory offline instead of a cloud; may be repeated."),
         click.option("--save", type=OUT, help="Write the inventory, for --from."),

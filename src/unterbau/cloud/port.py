@@ -25,7 +25,7 @@ from typing import Literal, Protocol, TypeAlias
 from pydantic import SecretBytes
 
 from unterbau.verdict import Model
-from unterbau.workload import Attachment, CloudIdentity, Kind, NotShown, Offering, Ref, Resource
+from unterbau.workload import OWNER_ONLY, Attachment, CloudIdentity, Kind, NotShown, Offering, Ref, Resource
 
 MARKER_KEY = "unterbau"
 """Metadata key under which a marker stands where the API has metadata instead of tags."""
@@ -37,6 +37,15 @@ def is_marker(text: str) -> bool:
     return _MARKER.fullmatch(text) is not None
 
 
+def owner_only(*, containers: bool) -> tuple[NotShown, ...]:
+    """The notes of a listing of containers in which nothing of `OWNER_ONLY` was seen; `containers`: it has some."""
+    reason = (
+        "an object store tells it to an owner of the account only, and nothing that only an owner sees "
+        "was seen: it is empty or hidden"
+    )
+    return tuple(NotShown(what=w, reason=reason) for w in OWNER_ONLY if containers or w.startswith("account."))
+
+
 Marker: TypeAlias = str
 Power: TypeAlias = Literal["ACTIVE", "SHUTOFF"]
 
@@ -46,6 +55,8 @@ class Listing(Model):
 
     resources: tuple[Resource, ...]
     not_shown: tuple[NotShown, ...] = ()
+    entries: int | None = None
+    """How many things the service listed for it, if not all of them are resources of this kind (ports)."""
 
 
 class Surroundings(Model):
@@ -86,7 +97,9 @@ NOTHING = Source()
 
 
 class Reader(Protocol):
-    """Reading. Rights needed: `reader` on the project (secret payloads: what Barbican's policy asks for)."""
+    """Reading. Rights needed: `reader` on the project. With these alone some of it stays hidden and is named so:
+    what Barbican's policy keeps from a reader, and what Swift tells owners only (`workload.OWNER_ONLY`).
+    """
 
     def identity(self) -> CloudIdentity:
         """Which cloud, project and user this is. Raises AuthFailed, Unreachable."""

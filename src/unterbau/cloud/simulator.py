@@ -5,7 +5,8 @@ Every change is on disk when the call returns, so the world outlives a killed pr
 OpenStack where that matters to a mover: a new security group comes with two egress rules (which `ensure`
 removes), each project has a `default` group, a volume in use cannot be uploaded, protected and public images are
 refused, names of server groups and secrets are not unique, a container must be empty to be deleted. A GiB is 64 KiB
-here. It has no addresses to give, no schedulers, and knows nothing of other projects.
+here. ACLs are told to the role member only, as Swift does, and what `private` names is another user's. It has no
+addresses to give, no schedulers, and knows nothing of other projects.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from pydantic import SecretBytes, TypeAdapter
 
-from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings
+from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings, owner_only
 from unterbau.errors import Conflict, Forbidden, NotFound, Unsupported
 from unterbau.workload import (
     AddressGroup,
@@ -80,11 +81,18 @@ class Bytes:
             yield self._data[start : start + (1 << 20)]
 
 
+def _told_to_owners(container: Container) -> bool:
+    return bool(container.read_acl or container.write_acl or container.sync_to)
+
+
 class Simulator:
     """Implements `port.Cloud`. One process at a time; safe from several threads."""
 
     def __init__(self, folder: Path, *, name: str = "simulated", role: str = "member") -> None:
         self.folder, self.name, self.role = folder, name, role
+        self.hides_acls, self.private = False, set[Ref]()
+        """Whether members are no owners either; secrets and their containers that another user keeps private."""
+        self._claimed: dict[str, Marker] = {}
         self._lock = threading.RLock()
         (folder / "blobs").mkdir(parents=True, exist_ok=True)
         self._file = folder / "world.json"
@@ -152,7 +160,24 @@ class Simulator:
 
     def listing(self, kind: Kind) -> Listing:
         """See the port."""
-        return Listing(resources=tuple(r for r in self._all() if r.own_kind is kind))
+        found = tuple(self._as_told(r) for r in self._all() if r.own_kind is kind)
+        private = sorted(r.ref for r in found if r.ref in self.private)
+        notes = tuple(NotShown(what=r, reason="it is private to another user") for r in private)
+        if kind is Kind.CONTAINER and not any(isinstance(r, Container) and _told_to_owners(r) for r in found):
+            notes += owner_only(containers=bool(found))
+        return Listing(resources=found, not_shown=notes)
+
+    def _as_told(self, resource: Resource) -> Resource:
+        """Without what is kept from us."""
+        if resource.ref in self.private:
+            return resource.model_copy(update={"acl_project_access": False, "acl_users": ()})
+        if isinstance(resource, Container) and (self.role != "member" or self.hides_acls):
+            return resource.model_copy(update={"read_acl": "", "write_acl": "", "sync_to": None})
+        return resource
+
+    def _refuse_private(self, reference: Ref) -> None:
+        if reference in self.private:
+            raise Forbidden(f"{self.name}: {reference} is private to another user")
 
     def surroundings(self) -> Surroundings:
         """See the port."""
@@ -171,9 +196,10 @@ class Simulator:
 
     def read(self, reference: Ref) -> Resource | None:
         """See the port."""
+        self._refuse_private(reference)
         with self._lock:
             found = self._world.get(reference)
-        return _RESOURCE.validate_python(found) if found else None
+        return self._as_told(_RESOURCE.validate_python(found)) if found else None
 
     def _must(self, reference: Ref) -> Resource:
         found = self.read(reference)
@@ -186,6 +212,8 @@ class Simulator:
         """See the port."""
         found = self._must(ref(Kind.OBJECT, f"{container}/{name}"))
         assert isinstance(found, StoredObject)  # noqa: S101 - by its kind
+        if found.symlink_account:
+            raise Forbidden(f"{self.name}: {found.ref} leads into another account")
         if found.symlink_to:
             yield Bytes(self._content(ref(Kind.OBJECT, found.symlink_to)))
         elif found.segments is not None:
@@ -229,12 +257,15 @@ class Simulator:
                 if there.own_kind is not resource.own_kind:
                     continue
                 if isinstance(resource, UNMARKED):
-                    if there.id not in before and self._same(there, resource):
+                    free = there.id not in before and self._claimed.get(there.id, marker) == marker
+                    if free and self._same(there, resource):
                         return there.id
                 elif there.marker == marker:
                     return there.id
             self._refuse(resource, source)
-            return self._make(resource, marker, source)
+            made = self._make(resource, marker, source)
+            self._claimed[made] = marker
+            return made
 
     def _refuse(self, wish: Resource, source: Source) -> None:
         for reference in wish.references():
@@ -346,6 +377,10 @@ class Simulator:
             there = self._must(ref(Kind.OBJECT, segment.path))
             if isinstance(there, StoredObject) and there.etag != segment.etag:
                 raise Conflict(f"{self.name}: segment {segment.path} has another content")
+        if wish.symlink_etag is not None:
+            there = self._must(ref(Kind.OBJECT, wish.symlink_to or "-"))
+            if isinstance(there, StoredObject) and there.etag != wish.symlink_etag:
+                raise Conflict(f"{self.name}: the link's target has another content")
         id_ = f"{wish.container}/{wish.name}"
         self._put(wish.model_copy(update={"id": id_, "marker": marker}))
 

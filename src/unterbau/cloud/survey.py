@@ -7,12 +7,13 @@ conformance run must go on when one service is missing, forbidden or mute.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal, Protocol
 
 from pydantic import Field, JsonValue
 
-from unterbau.verdict import Model
+from unterbau.verdict import Model, later
 
 Item = dict[str, JsonValue]
 """One object as the API returned it."""
@@ -46,12 +47,32 @@ class Subject(Model):
     """The name of the cloud in clouds.yaml: a label, proves nothing."""
     auth_url: str
     region: str = ""
+    interface: str = later("public")
+    """Which of a service's addresses is judged: `public`, `internal` or `admin`, as clouds.yaml says."""
     project_id: str = ""
     user_id: str = ""
     roles: tuple[str, ...] = ()
     catalog_digest: str = ""
     certificates: dict[str, str] = Field(default_factory=dict)
     """`host:port` -> `sha256:..` of the certificate that was presented."""
+
+    def endpoints(self, catalog: Iterable[Item]) -> Iterator[tuple[str, str]]:
+        """(service type as the catalog spells it, URL) of the endpoints that are judged.
+
+        The one rule for collectors and judges: those of our region and interface; an endpoint that names no region
+        belongs to all, and without a region of ours every one counts.
+        """
+        for service in catalog:
+            listed = service.get("endpoints")
+            for endpoint in listed if isinstance(listed, list) else ():
+                if isinstance(endpoint, dict) and self._serves(endpoint):
+                    yield str(service.get("type") or ""), str(endpoint.get("url") or "")
+
+    def _serves(self, endpoint: Item) -> bool:
+        region = endpoint.get("region") or endpoint.get("region_id")
+        ours = not region or not self.region or region == self.region
+        told = str(endpoint.get("interface") or "public").removesuffix("URL")  # `publicURL`: the spelling of API v2
+        return ours and told == self.interface and bool(endpoint.get("url"))
 
 
 class Reply(Model):
@@ -77,7 +98,7 @@ class Surveyed(Protocol):
         """Whether the catalog has an endpoint of this service type in our region."""
 
     def read(self, service: str, path: str, *, seconds: float, microversion: str = "") -> Reply:
-        """GET of a path below the service's versioned endpoint, or of an absolute URL there."""
+        """GET of a path (`/...`) below the service's versioned endpoint."""
 
     def knock(self, url: str, *, headers: dict[str, str], seconds: float) -> Reply:
         """GET of a URL without our token."""

@@ -254,10 +254,10 @@ def _surroundings(bundle: Bundle) -> Iterator[Verdict]:
 
 
 def _hashes(verdicts: Iterable[Verdict]) -> dict[tuple[str, Ref], Observation]:
-    """The hashes that were observed, by side and object (`source: volume:…` as their source says)."""
+    """What was observed beside the censuses (hashes, mostly), by side and subject (`source: volume:…` as it says)."""
     found: dict[tuple[str, Ref], Observation] = {}
     for verdict in verdicts:
-        if verdict.claim.kind == "content":
+        if verdict.claim.kind in ("content", "coverage"):
             for observation in verdict.evidence:
                 side, _, reference = observation.source.where.partition(": ")
                 found[side, reference] = observation

@@ -410,6 +410,8 @@ class Part:
     claims: Mapping[str, bool] = field(default_factory=dict)
     facts: tuple[Fact, ...] = ()
     """What the stack's owner says about this part, with sources, in the form of the catalogue."""
+    mirror: str | None = None
+    """What it comes through, where `recognise` saw through it: a mirror, a proxy, or who packs it. Not the product."""
 
 
 @dataclass(frozen=True, slots=True)

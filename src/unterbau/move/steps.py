@@ -30,7 +30,6 @@ from unterbau.workload import (
     AddressGroup,
     Attachment,
     Container,
-    FloatingIp,
     Image,
     Keypair,
     Kind,
@@ -89,7 +88,7 @@ class Move:
         """The object as it is to be on the target, with the target's ids."""
         entry = self.plan.by_ref[reference]
         resource = entry.wish(self.workload.by_ref[reference])
-        return self._surroundings(resource.with_ids(lambda r: self.new_id(r, done)))
+        return self.plan.translated(resource.with_ids(lambda r: self.new_id(r, done)))
 
     def new_id(self, reference: Ref, done: Outputs) -> str | None:
         """The target's id of an object of the source."""
@@ -102,18 +101,6 @@ class Move:
             return id_of(reference) if entry.fate.moves else None
         made = done.get(reference, {}).get("id")
         return str(made) if made is not None else None
-
-    def _surroundings(self, resource: Resource) -> Resource:
-        """Ids of the provider's things, and project ids in ACLs, become the target's."""
-        translate = self.plan.translate
-        if isinstance(resource, Router | FloatingIp) and resource.external_network_id:
-            found = translate.get(f"external_network:{resource.external_network_id}")
-            return resource.model_copy(update={"external_network_id": found})
-        if isinstance(resource, Container):
-            old, new = self.workload.identity.project_id, self.plan.target.project_id
-            acls = {f: getattr(resource, f).replace(f"{old}:", f"{new}:") for f in ("read_acl", "write_acl")}
-            return resource.model_copy(update=acls)
-        return resource
 
 
 def steps(plan: Plan, workload: Workload, source: Cloud, target: Cloud) -> list[Step]:

@@ -8,24 +8,29 @@ own section not seen and leaves the others. Reads only; role `reader` suffices w
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import queue
 import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from unterbau.cloud.paging import next_link
 from unterbau.cloud.survey import Item, Reply, Request, Subject, Surveyed
+from unterbau.errors import CloudError
+from unterbau.places import next_page
 from unterbau.prove.inventory import Inventory, Section, Status, TlsProbe
 
 SECONDS = 20.0
 """How long each section may take, unless told otherwise."""
 MOST_PAGES = 50
 S3_TYPES = ("object-store-s3", "s3", "object-store")
-MADE_UP = {"Authorization": "AWS UNTERBAUPROBE:c2lnbmF0dXJl", "Date": "Thu, 01 Jan 2026 00:00:00 GMT"}
+MADE_UP = "UNTERBAUPROBE"
 """A key that no cloud knows: an S3 service says so, anything else does not."""
 _CODE = re.compile(r"<Code>\s*([A-Za-z]+)\s*</Code>")
 Probe = Callable[[Subject, tuple[Item, ...]], tuple[TlsProbe, ...]]
@@ -75,7 +80,7 @@ def collect(
         for listing in LISTINGS
     }
     tasks[DEFAULT_RULES.section] = lambda: _rules(cloud, seconds)
-    tasks["s3_probe"] = lambda: _s3(cloud, catalog, seconds)
+    tasks["s3_probe"] = lambda: _s3(cloud, subject, catalog, seconds, now)
     jobs: dict[str, Callable[[], Any]] = {**tasks, "tls": lambda: probe(subject, catalog)}
     done = _all(jobs, seconds)
     requests, sections = [entered], {"catalog": Section(status=Status.SEEN, requests=(entered.id,), items=catalog)}
@@ -150,7 +155,11 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
         if reply.request.status != 200 or not isinstance(entries, list):
             return _Found(requests, {listing.section: _unseen(reply, listing.key, requests)})
         items += [e for e in entries if isinstance(e, dict)]
-        path = _next(reply.body, listing.key)
+        try:
+            path = _next(reply.body, path)
+        except CloudError as error:
+            lost = Section(status=Status.ERROR, requests=tuple(r.id for r in requests), reason=error.what)
+            return _Found(requests, {listing.section: lost})
         if path and len(requests) == MOST_PAGES:  # a list that is cut off would be judged as a whole one
             reason = f"its pages do not end: {MOST_PAGES} were read"
             cut = Section(status=Status.ERROR, requests=tuple(r.id for r in requests), reason=reason)
@@ -159,20 +168,16 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
     return _Found(requests, {listing.section: Section(status=Status.SEEN, requests=ids, items=tuple(items))})
 
 
-def _next(body: Any, key: str) -> str:
-    """The address of the next page; empty at the end."""
-    links = body.get(f"{key}_links") or []
-    told = next((x.get("href") for x in links if isinstance(x, dict) and x.get("rel") == "next"), None)
-    address = str(told or body.get("next") or "")
-    if address.startswith("/v2/"):  # Glance tells its path from the root of the service
-        return address.removeprefix("/v2")
-    return address
+def _next(body: Any, asked: str) -> str:
+    """The path of the next page; empty at the end. Raises Broken if its link is of something else."""
+    told = next_link(body)
+    return next_page(asked, told) if told else ""
 
 
 def _unseen(reply: Reply, key: str, requests: list[Request]) -> Section:
     """Why a list was not seen."""
     request, ids = reply.request, tuple(r.id for r in requests)
-    if request.status is None:
+    if request.status is None or request.error:
         mute = "timed out" in request.error.lower() or "not within" in request.error
         status = Status.TIMEOUT if mute else Status.ERROR
         return Section(status=status, requests=ids, reason=request.error)
@@ -198,15 +203,18 @@ def _rules(cloud: Surveyed, seconds: float) -> _Found:
     return _Found(found.requests + group.requests, {**found.sections, **group.sections})
 
 
-def _s3(cloud: Surveyed, catalog: tuple[Item, ...], seconds: float) -> _Found:
+def _s3(
+    cloud: Surveyed, subject: Subject, catalog: tuple[Item, ...], seconds: float, now: Callable[[], datetime]
+) -> _Found:
     """Whether an S3 service answers where the catalog promises one (or at the root of the object store)."""
+    places = dict(reversed(list(subject.endpoints(catalog))))
     for type_ in S3_TYPES:
-        url = _public(catalog, type_)
+        url = places.get(type_)
         if not url:
             continue
         target = urlsplit(url)
         root = target._replace(path="/", query="", fragment="").geturl() if type_ == "object-store" else url
-        reply = cloud.knock(root, headers=MADE_UP, seconds=seconds)
+        reply = cloud.knock(root, headers=_signed(root, now()), seconds=seconds)
         if reply.request.status is None:
             return _Found([reply.request], {"s3_probe": _unseen(reply, "", [reply.request])})
         code = _CODE.search(reply.text)
@@ -219,14 +227,24 @@ def _s3(cloud: Surveyed, catalog: tuple[Item, ...], seconds: float) -> _Found:
     return _absent("s3_probe", "the catalog has neither S3 nor an object store")
 
 
-def _public(catalog: tuple[Item, ...], type_: str) -> str:
-    for entry in catalog:
-        endpoints = entry.get("endpoints")
-        if entry.get("type") == type_ and isinstance(endpoints, list):
-            for endpoint in endpoints:
-                if isinstance(endpoint, dict) and endpoint.get("interface") == "public":
-                    return str(endpoint.get("url") or "")
-    return ""
+def _signed(url: str, at: datetime) -> dict[str, str]:
+    """Headers of a GET that a key nobody knows has signed today (AWS Signature Version 4).
+
+    A request without a date of today is refused before the key is looked at (Ceph RGW: RequestTimeTooSkewed).
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+    """
+    target, stamp = urlsplit(url), at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    nothing = hashlib.sha256(b"").hexdigest()
+    signed = {"host": target.netloc, "x-amz-content-sha256": nothing, "x-amz-date": stamp}
+    names, scope = ";".join(signed), f"{stamp[:8]}/us-east-1/s3/aws4_request"
+    lines = ["GET", target.path or "/", "", *(f"{k}:{v}" for k, v in signed.items()), "", names, nothing]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    key = b"AWS4" + MADE_UP.encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}".encode(), "sha256").hex()
+    told = f"AWS4-HMAC-SHA256 Credential={MADE_UP}/{scope}, SignedHeaders={names}, Signature={signature}"
+    return {"Authorization": told, "X-Amz-Date": stamp, "X-Amz-Content-Sha256": nothing}
 
 
 def _place(url: str) -> str:

@@ -64,12 +64,8 @@ class _Place:
 
 
 def _places(subject: Subject, catalog: tuple[Item, ...]) -> list[_Place]:
-    found = [_Place("identity", "public", subject.auth_url)]
-    for entry in catalog:
-        endpoints = entry.get("endpoints")
-        for endpoint in endpoints if isinstance(endpoints, list) else ():
-            if isinstance(endpoint, dict) and (not subject.region or endpoint.get("region") == subject.region):
-                found.append(_Place(str(entry.get("type")), str(endpoint.get("interface")), str(endpoint.get("url"))))
+    found = [_Place("identity", subject.interface, subject.auth_url)]
+    found += [_Place(type_, subject.interface, url) for type_, url in subject.endpoints(catalog)]
     first: dict[tuple[str, tuple[str, int]], _Place] = {}
     for place in found:
         if place.address[0]:

@@ -49,6 +49,7 @@ Items are the objects as the API returns them, each a plain JSON object, unknown
         {"test": "key-manager", "create": HTTP, "list": HTTP, "listed": bool, "delete": HTTP, "roles": [..]}
         {"test": "backup", "volume": status, "backup": status, "restored": status,
          "written_sha256": .., "restored_sha256": .. or null, "deleted": bool}
+        {"test": "encryption", "type": name of a volume type that advertises it, "encrypted": bool}, one for each
         and each may carry "error": one line, where it could not be carried through (the API refused, the guest
         said nothing). Missing keys are "not seen".
 

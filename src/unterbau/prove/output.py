@@ -15,6 +15,7 @@ from xml.etree import ElementTree as Xml
 
 from unterbau import __version__
 from unterbau.canonical import digest
+from unterbau.prove.data import load
 from unterbau.prove.proof import Proof
 from unterbau.prove.verdicts import CaseOutcome, CaseVerdict, Level
 
@@ -212,6 +213,11 @@ def _uuid(proof: Proof, *what: str) -> str:
 # --- the SCS report
 
 
+def _specification(scope: str) -> str:
+    """Where the monitor's own list of the scope's test cases stands; empty where the data has none."""
+    return next((s.specification for s in load().scopes if s.id == scope), "")
+
+
 def scs_report(proof: Proof) -> dict[str, Any]:
     """The report that the SCS compliance monitor takes (the form of its check tool of August 2026).
 
@@ -222,7 +228,7 @@ def scs_report(proof: Proof) -> dict[str, Any]:
     run, call = _uuid(proof, "run"), _uuid(proof, "invocation")
     told = {1: "PASS", 0: "ABORT", -1: "FAIL"}
     return {
-        "spec": {"uuid": proof.report.scope_uuid, "name": proof.report.scope_name, "url": INFORMATION},
+        "spec": {"uuid": proof.report.scope_uuid, "name": proof.report.scope_name, "url": _specification(proof.report.scope)},
         "checked_at": proof.inventory.collected_at.replace(tzinfo=None),
         "reference_date": proof.question.at.date(),
         "subject": proof.inventory.subject.name,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four test cases that must make something: entropy and FIPS in a server, secrets, backup and restore.
+"""The test cases that must make something: entropy and FIPS in a server, secrets, backup and restore, encryption.
 
 `cli.prove --write` calls `run`; judges read the section that it returns. Everything is made by steps of a saga whose
 journal holds the name and mark of a thing before the thing is made; all of it is removed again, and nothing else is. What
@@ -40,6 +40,7 @@ from unterbau.errors import (
 )
 from unterbau.prove.guest import WORD
 from unterbau.prove.inventory import Item, Section, Status
+from unterbau.prove.judges.scs_0114 import advertised
 from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, RetryPolicy, Step, remaining_grace, unwind
 from unterbau.saga import run as run_saga
 from unterbau.workload import Attachment, Backup, Flavor, Image, Kind, Ref, Resource, Secret, Server, Volume, ref
@@ -107,7 +108,7 @@ def run(
         result = run_saga(steps, journal, plan=name, workers=4, stop=stop, retry=RetryPolicy(deadline_s=60.0))
         outputs, errors = dict(journal.status.outputs), dict(journal.status.errors)
         tidied = unwind(steps, journal, plan=name)
-        left_behind = [str(journal.status.intents[n].get("name", n)) for n in tidied.failed]
+        left_behind = _remaining(journal)
     for left in left_behind:
         say(f"left behind, since the cloud would not delete it: {left}; the next run with --write tries again")
     if tidied.complete:
@@ -116,6 +117,12 @@ def run(
         raise Interrupted("stopped while writing; what was made is removed", "Run the same command again.")
     items = _items(outputs, errors, missing, identity.roles, deleted=tidied.complete)
     return Section(status=Status.SEEN, items=tuple(items), reason="; ".join(f"left behind: {n}" for n in left_behind))
+
+
+def _remaining(journal: Journal) -> list[str]:
+    """All that was meant to be made and is not surely gone: what would not go, and what that kept from going."""
+    states = journal.status.states
+    return [str(i["name"]) for n, i in journal.status.intents.items() if "marker" in i and states[n] != "undone"]
 
 
 # --- steps
@@ -268,11 +275,34 @@ def _steps(tools: _Tools) -> tuple[list[Step], dict[str, str]]:
         steps += _backup(tools)
     else:
         missing["backup"] = "the catalog has no block storage or no images"
+    if Kind.VOLUME in kinds:
+        steps += _encryption(tools)
     try:
         steps += _server(tools)
     except CloudError as error:
         missing["server"] = error.what
     return steps, missing
+
+
+def _encryption(tools: _Tools) -> Iterator[Step]:
+    """A volume of each type that advertises encryption tells whether it is encrypted."""
+    try:
+        types = tools.cloud.surroundings().offering.volume_types
+    except CloudError:
+        return
+    for type_ in types:
+        if "encrypted" in (advertised({"description": type_.description}) or ()):
+            name = f"{ENCRYPTED} {type_.name}"
+
+            def volume(mark: str, done: Outputs, type_name: str = type_.name) -> tuple[Resource, Origin]:
+                return Volume(id="-", name=mark, status="", size_gib=1, volume_type=type_name), NOTHING
+
+            def ask(done: Outputs, progress: Progress, made: str = name) -> JsonObject:
+                there = tools.cloud.read(ref(Kind.VOLUME, str(done[made]["id"])))
+                return {"encrypted": there.encrypted} if isinstance(there, Volume) else {}
+
+            yield _Make(tools, name, Kind.VOLUME, volume)
+            yield _Do(tools, f"look at {name}", ask, (name,))
 
 
 def payload(mark: str, size: int) -> bytes:
@@ -406,16 +436,19 @@ def user_data() -> str:
 
 
 def _suited(images: Sequence[Image]) -> Image:
-    """A public image that most likely runs cloud-init and Python."""
+    """A public image that most likely runs cloud-init and Python; of a distribution's releases the newest."""
     public = [i for i in images if i.visibility == "public" and not i.hidden and i.status == "active"]
     if not public:
         raise NotFound("the cloud has no public image to make a server from")
     known = ("debian", "ubuntu", "almalinux", "rocky", "centos", "fedora", "opensuse")
 
-    def rank(image: Image) -> tuple[bool, bool, int, str]:
+    def rank(image: Image) -> tuple[bool, bool, int, list[int], str]:
         distro = image.properties.get("os_distro", "").lower()
         place = known.index(distro) if distro in known else len(known)
-        return image.properties.get("os_purpose", "generic") != "generic", distro not in known, place, image.name
+        figures = re.findall(r"\d+", image.properties.get("os_version") or image.name)
+        newest_first = [-int(figure) for figure in figures[:4]]  # a kernel before 5.18 says nothing about entropy
+        odd = image.properties.get("os_purpose", "generic") != "generic"
+        return odd, distro not in known, place, newest_first, image.name
 
     return min(public, key=rank)
 
@@ -487,8 +520,15 @@ def _items(
         item: Item = {"test": "key-manager", "roles": list(roles), **outputs.get("key-manager", {})}
         yield item | ({"error": _message(errors["key-manager"])} if "key-manager" in errors else {})
     yield _backup_item(outputs, errors, missing.get("backup", ""), deleted=deleted)
+    for step in outputs.keys() | errors.keys():
+        made, found, name = step.partition(f"{ENCRYPTED} ")
+        if found and not made:
+            why = _why(outputs, errors, (step, f"look at {step}"))
+            told = outputs.get(f"look at {step}", {})
+            yield {"test": "encryption", "type": name, **told, **({"error": why} if why else {})}
 
 
+ENCRYPTED = "volume of type"
 _STAGES = {"volume": "volume", "backup": "backup", "restore": "restored"}
 """Steps whose bad end is a finding -> what the item calls them."""
 

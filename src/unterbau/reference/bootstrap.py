@@ -195,10 +195,13 @@ def _ensure(
 # ---- what the cloud offers
 
 
-def offering(layout: Layout, secrets: Secrets, say: Say) -> None:
-    """Flavors, the external network, volume types and the public image; four services side by side."""
+def offering(layout: Layout, secrets: Secrets, say: Say) -> bool:
+    """Flavors, the external network, volume types and the public image; four services side by side.
+
+    Returns whether anything was to be done.
+    """
     if _done(layout, "offering"):
-        return
+        return False
     rest = Rest(layout.ca)
     rest.log_in(layout.auth_url, password_auth("admin", secrets.admin, "admin"))
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -207,6 +210,7 @@ def offering(layout: Layout, secrets: Secrets, say: Say) -> None:
         task.result()
     _mark(layout, "offering")
     say("flavors, networks, volume types and image are in place")
+    return True
 
 
 def _flavors(rest: Rest, layout: Layout) -> None:

@@ -359,8 +359,10 @@ def _swift_proxy(layout: Layout, secrets: Secrets) -> File:
         "filter:authtoken": _token(layout, secrets, "swift")
         | {"paste.filter_factory": "keystonemiddleware.auth_token:filter_factory"}
         | {"delay_auth_decision": True, "cache": "swift.cache"},
+        # No system_reader_roles: such a role reads every account, and its holder is nobody's owner. `member` implies
+        # `reader`, so each member would read all projects and see no ACL of his own.
         "filter:keystoneauth": {"use": "egg:swift#keystoneauth", "operator_roles": "admin, member"}
-        | {"system_reader_roles": "reader", "project_reader_roles": "reader"},
+        | {"project_reader_roles": "reader"},
         "filter:versioned_writes": {"use": "egg:swift#versioned_writes", "allow_versioned_writes": True}
         | {"allow_object_versioning": True},
     }

@@ -8,6 +8,7 @@ Packages come from the index that the user's own uv or pip configuration names; 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unterbau.errors import LocalError
-from unterbau.reference import disk
+from unterbau.reference import disk, registry
 from unterbau.reference.layout import data_home
 
 LOCK = Path(__file__).parent / "runtime-requirements.lock"
@@ -56,11 +57,11 @@ def ensure(progress: Callable[[str], None], lock: Path = LOCK) -> Path:
 
 
 def _install(place: Path, lock: Path) -> None:
-    uv = _uv()
-    _run([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(place)])
+    uv, environ = _uv(), {**os.environ, **registry.of_this_machine(os.environ)}
+    _run([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(place)], environ)
     python = str(place / "bin" / "python")
     options = ["--quiet", "--require-hashes", "--compile-bytecode"]
-    _run([uv, "pip", "install", *options, "--python", python, "-r", str(lock)])
+    _run([uv, "pip", "install", *options, "--python", python, "-r", str(lock)], environ)
 
 
 def _uv() -> str:
@@ -69,11 +70,12 @@ def _uv() -> str:
     return str(find_uv_bin())
 
 
-def _run(argv: list[str]) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+def _run(argv: list[str], environ: dict[str, str]) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environ)
     if done.returncode:
         raise LocalError(
             f"installing the OpenStack services failed (uv {argv[1]}, exit {done.returncode}): "
             f"{done.stderr[-_TAIL:].strip()}",
-            "Check that the package index of this machine can be reached, then run the same command again.",
+            "Tell pip the index of your network (pip config set global.index-url URL), put its CA into the machine's store "
+            "or into pip's option cert, and set HTTPS_PROXY if there is a proxy; then run the same command again.",
         )

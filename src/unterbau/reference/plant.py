@@ -14,12 +14,13 @@ import secrets as random
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from unterbau.errors import LocalError
-from unterbau.reference import bootstrap, clients, disk, install, ports, process, services, template
+from unterbau.reference import bootstrap, clients, disk, install, ports, process, readiness, services, template
 from unterbau.reference.layout import Layout, Ports, Secrets, clouds_home
 from unterbau.reference.supervisor import Supervisor
 
@@ -72,18 +73,23 @@ def prepare(name: str, progress: Callable[[str], None], *, force_upload: bool) -
 def supervisor(layout: Layout) -> Supervisor:
     """The supervisor of a prepared cloud, with its bootstrap."""
     secrets = load_secrets(layout)
+    ready = readiness.Readiness(layout, secrets)
 
     def finish(say: Callable[[str], None]) -> None:
-        bootstrap.offering(layout, secrets, say)
+        ready.demand(say, again=bootstrap.offering(layout, secrets, say))
         clients.write(layout, secrets)
 
-    return Supervisor(
-        layout.root,
-        services.services(layout),
-        process.https_probe(layout.ca),
-        after={"keystone": lambda say: bootstrap.identity(layout, secrets, say)},
-        finish=finish,
-    )
+    def accounts(say: Callable[[str], None]) -> None:
+        bootstrap.identity(layout, secrets, say)
+        ready.entrance()
+
+    after: dict[str, Callable[[Callable[[str], None]], None]] = {"keystone": accounts}
+    after |= {name: partial(_warm, ready, name) for name in readiness.LISTINGS}
+    return Supervisor(layout.root, services.services(layout), process.https_probe(layout.ca), after, finish)
+
+
+def _warm(ready: readiness.Readiness, service: str, say: Callable[[str], None]) -> None:
+    ready.warm(service)
 
 
 def _first(layout: Layout) -> bool:

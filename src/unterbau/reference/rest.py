@@ -18,9 +18,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from unterbau.errors import Broken, Conflict, Unreachable
+from unterbau.places import REDIRECTS, redirected
 
 _NOT_READY = (500, 502, 503, 504)
 _RETRY_SECONDS = 20.0
+_FOREIGN = "Nothing went there. No service of ours answers so: look who listens on its port, and at the cloud's logs."
 
 
 class Rest:
@@ -47,6 +49,10 @@ class Rest:
         """The JSON answer of a POST. Raises Conflict on 409."""
         return self._exchange("POST", url, body, headers)[0]
 
+    def look(self, url: str, **headers: str) -> tuple[int, bytes]:
+        """Status and body of a GET, whatever the status; a service that is not ready yet is asked again."""
+        return self._patiently("GET", url, None, headers)[:2]
+
     def delete(self, url: str) -> None:
         """A DELETE; what is absent already is an error."""
         self._exchange("DELETE", url, None, {})
@@ -58,18 +64,27 @@ class Rest:
     def _exchange(
         self, method: str, url: str, body: Mapping[str, Any] | bytes | None, headers: Mapping[str, str]
     ) -> tuple[dict[str, Any], dict[str, str]]:
+        status, answer, received = self._patiently(method, url, body, headers)
+        if status in REDIRECTS and "location" in received:
+            raise redirected(method, url, status, received["location"], _FOREIGN)
+        if status >= 300:
+            raise _refusal(status, f"{method} {url}: {status} {answer[:300].decode('utf-8', 'replace')}")
+        return (json.loads(answer) if answer else {}), received
+
+    def _patiently(
+        self, method: str, url: str, body: Mapping[str, Any] | bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """The answer of a service, which may not be ready yet. Raises Unreachable."""
         deadline = time.monotonic() + _RETRY_SECONDS
         for pause in _pauses():
             try:
-                status, answer, received = self._once(method, url, body, headers)
+                found = self._once(method, url, body, headers)
             except (OSError, http.client.HTTPException) as error:
                 if time.monotonic() > deadline:
                     raise Unreachable(f"{method} {url}: {error}") from error
             else:
-                if status < 400:
-                    return (json.loads(answer) if answer else {}), received
-                if status not in _NOT_READY or time.monotonic() > deadline:
-                    raise _refusal(status, f"{method} {url}: {status} {answer[:300].decode('utf-8', 'replace')}")
+                if found[0] not in _NOT_READY or time.monotonic() > deadline:
+                    return found
             time.sleep(pause)
         raise AssertionError("pauses never end")
 

@@ -53,7 +53,7 @@ def services(layout: Layout) -> tuple[Service, ...]:
         ),
         _service(layout, "placement", ports.placement, "serve_wsgi.py", "placement.wsgi.api"),
         _service(layout, "glance", ports.glance, "serve_wsgi.py", "glance.wsgi.api", ready="/healthcheck"),
-        _service(layout, "neutron", ports.neutron, "serve_wsgi.py", "neutron.wsgi.api"),
+        _service(layout, "neutron", ports.neutron, "serve_wsgi.py", "neutron_app"),
         _service(layout, "barbican", ports.barbican, "serve_wsgi.py", "barbican_app"),
         _service(layout, "cinder", ports.cinder, "fused_cinder.py", str(layout.etc / "cinder/cinder.conf")),
         _service(

@@ -17,12 +17,14 @@ from unterbau.evidence import CheckResult
 from unterbau.plan import Entry, Fate
 from unterbau.report.drawing import timeline, topology
 from unterbau.report.german import german
-from unterbau.report.text import printable
+from unterbau.report.text import openings_among, printable
 from unterbau.verdict import Outcome
+from unterbau.verify import OPENINGS
 from unterbau.workload import Attachment, FloatingIp, Port, Ref, Server, Volume, Workload
 
 KINDS_DE = {
     "structure": "Aufbau", "content": "Inhalt", "completeness": "Vollständigkeit", "coverage": "Abdeckung",
+    "opening": "Öffnung",
 }  # fmt: skip
 
 
@@ -44,7 +46,11 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         language=language,
         checked=checked,
         bundle=bundle,
-        kinds=[(k, KINDS_DE[k], {o: counts[k, o] for o in Outcome}) for k in KINDS_DE],
+        kinds=[
+            (k, KINDS_DE[k], {o: counts[k, o] for o in Outcome})
+            for k in KINDS_DE
+            if k != "opening" or OPENINGS in bundle.verification.judging
+        ],
         outcomes=list(Outcome),
         failed=[v for v in checked.verdicts if v.outcome is Outcome.FAILED],
         unseen=[v for v in checked.verdicts if v.outcome is Outcome.NOT_SHOWN],
@@ -57,6 +63,8 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
             {r.ref: f"{r.own_kind.value} {r.name}".strip() for r in bundle.source.resources},
             "Schritte des Umzugs / steps of the move",
         ),
+        openings=openings_among(checked.verdicts),
+        judged_openings=OPENINGS in bundle.verification.judging,
         called=_called(checked),
         servers=_servers,
         digest=hashlib.sha256(data).hexdigest(),

@@ -69,6 +69,8 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
             ("", "what", "day"),
             [("ends", safe(_group(judgement.groups[e.group])), f"{e.day}{' ENDED' if e.ended else ''}") for e in ends],
         )
+    if through := _through(judgement):
+        table(("", "seen through", "to"), [("from", safe(mirror), safe(_few(names))) for mirror, names in through])
     strangers = [judgement.parts[n] for n in judgement.unrecognised]
     rows = [
         ("not recognised", safe(p.name), safe(p.version or ""), safe(_few([str(w) for w in p.where])))
@@ -84,6 +86,15 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
         table(("", f"{len(strangers)} parts", "version", "where"), rows)
     if judgement.unread:
         table(("", "where", "why"), [("not understood", safe(u.place), safe(u.reason)) for u in judgement.unread])
+
+
+def _through(judgement: Judgement) -> list[tuple[str, list[str]]]:
+    """Mirrors and packers, and the technologies that come through each: facts about the source, not about the product."""
+    found: dict[str, dict[str, None]] = {}
+    for part in judgement.parts:
+        if part.mirror and part.technology:
+            found.setdefault(part.mirror, {})[part.technology] = None
+    return [(mirror, list(names)) for mirror, names in found.items()]
 
 
 def _plainly_held(finding: Finding) -> bool:
@@ -244,6 +255,7 @@ def _layers(judgement: Judgement) -> list[tuple[str, list[dict[str, Any]]]]:
         box = {
             "group": group,
             "sets": [(s, fs, conjoin(f.outcome for f in fs)) for s, fs in sets if fs],
+            "mirrors": list(dict.fromkeys(m for n in group.parts if (m := judgement.parts[n].mirror)))[:MOST_PLACES],
             "places": [w for n in group.parts[:MOST_PLACES] for w in judgement.parts[n].where][:MOST_PLACES],
             "members": [judgement.parts[n] for n in group.parts[:MOST_STRANGERS]] if group.technology is None else [],
         }

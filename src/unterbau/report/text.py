@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from unterbau.plan import Fate, Plan
+from unterbau.plan import Fate, Opened, Plan
 from unterbau.verdict import Outcome, Verdict
 from unterbau.workload import Workload
 
@@ -127,6 +127,14 @@ def plan(made: Plan) -> None:
     if rows:
         say("")
         _table(["fate", "kind", "name", "why", "what a person does"], rows)
+    if made.openings:
+        say("")
+        say("Opens what is closed on the source:")
+        _table(["opening", "what", "what a person does"], [
+            [_safe(o.id), f"[{'green' if o.id in made.allowed_openings else 'bold red'}]{_safe(o.text)}[/]",
+             "allowed by name" if o.id in made.allowed_openings else f"edit the plan, or --allow-opening {_safe(o.id)}"]
+            for o in made.openings
+        ])  # fmt: skip
     say("")
     _table(["check", "outcome", "what"], [
         [_safe(c.name), f"[{STYLES[c.outcome]}]{MARKS[c.outcome]}[/]", _safe(c.text + (f" {c.remedy}" if c.remedy else ""))]
@@ -147,10 +155,21 @@ def verdicts(found: Sequence[Verdict], *, everything: bool = False) -> None:
     if rows:
         _table(["outcome", "kind", "claim", "why"], rows)
         say("")
+    allowed = [v for v in openings_among(found) if v.outcome is Outcome.HELD]
+    if allowed:
+        say("Open on the target and closed on the source, as somebody allowed by name:")
+        _table(["what"], [[_safe(v.claim.text.partition(": ")[2])] for v in allowed])
+        say("")
     counts = Counter((v.claim.kind, v.outcome) for v in found)
     _table(["claims of", "outcome", "count"], [
         [_safe(kind), f"[{STYLES[outcome]}]{MARKS[outcome]}[/]", str(n)] for (kind, outcome), n in sorted(counts.items())
     ])  # fmt: skip
+
+
+def openings_among(found: Iterable[Verdict]) -> list[Verdict]:
+    """The verdicts on single openings: what is open on the target and was not on the source."""
+    kinds = {k.value for k in Opened}
+    return [v for v in found if v.claim.kind == "opening" and v.claim.subject not in kinds]
 
 
 def drills(found: Iterable[tuple[Any, Any]]) -> None:

@@ -2,6 +2,6 @@
 """The independent verifier: own enumeration, own hashes, own verdicts. It imports nothing of the mover."""
 
 from unterbau.verify.contents import Contents, look
-from unterbau.verify.structure import JUDGINGS, compare
+from unterbau.verify.structure import JUDGINGS, OPENINGS, compare
 
-__all__ = ["JUDGINGS", "Contents", "compare", "look"]
+__all__ = ["JUDGINGS", "OPENINGS", "Contents", "compare", "look"]

@@ -4,7 +4,7 @@
 Reading suffices for images and objects. A volume can only be read as an image, so the verifier makes
 temporaries of its own (a snapshot and a copy if it is in use, then an image) with member rights, in a saga of
 its own: named durably first, deleted at the end, and cleaned up by the next run if this one is killed. Without
-these rights the volume's content is not shown. Secrets are compared by an HMAC whose key is never kept.
+these rights the volume's content is not shown. So it does to find out whether it is told ACLs (`ownership`). Secrets are compared by an HMAC whose key is never kept.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from unterbau.errors import CloudError, Interrupted
 from unterbau.plan import Plan
 from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, Step, remaining_grace, run, unwind
 from unterbau.verdict import Model, Observation, Source, Verdict, later
-from unterbau.verify.structure import JUDGINGS, compare
+from unterbau.verify import ownership
+from unterbau.verify.structure import JUDGINGS, OWNED, compare
 from unterbau.workload import (
     Image,
     Kind,
@@ -85,6 +86,7 @@ def look(
         taken = {s: pool.submit(census.take, c, now=now, progress=count) for s, c in sides.items()}
     seen = {side: future.result() for side, future in taken.items()}
     hashes, left = _hashes(sides, seen, work, watcher, workers, count)
+    seen = {side: ownership.known(w, hashes.get((side, OWNED))) for side, w in seen.items()}
     verdicts = compare(seen["source"], seen["target"], plan, hashes)
     return Contents(
         source=seen["source"], target=seen["target"], verdicts=verdicts, started=started, ended=now(), left_behind=left,
@@ -121,7 +123,7 @@ def _hashes(
 ) -> tuple[dict[tuple[str, Ref], Observation], tuple[str, ...]]:
     """Observations of every content of both sides; and the temporaries that could not be removed."""
     key = secrets.token_bytes(32)
-    tasks = [(side, r) for side, w in seen.items() for r in w.resources if isinstance(r, Image | StoredObject | Secret)]
+    tasks = [(side, r) for side, w in seen.items() for r in w.resources if _has_content(r)]
     found: dict[tuple[str, Ref], Observation] = {}
 
     def one(task: tuple[str, Resource]) -> None:
@@ -134,6 +136,13 @@ def _hashes(
         list(pool.map(one, tasks))
     hashes, left = volumes.result()
     return {**found, **hashes}, left
+
+
+def _has_content(resource: Resource) -> bool:
+    """Whether there is something to hash besides volumes: a symlink has none, and what it leads to may be another's."""
+    if isinstance(resource, StoredObject):
+        return resource.symlink_to is None
+    return isinstance(resource, Image | Secret)
 
 
 def _observe(side: str, cloud: Cloud, resource: Resource, key: bytes, watcher: _Watcher) -> Observation:
@@ -271,7 +280,7 @@ def _volume_hashes(
     sides: dict[str, Cloud], seen: dict[str, Workload], work: Path, watcher: _Watcher
 ) -> tuple[dict[tuple[str, Ref], Observation], tuple[str, ...]]:
     run_id = f"v{secrets.token_hex(4)}"
-    steps: list[Step] = []
+    steps = ownership.trials(sides, seen, run_id)
     volumes: list[tuple[str, Volume]] = []
     for side, workload in seen.items():
         snapshots = {s.volume_id for s in workload.of(Snapshot)}
@@ -285,6 +294,7 @@ def _volume_hashes(
         result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop)
         outputs, errors = journal.status.outputs, dict(journal.status.errors)
         found = {(side, v.ref): _volume_seen(side, v, outputs, errors, watcher) for side, v in volumes}
+        found |= ownership.told(steps, outputs, errors, watcher.now())
         tidied = unwind(steps, journal, plan=run_id)
         left = tuple(str(journal.status.intents[name].get("name", name)) for name in tidied.failed)
     if tidied.complete:

@@ -17,7 +17,9 @@ from pydantic import JsonValue
 from unterbau import canonical
 from unterbau.plan import Fate, Plan
 from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict, judge_equal
+from unterbau.verify.opened import openings
 from unterbau.workload import (
+    OWNER_ONLY,
     Attachment,
     Container,
     FloatingIp,
@@ -48,7 +50,13 @@ UNORDERED = {
 }  # fmt: skip
 """Fields whose order means nothing to the cloud."""
 HAVE_CONTENT = (Image, Volume, StoredObject, Secret)
-JUDGINGS: tuple[str, ...] = ()
+HIDDEN = "hidden fields"
+"""What a census names as not shown of an object, or knows only to be there, holds and fails nothing."""
+OWNED = OWNER_ONLY[0]
+"""Under this the observation stands by which the verifier knows that it is an owner (see `verify.ownership`)."""
+OPENINGS = "openings"
+"""What is open on the target and was closed on the source fails, unless it is allowed by name."""
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
@@ -159,6 +167,12 @@ def facts(resource: Resource, keys: Keys) -> dict[str, JsonValue]:
     return plain
 
 
+def _told(hidden: Mapping[str, str]) -> str:
+    """The reasons, each with the fields that it is about."""
+    fields = {why: ", ".join(sorted(f for f in hidden if hidden[f] == why)) for why in hidden.values()}
+    return "; ".join(f"{names}: {why}" for why, names in sorted(fields.items()))
+
+
 def _less(these: list[JsonValue], those: list[JsonValue]) -> list[str]:
     return sorted({str(t) for t in these} - {str(t) for t in those})
 
@@ -222,7 +236,28 @@ class _Comparison:
         found += [self._completeness(kind) for kind in Kind if self._present(kind)]
         found += [self._not_seen(side, w) for side, ws in (("source", self.source), ("target", self.target))
                   for w in self._unseen(ws)]  # fmt: skip
+        if HIDDEN in self.judging:
+            found += [self._owner(side) for side in ("source", "target") if (side, OWNED) in self.hashes]
+        if OPENINGS in self.judging:
+            found += openings(self.source, self.target, self.plan, self._counterparts())
         return tuple(found)
+
+    def _owner(self, side: str) -> Verdict:
+        """Whether what an owner alone is told was told to the verifier, so that what is empty is empty."""
+        claim = Claim(
+            id=f"coverage {side} owner", kind="coverage", subject=OWNED,
+            text=f"What an object store tells to owners only was told to the verifier on the {side}.",
+        )  # fmt: skip
+        seen = self.hashes[side, OWNED]
+        if seen.value:
+            reason = "it put an ACL on a container of its own and was told it: an ACL that it was not told of is empty"
+            return Verdict(claim=claim, outcome=Outcome.HELD, reason=reason, evidence=(seen,))
+        return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=seen.reason, evidence=(seen,))
+
+    def _counterparts(self) -> dict[Ref, Ref]:
+        """Refs of the source -> those of the target that are called the same."""
+        pairs = ((r.ref, self.right_keys.by_key.get(self.left_keys(r.ref))) for r in self.wished.resources)
+        return {ours: theirs.ref for ours, theirs in pairs if theirs is not None}
 
     def _unseen(self, workload: Workload) -> list[tuple[str, str]]:
         return [(n.what, n.reason) for n in workload.not_shown]
@@ -233,21 +268,37 @@ class _Comparison:
             id=f"structure {resource.ref}", kind="structure", subject=resource.ref,
             text=f"{key} is on the target as it was on the source.",
         )  # fmt: skip
-        left = self._seen("source", self.source.taken_at, resource.ref, facts(resource, self.left_keys))
+        there = self.right_keys.by_key.get(key)
+        hidden = self._hidden(resource, there)
+        left = self._facts("source", resource, hidden)
         declared = self._declared(resource)
         if declared and not declared[0]:
             return [Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=declared[1], evidence=(left,))]
-        there = self.right_keys.by_key.get(key)
-        value: JsonValue = ABSENT if there is None else facts(there, self.right_keys)
-        at = there.ref if there is not None else key
         unseen = self._kind_unseen(resource.own_kind) if there is None else ""
-        right = self._seen("target", self.target.taken_at, at, None if unseen else value, unseen)
-        verdict = judge_equal(claim, left, right)
-        if there is None and not unseen:
+        value = None if unseen else ABSENT
+        absent = self._seen("target", self.target.taken_at, key, value, unseen)
+        verdict = judge_equal(claim, left, absent if there is None else self._facts("target", there, hidden))
+        if there is None and verdict.outcome is Outcome.FAILED:
             verdict = verdict.model_copy(update={"reason": "missing on the target"})
+        elif hidden and verdict.outcome is Outcome.HELD:
+            verdict = verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": _told(hidden)})
         elif declared and verdict.outcome is Outcome.HELD:
             verdict = verdict.model_copy(update={"reason": declared[1]})
         return [verdict, *self._content(resource, there, key)]
+
+    def _hidden(self, resource: Resource, there: Resource | None) -> dict[str, str]:
+        """Fields that one side did not show -> the reason."""
+        if HIDDEN not in self.judging:
+            return {}
+        right = self.target.hidden_fields(there) if there is not None else {}
+        return {**right, **self.wished.hidden_fields(resource)}
+
+    def _facts(self, side: str, resource: Resource, hidden: Mapping[str, str]) -> Observation:
+        """What must be equal, without what one of the sides did not show; no value if only its being is known."""
+        workload, keys = (self.wished, self.left_keys) if side == "source" else (self.target, self.right_keys)
+        unseen = workload.reasons.get(resource.ref, "") if HIDDEN in self.judging else ""
+        plain = {k: v for k, v in facts(resource, keys).items() if k not in hidden}
+        return self._seen(side, workload.taken_at, resource.ref, None if unseen else plain, unseen)
 
     def _declared(self, resource: Resource) -> tuple[bool, str] | None:
         """(whether it moves, what the plan declares), or None if it declares nothing."""

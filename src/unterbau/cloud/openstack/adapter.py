@@ -53,7 +53,7 @@ class OpenStack:
 
         volumes = partial(self._api, "block-storage")
         swift = Swift(
-            lambda: session.api("object-store").endpoint(),
+            lambda: session.own(session.api("object-store").endpoint()),
             session.token,
             session.renew,
             lambda: session.verify,
@@ -65,7 +65,7 @@ class OpenStack:
         self._image = ImageService(partial(self._api, "image"), volumes, lambda: session.project_id)
         self._volumes = BlockStorageService(volumes)
         self._objects = ObjectService(swift)
-        self._keys = KeyService(partial(self._api, "key-manager"))
+        self._keys = KeyService(partial(self._api, "key-manager"), lambda: session.user_id)
         self._services: Mapping[str, Service] = {
             "network": self._network,
             "compute": self._compute,
@@ -128,6 +128,8 @@ class OpenStack:
             reason = "plain http: who answered, and whether it was changed on the way, is not shown"
         elif self._session.verify is False:
             reason = "clouds.yaml says verify: false: who answered is not shown"
+        elif plain := [s for s in sorted(self._services) if self._session.is_plain(s)]:
+            reason = f"plain http of {', '.join(plain)}: who answered, and who else read the token, is not shown"
         else:
             return ()
         return (NotShown(what="transport", reason=reason),)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from unterbau.cloud.openstack.http import Api, Json, moment
-from unterbau.cloud.openstack.service import from_metadata, gone, settled, wait_gone
+from unterbau.cloud.openstack.service import from_metadata, gone, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
 from unterbau.errors import Unsupported
@@ -44,7 +44,11 @@ class BlockStorageService:
     def listing(self, kind: Kind) -> Listing:
         """Everything of the kind that the project owns."""
         collection, _ = _PATHS[kind]
-        return Listing(resources=tuple(_MODELS[kind](e) for e in self.raw(collection)))
+        counts = at_least(self._api().microversion, "3.45")
+        counted: Json = {"count": "count", "with_count": "true"} if counts else {}
+        listed = self._api().listed(f"/{collection}/detail", collection, **counted)
+        notes = short(kind.value, kind, listed.doubt) if listed.doubt else ()
+        return Listing(resources=tuple(_MODELS[kind](e) for e in listed.entries), not_shown=tuple(notes))
 
     def raw(self, collection: str, **query: Any) -> list[Json]:
         """All entries of a collection, in detail."""

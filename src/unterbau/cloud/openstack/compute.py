@@ -14,10 +14,11 @@ from datetime import timedelta
 from typing import Any
 
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel, wait
-from unterbau.cloud.openstack.service import from_metadata, gone, settled, wait_gone
+from unterbau.cloud.openstack.service import from_metadata, gone, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
+from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Power, Source
-from unterbau.errors import Conflict, NotFound, Unsupported
+from unterbau.errors import Conflict, NotFound, Unreachable, Unsupported
 from unterbau.workload import (
     Attachment,
     Flavor,
@@ -31,6 +32,7 @@ from unterbau.workload import (
 )
 
 USER_DATA_REASON = "user_data is not readable with tenant rights"
+MUTE = "it stands in a cell of this cloud that does not answer"
 _FIRST_DEVICES = frozenset({"vda", "sda", "xvda", "hda"})
 
 
@@ -47,8 +49,7 @@ class ComputeService:
     def listing(self, kind: Kind) -> Listing:
         """Everything of the kind that the project (or, for keypairs, the user) owns."""
         if kind is Kind.KEYPAIR:
-            found = [self._keypair(k["keypair"]) for k in self._api().pages("/os-keypairs", "keypairs")]
-            return Listing(resources=tuple(found))
+            return Listing(resources=tuple(self._keypair(k["keypair"]) for k in self.keypairs()))
         if kind is Kind.SERVER_GROUP:
             return Listing(resources=tuple(_group(g) for g in self._groups()))
         if kind is Kind.ATTACHMENT:
@@ -56,18 +57,19 @@ class ComputeService:
         return self._servers()
 
     def raw(self) -> list[Json]:
-        """All servers as the API tells them."""
-        return list(self._api().pages("/servers/detail", "servers"))
+        """All servers as the API tells them; of one whose cell does not answer only id, status and dates (`_is_mute`).
 
-    def _groups(self) -> list[Json]:
-        """Server groups; they page by offset."""
-        found: list[Json] = []
-        while True:
-            answer = self._api().get("/os-server-groups", limit=500, offset=len(found))
-            page = answer["server_groups"]
-            found += page
-            if len(page) < 500:
-                return found
+        No page size is asked for: with one, Nova leaves those out without a word.
+        """
+        return list(self._api().pages("/servers/detail", "servers", limit=None))
+
+    def keypairs(self) -> tuple[Json, ...]:
+        """All key pairs of the user as the API tells them."""
+        return self._api().pages("/os-keypairs", "keypairs", entry_name=_key_name)
+
+    def _groups(self) -> tuple[Json, ...]:
+        """Server groups; they page by offset, and no answer says that there are more."""
+        return self._api().pages("/os-server-groups", "server_groups", by="offset")
 
     def _keypair(self, entry: Json) -> Keypair:
         return Keypair(
@@ -79,16 +81,27 @@ class ComputeService:
         )
 
     def _servers(self) -> Listing:
-        servers = self.raw()
-        if not servers:
+        listed = self.raw()
+        if not listed:
             return Listing(resources=())
-        ports, groups = self._ports(), self._groups()
-        resources, hidden = [], []
+        resources, hidden = list[Resource](), _mute(listed)
+        servers = [s for s in listed if not _is_mute(s)]
+        ports, groups = self._ports_of(servers), self._groups()
         for entry in servers:
-            server, notes = self._server(entry, [p for p in ports if p.get("device_id") == entry["id"]], groups)
+            server, notes = self._server(entry, ports.get(entry["id"], []), groups)
             resources.append(server)
             hidden += notes
-        return Listing(resources=tuple(resources), not_shown=tuple(hidden))
+        return Listing(resources=tuple(resources), not_shown=tuple(hidden), entries=len(listed))
+
+    def _ports_of(self, servers: Sequence[Json]) -> dict[str, list[Json]]:
+        """The ports by server; asked for once more where Nova tells an interface that is not among them."""
+        for _ in range(2):
+            found: dict[str, list[Json]] = {}
+            for port in self._ports():
+                found.setdefault(port.get("device_id") or "", []).append(port)
+            if not any(_unknown_macs(s, found.get(s["id"], [])) for s in servers):
+                break
+        return found
 
     def _server(self, entry: Json, ports: Sequence[Json], groups: Sequence[Json]) -> tuple[Server, list[NotShown]]:
         marker, metadata = from_metadata(entry.get("metadata") or {})
@@ -121,23 +134,40 @@ class ComputeService:
         return server, notes
 
     def _attachments(self) -> Listing:
-        servers = [s for s in self.raw() if s.get("os-extended-volumes:volumes_attached")]
-        results = parallel(self._attachments_of, servers)
+        listed = self.raw()
+        results = parallel(self._attachments_of, [s for s in listed if _told(s)])
         return Listing(
             resources=tuple(a for listing in results for a in listing.resources),
-            not_shown=tuple(n for listing in results for n in listing.not_shown),
+            not_shown=(*(n for listing in results for n in listing.not_shown), *_mute(listed, Kind.ATTACHMENT)),
         )
 
     def _attachments_of(self, server: Json) -> Listing:
+        reference = ref(Kind.SERVER, server["id"])
         try:
-            found = self._api().get(f"/servers/{server['id']}/os-volume_attachments")["volumeAttachments"]
+            listed, told = self._attached(server)
         except NotFound:  # the server went away between the two requests
             return Listing(resources=())
-        told = {v["id"]: v for v in server.get("os-extended-volumes:volumes_attached") or ()}
-        root, doubt = _root(server, found)
-        notes = (NotShown(what=f"{ref(Kind.SERVER, server['id'])}.boot_index", reason=doubt),) if doubt else ()
-        resources = tuple(_attachment(entry, told.get(entry["volumeId"], {}), root) for entry in found)
-        return Listing(resources=resources, not_shown=notes)
+        root, doubt = _root(server, listed.entries)
+        notes = [NotShown(what=f"{reference}.boot_index", reason=doubt)] if doubt else []
+        if listed.doubt:
+            notes += short(f"{reference}.attachments", Kind.ATTACHMENT, listed.doubt)
+        resources = tuple(_attachment(entry, told.get(entry["volumeId"], {}), root) for entry in listed.entries)
+        return Listing(resources=resources, not_shown=tuple(notes))
+
+    def _attached(self, server: Json) -> tuple[Listed[Json], dict[str, Json]]:
+        """Its attachments, and the volumes that the server itself tells by id; as many as these they must be.
+
+        Nova cuts the listing without a word, before it leaves out what has no volume, and from 2.89 on also
+        attachments of an old form.
+        """
+        told = _told(server)
+        path, key = f"/servers/{server['id']}/os-volume_attachments", "volumeAttachments"
+        listed = self._api().listed(path, key, entry_name=_volume_id, by="offset", count=len(told))
+        if listed.doubt:  # or one was attached or detached meanwhile
+            told = _told(self._entry(server["id"]) or {})
+            if told.keys() == {_volume_id(e) for e in listed.entries}:
+                return Listed(listed.entries), told
+        return listed, told
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None."""
@@ -154,6 +184,8 @@ class ComputeService:
 
     def _entry(self, id_: str) -> Json | None:
         found = self._api().find(f"/servers/{id_}")
+        if found and _is_mute(found["server"]):
+            raise Unreachable(f"compute: server {id_}: {MUTE}", "Try again when the provider has mended it.")
         return found["server"] if found else None
 
     def _read_attachment(self, id_: str) -> Resource | None:
@@ -229,9 +261,14 @@ class ComputeService:
         return id_
 
     def _ensure_server(self, wish: Server, marker: Marker, source: Source) -> str:
-        for entry in self.raw():
+        listed = self.raw()
+        for entry in listed:
             if (entry.get("metadata") or {}).get(MARKER_KEY) == marker:
                 return str(entry["id"])
+        if any(_is_mute(s) for s in listed):
+            raise Unreachable(
+                "compute: a cell of this cloud does not answer: whether the server was made cannot be told"
+            )
         body = self._server_body(wish, marker, source)
         request: Json = {"server": body}
         if wish.server_group_id:
@@ -318,6 +355,41 @@ class ComputeService:
             wait_gone(kind, id_, deadline, lambda: (self._entry(id_) or {}).get("OS-EXT-STS:vm_state"))
 
 
+def _key_name(entry: Json) -> str:
+    return str((entry.get("keypair") or {}).get("name") or "")
+
+
+def _volume_id(entry: Json) -> str:
+    return str(entry.get("volumeId") or "")
+
+
+def _told(server: Json) -> dict[str, Json]:
+    """The volumes that the server tells, by id."""
+    return {v["id"]: v for v in server.get("os-extended-volumes:volumes_attached") or ()}
+
+
+def _is_mute(server: Json) -> bool:
+    """Whether Nova could not ask the cell in which the server stands (microversion 2.69 and newer)."""
+    return "metadata" not in server
+
+
+def _mute(servers: Sequence[Json], kind: Kind = Kind.SERVER) -> list[NotShown]:
+    """The servers of which Nova knows no more than that they are, for the listing of a kind."""
+    silent = [ref(Kind.SERVER, s["id"]) for s in servers if _is_mute(s)]
+    if not silent:
+        return []
+    reason = f"of {len(silent)} servers Nova tells no more than that they are"
+    each = [NotShown(what=s, reason=MUTE) for s in silent]
+    return [NotShown(what=kind.value, reason=reason), *each]
+
+
+def _unknown_macs(server: Json, ports: Sequence[Json]) -> list[str]:
+    """The interfaces that Nova tells and that none of the ports has."""
+    known = {p["mac_address"] for p in ports}
+    addresses = (a for listed in (server.get("addresses") or {}).values() for a in listed)
+    return sorted({mac for a in addresses if (mac := a.get("OS-EXT-IPS-MAC:mac_addr", "")) and mac not in known})
+
+
 def _group(entry: Json) -> ServerGroup:
     rules = entry.get("rules") or {}
     return ServerGroup(
@@ -369,6 +441,8 @@ def _port_ids(entry: Json, ports: Sequence[Json]) -> tuple[tuple[str, ...], str]
                 runs.append(port["network_id"])
     unplaced = [p["id"] for p in ports if p["id"] not in order]
     known = (*order, *unplaced)
+    if unknown := _unknown_macs(entry, ports):
+        return known, f"Nova tells interfaces ({', '.join(unknown)}) that are not in the listing of the project's ports"
     if len(known) < 2:
         return known, ""
     if unplaced:

@@ -25,6 +25,7 @@ from unterbau.errors import (
     CloudError,
     ConfigError,
     Conflict,
+    Elsewhere,
     Forbidden,
     NotFound,
     OverQuota,
@@ -48,28 +49,54 @@ FOREIGN: tuple[type[BaseException], ...] = (
 )
 """Everything that the libraries below us are known to raise (`ssl.SSLError`, `socket.timeout` are OSErrors)."""
 
+
+class Astray(ksa.ConnectionError):
+    """A request that was not sent, or not sent on, in the form in which keystoneauth passes it through.
+
+    To its discovery it is an address without a version document, of which there may be another.
+    """
+
+    def __init__(self, error: Elsewhere) -> None:
+        super().__init__(error.what)
+        self.error = error
+
+
+MALFORMED: tuple[type[Exception], ...] = (
+    KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError,
+)  # fmt: skip
+"""What keystoneauth raises for a token or a version document of another form: it checks none."""
+
 _QUOTA = re.compile(r"quota|limit exceeded|exceeds? .*(limit|allowed)|maximum number of|too many", re.I)
 _SECRETS = (
     (re.compile(r"gAAAA[\w-]+=*"), "***"),
     (re.compile(r"(?i)(password|passwd|secret|token|payload|adminpass)(['\"]?\s*[:=]\s*)\S+"), r"\1\2***"),
     (re.compile(r"(?i)\bvalue: .*"), "(value not repeated)"),
+    (re.compile(r"//[^/@\s]+@"), "//***@"),
 )
 _CERTIFICATE = re.compile(r"certificate|CERTIFICATE_VERIFY|hostname mismatch|SSLError|\bssl\b", re.I)
 
 
 @contextmanager
-def translated(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Translate foreign exceptions raised inside. `quiet` leaves out the cloud's text (secrets in play)."""
+def translated(what: str, *, quiet: bool = False, strange: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Translate foreign exceptions raised inside. `quiet` leaves out the cloud's text (secrets in play).
+
+    `strange`: what the libraries let pass when an answer has another form than they believe (`MALFORMED`). Only for
+    blocks in which nothing of ours could raise the same.
+    """
     try:
         yield
     except CloudError:
         raise
     except FOREIGN as error:
         raise translate(error, what, quiet=quiet) from None
+    except strange as error:
+        raise malformed(what, error) from None
 
 
 def translate(error: BaseException, what: str, *, quiet: bool = False) -> CloudError | ConfigError:
     """Our error for a foreign one. `what` names service and operation."""
+    if isinstance(error, Astray):
+        return error.error
     if isinstance(error, ksa.HttpError):
         return by_status(error.http_status, "" if quiet else _text_of(error), what)
     if isinstance(error, sdk.HttpException):
@@ -97,6 +124,14 @@ def _without_status(error: BaseException, what: str) -> CloudError:
     if isinstance(error, requests.exceptions.MissingSchema | requests.exceptions.InvalidURL):
         return Unreachable(f"{what}: {text}", "Check auth_url in clouds.yaml.")
     return Unreachable(f"{what}: {text}", "Check that the cloud runs and that this machine reaches it.")
+
+
+def malformed(what: str, error: Exception) -> Broken:
+    """Our error for an answer of another form than its API documents. `error` may only name what was missing."""
+    fault = (
+        f"lacks {error.args[0]!r}" if isinstance(error, KeyError) and error.args else "has another form than its API"
+    )
+    return Broken(f"{what}: the answer {clean(fault)}", "Check auth_url in clouds.yaml, or ask the cloud's operator.")
 
 
 def _is_certificate(error: BaseException, text: str) -> bool:

@@ -18,17 +18,28 @@ from urllib.parse import urlencode
 import requests
 from keystoneauth1.adapter import Adapter
 
-from unterbau.cloud.openstack.errors import translate, translated
+from unterbau.cloud.openstack.errors import MALFORMED, by_status, translate, translated
+from unterbau.cloud.paging import PAUSES, By, Listed, Page, Start, next_link, whole
 from unterbau.errors import Broken, NotFound, Unreachable, Unsupported
+from unterbau.places import next_page
 
 Json: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 U = TypeVar("U")
 
+Naming: TypeAlias = Callable[[Json], str]
+"""What tells the entries of a listing apart; also the marker behind which the next page begins."""
+
 CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS = 10.0, 90.0, 600.0
 PARALLEL = 8
 PAGE = 500
 CHUNK = 1 << 20
+
+
+def by_id(entry: Json) -> str:
+    """The entry's `id`, or "" if it has none."""
+    told = entry.get("id") if isinstance(entry, dict) else None
+    return told if isinstance(told, str) else ""
 
 
 class Api:
@@ -56,7 +67,8 @@ class Api:
         options: dict[str, Any] = {"json": body} if body is not None else {}
         if data is not None:
             options["data"] = data
-        with translated(f"{self.service}: {method} {_shown(path)}", quiet=quiet):
+        what = f"{self.service}: {method} {_shown(path)}"
+        with translated(what, quiet=quiet, strange=(KeyError,)):  # KeyError: a renewed token without its header
             response: requests.Response = self.adapter.request(
                 path,
                 method,
@@ -72,7 +84,10 @@ class Api:
                 raise_exc=True,
                 **options,
             )
-            return response
+        if response.status_code >= 300:
+            response.close()
+            raise by_status(response.status_code, "an answer without an end of its redirects", what)
+        return response
 
     def json(self, method: str, path: str, body: Any = None, **options: Any) -> Json:
         """The answer as JSON ({} if it has none)."""
@@ -98,36 +113,39 @@ class Api:
         except NotFound:
             return None
 
-    def pages(self, path: str, key: str, **query: Any) -> Iterator[Json]:
-        """All entries of a listing: follows `KEY_links`, `next`, or the marker of the last id.
+    def pages(
+        self, path: str, key: str, *, entry_name: Naming = by_id, by: By = "marker", **query: Any
+    ) -> tuple[Json, ...]:
+        """All entries of a listing, each once; nothing is compared with a count. `limit=None` asks for no page size.
 
         Raises Broken if a page lacks the list or the cloud sends us in a circle.
         """
-        url, seen = with_query(path, {"limit": PAGE, **query}), set[str]()
-        while url:
-            if url in seen:
-                raise Broken(f"{self.service}: GET {_shown(path)}: its pages lead in a circle")
-            seen.add(url)
-            answer = self.json("GET", url)
-            if not isinstance(answer.get(key), list):
-                raise Broken(f"{self.service}: GET {_shown(path)}: no {key} in the answer")
-            yield from answer[key]
-            url = self._next(answer, key)
+        return self.listed(path, key, entry_name=entry_name, by=by, **query).entries
 
-    def _next(self, answer: Json, key: str) -> str:
-        """The next page's address, relative to the endpoint (its host may be one behind a proxy)."""
-        links = answer.get(f"{key}_links") or []
-        told = next((x["href"] for x in links if x.get("rel") == "next"), None) or answer.get("next") or ""
-        if not told.startswith("http"):
-            return str(told)
-        base = self.endpoint()
-        path = told.split("://", 1)[1].partition("/")[2]
-        prefix = base.split("://", 1)[1].partition("/")[2].strip("/")
-        return "/" + path.removeprefix(prefix).lstrip("/")
+    def listed(
+        self, path: str, key: str, *, entry_name: Naming = by_id, by: By = "marker", count: str | int = "", **query: Any
+    ) -> Listed[Json]:
+        """As `pages`, with a doubt if the number of entries is another than `count`.
+
+        A text is the key of the count in the answers (a difference is waited for); a number is what the caller knows.
+        """
+        what = f"{self.service}: GET {_shown(path)}"
+
+        def ask(place: Start[Json]) -> Page[Json]:
+            asked = {"limit": PAGE, **query, **_start(place, entry_name, by)}
+            answer = self.json("GET", place.link or with_query(path, asked))
+            if not isinstance(answer.get(key), list):
+                raise Broken(f"{what}: no {key} in the answer")
+            total = number(answer.get(count)) if isinstance(count, str) else count
+            told = next_link(answer)
+            return Page(answer[key], next_page(path, told) if told else "", total)
+
+        pauses = PAUSES if isinstance(count, str) else ()
+        return whole(ask, entry_name, what=what, pause=time.sleep, by=by, pauses=pauses)
 
     def endpoint(self) -> str:
         """The service's address. Raises Unsupported without one."""
-        with translated(f"{self.service}: catalog"):
+        with translated(f"{self.service}: catalog", strange=MALFORMED):
             found = self.adapter.get_endpoint()
         if not found:
             raise Unsupported(f"{self.service}: this cloud has no such service")
@@ -191,6 +209,19 @@ def with_query(path: str, query: Mapping[str, Any]) -> str:
     """The path with a query string; None values are left out."""
     text = urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
     return f"{path}{'&' if '?' in path else '?'}{text}" if text else path
+
+
+def _start(place: Start[Json], name: Naming, by: By) -> Json:
+    """Where a page begins, as a query."""
+    if place.after is None:
+        return {"offset": 0} if by == "offset" else {}
+    return {"offset": place.offset} if by == "offset" else {"marker": name(place.after)}
+
+
+def number(told: Any) -> int | None:
+    """A count that an answer or a header tells, or None if it is none."""
+    text = str(told)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _shown(path: str) -> str:

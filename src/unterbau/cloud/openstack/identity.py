@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import certifi
 
-from unterbau.cloud.openstack.errors import translated
+from unterbau.cloud.openstack.errors import MALFORMED, translated
 from unterbau.cloud.openstack.http import CONNECT_SECONDS, parallel
-from unterbau.cloud.openstack.session import Session
+from unterbau.cloud.openstack.session import Session, services
 from unterbau.errors import CloudError
 from unterbau.workload import CloudIdentity
 
@@ -25,8 +25,8 @@ def identity(session: Session) -> CloudIdentity:
     project_id = session.project_id
     token = session.access()
     catalog = session.catalog()
-    services = [s for s in VERSIONED if s in catalog or s == "identity"]
-    told = parallel(lambda service: _version(session, service), services)
+    versioned = [s for s in VERSIONED if s in catalog or s == "identity"]
+    told = parallel(lambda service: _version(session, service), versioned)
     return CloudIdentity(
         name=session.name,
         auth_url=session.auth_url,
@@ -35,16 +35,16 @@ def identity(session: Session) -> CloudIdentity:
         project_name=token.project_name or "",
         user_id=token.user_id or "",
         roles=tuple(sorted(token.role_names or ())),
-        catalog_digest=catalog_digest(token.service_catalog.catalog),
+        catalog_digest=catalog_digest(services(token)),
         certificate_sha256=certificate(session.auth_url, session.verify),
-        services={s: v for s, v in zip(services, told, strict=True) if v},
+        services={s: v for s, v in zip(versioned, told, strict=True) if v},
     )
 
 
 def _version(session: Session, service: str) -> str:
     """The maximal microversion, else the API version; empty if the service does not tell."""
     try:
-        with translated(f"{service}: discovery"):
+        with translated(f"{service}: discovery", strange=MALFORMED):
             data = session.api(service).adapter.get_endpoint_data()
     except CloudError:
         return ""

@@ -2,82 +2,125 @@
 """Barbican (Key Manager API v1) behind the port: secrets, their payloads, and containers. Called by `cloud`.
 
 A secret carries the marker as user metadata, set directly after the POST; one that was made but not yet
-marked is told by `before`. Access is closed before a payload is written. No text of the cloud reaches an error
-where a payload is in play.
+marked is told by `before`, as a container is, which has no place for a marker. Barbican makes everything open to the
+project, and its list of access (ACL) is set by a second request: a secret's before its payload is written, a generic
+container's before anything is in it. The containers of type rsa and certificate take their entries only at birth, so
+the names of these (not what they are) are open to the project until the next request. No text of the cloud reaches
+an error where a payload is in play.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import SecretBytes
 
+from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
-from unterbau.cloud.openstack.service import from_metadata, gone
+from unterbau.cloud.openstack.service import from_metadata, gone, short
+from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
 from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.workload import Kind, NotShown, Resource, Secret, SecretContainer, SecretEntry, ref
+from unterbau.workload import Kind, NotShown, Resource, Secret, SecretContainer, SecretEntry, id_of, kind_of, ref
+
+S = TypeVar("S", Secret, SecretContainer)
 
 PAGE = 100
+_REFERENCE = re.compile(r"/(?:secrets|containers)/([\w-]+)/?$")
 _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.SECRET: ("secrets", "secret_ref"),
     Kind.SECRET_CONTAINER: ("containers", "container_ref"),
 }
 
 
+_UNREADABLE = "its list of access is not readable: it is private to another user, or the role does not suffice"
+
+
+class Access(NamedTuple):
+    """Who may read: the project's members, and users by id. Barbican's default is `Access()`."""
+
+    project: bool = True
+    users: tuple[str, ...] = ()
+
+
+OPEN = Access()
+
+
 class KeyService:
-    """Secrets and containers of secrets."""
+    """Secrets and containers of secrets. `user` gives our own user id."""
 
     KINDS = tuple(_PATHS)
 
-    def __init__(self, api: Callable[[], Api]) -> None:
-        self._api = api
+    def __init__(self, api: Callable[[], Api], user: Callable[[], str]) -> None:
+        self._api, self._user = api, user
+        self._making = threading.Lock()
+        self._claimed: dict[str, Marker] = {}
+        """Of what this process made or found for a marker: twins take none of each other's."""
 
     # --- reading
 
-    def _raw(self, collection: str, **query: Any) -> Iterator[Json]:
-        """A listing; Barbican pages by offset."""
-        offset = 0
-        while True:
-            answer = self._api().get(f"/v1/{collection}", limit=PAGE, offset=offset, **query)
-            page = answer.get(collection)
-            if not isinstance(page, list):
-                raise Broken(f"key-manager: no {collection} in the answer")
-            yield from page
-            offset += len(page)
-            if not page or offset >= int(answer.get("total", 0)):
-                return
+    def _listed(self, kind: Kind, count: str = "total", **query: Any) -> Listed[Json]:
+        """A listing; Barbican pages by offset and tells how many there are."""
+        collection, key = _PATHS[kind]
+        return self._api().listed(
+            f"/v1/{collection}", collection, entry_name=lambda e: _id(str(e.get(key) or "")), by="offset", count=count,
+            limit=PAGE, **query,
+        )  # fmt: skip
+
+    def _raw(self, kind: Kind, **query: Any) -> tuple[Json, ...]:
+        return self._listed(kind, "", **query).entries
 
     def listing(self, kind: Kind) -> Listing:
-        """Everything of the kind, with user metadata and ACL of each secret."""
-        if kind is Kind.SECRET_CONTAINER:
-            return Listing(resources=tuple(_container(e) for e in self._raw("containers")))
-        found = parallel(self._secret, list(self._raw("secrets")))
+        """Everything of the kind, with user metadata and access of each, and what of it is not carried."""
+        listed = self._listed(kind)
+        notes = short(kind.value, kind, listed.doubt) if listed.doubt else []
+        found = parallel(lambda entry: self._seen(kind, entry), listed.entries)
         return Listing(
-            resources=tuple(secret for secret, _ in found if secret is not None),
-            not_shown=tuple(note for _, notes in found for note in notes),
+            resources=tuple(resource for resource, _ in found if resource is not None),
+            not_shown=(*notes, *(note for _, more in found for note in more)),
         )
 
-    def _secret(self, entry: Json) -> tuple[Secret | None, tuple[NotShown, ...]]:
-        id_ = _id(entry["secret_ref"])
+    def _seen(self, kind: Kind, entry: Json) -> tuple[Secret | SecretContainer | None, tuple[NotShown, ...]]:
+        """One entry of a listing in full. What another user keeps private is listed, and no more of it is told."""
+        collection, key = _PATHS[kind]
+        id_ = _id(entry[key])
+        reference = ref(kind, id_)
+        notes = list(_consumers(reference, entry))
+        metadata: Mapping[str, str] = {}
         try:
-            metadata = self._api().get(f"/v1/secrets/{id_}/metadata").get("metadata") or {}
-            acl = self._api().get(f"/v1/secrets/{id_}/acl").get("read") or {}
+            if kind is Kind.SECRET:
+                metadata = self._api().get(f"/v1/secrets/{id_}/metadata").get("metadata") or {}
+            access, strange = _access(reference, self._api().get(f"/v1/{collection}/{id_}/acl"))
+            notes += [*strange, *self._creator(reference, entry, access)]
         except NotFound:
             return None, ()
-        except Forbidden as error:
-            note = NotShown(what=f"{ref(Kind.SECRET, id_)}.acl", reason=error.what)
-            return _secret(entry, {}, {"project-access": False}), (note,)
-        return _secret(entry, metadata, acl), ()
+        except Forbidden:
+            access = Access(project=False)
+            notes.append(NotShown(what=reference, reason=_UNREADABLE))
+        if kind is Kind.SECRET:
+            return _secret(entry, metadata, access), tuple(notes)
+        return _container(entry, access), tuple(notes)
+
+    def _creator(self, reference: str, entry: Json, access: Access) -> Iterable[NotShown]:
+        """Of what is private its creator reads it without being in the list: on the target that is the mover.
+
+        Raises Forbidden if we may read the list, but not what it is about (Barbican's policies before 2021).
+        """
+        creator = entry.get("creator_id")
+        if not access.project and creator and creator != self._user():
+            self._api().get(f"/v1/{_PATHS[kind_of(reference)][0]}/{id_of(reference)}")
+            reason = f"it is private to user {creator}, who made it; on the target it is private to who moves it"
+            yield NotShown(what=f"{reference}.creator", reason=reason)
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
-        """One of them, or None."""
+        """One of them, or None. Raises Forbidden for what another user keeps private."""
         entry = self._api().find(f"/v1/{_PATHS[kind][0]}/{id_}")
-        if entry is None:
-            return None
-        return self._secret(entry)[0] if kind is Kind.SECRET else _container(entry)
+        return None if entry is None else self._seen(kind, entry)[0]
 
     def payload(self, secret_id: str) -> SecretBytes | None:
         """The payload as stored, or None if the secret has none."""
@@ -95,32 +138,61 @@ class KeyService:
 
     def lookalikes(self, resource: Resource) -> tuple[str, ...]:
         """Ids of the same kind and name."""
-        collection, key = _PATHS[resource.own_kind]
-        entries = self._raw(collection, **({"name": resource.name} if resource.name else {}))
+        key = _PATHS[resource.own_kind][1]
+        entries = self._raw(resource.own_kind, **({"name": resource.name} if resource.name else {}))
         return tuple(_id(e[key]) for e in entries if (e.get("name") or "") == resource.name)
 
     def ensure(self, resource: Resource, marker: Marker, before: frozenset[str], source: Source) -> str:
         """Find by marker, else by content not in `before`, complete, or create."""
         if isinstance(resource, SecretContainer):
-            return self._ensure_container(resource, before)
+            return self._ensure_container(resource, marker, before)
         if not isinstance(resource, Secret):
             raise Unsupported(f"key-manager: a {resource.own_kind} cannot be made here")
         there = self._find(resource, marker, before)
-        id_ = there.id if there else self._create(resource)
-        wanted = (resource.acl_project_access, tuple(sorted(resource.acl_users)))
-        if (there.acl_project_access, there.acl_users) != wanted if there else wanted != (True, ()):
-            acl = {"users": list(resource.acl_users), "project-access": resource.acl_project_access}
-            self._api().json("PUT", f"/v1/secrets/{id_}/acl", {"read": acl})
+        id_ = there.id if there else self._made(marker, lambda: self._create(resource))
+        self._close(Kind.SECRET, id_, _access_of(there) if there else OPEN, _access_of(resource))
         if there is None or there.marker != marker:
             metadata = {**resource.metadata, MARKER_KEY: marker}
             self._api().json("PUT", f"/v1/secrets/{id_}/metadata", {"metadata": metadata})
         return id_
 
+    def _close(self, kind: Kind, id_: str, is_: Access, wanted: Access) -> None:
+        """Make the access what it is to be."""
+        if is_ != wanted:
+            acl = {"users": list(wanted.users), "project-access": wanted.project}
+            self._api().json("PUT", f"/v1/{_PATHS[kind][0]}/{id_}/acl", {"read": acl})
+
+    def _free(self, resource: Secret | SecretContainer, marker: Marker, before: frozenset[str]) -> list[str]:
+        """Look-alikes that were not there before, and that no other marker has."""
+        ids = [id_ for id_ in self.lookalikes(resource) if id_ not in before]
+        with self._making:  # whatever was listed is claimed by now, if it was made here
+            return [id_ for id_ in ids if self._claimed.get(id_, marker) == marker]
+
+    def _made(self, marker: Marker, make: Callable[[], str]) -> str:
+        """A new thing's id, claimed before anybody can list it and take it for his own."""
+        with self._making:
+            id_ = make()
+            self._claimed[id_] = marker
+            return id_
+
+    def _first(self, found: Iterable[S], marker: Marker) -> S | None:
+        """The first of them that no other marker has taken meanwhile; it is ours from now on."""
+        with self._making:
+            for one in found:
+                if self._claimed.setdefault(one.id, marker) == marker:
+                    return one
+            return None
+
+    def _readable(self, kind: Kind, id_: str) -> Resource | None:
+        with suppress(Forbidden):  # another user's, and private: not what we made
+            return self.read(kind, id_)
+        return None
+
     def _find(self, wish: Secret, marker: Marker, before: frozenset[str]) -> Secret | None:
-        ids = [id_ for id_ in self.lookalikes(wish) if id_ not in before]
-        found = [s for s in parallel(lambda id_: self.read(Kind.SECRET, id_), ids) if isinstance(s, Secret)]
-        marked = next((s for s in found if s.marker == marker), None)
-        return marked or next((s for s in found if s.marker is None and _same(s, wish)), None)
+        there = parallel(lambda id_: self._readable(Kind.SECRET, id_), self._free(wish, marker, before))
+        found = [s for s in there if isinstance(s, Secret)]
+        marked = [s for s in found if s.marker == marker]
+        return self._first([*marked, *(s for s in found if s.marker is None and _same(s, wish))], marker)
 
     def _create(self, wish: Secret) -> str:
         optional = {
@@ -134,17 +206,51 @@ class KeyService:
         body = {k: v for k, v in optional.items() if v}
         return _id(self._api().json("POST", "/v1/secrets", body)["secret_ref"])
 
-    def _ensure_container(self, wish: SecretContainer, before: frozenset[str]) -> str:
-        wanted = {(e.name, e.secret_id) for e in wish.entries}
-        for entry in self._raw("containers"):
-            there = _container(entry)
-            same = (there.name, there.type) == (wish.name, wish.type)
-            if there.id not in before and same and {(e.name, e.secret_id) for e in there.entries} == wanted:
-                return there.id
-        base = self._api().endpoint().rstrip("/")
-        refs = [{"name": e.name, "secret_ref": f"{base}/v1/secrets/{e.secret_id}"} for e in wish.entries]
-        body: Json = {"name": wish.name, "type": wish.type, "secret_refs": refs}
+    def _ensure_container(self, wish: SecretContainer, marker: Marker, before: frozenset[str]) -> str:
+        """Made empty, closed, then filled, where the type allows it; else made whole, then closed."""
+        filled = _is_filled_later(wish)
+        there = self._half_made(wish, marker, before, filled)
+        if there is None:
+            entries = () if filled else wish.entries
+            id_ = self._made(marker, lambda: self._create_container(wish, entries))
+            update = {"id": id_, "entries": entries, "acl_project_access": True, "acl_users": ()}
+            there = wish.model_copy(update=update)
+        self._close(Kind.SECRET_CONTAINER, there.id, _access_of(there), _access_of(wish))
+        for entry in _in_order(wish)[len(there.entries) :]:
+            self._add(there.id, entry)
+        return there.id
+
+    def _half_made(
+        self, wish: SecretContainer, marker: Marker, before: frozenset[str], filled: bool
+    ) -> SecretContainer | None:
+        """What an earlier call made of the wish, the most complete first. Entries are added in order."""
+        wanted, access = _in_order(wish), _access_of(wish)
+        found = []
+        for id_ in self._free(wish, marker, before):
+            there = self._readable(Kind.SECRET_CONTAINER, id_)
+            if not isinstance(there, SecretContainer) or there.type != wish.type:
+                continue
+            entries, is_ = _in_order(there), _access_of(there)
+            begun = entries == wanted[: len(entries)] if filled else entries == wanted
+            if begun and (is_ == access or (is_ == OPEN and not (filled and entries))):
+                found.append((is_ == access, len(entries), there.id, there))
+        return self._first([there for *_, there in sorted(found, reverse=True)], marker)
+
+    def _add(self, container_id: str, entry: SecretEntry) -> None:
+        try:
+            self._api().json("POST", f"/v1/containers/{container_id}/secrets", self._entry(entry))
+        except Conflict:  # perhaps because it is in there: an answer was lost
+            there = self.read(Kind.SECRET_CONTAINER, container_id)
+            if not isinstance(there, SecretContainer) or entry not in there.entries:
+                raise
+
+    def _create_container(self, wish: SecretContainer, entries: Iterable[SecretEntry]) -> str:
+        body: Json = {"name": wish.name, "type": wish.type, "secret_refs": [self._entry(e) for e in entries]}
         return _id(self._api().json("POST", "/v1/containers", body)["container_ref"])
+
+    def _entry(self, entry: SecretEntry) -> Json:
+        base = self._api().endpoint().rstrip("/")
+        return {"name": entry.name, "secret_ref": f"{base}/v1/secrets/{entry.secret_id}"}
 
     def write(self, secret_id: str, wish: Secret, payload: SecretBytes) -> None:
         """Give the secret its payload; one that has a payload is left alone."""
@@ -175,8 +281,12 @@ class KeyService:
         gone(lambda: self._api().request("DELETE", f"/v1/{_PATHS[kind][0]}/{id_}"))
 
 
-def _id(reference: str) -> str:
-    return reference.rstrip("/").rpartition("/")[2]
+def _id(reference: object) -> str:
+    """The id at the end of a reference. Its host is not asked: it may be one behind a proxy, or anybody's."""
+    found = _REFERENCE.search(reference.partition("?")[0]) if isinstance(reference, str) else None
+    if found is None:
+        raise Broken(f"key-manager: {clean(repr(reference))} refers to no secret and no container")
+    return found.group(1)
 
 
 def _same(there: Secret, wish: Secret) -> bool:
@@ -184,7 +294,44 @@ def _same(there: Secret, wish: Secret) -> bool:
     return all(getattr(there, f) == getattr(wish, f) for f in fields)
 
 
-def _secret(entry: Json, user_metadata: Mapping[str, str], acl: Json) -> Secret:
+def _access_of(resource: Secret | SecretContainer) -> Access:
+    return Access(resource.acl_project_access, tuple(sorted(resource.acl_users)))
+
+
+def _access(reference: str, told: Json) -> tuple[Access, list[NotShown]]:
+    """Barbican's ACL (`{"read": {"project-access": true, "users": [...]}}`); what it does not tell is shut."""
+    read = told.get("read") or {}
+    notes = [
+        NotShown(what=f"{reference}.acl", reason=f"access of the kind {operation} is not carried")
+        for operation in sorted(told.keys() - {"read"})
+    ]
+    if not isinstance(read.get("project-access"), bool):
+        notes.append(NotShown(what=reference, reason="its list of access does not tell whether the project has any"))
+        return Access(project=False), notes
+    return Access(read["project-access"], tuple(sorted(read.get("users") or ()))), notes
+
+
+def _consumers(reference: str, entry: Json) -> Iterable[NotShown]:
+    """Other services that registered that they use it. They do so anew when they use what is on the target."""
+    registered = [str(c.get("URL") or f"{c.get('resource_type')} {c.get('resource_id')}")
+                  for c in entry.get("consumers") or ()]  # fmt: skip
+    if registered:
+        reason = f"{len(registered)} registered users of it are not carried: {', '.join(sorted(registered)[:3])}"
+        yield NotShown(what=f"{reference}.consumers", reason=reason)
+
+
+def _in_order(container: SecretContainer) -> tuple[SecretEntry, ...]:
+    """The order in which entries are added."""
+    return tuple(sorted(container.entries, key=lambda e: (e.name, e.secret_id)))
+
+
+def _is_filled_later(wish: SecretContainer) -> bool:
+    """Whether entries are added one by one: to what is shut, and where a POST refuses a name or a secret twice."""
+    doubled = any(len({getattr(e, f) for e in wish.entries}) < len(wish.entries) for f in ("name", "secret_id"))
+    return wish.type == "generic" and (doubled or _access_of(wish) != OPEN)
+
+
+def _secret(entry: Json, user_metadata: Mapping[str, str], access: Access) -> Secret:
     marker, metadata = from_metadata(user_metadata)
     return Secret(
         id=_id(entry["secret_ref"]),
@@ -198,13 +345,13 @@ def _secret(entry: Json, user_metadata: Mapping[str, str], acl: Json) -> Secret:
         expiration=moment(entry.get("expiration")),
         status=entry.get("status") or "ACTIVE",
         metadata=metadata,
-        acl_project_access=bool(acl.get("project-access", True)),
-        acl_users=tuple(sorted(acl.get("users") or ())),
+        acl_project_access=access.project,
+        acl_users=access.users,
         created_at=moment(entry.get("created")),
     )
 
 
-def _container(entry: Json) -> SecretContainer:
+def _container(entry: Json, access: Access) -> SecretContainer:
     refs = (SecretEntry(name=r.get("name") or "", secret_id=_id(r["secret_ref"])) for r in entry["secret_refs"])
     return SecretContainer(
         id=_id(entry["container_ref"]),
@@ -212,4 +359,6 @@ def _container(entry: Json) -> SecretContainer:
         type=entry["type"],
         entries=tuple(sorted(refs, key=lambda e: (e.name, e.secret_id))),
         status=entry.get("status") or "ACTIVE",
+        acl_project_access=access.project,
+        acl_users=access.users,
     )

@@ -18,7 +18,7 @@ from typing import Any
 from unterbau.cloud.openstack.http import Api, Json
 from unterbau.cloud.openstack.service import from_tags, gone, settled, wait_gone
 from unterbau.cloud.port import Listing, Marker, Source, is_marker
-from unterbau.errors import Conflict, NotFound
+from unterbau.errors import Conflict, Forbidden, NotFound
 from unterbau.workload import (
     AddressGroup,
     AddressPair,
@@ -28,6 +28,7 @@ from unterbau.workload import (
     FloatingIp,
     Kind,
     Network,
+    NotShown,
     Port,
     Resource,
     Route,
@@ -66,6 +67,8 @@ _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.SECURITY_GROUP_RULE: ("security-group-rules", "security_group_rule"),
 }
 _UNTAGGED = frozenset({Kind.ADDRESS_GROUP, Kind.SECURITY_GROUP_RULE})
+SHARED_KINDS = frozenset({Kind.NETWORK, Kind.SECURITY_GROUP, Kind.ADDRESS_GROUP})
+"""Kinds that RBAC policies share and that are modelled; a policy names the kind as we do."""
 
 
 class NetworkService:
@@ -98,13 +101,34 @@ class NetworkService:
         """Everything of the kind that the project owns."""
         if kind is Kind.ADDRESS_GROUP and "address-group" not in self.extensions():
             return Listing(resources=())
-        found = (self._model(kind, entry) for entry in self.raw(_PATHS[kind][0]))
-        return Listing(resources=tuple(r for r in found if r is not None))
+        listed = self.raw(_PATHS[kind][0])
+        found = tuple(r for r in (self._model(kind, entry) for entry in listed) if r is not None)
+        try:
+            shares = self._shares(kind)
+        except Forbidden as error:
+            note = NotShown(what="rbac-policies", reason=error.what)
+            return Listing(resources=found, not_shown=(note,), entries=len(listed))
+        return Listing(resources=tuple(_shared(r, shares) for r in found), entries=len(listed))
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None."""
+        found = self._read(kind, id_)
+        return _shared(found, self._shares(kind, object_id=id_)) if found is not None else None
+
+    def _read(self, kind: Kind, id_: str) -> Resource | None:
         entry = self._entry(kind, id_)
         return self._model(kind, entry) if entry else None
+
+    def _shares(self, kind: Kind, **query: str) -> Mapping[str, tuple[str, ...]]:
+        """Id -> to whom the project's RBAC policies give it. One request, none where there can be no policies."""
+        if kind not in SHARED_KINDS or "rbac-policies" not in self.extensions():
+            return {}
+        found: dict[str, set[str]] = {}
+        for policy in self.raw("rbac-policies", object_type=kind.value, **query):
+            way = "external:" if policy.get("action") == "access_as_external" else ""
+            whom = policy.get("target_project") or policy.get("target_tenant")  # the older name goes, some day
+            found.setdefault(str(policy.get("object_id")), set()).add(f"{way}{whom}")
+        return {id_: tuple(sorted(whom)) for id_, whom in found.items()}
 
     def _entry(self, kind: Kind, id_: str) -> Json | None:
         collection, single = _PATHS[kind]
@@ -281,7 +305,7 @@ class NetworkService:
 
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
         """Neutron's answers are final: only ERROR is waited out."""
-        return settled(kind, id_, deadline, lambda: self.read(kind, id_), (), ("ERROR",))
+        return settled(kind, id_, deadline, lambda: self._read(kind, id_), (), ("ERROR",))
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """Delete; a leg that is attached is detached (which deletes its port)."""
@@ -333,6 +357,11 @@ def _base(entry: Json) -> dict[str, Any]:
         "description": description,
         "tags": tags,
     }
+
+
+def _shared(resource: Resource, shares: Mapping[str, tuple[str, ...]]) -> Resource:
+    whom = shares.get(resource.id)
+    return resource.model_copy(update={"shared_with": whom}) if whom else resource
 
 
 def _network(entry: Json) -> Network:

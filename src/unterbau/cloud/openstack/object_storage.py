@@ -8,25 +8,31 @@ without our marker is never overwritten (Conflict).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
-from unterbau.cloud.openstack.http import Json, Stream, measured, parallel
-from unterbau.cloud.openstack.service import from_metadata, gone
-from unterbau.cloud.openstack.swift import Swift, header_text, quoted, text_of_header
-from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
-from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
+from unterbau.cloud.openstack.http import Json, Stream, measured, number, parallel
+from unterbau.cloud.openstack.service import from_metadata, gone, short
+from unterbau.cloud.openstack.swift import Answer, Swift, header_text, quoted, text_of_header
+from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
+from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source, owner_only
+from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unsupported
 from unterbau.workload import Container, Kind, NotShown, Quota, Resource, Segment, StoredObject, ref
 
-PAGE = 10_000
 PARALLEL = 16
 _CONTAINER_META, _OBJECT_META = "x-container-meta-", "x-object-meta-"
 _KEYS = frozenset({"temp-url-key", "temp-url-key-2"})
 """Container metadata that are secrets; neither read nor carried."""
+_OWNERS = frozenset(
+    {"x-container-read", "x-container-write", "x-container-sync-to", "x-container-sync-key", "x-account-access-control"}
+    | {f"x-{level}-meta-{key}" for level in ("account", "container") for key in _KEYS}
+)
+"""Headers that Swift's proxy takes out of answers to anybody but an owner (`swift_owner_headers`)."""
 
 
 class ObjectService:
@@ -41,43 +47,82 @@ class ObjectService:
 
     def listing(self, kind: Kind) -> Listing:
         """All containers, or all objects of all containers."""
-        names = self._container_names()
+        account = self._containers()
+        names = [_name(entry) for entry in account.entries]
+        notes = short(kind.value, kind, f"containers: {account.doubt}") if account.doubt else []
         if kind is Kind.CONTAINER:
-            found = parallel(self._container, names, PARALLEL)
-            return _join(found)
-        return _join([self._objects(name) for name in names])
+            return _join([self._told(names), _hidden(notes)])
+        listed = self._objects_of(names)
+        unread = [NotShown(what=ref(Kind.CONTAINER, n), reason=one.doubt) for n, one in listed.items() if one.doubt]
+        if unread:
+            reason = f"{len(unread)} containers were not listed whole, first {unread[0].what}: {unread[0].reason}"
+            notes += [NotShown(what=kind.value, reason=reason), *unread]
+        places = [(container, _name(entry)) for container, one in listed.items() for entry in one.entries]
+        found = parallel(lambda place: self._object(*place), places, PARALLEL)
+        return Listing(resources=tuple(o for o in found if o is not None), not_shown=tuple(notes))
 
-    def _entries(self, path: str, **query: str) -> Iterator[Json]:
-        """A listing, page by page."""
-        marker = ""
-        while True:
-            asked = {"format": "json", "limit": str(PAGE), "marker": marker, **query}
-            page = self._json("GET", path, asked)
-            yield from page
-            if not page or len(page) < PAGE:
-                return
-            last = str(page[-1].get("name", page[-1].get("subdir", "")))
-            if last == marker:
-                raise Broken(f"object-store: the listing of {path[:80]} does not go on after {marker[:80]!r}")
-            marker = last
+    def _objects_of(self, containers: Sequence[str]) -> dict[str, Listed[Json]]:
+        """The listing of each container. Counts that follow late are waited for together, not one after the other."""
+        listed = dict(zip(containers, parallel(self._objects, containers, PARALLEL), strict=True))
+        for seconds in PAUSES:
+            again = [name for name, one in listed.items() if one.doubt]
+            if not again:
+                break
+            time.sleep(seconds)
+            listed |= zip(again, parallel(self._objects, again, PARALLEL), strict=True)
+        return listed
 
-    def _json(self, method: str, path: str, query: Mapping[str, str]) -> list[Json]:
-        response = self._swift.request(method, path, query=query)
-        if response.status == 204:
-            return []
+    def _told(self, names: list[str]) -> Listing:
+        """All containers, and whether what only an owner is told was seen at all."""
+        found = [x for x in parallel(self._container, names, PARALLEL) if x is not None]
+        account = self._head("") or {}
+        notes: list[NotShown] = []
+        if not any(_owned(headers) for headers in (account, *(headers for _, headers in found))):
+            notes += owner_only(containers=bool(found))
+        if account.get("x-account-access-control"):
+            reason = "rights of others in the account are not carried"
+            notes.append(NotShown(what="account.access_control", reason=reason))
+        return _join([*(listing for listing, _ in found), _hidden(notes)])
+
+    def _objects(self, container: str) -> Listed[Json]:
+        """The names in a container; the doubt is also why it could not be listed."""
         try:
-            answer = json.loads(response.data)
-        except ValueError:
-            raise Broken(f"object-store: {method} {path[:80]}: the answer is not JSON") from None
-        if not isinstance(answer, list):
-            raise Broken(f"object-store: {method} {path[:80]}: the answer is not a list")
-        return answer
+            return self._listed(quoted(container), "X-Container-Object-Count", pauses=())
+        except NotFound:  # removed since the account was listed
+            return Listed(())
+        except CloudError as error:
+            return Listed((), error.what)
 
-    def _container_names(self) -> list[str]:
+    def _listed(
+        self,
+        path: str,
+        count: str = "",
+        *,
+        hidden: Callable[[Sequence[Json]], int] = lambda entries: 0,
+        pauses: Sequence[float] = PAUSES,
+        **query: str,
+    ) -> Listed[Json]:
+        """A listing to its end, compared with the header `count`. No page size is asked for: too large a one is refused."""
+        what = f"object-store: GET {path[:80]}"
+
+        def ask(place: Start[Json]) -> Page[Json]:
+            asked = {"format": "json", **query} | ({} if place.after is None else _behind(place.after))
+            answer = self._swift.request("GET", path, query=asked)
+            return Page(_array(answer, what), total=number(answer.headers.get(count)))
+
+        name = _version if "versions" in query else _name
+        return whole(ask, name, what=what, pause=time.sleep, lagging=True, hidden=hidden, pauses=pauses)
+
+    def _containers(self, count: str = "X-Account-Container-Count") -> Listed[Json]:
         try:
-            return [e["name"] for e in self._entries("")]
+            return self._listed("", count, hidden=self._version_stores)
         except NotFound:  # an account that was never written to
-            return []
+            return Listed(())
+
+    def _version_stores(self, containers: Sequence[Json]) -> int:
+        """How many hidden containers there are: one for each that ever kept versions, and Swift counts them."""
+        heads = parallel(lambda entry: self._head(quoted(_name(entry))) or {}, containers, PARALLEL)
+        return sum("x-versions-enabled" in head for head in heads)
 
     def _head(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, str] | None:
         try:
@@ -86,26 +131,20 @@ class ObjectService:
             return None
         return {k.lower(): text_of_header(v) for k, v in response.headers.items()}
 
-    def _container(self, name: str) -> Listing:
+    def _container(self, name: str) -> tuple[Listing, dict[str, str]] | None:
+        """A container, what of it is not carried, and its headers; None if it is gone."""
         headers = self._head(quoted(name))
         if headers is None:
-            return Listing(resources=())
+            return None
         keys = sorted(k for k in _KEYS if _CONTAINER_META + k in headers)
         notes = tuple(
-            NotShown(what=f"{ref(Kind.CONTAINER, name)}.metadata", reason=f"{k} is a secret and is not carried")
+            NotShown(what=f"{ref(Kind.CONTAINER, name)}.keys", reason=f"{k} is a secret and is not carried")
             for k in keys
         )
-        return Listing(resources=(_container(name, headers),), not_shown=notes)
-
-    def _objects(self, container: str) -> Listing:
-        try:
-            names = [e["name"] for e in self._entries(quoted(container))]
-        except NotFound:
-            return Listing(resources=())
-        except Forbidden as error:
-            return Listing(resources=(), not_shown=(NotShown(what=ref(Kind.CONTAINER, container), reason=str(error)),))
-        found = parallel(lambda name: self._object(container, name), names, PARALLEL)
-        return Listing(resources=tuple(o for o in found if o is not None))
+        if headers.get("x-container-sync-key"):
+            reason = "the key of its synchronisation is a secret and is not carried"
+            notes += (NotShown(what=f"{ref(Kind.CONTAINER, name)}.keys", reason=reason),)
+        return Listing(resources=(_container(name, headers),), not_shown=notes), headers
 
     def _object(self, container: str, name: str) -> StoredObject | None:
         path = quoted(container, name)
@@ -114,14 +153,15 @@ class ObjectService:
             return None
         segments = None
         if headers.get("x-static-large-object", "").lower() == "true":
-            manifest = self._json("GET", path, {"multipart-manifest": "get", "format": "json"})
-            segments = tuple(_segment(s) for s in manifest)
-        return _object(container, name, headers, segments)
+            answer = self._swift.request("GET", path, query={"multipart-manifest": "get", "format": "json"})
+            segments = tuple(_segment(s) for s in _array(answer, f"object-store: GET {path[:80]}"))
+        return _object(container, name, headers, segments, self._swift.account())
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None."""
         if kind is Kind.CONTAINER:
-            return next(iter(self._container(id_).resources), None)
+            found = self._container(id_)
+            return found[0].resources[0] if found else None
         container, _, name = id_.partition("/")
         return self._object(container, name)
 
@@ -145,11 +185,12 @@ class ObjectService:
     def old_versions(self) -> list[NotShown]:
         """Containers that keep earlier versions of objects."""
         notes = []
-        for name in self._container_names():
+        for name in map(_name, self._containers(count="").entries):
             headers = self._head(quoted(name)) or {}
             if headers.get("x-versions-enabled", "").lower() != "true":
                 continue
-            versions = sum(1 for e in self._entries(quoted(name), versions="true") if not e.get("is_latest", True))
+            listed = self._listed(quoted(name), versions="true").entries
+            versions = sum(1 for e in listed if not e.get("is_latest", True))
             if versions:
                 reason = f"{versions} earlier versions of its objects are not carried"
                 notes.append(NotShown(what=f"{ref(Kind.CONTAINER, name)}.versions", reason=reason))
@@ -194,7 +235,7 @@ class ObjectService:
         elif wish.dlo_prefix is not None:
             headers["X-Object-Manifest"] = quote(wish.dlo_prefix)
         elif wish.symlink_to is not None:
-            headers["X-Symlink-Target"] = quote(wish.symlink_to)
+            headers |= _link_headers(wish)
         else:
             raise Unsupported(f"object-store: {wish.ref} is neither a large object nor a symlink")
         self._swift.request("PUT", quoted(wish.container, wish.name), query=query, headers=headers, body=body)
@@ -213,6 +254,38 @@ class ObjectService:
         container, _, name = id_.partition("/")
         path = quoted(id_) if kind is Kind.CONTAINER else quoted(container, name)
         gone(lambda: self._swift.request("DELETE", path))
+
+
+def _array(answer: Answer, what: str) -> list[Json]:
+    """The body as a list; an answer without content is an empty one."""
+    if answer.status == 204:
+        return []
+    try:
+        told = json.loads(answer.data)
+    except ValueError:
+        raise Broken(f"{what}: the answer is not JSON") from None
+    if not isinstance(told, list) or not all(isinstance(entry, dict) for entry in told):
+        raise Broken(f"{what}: the answer is not a list of objects")
+    return told
+
+
+def _name(entry: Json) -> str:
+    return str(entry.get("name", entry.get("subdir", "")))
+
+
+def _version(entry: Json) -> str:
+    """What tells the versions of an object apart; no name holds a null character."""
+    return f"{_name(entry)}\0{entry.get('version_id', '')}"
+
+
+def _behind(entry: Json) -> dict[str, str]:
+    """The query for what comes behind an entry of a listing, or of one of versions."""
+    version = entry.get("version_id")
+    return {"marker": _name(entry)} | ({"version_marker": str(version)} if version else {})
+
+
+def _hidden(notes: Iterable[NotShown]) -> Listing:
+    return Listing(resources=(), not_shown=tuple(notes))
 
 
 def _join(listings: Iterable[Listing]) -> Listing:
@@ -268,12 +341,17 @@ def _unquoted(text: str | None) -> str | None:
     return unquote(text) if text else None
 
 
+def _owned(headers: Mapping[str, str]) -> bool:
+    """Whether one of the headers is told to owners only."""
+    return any(headers.get(name) for name in _OWNERS)
+
+
 def _object(
-    container: str, name: str, headers: Mapping[str, str], segments: tuple[Segment, ...] | None
+    container: str, name: str, headers: Mapping[str, str], segments: tuple[Segment, ...] | None, own_account: str
 ) -> StoredObject:
     marker, metadata = _metadata(headers, _OBJECT_META)
     expires = headers.get("x-delete-at")
-    target = headers.get("x-symlink-target")
+    target, account = headers.get("x-symlink-target"), _unquoted(headers.get("x-symlink-target-account"))
     modified = headers.get("last-modified")
     if target and "?version-id=" in target:  # how versioned containers keep their objects, no link of the user's
         target = None
@@ -291,6 +369,8 @@ def _object(
         segments=segments,
         dlo_prefix=_unquoted(headers.get("x-object-manifest")),
         symlink_to=_unquoted(target),
+        symlink_account=account if target and account != own_account else None,
+        symlink_etag=headers.get("x-symlink-target-etag") if target else None,
         metadata=metadata,
         last_modified=parsedate_to_datetime(modified) if modified else None,
     )
@@ -309,6 +389,16 @@ def _object_headers(wish: StoredObject, marker: Marker) -> dict[str, str]:
     }
     headers |= {k: v for k, v in optional.items() if v}
     return {header_text(k): header_text(v) for k, v in headers.items()}
+
+
+def _link_headers(wish: StoredObject) -> dict[str, str]:
+    """Of a symlink. With an ETag Swift makes it only if its target is there and has that one (409 otherwise)."""
+    found = {
+        "X-Symlink-Target": quote(wish.symlink_to or ""),
+        "X-Symlink-Target-Account": quote(wish.symlink_account or ""),
+        "X-Symlink-Target-Etag": wish.symlink_etag or "",
+    }
+    return {k: v for k, v in found.items() if v}
 
 
 def _segment(entry: Json) -> Segment:

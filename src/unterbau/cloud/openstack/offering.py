@@ -105,10 +105,11 @@ class Surveyor:
 
     def _external_networks(self) -> list[ExternalNetwork]:
         api = self._api("network")
-        networks = list(api.pages("/v2.0/networks", "networks", **{"router:external": True}))
+        wanted: Json = {"router:external": True}
+        networks = api.pages("/v2.0/networks", "networks", **wanted)
         if not networks:
             return []
-        subnets = list(api.pages("/v2.0/subnets", "subnets", network_id=[n["id"] for n in networks]))
+        subnets = api.pages("/v2.0/subnets", "subnets", network_id=[n["id"] for n in networks])
         return [
             ExternalNetwork(
                 id=n["id"],
@@ -121,7 +122,7 @@ class Surveyor:
 
     def _compute_quotas(self) -> list[Quota]:
         limits = self._api("compute").get("/limits")["limits"]["absolute"]
-        keys = len(self._api("compute").get("/os-keypairs")["keypairs"])  # the limits do not tell how many there are
+        keys = len(self._compute.keypairs())  # the limits do not tell how many there are
         return [
             Quota(service="compute", resource=name, limit=limits[_COMPUTE_LIMITS[name]], used=limits[used])
             for name, used in _COMPUTE.items()

@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from unterbau.cloud.openstack.http import wait
 from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source, is_marker
 from unterbau.errors import Broken, NotFound
-from unterbau.workload import Kind, Resource, ref
+from unterbau.workload import Kind, NotShown, Resource, ref
 
 
 class Service(Protocol):
@@ -51,6 +51,16 @@ def from_metadata(metadata: Mapping[str, str]) -> tuple[str | None, dict[str, st
     told = str(metadata.get(MARKER_KEY, ""))
     marker = told if is_marker(told) else None
     return marker, {k: str(v) for k, v in sorted(metadata.items()) if marker is None or k != MARKER_KEY}
+
+
+def short(place: str, kind: Kind, doubt: str) -> list[NotShown]:
+    """That a listing at `place` may be not the whole: the place, and the kind, whose completeness nobody can tell then.
+
+    `place` is the kind itself where the whole kind is one listing.
+    """
+    if place == kind.value:
+        return [NotShown(what=place, reason=doubt)]
+    return [NotShown(what=place, reason=doubt), NotShown(what=kind.value, reason=f"{place}: {doubt}")]
 
 
 def settled(

@@ -17,19 +17,29 @@ import os_service_types
 import yaml
 from keystoneauth1 import access
 from keystoneauth1.adapter import Adapter
-from keystoneauth1.session import TCPKeepAliveAdapter
+from keystoneauth1.exceptions import DiscoveryFailure
+from keystoneauth1.identity.base import BaseIdentityPlugin
 from openstack.config import loader
 from openstack.config.cloud_region import CloudRegion
 
-from unterbau.cloud.openstack.errors import translated
+from unterbau.cloud.openstack.errors import MALFORMED, malformed, translated
 from unterbau.cloud.openstack.http import READ_SECONDS, Api
+from unterbau.cloud.openstack.profiles import resolve
+from unterbau.cloud.openstack.transport import guard, prepared
 from unterbau.errors import ConfigError
+from unterbau.places import place, without_user
 
 POOL = 32
 """Connections kept open to each service."""
 
 CEILINGS = {"compute": "2.96", "block-storage": "3.65"}
 """Newest microversion that the modules of these services were written for."""
+
+ASKED_ANYWAY = {"key-manager": "1.1"}
+"""Barbican tells its microversions only to who names one, and an older one that has none passes over the header.
+
+1.1 tells the consumers of secrets; from 1.2 on a secret that has any is not deleted.
+"""
 
 _TYPES = os_service_types.ServiceTypes()
 
@@ -42,15 +52,15 @@ class Session:
         self.region = region
         self._lock = threading.Lock()
         self._apis: dict[str, Api] = {}
+        self._checked: access.AccessInfo | None = None
         with translated(f"cloud {name}"):
             self.session = region.get_session()
-        for scheme in ("http://", "https://"):
-            self.session.session.mount(scheme, TCPKeepAliveAdapter(pool_connections=16, pool_maxsize=POOL))
+        self._known = guard(self.session, region.config, pool_connections=16, pool_maxsize=POOL)
 
     @property
     def auth_url(self) -> str:
-        """Where Keystone is."""
-        return str(self.region.config.get("auth", {}).get("auth_url", ""))
+        """Where Keystone is; without a user and password, which may stand in a URL."""
+        return without_user(str(self.region.config.get("auth", {}).get("auth_url", "")))
 
     @property
     def verify(self) -> bool | str:
@@ -64,14 +74,31 @@ class Session:
 
     def access(self) -> access.AccessInfo:
         """The token's contents (project, user, roles, catalog), fetched when needed. Raises AuthFailed, ..."""
-        with translated(f"cloud {self.name}: {self.auth_url}"):
-            found: access.AccessInfo = self.session.auth.get_access(self.session)  # type: ignore[union-attr]
-            return found
+        what = f"cloud {self.name}: {self.auth_url}"
+        if not isinstance(self.session.auth, BaseIdentityPlugin):
+            raise ConfigError(f"{what}: its auth_type gives no token", "Use a password or an application credential.")
+        with translated(what, strange=MALFORMED), self._known.refusals() as refused:
+            try:
+                found: access.AccessInfo = self.session.auth.get_access(self.session)
+            except DiscoveryFailure:
+                if refused:  # where Keystone's version document pointed says more
+                    raise refused[0] from None
+                raise
+            missing = _missing(found) if found is not self._checked else ""
+        if missing:
+            self.renew()
+            raise malformed(what, KeyError(missing))
+        self._checked = found
+        return found
 
     def token(self) -> str:
         """A valid token (renewed shortly before it expires)."""
-        with translated(f"cloud {self.name}: {self.auth_url}"):
-            return str(self.session.get_token())
+        return str(self.access().auth_token)
+
+    def own(self, url: str) -> str:
+        """The URL, for a client that does not go through the session. Raises Elsewhere if nobody named its place."""
+        self._known.demand("GET", prepared(url))
+        return url
 
     def renew(self) -> None:
         """Forget the token, so that the next request fetches another."""
@@ -88,26 +115,41 @@ class Session:
             )
         return str(found)
 
+    @property
+    def user_id(self) -> str:
+        """The user's id."""
+        return str(self.access().user_id or "")
+
     def catalog(self) -> dict[str, list[dict[str, Any]]]:
         """The services of our region: official service type -> endpoints."""
         found: dict[str, list[dict[str, Any]]] = {}
         region = self.region.get_region_name()
-        for service in self.access().service_catalog.catalog if self.access().has_service_catalog() else ():
-            type_ = official_type(service["type"])
-            endpoints = [e for e in service.get("endpoints", ()) if not region or e.get("region") == region]
+        for service in services(self.access()):
+            endpoints = [e for e in service["endpoints"] if not region or e.get("region") == region]
             if endpoints:
-                found.setdefault(type_, []).extend(endpoints)
+                found.setdefault(official_type(service["type"]), []).extend(endpoints)
         return found
+
+    def is_plain(self, service: str) -> bool:
+        """Whether the service is reached by plain http: the catalog and clouds.yaml may say so, an answer may not."""
+        override = self.region.get_endpoint(service)
+        wanted = str(self.region.get_interface(service) or "public").removesuffix("URL")
+        named = [e.get("url") for e in self.catalog().get(service, ()) if e.get("interface") == wanted]
+        return any(place(str(url)).scheme == "http" for url in ([override] if override else named))
 
     def api(self, service: str) -> Api:
         """The service's Api, at the highest microversion that both sides know (see `CEILINGS`)."""
         ceiling = CEILINGS.get(service)
         with self._lock:
             if service not in self._apis:
-                with translated(f"{service}: discovery"):
+                with translated(f"{service}: discovery", strange=MALFORMED), self._known.refusals() as refused:
                     adapter = self._adapter(service)
                     newest = self._newest(adapter) if ceiling else None
-                self._apis[service] = Api(adapter, microversion=_lower(newest, ceiling))
+                    if ceiling and newest is None and refused:  # at its oldest version half of a tenant is silent
+                        raise refused[0]
+                    adapter.get_endpoint()  # a catalog that keystoneauth cannot read shows here, before any request
+                asked = _lower(newest, ceiling) or ASKED_ANYWAY.get(service)
+                self._apis[service] = Api(adapter, microversion=asked)
             return self._apis[service]
 
     def _adapter(self, service: str) -> Adapter:
@@ -127,6 +169,27 @@ class Session:
         data = adapter.get_endpoint_data()
         newest = data.max_microversion if data else None
         return f"{newest[0]}.{newest[1]}" if newest else None
+
+
+def services(token: access.AccessInfo) -> list[dict[str, Any]]:
+    """The entries of a token's catalog that have a type and endpoints: nonsense among them costs only itself."""
+    found = []
+    for service in token.service_catalog.catalog if token.has_service_catalog() else ():
+        if isinstance(service, dict) and isinstance(service.get("type"), str):
+            listed = service.get("endpoints")
+            endpoints = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
+            found.append({**service, "endpoints": endpoints})
+    return found
+
+
+def _missing(token: access.AccessInfo) -> str:
+    """What a token lacks without which it is none; raises one of `MALFORMED` for what is of another type."""
+    needed = {"expires_at": token.expires, "user.id": token.user_id, "X-Subject-Token": token.auth_token}
+    if token.project_scoped or token.project_name:
+        needed["project.id"] = token.project_id
+    sorted(token.role_names or ())
+    services(token)
+    return next((name for name, value in needed.items() if not value), "")
 
 
 def official_type(told: str) -> str:
@@ -158,6 +221,7 @@ def find_session(
         known += names
         if name in names:
             with translated(f"cloud {name} in {path}"):
+                resolve(config.cloud_config["clouds"], name)
                 chosen: dict[str, Any] = {"region_name": region} if region else {}
                 found = config.get_one(name, api_timeout=timeout, **chosen)
             return Session(name if region is None else f"{name}@{region}", found)

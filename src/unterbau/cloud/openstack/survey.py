@@ -15,16 +15,16 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from keystoneauth1 import access
 from pydantic import JsonValue
 
 from unterbau.cloud.openstack.errors import FOREIGN, translate, translated
 from unterbau.cloud.openstack.identity import catalog_digest
-from unterbau.cloud.openstack.session import Session, official_type
+from unterbau.cloud.openstack.session import Session, official_type, services
 from unterbau.cloud.survey import Item, Reply, Request, Subject
-from unterbau.errors import CloudError
+from unterbau.errors import CloudError, Elsewhere
 
 _ROOTS = {"compute": "/v2.1", "image": "/v2", "network": "/v2.0", "block-storage": "/v3/{project}"}
 _VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
@@ -58,17 +58,7 @@ class Survey:
             path=f"{path if _VERSION.search(path) else path + '/v3'}/auth/tokens", status=201, began=began,
             seconds=round(time.monotonic() - clock, 4),
         )  # fmt: skip
-        catalog = tuple(token.service_catalog.catalog) if token.has_service_catalog() else ()
-        subject = Subject(
-            name=self._session.name,
-            auth_url=self._session.auth_url,
-            region=self._session.region.get_region_name() or "",
-            project_id=token.project_id or "",
-            user_id=token.user_id or "",
-            roles=tuple(sorted(token.role_names or ())),
-            catalog_digest=catalog_digest(list(catalog)),
-        )
-        return request, subject, catalog
+        return request, self._subject(token), tuple(services(token))
 
     def has(self, service: str) -> bool:
         """As `Surveyed.has`."""
@@ -77,17 +67,25 @@ class Survey:
     def _endpoint(self, service: str) -> str:
         """The address of a service type in our region and interface, versioned; empty without one."""
         token = self._access
-        if token is None or not token.has_service_catalog():
+        if token is None:
             return ""
-        region = self._session.region.get_region_name()
-        wanted = self._session.region.get_interface(service) or "public"
-        for entry in token.service_catalog.catalog:
-            if official_type(entry["type"]) != service:
-                continue
-            for endpoint in entry.get("endpoints", ()):
-                if endpoint["interface"] == wanted and (not region or endpoint.get("region") == region):
-                    return self._versioned(service, str(endpoint["url"]).rstrip("/"))
+        for type_, url in self._subject(token).endpoints(services(token)):
+            if official_type(type_) == service:
+                return self._versioned(service, url.rstrip("/"))
         return ""
+
+    def _subject(self, token: access.AccessInfo) -> Subject:
+        """Whose cloud this is, as the token says."""
+        return Subject(
+            name=self._session.name,
+            auth_url=self._session.auth_url,
+            region=self._session.region.get_region_name() or "",
+            interface=str(self._session.region.get_interface() or "public").removesuffix("URL"),
+            project_id=token.project_id or "",
+            user_id=token.user_id or "",
+            roles=tuple(sorted(token.role_names or ())),
+            catalog_digest=catalog_digest(services(token)),
+        )
 
     def _versioned(self, service: str, url: str) -> str:
         root = _ROOTS.get(service, "").format(project=self._session.project_id)
@@ -97,10 +95,7 @@ class Survey:
 
     def read(self, service: str, path: str, *, seconds: float, microversion: str = "") -> Reply:
         """As `Surveyed.read`."""
-        base = self._endpoint(service)
-        url = base + path if path.startswith("/") else urljoin(base + "/", path)
-        if urlsplit(url).netloc != urlsplit(base).netloc:  # a page's link may name a host behind a proxy
-            url = urlsplit(url)._replace(scheme=urlsplit(base).scheme, netloc=urlsplit(base).netloc).geturl()
+        url = self._endpoint(service) + path
         headers = {"Accept": "application/json"}
         if microversion:
             headers["OpenStack-API-Version"] = f"{service} {microversion}"
@@ -127,7 +122,9 @@ class Survey:
                 data = response.raw.read(LARGEST + 1, decode_content=True)
                 response.close()
         except FOREIGN as error:
-            return self._failed(request, clock, translate(error, what).what)
+            fault = translate(error, what)
+            status = fault.status if isinstance(fault, Elsewhere) else None
+            return self._failed(request.model_copy(update={"status": status}), clock, fault.what)
         except CloudError as error:
             return self._failed(request, clock, error.what)
         if len(data) > LARGEST:

@@ -2,7 +2,8 @@
 """A client of Swift's HTTP that changes nothing on the way. Called by `object_storage` only.
 
 Own, because requests folds `/../` in names and unpacks `Content-Encoding: gzip`. Names are quoted exactly,
-bodies are passed through in chunks, a 401 is answered with a new token once. Safe from several threads.
+bodies are passed through in chunks, a 401 is answered with a new token once. No redirect is followed, since no name
+is answered for by another. Safe from several threads.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import urllib3
 
@@ -20,6 +21,7 @@ from unterbau.cloud.openstack.errors import by_status, text_of_body, translated
 from unterbau.cloud.openstack.http import CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS, Stream
 from unterbau.cloud.openstack.identity import tls_context
 from unterbau.errors import CloudError
+from unterbau.places import REDIRECTS, Place, redirected
 
 Headers = Mapping[str, str]
 POOL = 32
@@ -50,6 +52,10 @@ class Swift:
                 base = f"{url.scheme}://{url.netloc}"
                 self._opened = (urllib3.connection_from_url(base, **options), url.path.rstrip("/"))
             return self._opened
+
+    def account(self) -> str:
+        """The account's name as the catalog's address ends (`AUTH_…`)."""
+        return unquote(self._pool()[1].rpartition("/")[2])
 
     def request(
         self,
@@ -91,6 +97,7 @@ class Swift:
         with translated(what):
             timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
             response = pool.request("GET", "/info", retries=False, redirect=False, timeout=timeout)
+            _stay(pool, "GET", "/info", response)
             if response.status != 200:
                 raise by_status(response.status, "", what)
             found: dict[str, object] = json.loads(response.data)
@@ -126,7 +133,7 @@ class Swift:
         pool, account = self._pool()
         target = account + path + (f"?{urlencode(query)}" if query else "")
         with translated(f"object-store: {method} {path[:120]}"):
-            return pool.urlopen(
+            response = pool.urlopen(
                 method,
                 target,
                 body=body,
@@ -137,6 +144,8 @@ class Swift:
                 preload_content=False,
                 decode_content=False,
             )
+        _stay(pool, method, target, response)
+        return response
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,15 @@ def text_of_header(text: str) -> str:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return text
+
+
+def _stay(pool: urllib3.HTTPConnectionPool, method: str, target: str, response: urllib3.BaseHTTPResponse) -> None:
+    """Raises Elsewhere for an answer that points to another address, even of this place."""
+    location = response.headers.get("Location")
+    if response.status in REDIRECTS and location is not None:
+        response.close()
+        asked = f"{Place(pool.scheme, pool.host, pool.port)}{target}"
+        raise redirected(method, asked, response.status, location)
 
 
 def _tls(verify: bool | str) -> dict[str, object]:

@@ -22,6 +22,10 @@ __all__ = ["FastLoader", "check", "faults", "load", "parse", "plain_yaml", "read
 
 HERE = Path(__file__).parent
 ORGANISATIONS, IMPORTED = HERE / "organisations", HERE / "imported"
+LIBRARIES = frozenset(
+    ["cargo", "composer", "conan", "cran", "gem", "golang", "hackage", "hex", "maven", "npm", "nuget", "pub", "pypi"]
+)
+"""Types of purls whose packages are libraries: one that talks to a product is not the product."""
 
 
 def load(extra: Iterable[Path] = ()) -> Catalogue:
@@ -73,6 +77,10 @@ def _own_rules(path: Path, technology: Technology) -> Iterable[str]:
                 yield f"recognise.{form}: {text!r} has `*` before its end"
             if form == "purls" and not text.startswith("pkg:"):
                 yield f"recognise.purls: {text!r} does not begin with pkg:"
+            if form == "purls" and text.endswith("*") and text[4:].partition("/")[0] in LIBRARIES:
+                yield f"recognise.purls: {text!r} is a family of libraries: name the package that is the product"
+            if form == "services" and text[:1].isupper() and "." not in text:
+                yield f"recognise.services: {text!r} is a kind without its API group (Kind.group, or the group)"
 
 
 def _between(technologies: Catalogue) -> Iterable[str]:

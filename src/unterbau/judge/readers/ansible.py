@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ansible: requirements, a role's meta, a collection's galaxy.yml, playbooks and tasks, variables, inventories.
 
-Read are collections, roles (one that runs always and is called like a technology counts as it), the packages, images and charts that tasks name, and variables such as `redis_version:
-7.2` or an image. Nothing is run and no template filled in. An inventory alone says which machines there are, not what
-runs on them, and that is told. Vaults and the values of other variables are never kept.
+Read are collections, roles (one that runs always and is called like a technology counts as it), the packages, images
+and charts that tasks name, and in files of variables `redis_version: 7.2` or an image. A version among the variables of
+a play is a number to compare with, and no installation. Nothing is run; into an image is filled what stands as plain
+text in the same file (`jinja`). An inventory alone says which machines there are, not what runs on them, and that is
+told. Vaults and the values of other variables are never kept.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from unterbau.judge.readers import images_in
-from unterbau.judge.readers.found import Found, short, spot
+from unterbau.errors import UsageError
+from unterbau.judge.readers import images_in, jinja
+from unterbau.judge.readers.found import Found, Hints, short, spot
 from unterbau.judge.readers.source import BRACES, Source, mapping, sequence, text
 
 _PACKAGES = frozenset(["apt", "dnf", "yum", "package", "apk", "zypper", "pacman", "dnf5"])
@@ -58,7 +61,10 @@ def _is_inventory(found: Mapping[str, Any]) -> bool:
 
 
 def _is_variables(source: Source) -> bool:
-    return bool(_VARIABLE_FOLDERS & set(source.path.parts[:-1]))
+    if _VARIABLE_FOLDERS & set(source.path.parts[:-1]):
+        return True
+    images = [k for k, v in mapping(source.document).items() if k.endswith("_image") and isinstance(v, str)]
+    return len(images) > 1 and all(re.fullmatch(r"[a-z][a-z0-9_]*", k) for k in mapping(source.document))
 
 
 def _is_play(one: Any) -> bool:
@@ -106,7 +112,18 @@ def read(source: Source, found: Found) -> None:
         elif _is_inventory(document):
             _inventory(document, found)
         else:
-            variables(document, "", found)
+            variables(document, "", found, others=_defaults(source))
+
+
+def _defaults(source: Source) -> Mapping[str, Any]:
+    """The defaults of the role whose `vars` these are."""
+    path = source.path.parent.parent / "defaults" / source.path.name
+    if source.path.parent.name != "vars" or not path.is_file():
+        return {}
+    try:
+        return mapping(Source.open(path).document)
+    except UsageError:
+        return {}
 
 
 def _requirements(document: Mapping[str, Any], found: Found) -> None:
@@ -163,7 +180,10 @@ def _role(told: Any, where: str, found: Found) -> None:
         return
     told_by = name.rpartition(".")[2].removeprefix("ansible-role-").replace("_", "-")
     place = f"{where} (role {version})" if version else where
-    found.part(name, place, hints=(("collection", name), ("name", told_by)))
+    hints: Hints = (("collection", name), ("name", told_by))
+    if name.count(".") == 2:
+        hints = (*hints, ("collection", name.rpartition(".")[0]))
+    found.part(name, place, hints=hints)
 
 
 def _bare(url: str) -> str:
@@ -185,7 +205,7 @@ def _plays(listed: Any, path: str, found: Found) -> None:
                 continue
             _roles(one, "roles", found)
             _collections(one, "collections", found)
-            variables(mapping(one.get("vars")), f"{here}/vars", found)
+            _play_variables(mapping(one.get("vars")), f"{here}/vars", found)
             for key in _TASK_LISTS:
                 if key in one:
                     waiting.append((one[key], f"{here}/{key}"))
@@ -246,8 +266,19 @@ def _chart(asked: Any, where: str, found: Found) -> None:
     images_in.search(mapping(asked).get("values") or mapping(asked).get("release_values"), where, "values", found)
 
 
-def variables(tree: Any, path: str, found: Found) -> None:
-    """Versions and images among variables: `redis_version: 7.2`. Other values are not looked at."""
+def _play_variables(tree: Any, path: str, found: Found) -> None:
+    for key, value in mapping(tree).items():
+        if _VERSION.match(key) and _NUMBER.match(text(value)):
+            found.unread(spot(tree, key, path), f"a variable of a play, and no installation: {key}")
+    images_in.search(jinja.filled(tree), path, "variable", found)
+
+
+def variables(tree: Any, path: str, found: Found, *, others: Mapping[str, Any] | None = None) -> None:
+    """Versions and images among variables: `redis_version: 7.2`. Other values are not looked at.
+
+    `others` are variables that belong to it and stand in another file.
+    """
+    tree = jinja.filled(tree, others)
     for key, value in mapping(tree).items():
         fits, told = _VERSION.match(key), text(value)
         if not fits or not told:

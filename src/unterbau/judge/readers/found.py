@@ -7,6 +7,7 @@ technology: `recognise` does, from the hints.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,11 @@ class Found:
         """The part that an image reference names, or one line of what is not understood."""
         parsed = image.parse(reference)
         if parsed is None:
-            self.unread(spot, f"no image reference: {short(reference)}")
+            name = _before_variable(reference)
+            if name is not None:
+                self.image(name, spot)
+            why = "the version is filled in elsewhere" if name is not None else "no image reference"
+            self.unread(spot, f"{why}: {short(reference)}")
         else:
             shown = f"{spot}, digest {parsed.digest}" if parsed.digest and parsed.tag else spot
             self.part(parsed.name, shown, version=parsed.version, hints=(("image", parsed.name),))
@@ -86,10 +91,22 @@ class Found:
         return Stack(self.name, parts, tuple(self._unread), self.claims, self.facts)
 
 
-def short(value: object) -> str:
+_VARIABLES = re.compile(r"\$\{|\$\(|\$[A-Za-z_]|%[A-Za-z]|\{\{|<[a-z]")
+
+
+def _before_variable(reference: str) -> str | None:
+    """The image without a tag that something fills in later; None if the variable stands elsewhere in it."""
+    variable = _VARIABLES.search(reference)
+    colon = reference.rfind(":", 0, variable.start()) if variable else -1
+    name = reference[:colon].strip()
+    # behind the last slash, else it is the port of a registry
+    return name if colon > reference.rfind("/", 0, variable.start() if variable else 0) and image.parse(name) else None
+
+
+def short(value: object, most: int = MOST) -> str:
     """The beginning of a text, on one line."""
-    told = " ".join(str(value)[: MOST * 4].split())
-    return told if len(told) <= MOST else told[: MOST - 1] + "…"
+    told = " ".join(str(value)[: most * 4].split())
+    return told if len(told) <= most else told[: most - 1] + "…"
 
 
 def spot(container: Any, key: str | int, path: str = "", what: str = "") -> str:

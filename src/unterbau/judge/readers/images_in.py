@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images in free-form data: the values of a chart, a custom resource, variables of Ansible. Pure.
 
-An image is a text under a key that ends in `image` (with `imageTag` or `tag` beside it), or a mapping there with
-`repository` (and `registry`, `tag`, `digest`). What stands under a mapping with `enabled: false` is told as off, and is no part.
+An image is a text under a key that ends in `image` (with `imageTag` or `tag` beside it), or in `image_repo` (with
+`image_tag` beside it), one of the texts under a key that ends in `images`, or a mapping with `repository` (and
+`registry`, `tag`, `digest`). What stands under a mapping with `enabled: false` is told as off, and is no part.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from unterbau.judge.readers.found import Found, short, spot
 from unterbau.judge.readers.source import BRACES, false, mapping, text
 
 _KEY = re.compile(r"(?:^|[a-z_-])(?:image|Image|imageName|image_name|docker_image|container_image)$|^image$")
+_REPOSITORY = re.compile(r"^(.*image)_(?:repo|repository|name)$")
+_SEVERAL = re.compile(r"(?:^|_)images$")
 _NAMES = ("repository", "name", "repo", "image")
 _NO = re.compile(r"^(?:true|false|always|never|ifnotpresent|\d+|raw|qcow2)?$", re.IGNORECASE)
 
@@ -38,12 +41,23 @@ def search(
             off = off or any(false(node.get(k)) for k in ("enabled", "create", "install", "deploy"))
             deeper = []
             for key, value in node.items():
+                if isinstance(value, (dict, list)) and _SEVERAL.search(key):
+                    _each(value, f"{place}/{key}", what, found, off=off)
                 reference = _reference(key, value, tag, registry, node)
                 if reference is not None:
                     _tell(reference, spot(node, key, place, what), found, off=off, missing=missing)
                 elif isinstance(value, (dict, list)):
                     deeper.append((value, f"{place}/{key.replace('~', '~0').replace('/', '~1')}", off))
             waiting += reversed(deeper)
+
+
+def _each(listed: Any, path: str, what: str, found: Found, *, off: bool) -> None:
+    """Images under a key such as `images`: only what is one without a doubt, with an owner and a tag."""
+    for key, value in listed.items() if isinstance(listed, dict) else enumerate(listed):
+        parsed = image.parse(value) if isinstance(value, str) else None
+        templated = isinstance(value, str) and BRACES.search(value) and image.parse(value.rpartition(":")[0])
+        if (parsed is not None and "/" in value and parsed.version) or templated:
+            _tell(value, spot(listed, key, path, what), found, off=off, missing="")
 
 
 def _reference(key: str, value: Any, tag: str, registry: str, beside: Mapping[str, Any]) -> str | None:
@@ -54,6 +68,10 @@ def _reference(key: str, value: Any, tag: str, registry: str, beside: Mapping[st
         if not looks or not named or not ({"repository", "tag", "registry", "digest", "repo"} & value.keys()):
             return None
         return _joined(value, named, tag, registry)
+    several = _REPOSITORY.match(key)
+    if several and isinstance(value, str) and "/" in value:
+        tagged = text(beside.get(f"{several.group(1)}_tag")) or tag
+        return f"{value.strip()}:{tagged}" if tagged else value.strip()
     if not isinstance(value, str) or not _KEY.search(key) or _NO.match(value.strip()):
         return None
     told = value.strip()
@@ -62,7 +80,7 @@ def _reference(key: str, value: Any, tag: str, registry: str, beside: Mapping[st
     parsed = image.parse(told)
     if " " in told or not ("/" in told or ":" in told or parsed):
         return None
-    own = next((t for n in (f"{key}Tag", f"{key}_tag", "tag") if (t := text(beside.get(n)))), tag)
+    own = next((t for n in (f"{key}Tag", f"{key}_tag", f"{key[:-5]}tag", "tag") if (t := text(beside.get(n)))), tag)
     return f"{told}:{own}" if own and parsed is not None and parsed.version is None else told
 
 
@@ -82,9 +100,9 @@ def _tell(reference: str, where: str, found: Found, *, off: bool, missing: str) 
     if off:
         found.unread(where, f"switched off here: {short(reference)}")
     elif BRACES.search(reference):
-        name = reference.partition("{{")[0]
-        if name.endswith(":") and image.parse(name[:-1]) is not None:
-            found.image(name[:-1], where)
+        body, _, tag = reference.rpartition(":")
+        if BRACES.search(tag) and "/" not in tag and image.parse(body) is not None:
+            found.image(body, where)
         found.unread(where, f"a template fills this in: {short(reference)}")
     else:
         found.image(reference, where)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration of kolla-ansible: globals.yml, globals.d, and OSISM's environments/kolla/configuration.yml.
+"""The configuration of kolla-ansible: globals.yml, globals.d, OSISM's environments/kolla/configuration.yml, Kayobe's kolla.yml.
 
 Read are the release, what is switched on, the base of the containers, the engine, the virtualisation, and Ceph as a
 backend. What kolla-ansible switches on by itself is not written there, and that is told: it differs by release. Other
@@ -21,7 +21,8 @@ _SIGNS = frozenset(
      "kolla_container_engine", "openstack_release", "enable_openstack_core"]
 )  # fmt: skip
 _YES = frozenset(["yes", "true", "on"])
-_ENABLED = re.compile(r"^enable_([a-z][a-z0-9_]*)$")
+_ENABLED = re.compile(r"^(?:kolla_)?enable_([a-z][a-z0-9_]*)$")
+_TAGS = "kolla_image_tags"
 _CEPH = re.compile(r"^(?:[a-z]+_backend_ceph|enable_ceph_rgw)$")
 _CHOICES = {
     "kolla_container_engine": None,
@@ -38,7 +39,10 @@ def matches(source: Source) -> bool:
         return False
     found = source.document
     called = source.path.name == "globals.yml" and source.path.parent.name == "kolla"
-    return isinstance(found, dict) and (called or bool(_SIGNS & found.keys())) and "apiVersion" not in found
+    if not isinstance(found, dict) or "apiVersion" in found:
+        return False
+    of_kayobe = isinstance(found.get(_TAGS), dict) or any(k.startswith("kolla_enable_") for k in found)
+    return called or of_kayobe or bool(_SIGNS & found.keys())
 
 
 def read(source: Source, found: Found) -> None:
@@ -57,6 +61,15 @@ def read(source: Source, found: Found) -> None:
             found.hinted("name", "ceph", where)
         elif named and on:
             found.hinted("name", named.group(1).replace("_", "-"), where)
+    tags = mapping(told.get(_TAGS))
+    for name, by_system in tags.items():
+        for system, tag in mapping(by_system).items():
+            hints = (("name", name.replace("_", "-")),)
+            found.part(
+                name, spot(by_system, system, f"/{_TAGS}", f"on {system}"), version=text(tag) or None, hints=hints
+            )
+    if tags and len(told) == 1:
+        return
     ansible.variables({k: v for k, v in told.items() if k not in _CHOICES}, "", found)
     found.unread("", DEFAULTS)
 

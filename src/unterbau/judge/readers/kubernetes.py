@@ -4,7 +4,7 @@
 Read are all objects with a pod template (containers, init and ephemeral containers, image volumes), the custom
 resources that bring charts (Flux, Argo CD, k3s), Helm's own release secrets (name and version of the chart, nothing
 of its values), nodes (operating system, kernel, kubelet, runtime), and images anywhere in other custom resources. The
-kind of each custom resource is a hint. A ReplicaSet that a Deployment keeps from before, without pods, is no part of
+kind of each custom resource with its API group is a hint. A ReplicaSet that a Deployment keeps from before, without pods, is no part of
 what runs. Contents of ConfigMaps and Secrets are never kept. There is no client here: a
 live cluster is read through its dump, `kubectl get all,nodes,crd,helmreleases -A -o json`.
 """
@@ -21,7 +21,7 @@ from typing import Any
 
 from unterbau.judge.model import Layer
 from unterbau.judge.readers import images_in
-from unterbau.judge.readers.found import Found, short, spot
+from unterbau.judge.readers.found import Found, Hints, short, spot
 from unterbau.judge.readers.source import Map, Source, mapping, sequence, text
 
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
@@ -36,10 +36,6 @@ _POD_KINDS = frozenset(
      "PodTemplate", "Rollout"]
 )  # fmt: skip
 _QUIET = frozenset(["ConfigMap", "Secret", "SealedSecret"])
-_OPENSTACK = frozenset(
-    ["image", "volume", "network", "share", "compute", "identity", "dns", "baremetal", "placement", "workflow"]
-)
-"""Kinds that are called like a service type of OpenStack: as hints they would be mistaken for it."""
 _SIGNS = re.compile(r"^\s*(?:\"?apiVersion\"?|\"?kind\"?)\s*:", re.MULTILINE)
 _Reader = Callable[[dict[str, Any], str, str, Found], None]
 MAX_RELEASE = 64 * 2**20
@@ -121,7 +117,7 @@ _BUILT_IN = frozenset(
         for g in (
             "rbac.authorization", "networking", "storage", "apiextensions", "admissionregistration", "scheduling",
             "coordination", "node", "discovery", "certificates", "apiregistration", "authentication", "authorization",
-            "flowcontrol.apiserver", "events", "metrics", "resource", "internal.apiserver", "kustomize.config",
+            "flowcontrol.apiserver", "events", "metrics", "resource", "internal.apiserver",
         )
     ]
 )  # fmt: skip
@@ -130,10 +126,13 @@ _BUILT_IN = frozenset(
 
 def _custom(one: dict[str, Any], kind: str, path: str, what: str, found: Found) -> None:
     """That a kind of resource is used shows that something is there which understands it."""
-    hints = () if kind.lower() in _OPENSTACK else (("service", kind),)
-    version = text(one.get("apiVersion"))
-    group = version.rpartition("/")[0]
-    found.part(f"{kind} ({group})", spot(one, "kind", path, what), hints=hints)
+    group = text(one.get("apiVersion")).rpartition("/")[0]
+    found.part(f"{kind} ({group})", spot(one, "kind", path, what), hints=_of_group(kind, group))
+
+
+def _of_group(kind: str, group: str) -> Hints:
+    """A kind with its API group, and the group alone: `Application` and `Cluster` are kinds of several products."""
+    return (("service", f"{kind}.{group}"), ("service", group))
 
 
 def _is_former(one: dict[str, Any]) -> bool:
@@ -199,8 +198,7 @@ def _definition(one: dict[str, Any], path: str, what: str, found: Found) -> None
     spec = mapping(one.get("spec"))
     kind, group = text(mapping(spec.get("names")).get("kind")), text(spec.get("group"))
     if kind and group:
-        hints = () if kind.lower() in _OPENSTACK else (("service", kind),)
-        found.part(f"{kind} ({group})", spot(one, "kind", path, what), hints=hints)
+        found.part(f"{kind} ({group})", spot(one, "kind", path, what), hints=_of_group(kind, group))
 
 
 def _storage(one: dict[str, Any], path: str, what: str, found: Found) -> None:
@@ -350,7 +348,7 @@ _SPECIAL: dict[str, tuple[tuple[str, _Reader], ...]] = {
     "StorageClass": (("storage.k8s.io", _storage),),
     "IngressClass": (("networking.k8s.io", _ingress),),
     "GatewayClass": (("gateway.networking", _ingress),),
-    "HelmRelease": (("", _flux),),
+    "HelmRelease": (("fluxcd", _flux),),
     "HelmChart": (("helm.cattle.io", _flux_chart), ("toolkit.fluxcd", _flux_chart)),
     "OCIRepository": (("toolkit.fluxcd", _flux_oci),),
     "GitRepository": (("toolkit.fluxcd", _git),),

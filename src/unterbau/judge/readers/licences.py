@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from unterbau.judge.readers.found import short
+
 _NONE = frozenset(["", "NOASSERTION", "NONE", "UNKNOWN", "UNLICENSED"])
 
 
@@ -21,6 +23,23 @@ def reference(name: str) -> str | None:
     """A licence by a name that is no identifier."""
     plain = re.sub(r"[^A-Za-z0-9.-]+", "-", name[:200]).strip("-.")
     return f"LicenseRef-{plain}" if expression(name) and plain else None
+
+
+_PAGES = re.compile(
+    r"^https?://(?:www\.)?(?:spdx\.org/licenses|opensource\.org/licen[cs]es?)/([A-Za-z0-9.+-]+?)(?:\.(?:html|json|txt))?/?$"
+)
+
+
+def _at(url: Any) -> str | None:
+    """The licence whose page at SPDX or the OSI is named."""
+    fits = _PAGES.match(url) if isinstance(url, str) and len(url) < 500 else None
+    return fits.group(1) if fits else None
+
+
+def _says_none(one: dict[str, Any], inner: dict[str, Any]) -> bool:
+    """Whether it says itself that the licence is not known: `NOASSERTION`."""
+    stated = (one.get("expression"), inner.get("id"), inner.get("name"))
+    return any(isinstance(s, str) for s in stated)
 
 
 _CLASSIFIED = {
@@ -41,14 +60,28 @@ def classified(name: str) -> str | None:
     return _CLASSIFIED.get(name.rpartition(" :: ")[2]) or reference(name.removeprefix("License :: "))
 
 
-def of_cyclonedx(said: Any) -> str | None:
-    """The licences of a component; several hold together. What was concluded precedes what was declared."""
+def of_cyclonedx(said: Any) -> tuple[str | None, str]:
+    """The licences of a component; several hold together. What was concluded precedes what was declared.
+
+    Returns:
+        The expression, and what of them was not understood, in words.
+    """
+    lost: list[str] = []
     if not isinstance(said, list):
-        return None
+        lost.append(
+            "the licences are no list" if isinstance(said, dict) else f"the licences are no list: {short(said)}"
+        )
+        said = [said] if isinstance(said, dict) else []
+    licence = _of_list(said, lost)
+    return licence, "; ".join(dict.fromkeys(lost))
+
+
+def _of_list(said: list[Any], lost: list[str]) -> str | None:
     told: list[tuple[bool, str]] = []
     coarse: list[str] = []
     for one in said:
         if not isinstance(one, dict):
+            lost.append(f"a licence that is no object: {short(one)}")
             continue
         inner = one.get("license")
         inner = inner if isinstance(inner, dict) else {}
@@ -57,7 +90,16 @@ def of_cyclonedx(said: Any) -> str | None:
         if not text and isinstance(name, str) and name.startswith("License ::"):
             coarse.append(name)
             continue
-        text = text or (reference(name) if isinstance(name, str) else None)
+        text = text or (reference(name) if isinstance(name, str) else None) or _at(inner.get("url"))
+        if text is None and not _says_none(one, inner):
+            where = (
+                f" a URL only: {short(inner['url'])}"
+                if inner.get("url")
+                else " its text only"
+                if "text" in inner
+                else f" nothing that we know: {short(one)}"
+            )
+            lost.append(f"a licence that is told by{where}")
         if text:
             told.append(("concluded" in (one.get("acknowledgement"), inner.get("acknowledgement")), text))
     if len(told) == 1:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lock files of languages: requirements.txt, uv.lock, poetry.lock, pylock.toml, package-lock.json, go.mod.
 
-Each package is a part with its purl. A requirement that is not pinned has no version, unless a file of constraints
+Each package is a part with its purl; one that talks to a product is not the product (`recognise`). A requirement that is not pinned has no version, unless a file of constraints
 (`-c`) pins it: what gets installed is not shown there. Constraints alone install nothing. Nothing is resolved.
 """
 
@@ -29,7 +29,7 @@ MAX_INCLUDED = 20
 def matches(source: Source) -> bool:
     """Whether it is one, by name; requirements also by what their lines look like."""
     name = source.path.name
-    if name in _TOML or re.fullmatch(r"pylock\.[^.]+\.toml", name) or name == "go.mod":
+    if name in _TOML or re.fullmatch(r"pylock\.[^.]+\.toml", name) or _is_go(source):
         return True
     if source.is_json:
         return name in ("package-lock.json", "npm-shrinkwrap.json") or "lockfileVersion" in source.object
@@ -44,13 +44,18 @@ def matches(source: Source) -> bool:
     return pinned * 2 > len(lines)
 
 
+def _is_go(source: Source) -> bool:
+    """By its name, also with something before it (`app-go.mod`)."""
+    return re.fullmatch(r"(?:.*[._-])?go\.mod", source.path.name) is not None
+
+
 def read(source: Source, found: Found) -> None:
     """Each package, at its line or JSON pointer."""
     if source.path.suffix in (".toml", ".lock") and not re.search(r"requirements|constraints", source.path.name):
         _toml(source, found)
     elif source.is_json:
         _npm(source.object, found)
-    elif source.path.name == "go.mod":
+    elif _is_go(source):
         _go(source, found)
     else:
         _requirements(source, found)

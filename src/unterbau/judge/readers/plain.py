@@ -98,6 +98,7 @@ def _line(text: str, place: Place) -> Part:
 
 def _part(source: Source, part: StackPart, place: Place) -> Part:
     version = part.version
+    purl = part.purl
     hints: list[tuple[str, str]] = []
     line = int(place.spot.removeprefix("line "))
     if part.image:
@@ -108,13 +109,14 @@ def _part(source: Source, part: StackPart, place: Place) -> Part:
         version = version or parsed.version
     if part.purl:
         try:
-            version = version or purls.version_of(part.purl)
+            purl = purls.spelled(part.purl)
+            version = version or purls.version_of(purl)
         except ValueError:
             source.fault(f"no package URL: {short(part.purl)}", "Write e.g. pkg:deb/debian/redis@7.0.", line)
     hints += [(form, str(getattr(part, form))) for form in FORMS[1:] if getattr(part, form)]
-    name = part.name or part.technology or (hints[0][1] if hints else part.purl) or "?"
+    name = part.name or part.technology or (hints[0][1] if hints else purl) or "?"
     hints += [("name", n) for n in (part.technology, part.name) if n]
     return Part(
-        f"{name}@{version}" if version else name, name, version, part.purl, part.technology, part.layer, (place,),
+        f"{name}@{version}" if version else name, name, version, purl, part.technology, part.layer, (place,),
         tuple(hints), part.licence, part.claims, part.facts,
     )  # fmt: skip

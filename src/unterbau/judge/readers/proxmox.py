@@ -20,8 +20,10 @@ from unterbau.errors import AuthFailed, Broken, CloudError, Forbidden, NotFound,
 from unterbau.judge.model import Layer, Stack
 from unterbau.judge.readers.found import Found, short
 from unterbau.judge.readers.source import Source, mapping, sequence, text
+from unterbau.places import REDIRECTS, Place, redirected
 
 _ROOT = "/api2/json"
+_NAME_IT = "Nothing went there. If that address is right, give it as proxmox:https://HOST:PORT."
 _STORES = {
     "rbd": "ceph", "cephfs": "ceph", "zfspool": "zfs", "zfs": "zfs", "btrfs": "btrfs", "glusterfs": "glusterfs",
     "pbs": "proxmox-backup-server", "nfs": "nfs", "cifs": "samba", "iscsi": "open-iscsi", "lvmthin": "lvm",
@@ -29,6 +31,7 @@ _STORES = {
 }  # fmt: skip
 MAX_ANSWER = 64 * 2**20
 MAX_NODES = 1000
+MOST_OF_A_REASON = 300
 
 
 class Api(Protocol):
@@ -67,6 +70,10 @@ class Client:
         try:
             connection.request("GET", _ROOT + path, headers={"Authorization": f"PVEAPIToken={self._token}"})
             answer = connection.getresponse()
+            location = answer.getheader("Location")
+            if answer.status in REDIRECTS and location is not None:
+                url = f"{Place('https', self.host, self.port)}{_ROOT}{path}"
+                raise redirected("GET", url, answer.status, location, _NAME_IT)
             body = answer.read(MAX_ANSWER + 1)
         except ssl.SSLCertVerificationError as error:
             remedy = "Give the cluster's CA: /etc/pve/pve-root-ca.pem."
@@ -153,7 +160,7 @@ def _read(told: Mapping[str, Any], found: Found) -> None:
         if text(mapping(zone).get("type")) == "evpn":
             found.hinted("name", "frr", f"/cluster/sdn/zones/{number}")
     for path, why in mapping(told.get("refused")).items():
-        found.unread(path, short(why))
+        found.unread(path, short(why, MOST_OF_A_REASON))
 
 
 def _packages(path: str, answer: Any, found: Found) -> None:

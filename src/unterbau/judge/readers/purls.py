@@ -25,6 +25,14 @@ def version_of(purl: str) -> str | None:
     return plain.group(1) if plain else PackageURL.from_string(purl).version
 
 
+def spelled(purl: str) -> str:
+    """`pkg:deb/debian/redis` also where `pkg://deb/debian/redis` stands, as its standard allows."""
+    return f"pkg:{purl[4:].lstrip('/')}" if purl.startswith("pkg:/") else purl
+
+
+_PROGRAMS = ("pkg:golang/", "pkg:maven/")
+
+
 _FORMS = {
     "deb": "package", "rpm": "package", "apk": "package", "alpm": "package", "nix": "package", "generic": "name",
     "bitnami": "name", "oci": "image", "docker": "image",
@@ -32,8 +40,13 @@ _FORMS = {
 Hints = tuple[tuple[str, str], ...]
 
 
-def hints(purl: str) -> tuple[Hints, str | None]:
-    """What a valid purl means beside itself, and the tag of the image that it names."""
+def hints(purl: str, *, program: bool = False) -> tuple[Hints, str | None]:
+    """What a valid purl means beside itself, and the tag of the image that it names.
+
+    `program`: the input says that this is the program itself, not one of the modules that it is built of.
+    """
+    if program and purl.startswith(_PROGRAMS):
+        return (("program", purl),), None
     form = _FORMS.get(purl[4 : purl.find("/", 4)])
     if form is None:
         return (), None

@@ -78,9 +78,9 @@ def _image(source: Source, value: str, where: str, found: Found) -> None:
         else:
             found.unread(where, f"names the unit {short(value)}, which is not beside it")
         return
-    if "%" in value:
-        name, _, tag = value.rpartition(":")
-        if name and "%" in tag and "%" not in name:
+    if "%" in value or "$" in value:
+        name, _, tag = value.partition("@")[0].rpartition(":")
+        if name and ("%" in tag or "$" in tag) and not {"%", "$"} & set(name):
             found.image(name, where)
         found.unread(where, f"systemd fills this in when it starts: {short(value)}")
         return

@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -86,13 +87,13 @@ class Source:
 
     @cached_property
     def text(self) -> str:
-        """The content as text: UTF-8, or UTF-16 if it begins with its mark (as PowerShell writes)."""
+        """The content as text: UTF-8, or UTF-16, with its mark (as PowerShell writes) or without."""
         packed = next((name for begin, name in _PACKED if self.data.startswith(begin)), None)
         if packed:
             self.fault(f"packed ({packed})", "Unpack it, and judge what was in it.")
-        encoding = "utf-16" if self.data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        encoding = wide(self.data) or "utf-8-sig"
         try:
-            text = self.data.decode(encoding)
+            text = self.data.decode(encoding).removeprefix("\ufeff")
         except UnicodeDecodeError as error:
             line = self.data.count(b"\n", 0, error.start) + 1
             self.fault("no UTF-8 text", "Write it as UTF-8: iconv -f LATIN1 -t UTF-8.", line)
@@ -108,22 +109,52 @@ class Source:
     @cached_property
     def is_json(self) -> bool:
         """Whether it looks like JSON."""
-        if self.path.suffix.lower() in (".yaml", ".yml", ".toml", ".hcl", ".tf"):
+        if self.path.suffix.lower() in (".yaml", ".yml", ".toml", ".hcl", ".tf", ".tofu", ".nix"):
             return False
         return self.path.suffix == ".json" or _JSON.match(self.data[:4096]) is not None
 
     @cached_property
     def json(self) -> Any:
-        """The content as JSON; raises UsageError with the line."""
+        """The content as JSON; raises UsageError with the line. Keys that stand twice get into `twice`."""
         try:
-            return json.loads(self.text)
-        except json.JSONDecodeError as error:
+            return json.loads(self.text, object_pairs_hook=self._object)
+        except JSONDecodeError as error:
+            plain = without_comments(self.text)
+            if plain != self.text:
+                return self._json_with_comments(plain, error)
             what = "ends before the JSON does" if error.pos >= len(self.text.rstrip()) else f"no JSON: {error.msg}"
             self.fault(what, "Make the file again; it may be cut off.", error.lineno)
         except RecursionError:
             self.fault("JSON that is nested too deeply", "Name a file of a known form.")
         except ValueError as error:
             self.fault(f"no JSON: {error}", "Name a file of a known form.")
+
+    def _json_with_comments(self, plain: str, before: JSONDecodeError) -> Any:
+        try:
+            found = json.loads(plain, object_pairs_hook=self._object)
+        except (ValueError, RecursionError):
+            self.fault(f"no JSON: {before.msg}", "Make the file again; it may be cut off.", before.lineno)
+        self.remarks.append("it has comments or commas that JSON does not know; it was read without them")
+        return found
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            seen: set[str] = set()
+            self.twice += [(0, k) for k, _ in pairs if k in seen or seen.add(k)]  # type: ignore[func-returns-value]
+        return made
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What is odd about the file and was read nevertheless; filled while it is read."""
+        return []
+
+    @cached_property
+    def is_xml(self) -> bool:
+        """Whether it looks like XML."""
+        return (
+            self.data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<?xml", b"<!", b"<bom", b"<rdf", b"<Document"))
+        )
 
     @cached_property
     def object(self) -> Mapping[str, Any]:
@@ -133,7 +164,9 @@ class Source:
 
     @cached_property
     def is_yaml(self) -> bool:
-        """Whether its name says YAML."""
+        """Whether its name says YAML, or its place does: Ansible's variables need no suffix."""
+        if self.path.suffix == "" and {"group_vars", "host_vars"} & set(self.path.parts[:-1]):
+            return True
         return self.path.suffix.lower() in (".yaml", ".yml")
 
     @cached_property
@@ -148,8 +181,32 @@ class Source:
 
     @cached_property
     def twice(self) -> list[tuple[int, str]]:
-        """Keys that stand twice in a mapping of YAML, with the line of the second; filled by `documents`."""
+        """Keys that stand twice in a mapping, with the line of the second (0 in JSON); filled when it is parsed."""
         return []
+
+
+def wide(data: bytes) -> str | None:
+    """The encoding of UTF-16: by its mark, or by a zero in every second byte of its beginning; else None."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    head = data[:400]
+    if len(data) < 4 or len(data) % 2 or b"\0" not in head:
+        return None
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if odd * 10 > len(head[1::2]) * 9 and not even:
+        return "utf-16-le"
+    return "utf-16-be" if even * 10 > len(head[::2]) * 9 and not odd else None
+
+
+_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
+
+
+def without_comments(text: str) -> str:
+    """JSON without `//` and `/* */`, and without commas before a closing bracket; strings stay as they are."""
+    if "/*" in text and "*/" not in text:
+        return text  # a comment that never ends; each `/*` would be looked at to the end of the file
+    told = _COMMENT.sub(lambda m: m.group() if m.group().startswith('"') else re.sub(r"[^\n]", "", m.group()), text)
+    return told if told == text else _COMMENT.sub(lambda m: m.group() if m.group().startswith('"') else "", told)
 
 
 class _Builder:

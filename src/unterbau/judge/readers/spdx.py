@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SPDX SBOMs: 2.2 and 2.3 as JSON and tag-value, 3.0 as JSON-LD. Each package is a part.
+"""SPDX SBOMs: 2.2 and 2.3 as JSON, YAML, tag-value, XML and RDF, 3.0 as JSON-LD. Each package is a part.
 
-Read as they stand, without spdx-tools: its JSON takes 7 s for 100,000 packages, its tag-value parser 58 ms for each
-single one. Files and snippets of an SBOM are not parts. The concluded licence is taken before the declared one.
+XML and RDF are read by spdx-tools. The others are read as they stand: its JSON takes 7 s for 100,000 packages, its
+tag-value parser 58 ms for each single one, and spdx-python-model 0.8 ms for each package of 3.0; a test holds them to the
+same result. Files and snippets of an SBOM are not parts. The concluded licence is taken before the declared one.
 """
 
 from __future__ import annotations
@@ -13,21 +14,30 @@ from typing import Any
 
 from unterbau.judge.model import Layer, Part, Place
 from unterbau.judge.readers import image, licences, purls
-from unterbau.judge.readers.found import Found, Hints, short
+from unterbau.judge.readers.found import Found, Hints, short, spot
 from unterbau.judge.readers.source import Source
 
 _TAG = re.compile(r"^([A-Za-z]+):\s?(.*)$")
 _LICENCE_LINKS = ("hasConcludedLicense", "hasDeclaredLicense")
+MAX_XML = 20_000
+"""So many packages of XML or RDF the library reads in some seconds."""
 _NAMED = frozenset(["operating-system", "application", "container", "firmware"])
 
 
 def matches(source: Source) -> bool:
     """Whether it is one, in any of its forms."""
-    return source.object.get("spdxVersion") is not None or _is_three(source) or is_tag_value(source)
+    if source.is_yaml:
+        return isinstance(source.document, dict) and str(source.document.get("spdxVersion")).startswith("SPDX-2")
+    return source.object.get("spdxVersion") is not None or _is_three(source) or is_tag_value(source) or _is_xml(source)
 
 
 def _is_three(source: Source) -> bool:
-    return "spdx.org/rdf/3" in str(source.object.get("@context", "")) and isinstance(source.object.get("@graph"), list)
+    return "spdx.org/rdf/3" in str(source.object.get("@context", ""))
+
+
+def _is_xml(source: Source) -> bool:
+    head = source.data[:8192]
+    return source.is_xml and (b"spdx.org/rdf/terms" in head or (b"<Document" in head and b"SPDX-2" in head))
 
 
 def is_tag_value(source: Source) -> bool:
@@ -37,16 +47,52 @@ def is_tag_value(source: Source) -> bool:
 
 def read(source: Source, found: Found) -> None:
     """Each package a part, at its JSON pointer or line."""
-    if is_tag_value(source):
+    if _is_xml(source):
+        _xml(source, found)
+    elif is_tag_value(source):
         _tag_value(source, found)
     elif _is_three(source):
-        _three(source.object["@graph"], found)
+        graph = source.object.get("@graph", [source.object])
+        _three(graph if isinstance(graph, list) else [graph], found)
     else:
-        packages = source.object.get("packages")
+        packages = (source.document if source.is_yaml else source.object).get("packages")
         for number, package in enumerate(packages if isinstance(packages, list) else []):
-            _two(package, f"/packages/{number}", found)
+            _two(package, spot(packages, number, "/packages"), found)
     if not found.finished:
         found.unread("", "the SBOM has no packages")
+
+
+def _xml(source: Source, found: Found) -> None:
+    """XML and RDF, by the library."""
+    if b"<!DOCTYPE" in source.data or b"<!ENTITY" in source.data:
+        source.fault("XML with a document type of its own", "Make the SBOM again; SPDX needs none.")
+    if source.data.count(b"versionInfo>") > MAX_XML * 2:
+        source.fault(f"more than {MAX_XML:,} packages as XML", "Convert it: pyspdxtools -i FILE -o sbom.spdx.json.")
+    try:
+        document = _document(source)
+    except Exception as error:  # noqa: BLE001 - whatever the library throws at a broken file means that it is broken
+        told = " ".join(error.get_messages() if hasattr(error, "get_messages") else [str(error)])
+        source.fault(
+            f"no SPDX: {short(told) or type(error).__name__}", "Make the SBOM again, and check it: pyspdxtools."
+        )
+    for package in document.packages:
+        links = {r.reference_type: r.locator for r in reversed(package.external_references)}
+        said = [str(s) for s in (package.license_concluded, package.license_declared) if s is not None]
+        licence = next((s for s in map(licences.expression, said) if s), None)
+        purpose = package.primary_package_purpose.name if package.primary_package_purpose else ""
+        where = f"package {package.spdx_id}"
+        _part(found, where, package.name, package.version, links.get("purl"), licence, purpose, links.get("cpe23Type"))
+
+
+def _document(source: Source) -> Any:
+    """As the library reads it; it takes 0.6 s to import."""
+    if b"rdf:RDF" in source.data[:8192]:
+        from spdx_tools.spdx.parser.rdf import rdf_parser
+
+        return rdf_parser.parse_from_file(str(source.path))
+    from spdx_tools.spdx.parser.xml import xml_parser
+
+    return xml_parser.parse_from_file(str(source.path))
 
 
 def _two(package: Any, pointer: str, found: Found) -> None:
@@ -78,10 +124,11 @@ def _part(
     hints: Hints = ()
     if purl is not None:
         try:
+            purl = purls.spelled(purl)
             version = purls.version_of(purl) if version is None else version
-            hints, tag = purls.hints(purl)
+            hints, tag = purls.hints(purl, program=purpose == "application")
             version = tag or version
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError):
             found.unread(pointer, f"no package URL: {short(purl)}")
             purl = None
     if purl is None and purpose in _NAMED:
@@ -155,7 +202,7 @@ def _three(graph: list[Any], found: Found) -> None:
 
 def _is_package(element: Mapping[str, Any]) -> bool:
     kind = element.get("type") or element.get("@type")
-    return isinstance(kind, str) and kind.rpartition("/")[2] in ("software_Package", "Package")
+    return isinstance(kind, str) and kind.endswith("Package")  # also of AI models and of data sets
 
 
 def _either(element: Mapping[str, Any], name: str) -> Any:

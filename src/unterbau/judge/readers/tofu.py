@@ -3,7 +3,8 @@
 
 Providers are parts; so is the tool itself, where state or plan tell it. Of resources only a list of harmless fields is
 ever looked at: the chart of a `helm_release`, the image of a container (of Docker, Podman, or a workload of
-Kubernetes), the operating system of an image. A field that is marked sensitive is left out. Configuration (.tf) is not evaluated: its lock file and plan are read instead.
+Kubernetes), the operating system of an image. A field that is marked sensitive is left out. Configuration (.tf) is
+read by `hcl`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _PROVIDER = re.compile(r'^\s*provider\s+"([^"]+)"\s*\{')
 _VERSION = re.compile(r'^\s*version\s*=\s*"([^"]*)"')
 _ADDRESS = re.compile(r'provider\["([^"]+)"\]')
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(?::\d+)?/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
-_IMAGES = {
+IMAGES = {
     "docker_image": ("name",),
     "docker_container": ("image",),
     "podman_container": ("image",),
@@ -34,10 +35,6 @@ def matches(source: Source) -> bool:
     name = source.path.name
     if name.endswith(".terraform.lock.hcl") or (name.endswith(".hcl") and _PROVIDER.search(source.text)):
         return True
-    if name.endswith((".tf", ".tofu")):
-        source.fault(
-            "configuration, which is not evaluated", "Judge its .terraform.lock.hcl, or a plan: tofu show -json."
-        )
     if not source.is_json:
         return False
     found = source.object
@@ -61,22 +58,23 @@ def read(source: Source, found: Found) -> None:
 
 
 def _lock(source: Source, found: Found) -> None:
-    provider, begun = "", 0
+    address, begun = "", 0
     for number, line in enumerate(source.lines, start=1):
         begins, version = _PROVIDER.match(line), _VERSION.match(line)
         if begins:
-            provider, begun = begins.group(1), number
-        elif version and provider:
-            _provider(provider, f"line {begun}", version.group(1), found)
-            provider = ""
-        elif line.startswith("}") and provider:
-            _provider(provider, f"line {begun}", "", found)
-            provider = ""
-    if provider:
+            address, begun = begins.group(1), number
+        elif version and address:
+            provider(address, f"line {begun}", version.group(1), found)
+            address = ""
+        elif line.startswith("}") and address:
+            provider(address, f"line {begun}", "", found)
+            address = ""
+    if address:
         source.fault("ends inside of a provider", "Make it again: tofu init.", begun)
 
 
-def _provider(address: str, where: str, version: str, found: Found) -> None:
+def provider(address: str, where: str, version: str, found: Found) -> None:
+    """A provider: its version stands in the place."""
     if _NAME.match(address):
         found.released("provider", address, where, "provider", version)
     else:
@@ -109,7 +107,7 @@ def _state(source: Source, found: Found) -> None:
             found.unread(where, f"a resource {short(kind)} without provider")
             continue
         addresses.add(address.group(1))
-        _provider(address.group(1), where, "", found)
+        provider(address.group(1), where, "", found)
         for index, instance in enumerate(sequence(one.get("instances"))):
             sensitive = _sensitive_paths(mapping(instance).get("sensitive_attributes"))
             place = f"{where}/instances/{index}/attributes"
@@ -134,7 +132,7 @@ def _shown(plan: Mapping[str, Any], found: Found) -> None:
         if name:
             addresses.add(name)
             version = text(mapping(told).get("version_constraint"))
-            _provider(name, f"/configuration/provider_config/{key}", f"constraint {version}" if version else "", found)
+            provider(name, f"/configuration/provider_config/{key}", f"constraint {version}" if version else "", found)
     values = "planned_values" if "planned_values" in plan else "values"
     listed = 0
     for where, resource in _resources(mapping(plan.get(values)).get("root_module"), f"/{values}/root_module"):
@@ -142,7 +140,7 @@ def _shown(plan: Mapping[str, Any], found: Found) -> None:
         name = text(resource.get("provider_name"))
         if name:
             addresses.add(name)
-            _provider(name, where, "", found)
+            provider(name, where, "", found)
         marked = resource.get("sensitive_values")
         sensitive = {k for k, v in mapping(marked).items() if v not in (False, {}, [], None)}
         _resource(text(resource.get("type")), mapping(resource.get("values")), sensitive, f"{where}/values", found)
@@ -181,15 +179,31 @@ def _resource(kind: str, values: Mapping[str, Any], sensitive: set[str], where: 
                    hints=(("chart", name),))  # fmt: skip
     if kind.startswith("kubernetes_"):
         _workload(kind, values, sensitive, where, found)
-    for field in _IMAGES.get(kind, ()):
+    for field in IMAGES.get(kind, ()):
         told_image = text(values.get(field))
         if told_image and field not in sensitive and image.parse(told_image):
             found.image(told_image, f"{where}/{field}")
         elif told_image:
             found.unread(f"{where}/{field}", "an image that is not told by its name")
-    if kind in ("openstack_images_image_v2", "openstack_images_image") and "properties" not in sensitive:
+    if "properties" not in sensitive and "image_name" not in sensitive:
+        operating_system(kind, values, where, found)
+
+
+_MACHINES = frozenset(["openstack_compute_instance_v2", "openstack_compute_instance"])
+_SYSTEM = re.compile(r"^([A-Za-z][A-Za-z .]*?)[\s_-]+v?(\d[\d.]*)(?:[\s_-].*)?$")
+
+
+def operating_system(kind: str, values: Mapping[str, Any], where: str, found: Found) -> None:
+    """What an image of OpenStack says of itself, or its name where a machine is made of it: `Ubuntu 22.04`."""
+    if kind in ("openstack_images_image_v2", "openstack_images_image"):
         properties = mapping(values.get("properties"))
-        system = text(properties.get("os_distro"))
-        if system:
-            found.part(system, f"{where}/properties", version=text(properties.get("os_version")) or None,
-                       hints=(("name", system),), layer=Layer.OPERATING_SYSTEM)  # fmt: skip
+        system, version, spots = text(properties.get("os_distro")), text(properties.get("os_version")), "properties"
+    elif kind in _MACHINES:
+        fits = _SYSTEM.match(text(values.get("image_name"))[:200])
+        system, version = fits.groups() if fits else ("", "")
+        spots = "image_name"
+    else:
+        return
+    if system:
+        place = f"{where}/{spots}" if where.startswith("/") else where
+        found.part(system, place, version=version or None, hints=(("name", system),), layer=Layer.OPERATING_SYSTEM)

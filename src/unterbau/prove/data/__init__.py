@@ -60,6 +60,9 @@ class Scope(Model):
     standard: str
     uuid: str
     url: str
+    """The page of its standard."""
+    specification: str
+    """Where the compliance monitor's list of its test cases stands: what `spec.url` of the SCS report names."""
     judged: bool
     versions: tuple[Version, ...]
 

@@ -126,6 +126,18 @@ def named(kind: str, item: Item) -> str:
     return f"{kind} {text(item, 'name') or 'without a name'}{f' ({id})' if id else ''}"
 
 
+def offered_to_tenants(view: View, section: str) -> tuple[Item, ...]:
+    """The flavors or volume types that a tenant is offered: seen as an administrator, private ones are nobody's.
+
+    The keys of Nova (`os-flavor-access:is_public`) and Cinder (`is_public`, `os-volume-type-access:is_public`).
+    """
+    items = view.items(section)
+    if "admin" not in view.inventory.subject.roles:
+        return items
+    keys = ("os-flavor-access:is_public", "os-volume-type-access:is_public", "is_public")
+    return tuple(item for item in items if all(item.get(key) is not False for key in keys))
+
+
 def listed(words: Sequence[str]) -> str:
     """`a, b or c`."""
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

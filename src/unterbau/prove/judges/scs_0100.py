@@ -8,7 +8,6 @@ allowed. What Nova does not tell (guaranteed CPU share, microcode, ECC, GPU) is 
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from unterbau.flavor_name import CPU_TYPES, DISK_TYPES, BadName, Meaning, is_v1, parse_any, shortfalls
@@ -23,22 +22,20 @@ from unterbau.prove.judges.frame import (
     not_applicable,
     not_shown,
     number,
+    offered_to_tenants,
     text,
 )
+from unterbau.prove.judges.suite import accepts_name
 from unterbau.prove.verdicts import Finding, Fix
 
 PREFIX = "SCS-"
 
-_REFERENCE_NAME = re.compile(
-    r"SCS-\d+[LVTC]i?-\d+\.?\d*u?o?(?:-(?:\d*x)?\d*[nhsp]?)?(?:_(?:kvm|chy|xen|vmw|hyv|bms))?(?:_hwv)?"
-    r"(?:_[izar]\d?h*)?(?:_[Gg][NAI][a-z0-9.]*h*(?:-\d+h*(?:-\d+h*)?)?)?(?:_ib)?"
-)
-"""What the reference suite was seen to accept; narrower than this for other faults, which then differ in nothing."""
-
 
 def usable(view: View) -> tuple[Item, ...]:
-    """Flavors that can be used: disabled ones promise nothing."""
-    return tuple(f for f in view.items("flavors") if not f.get("OS-FLV-DISABLED:disabled"))
+    """Flavors that a tenant can use: disabled ones promise nothing, and private ones that only an administrator
+    sees are offered to nobody. (Without these rights Nova lists what this project may use.)
+    """
+    return tuple(f for f in offered_to_tenants(view, "flavors") if not f.get("OS-FLV-DISABLED:disabled"))
 
 
 def specs(flavor: Item) -> dict[str, str]:
@@ -63,18 +60,10 @@ def syntax(view: View) -> Decision:
         f"in the spelling of v1, which is still tolerated: {', '.join(sorted(old))}" if old else "",
     )
     return decision.but(
-        all(_reference_accepts(text(f, "name")) for f in ours),
-        "its parser reads a GPU without units before _ib wrongly, accepts leading zeros, a point without digits and "
-        "a disk count without a size, and passes where there is nothing to judge",
+        all(accepts_name(text(f, "name")) for f in ours),
+        "its parser reads a GPU without units before _ib wrongly, accepts leading zeros, points without digits and "
+        "a disk count without a size, knows no chy in the spelling of v1, and passes where there is nothing to judge",
     )
-
-
-def _reference_accepts(name: str) -> bool:
-    try:
-        meaning = parse_any(name)
-    except BadName:
-        return bool(_REFERENCE_NAME.fullmatch(name))
-    return not (meaning.gpu and meaning.gpu.generation and not meaning.gpu.units and meaning.infiniband)
 
 
 def _syntax_of(view: View, flavor: Item) -> list[Finding]:

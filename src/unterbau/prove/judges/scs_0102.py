@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import ceil
@@ -19,6 +19,7 @@ from math import ceil
 from pydantic import JsonValue
 
 from unterbau.prove.inventory import Item
+from unterbau.prove.judges import suite
 from unterbau.prove.judges.frame import (
     Decision,
     Judge,
@@ -85,7 +86,6 @@ FREQUENCIES: dict[str, int | None] = {
     "never": None,
 }
 """Days of the period (the longest month, quarter, year); None: no period."""
-_REFERENCE_DAYS = {"daily": 1, "weekly": 7, "monthly": 31, "quarterly": 92, "yearly": 365}
 GRACE = timedelta(days=3)
 """Up to 3 days late is no violation ("Image updating")."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -133,11 +133,13 @@ def parse_time(value: str) -> datetime | None:
 
 @dataclass(frozen=True)
 class Rule:
-    """One property: what is required, what the reference suite accepts where it differs, what we propose."""
+    """One property: what is required, what the reference suite accepts where it differs (None: it breaks off), what we
+    propose.
+    """
 
     required: str
     accepts: Callable[[Item], bool]
-    reference: Callable[[Item], bool] | None = None
+    reference: Callable[[Item], bool | None] | None = None
     reference_why: str = ""
     propose: Callable[[Item], JsonValue] = lambda _: None
     key: str = ""
@@ -152,6 +154,14 @@ def _present(key: str) -> Callable[[Item], bool]:
     return lambda image: bool(text(image, key).strip())
 
 
+def _any_text(key: str) -> Callable[[Item], bool]:
+    return lambda image: bool(text(image, key))
+
+
+def _absent_or(key: str, words: list[str]) -> Callable[[Item], bool]:
+    return lambda image: image.get(key) is None or text(image, key) in words
+
+
 def _needed_disk(image: Item) -> int:
     return max(1, ceil(max(number(image, "size") or 0, number(image, "virtual_size") or 0) / GIB))
 
@@ -160,9 +170,11 @@ def _enough_disk(image: Item) -> bool:
     return (number(image, "min_disk") or 0) >= _needed_disk(image)
 
 
-def _reference_disk(image: Item) -> bool:
-    disk = number(image, "min_disk")
-    return disk is not None and disk * GIB >= (number(image, "size") or 0)
+def _reference_disk(image: Item) -> bool | None:
+    disk, size = number(image, "min_disk"), number(image, "size")
+    if not disk:
+        return False
+    return None if size is None else disk * GIB >= size
 
 
 def _is_until(image: Item) -> bool:
@@ -190,10 +202,32 @@ def _is_build_date(image: Item) -> bool:
     return built is not None and (made is None or built <= made)
 
 
+def _reference_validity(image: Item) -> bool:
+    value = text(image, "uuid_validity")
+    if image.get("uuid_validity") is None or value in ("none", "notice", "forever"):
+        return True
+    return (value.startswith("last-") and value[5:].isdecimal()) or suite.read_time(value) is not None
+
+
+def _reference_build_date(image: Item) -> bool:
+    built, made = suite.read_time(text(image, "image_build_date")), suite.registered(text(image, "created_at"))
+    return built is not None and made is not None and built <= made
+
+
+def _reference_hours(image: Item) -> bool:
+    value = text(image, "hotfix_hours")
+    return not value or value.isdecimal()
+
+
+def _is_distro(image: Item) -> bool:
+    return bool(re.fullmatch(r"[a-z0-9][a-z0-9._+-]*", text(image, "os_distro")))
+
+
 def _created_day(image: Item) -> JsonValue:
     return text(image, "created_at")[:10] or None
 
 
+BLANK = "a blank is text to it"
 RULES: dict[str, Rule] = {
     "architecture": Rule(
         "a value of OpenStack's list, e.g. x86_64 or aarch64",
@@ -208,58 +242,82 @@ RULES: dict[str, Rule] = {
         "min_disk in GiB, from 1, not less than the image",
         _enough_disk,
         _reference_disk,
-        "it compares with the size of the file only, and takes 0 for an empty one",
+        "it compares with the size of the file only, and breaks off where there is none",
         _needed_disk,
     ),
     "min_ram": Rule(
         "min_ram in MiB, enough to boot: more than 0",
         lambda image: (number(image, "min_ram") or 0) > 0,
-        lambda image: number(image, "min_ram") is not None,
-        "it takes Glance's default 0 for a statement",
-        lambda _: 512,
+        propose=lambda _: 512,
     ),
-    "os_version": Rule("a version", _present("os_version")),
-    "os_distro": Rule("a distribution in the words of libosinfo, e.g. ubuntu", _present("os_distro")),
+    "os_version": Rule("a version", _present("os_version"), _any_text("os_version"), BLANK),
+    "os_distro": Rule(
+        "a distribution in the words of libosinfo, in lower case, e.g. ubuntu",
+        _is_distro,
+        _any_text("os_distro"),
+        "it takes any text",
+        lambda image: text(image, "os_distro").strip().lower().replace(" ", "-") or None,
+    ),
     "os_purpose": Rule(f"{listed(PURPOSES)}", _one_of("os_purpose", PURPOSES), propose=lambda _: "custom"),
     "hw_disk_bus": Rule(
         "a value of OpenStack's list, scsi recommended",
         _one_of("hw_disk_bus", DISK_BUSES),
-        _one_of("hw_disk_bus", ["virtio", "scsi"], unset=True),
+        _absent_or("hw_disk_bus", ["virtio", "scsi"]),
         "it lets the mandatory property be absent, and knows virtio and scsi only",
         lambda _: "scsi",
     ),
     "hypervisor_type": Rule(
         "absent, or a value of OpenStack's list",
         _one_of("hypervisor_type", HYPERVISORS, unset=True),
-        _one_of("hypervisor_type", ["qemu", "kvm", "xen", "hyper-v", "esxi"], unset=True),
-        "its list is shorter",
+        _absent_or("hypervisor_type", ["qemu", "kvm", "xen", "hyper-v", "esxi"]),
+        "its list is shorter, and an empty text is not absent",
     ),
-    "hw_rng_model": Rule("absent or virtio", _one_of("hw_rng_model", ["virtio"], unset=True)),
+    "hw_rng_model": Rule(
+        "absent or virtio",
+        _one_of("hw_rng_model", ["virtio"], unset=True),
+        _absent_or("hw_rng_model", ["virtio"]),
+        "an empty text is not absent to it",
+    ),
     "image_build_date": Rule(
-        "YYYY-MM-DD or YYYY-MM-DD hh:mm[:ss] in UTC, not after the registration", _is_build_date, propose=_created_day
+        "YYYY-MM-DD or YYYY-MM-DD hh:mm[:ss] in UTC, not after the registration",
+        _is_build_date,
+        _reference_build_date,
+        "it takes the form with T and Z, too, and figures without leading zeros",
+        _created_day,
     ),
-    "image_original_user": Rule("the default login, or none", _present("image_original_user")),
-    "image_source": Rule("a URL, or private", _is_source, propose=lambda _: "private"),
-    "image_description": Rule("a URL or text", _present("image_description")),
+    "image_original_user": Rule(
+        "the default login, or none", _present("image_original_user"), _any_text("image_original_user"), BLANK
+    ),
+    "image_source": Rule(
+        "a URL, or private",
+        _is_source,
+        lambda image: text(image, "image_source") == "private" or suite.is_address(text(image, "image_source")),
+        "it looks at what stands before :// only",
+        lambda _: "private",
+    ),
+    "image_description": Rule("a URL or text", _present("image_description"), _any_text("image_description"), BLANK),
     "replace_frequency": Rule(
         listed(list(FREQUENCIES)), _one_of("replace_frequency", list(FREQUENCIES)), propose=lambda _: "never"
     ),
     "provided_until": Rule(
         "YYYY-MM-DD, none or notice",
         _is_until,
-        _present("provided_until"),
+        _any_text("provided_until"),
         "it takes any text",
         lambda _: "none",
     ),
     "uuid_validity": Rule(
         "YYYY-MM-DD, none, last-N, notice or forever",
         _is_validity,
-        lambda image: not text(image, "uuid_validity") or _is_validity(image),
-        "it lets the mandatory property be absent",
+        _reference_validity,
+        "it lets the mandatory property be absent, takes last-0 and times",
         lambda _: "none",
     ),
     "hotfix_hours": Rule(
-        "absent or a number", lambda image: not text(image, "hotfix_hours") or number(image, "hotfix_hours") is not None
+        "absent or a number",
+        lambda image: not text(image, "hotfix_hours") or number(image, "hotfix_hours") is not None,
+        _reference_hours,
+        "it takes whole numbers only",
     ),
 }
 
@@ -279,7 +337,8 @@ def prop(name: str) -> Judge:
             "the cloud has no public images",
         )
         theirs = reference_sees(view)
-        return decision.but(all((rule.reference or rule.accepts)(i) for i in theirs), _why(rule, images, theirs))
+        accepted = [(rule.reference or rule.accepts)(i) for i in theirs]
+        return decision.but(None if None in accepted else all(accepted), _why(rule, images, theirs))
 
     judge.__doc__ = f"`{name}`: {rule.required}."
     return judge
@@ -332,8 +391,8 @@ def recency(view: View) -> Decision:
     """A visible public image is not older than its period, and no two have one name."""
     images, now = visible(view), view.inventory.collected_at
     undecided = [text(i, "name") for i in images if text(i, "replace_frequency") not in FREQUENCIES or not published(i)]
-    fresh = {text(i, "name") for i in images if _is_fresh(i, now)}
-    stale = [i for i in images if not _is_fresh(i, now) and _base(text(i, "name")) not in fresh]
+    fresh = [i for i in images if _is_fresh(i, now)]
+    stale = [i for i in images if not _is_fresh(i, now) and not _is_rotated(i, fresh)]
     findings = [_stale(view, image) for image in stale] + _twins(view, images)
     if not findings and undecided:
         decision = not_shown(
@@ -355,9 +414,32 @@ def _is_fresh(image: Item, now: datetime) -> bool:
     return deadline is None or now <= deadline or (end is not None and now.date() > end)
 
 
-def _base(name: str) -> str:
-    """The name of which this one is a kept older version: without its date stamp."""
-    return re.sub(r" [0-9]{8}$", "", name) if re.search(r" [0-9]{8}$", name) else "\0"
+_ROTATED = re.compile(
+    r"(?i)[\s()\[\]_.,:;-]*(?:(?:old|prev(?:ious)?|obsolete|outdated|deprecated|archived?|rotated|build|version|v|\d+)"
+    r"[\s()\[\]_.,:;-]*)+"
+)
+"""What may be left of a name beside that of the fresh image: a date, a patch level, a word for "no longer this one"."""
+
+
+def _is_rotated(image: Item, fresh: Iterable[Item]) -> bool:
+    """Whether an image was renamed when a fresh one took its place ("Image updating": how, is a recommendation only).
+
+    It is told by what it is (a general purpose image of the same distribution, version and architecture), else by a
+    name that adds nothing to the fresh one's but a date, a patch level or a word for "old".
+    """
+    return any(text(other, "name") != text(image, "name") and _replaces(other, image) for other in fresh)
+
+
+def _replaces(fresh: Item, old: Item) -> bool:
+    keys = ("os_distro", "os_version", "architecture")
+    alike = [text(fresh, key) == text(old, key) for key in keys if text(fresh, key) and text(old, key)]
+    if not all(alike):
+        return False
+    general = text(fresh, "os_purpose") == "generic" and text(old, "os_purpose") in ("generic", "oldgeneric")
+    if general and len(alike) == len(keys):
+        return True
+    name, before = text(fresh, "name"), text(old, "name")
+    return bool(name) and name in before and bool(_ROTATED.fullmatch(before.replace(name, "", 1)))
 
 
 def _stale(view: View, image: Item) -> Finding:
@@ -397,29 +479,38 @@ def _twins(view: View, images: tuple[Item, ...]) -> list[Finding]:
 
 
 def _reference_recency(view: View, now: datetime) -> tuple[bool | None, str]:
-    """What the reference suite says: 1.1 periods since the build, the newest of one name counts."""
+    """What the reference suite says: 1.1 periods since the build; a newer one has the name without its last word."""
     theirs = reference_sees(view)
-    fresh = {text(i, "name") for i in theirs if not _reference_old(i, now)}
+    by_name = {text(i, "name"): i for i in theirs}
+    outdated = {id(i): _reference_outdated(i, now) for i in theirs}
+    if None in outdated.values():
+        return None, "it breaks off at an outdated image without provided_until"
     for image in theirs:
-        name = text(image, "name")
-        if not _reference_old(image, now) or name in fresh or _base(name) in fresh:
-            continue
-        if not text(image, "provided_until"):
-            return None, "it breaks off at an outdated image without provided_until"
-        end = parse_day(text(image, "provided_until"))
-        if end is None or now.date() <= end:
+        shorter = text(image, "name").rsplit(" ", 1)[0].rstrip()
+        newer = by_name.get(shorter) if shorter != text(image, "name") else None
+        if outdated[id(image)] and (newer is None or outdated[id(newer)]):
             return (
                 False,
                 "it allows 1.1 periods since the build date, we one period and three days since the registration",
             )
-    why = "it allows 1.1 periods since the build date, lets two images have one name, and passes where nothing is there"
-    return True, why
+    why = "it allows 1.1 periods since the build date, asks nothing of an image whose provided_until is none, notice or over, "
+    return True, why + "lets two images have one name, and passes where nothing is there"
 
 
-def _reference_old(image: Item, now: datetime) -> bool:
-    days = _REFERENCE_DAYS.get(text(image, "replace_frequency"))
-    made = parse_time(text(image, "image_build_date")) or parse_time(text(image, "created_at"))
-    return days is not None and made is not None and now - made > timedelta(days=days) * 1.1
+def _reference_outdated(image: Item, now: datetime) -> bool | None:
+    """Whether it calls an image outdated; None: it breaks off."""
+    period = suite.PERIODS.get(text(image, "replace_frequency"))
+    if period is None:
+        return False
+    made = suite.read_time(text(image, "image_build_date")) or suite.registered(text(image, "created_at"))
+    if made is not None and now <= made + period * suite.LENIENCE:
+        return False
+    if image.get("provided_until") is None:
+        return None
+    if text(image, "provided_until") in ("none", "notice"):
+        return False
+    until = suite.read_time(text(image, "provided_until"))
+    return until is None or now <= until
 
 
 def uniqueness(view: View) -> Decision:
@@ -454,7 +545,10 @@ def uniqueness(view: View) -> Decision:
         len(generic),
         f"{len(generic)} generic images differ from each other",
         "the cloud has no public images",
-    ).but(not findings, "it passes where there is nothing to judge")
+    ).but(
+        not any(len(g) > 1 for (_, distro, version), g in groups.items() if distro and version),
+        "it compares only images that name distribution and version, and passes where there is nothing to judge",
+    )
 
 
 JUDGES: dict[str, Judge] = {

@@ -76,14 +76,21 @@ def standard(view: View) -> Decision:
     best = min(found, key=lambda f: len(_faults(f, wanted, wanted.disk)), default=None)
     findings = [_missing(view, wanted)] if best is None else _wrong(view, best, wanted)
     return conclude(findings, 1, f"{named('flavor', best)} is as demanded" if best else "", "").but(
-        _reference(flavors, wanted), "it demands the disk type ssd or network to the letter"
+        _reference(flavors, wanted),
+        "it demands the disk type ssd or network to the letter, and none where there is no disk",
     )
 
 
 def _reference(flavors: tuple[Item, ...], wanted: StandardFlavor) -> bool:
     by_property = [f for f in flavors if specs(f).get("scs:name-v2") == wanted.name]
     found = by_property or [f for f in flavors if text(f, "name") == wanted.name]
-    return any(not _faults(f, wanted, wanted.disk[:1]) for f in found)
+    return any(not _reference_faults(f, wanted) for f in found)
+
+
+def _reference_faults(flavor: Item, wanted: StandardFlavor) -> bool:
+    """Whether it sees a fault. It does not ask whether there is a property beyond those that are demanded."""
+    faults = _faults(flavor, wanted, wanted.disk[:1])
+    return any(required != "absent" for _, required in faults.values())
 
 
 def _missing(view: View, wanted: StandardFlavor) -> Finding:

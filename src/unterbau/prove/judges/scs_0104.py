@@ -38,8 +38,9 @@ def source(view: View) -> Decision:
     wanted = _wanted(view, SOURCE)
     images = [image for image in public(view) if wanted.is_called(text(image, "name"))]
     theirs = [i for i in reference_sees(view) if _reference_calls(wanted, text(i, "name"))]
-    passes = not theirs or _comes_from(theirs[-1], wanted.sources)
-    why = "it passes where there is no such image, takes the last of several, and CAPI names that only begin right"
+    theirs = list({text(i, "name"): i for i in theirs}.values())  # of one name the last counts
+    passes = all(_comes_from(image, wanted.sources) for image in theirs)
+    why = "it passes where there is no such image, takes the last of one name, and CAPI names that only begin right"
     if not images:
         return not_applicable(f"there is no public image {wanted.name}").but(passes, why)
     findings = [

@@ -53,7 +53,7 @@ def ingress(view: View) -> Decision:
     return conclude(findings, max(1, len(rules)), f"none of {len(rules)} default rules lets strangers in", "").but(
         _reference(rules),
         "it demands rules that let everything out, which the text only recommends; takes a written-out 0.0.0.0/0 or "
-        "::/0 for a restriction, and does not see restrictions to a protocol or port",
+        "::/0 for a restriction, and does not see restrictions to a protocol, a port or a group",
     )
 
 
@@ -74,7 +74,6 @@ def _reference(rules: tuple[Item, ...]) -> bool:
         if text(rule, "direction") == "ingress" and (not _from_parent(rule) or rule.get(_CUSTOM)):
             return False
     out = [r for r in rules if text(r, "direction") == "egress" and not text(r, "remote_ip_prefix")]
-    out = [r for r in out if not text(r, "remote_group_id")]
     return all(any(text(r, "ethertype") == e and r.get(key) for r in out) for e in EVERYWHERE for key in _GROUPS)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from unterbau.prove.judges.frame import Decision, Judge, View, conclude, not_applicable, number, text
 from unterbau.prove.judges.scs_0101 import carried
-from unterbau.prove.judges.scs_0123 import endpoint_types
+from unterbau.prove.judges.scs_0123 import endpoint_types, reference_types
 from unterbau.prove.verdicts import Fix
 
 SERVICE = "key-manager"
@@ -25,7 +25,9 @@ def presence(view: View) -> Decision:
         "Offer Barbican or another service with its API under the type key-manager.",
         Fix(action="add-service", values={"type": SERVICE}),
     )
-    return conclude([] if there else [finding], 1, "the catalog has a key-manager", "")
+    return conclude([] if there else [finding], 1, "the catalog has a key-manager", "").but(
+        SERVICE in reference_types(view), "it asks neither for an endpoint nor for a region"
+    )
 
 
 def permissions(view: View) -> Decision:

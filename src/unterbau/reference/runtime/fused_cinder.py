@@ -20,7 +20,7 @@ import glanceclient.common.http
 import os_brick
 import os_brick.privileged
 import sqlite_writers
-from cinder import objects, service, utils  # noqa: F401 - objects registers itself
+from cinder import objects, policy, service, utils  # noqa: F401 - objects registers itself
 from cinder.cmd import volume as volume_command
 from cinder.common import config, constants  # noqa: F401 - config registers itself
 from cinder.wsgi import wsgi
@@ -97,6 +97,7 @@ def main():
     own_heartbeats()
     glanceclient.common.http.CHUNKSIZE = 2**20
     application = wsgi.initialize_application()
+    policy.init()  # before it listens, for the reason that stands in neutron_app
     no_privileges()
     one_backup_host()
     start_services()

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands below keystoneauth: every request of a session passes here, and goes nowhere that nobody named.
+
+`session` and `profiles` mount it. A request may go to the places that clouds.yaml names, and to those in the catalog of
+the Keystone that stands there. A GET or HEAD is sent on at the same place (`HOPS` times); everything else that points
+away is an error that names both. Nothing of the machine's ~/.netrc goes to a cloud, and a cookie only to the place
+that set it. Proxies that the environment names are used: over TLS they see no more than a name.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from http.cookiejar import Cookie, DefaultCookiePolicy
+from typing import Any
+
+import requests
+from keystoneauth1.session import Session, TCPKeepAliveAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from requests.utils import get_auth_from_url
+
+from unterbau.cloud.openstack.errors import Astray
+from unterbau.errors import Elsewhere
+from unterbau.places import REDIRECTS, Place, joined, place, redirected, unknown
+
+HOPS = 5
+"""How often a GET or HEAD is sent on at its own place."""
+
+
+def guard(session: Session, configured: Mapping[str, Any], **pools: int) -> Known:
+    """Put the rule below the session. `configured`: the cloud's entry of clouds.yaml, `pools`: as HTTPAdapter."""
+    known = Known(configured, session.auth)
+    session.redirect = HOPS
+    _put_below(session.session, known, **pools)
+    return known
+
+
+def alone(url: str) -> requests.Session:
+    """A session of requests for the place of that URL and no other."""
+    made = requests.Session()
+    made.max_redirects = HOPS
+    _put_below(made, Known({"url": url}, None))
+    return made
+
+
+def _put_below(session: requests.Session, known: Known, **pools: int) -> None:
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Transport(known, **pools))
+    session.auth = _InsteadOfNetrc()
+    session.cookies.set_policy(_OwnPlace())
+
+
+class Known:
+    """The places that requests may go to."""
+
+    def __init__(self, configured: Mapping[str, Any], auth: Any) -> None:
+        self._auth = auth
+        self._named = str(getattr(auth, "auth_url", None) or "")
+        self._places = _places([configured, self._named])
+        self._read: object = None
+        self._lock = threading.Lock()
+        self._thread = threading.local()
+
+    def demand(self, method: str, url: str) -> None:
+        """Raises Elsewhere if nobody named the place of that URL (as requests has prepared it)."""
+        asked = place(url)
+        if asked not in self._places:
+            self._learn()
+        if asked not in self._places:
+            raise unknown(method, url, self._named)
+
+    @contextmanager
+    def refusals(self) -> Iterator[list[Elsewhere]]:
+        """What this thread was refused meanwhile: keystoneauth's discovery passes over it."""
+        before = getattr(self._thread, "refused", None)
+        self._thread.refused = refused = list[Elsewhere]()
+        try:
+            yield refused
+        finally:
+            self._thread.refused = before
+
+    def refuse(self, error: Elsewhere) -> Astray:
+        """The error in the form that may pass through keystoneauth."""
+        refused: list[Elsewhere] | None = getattr(self._thread, "refused", None)
+        if refused is not None:
+            refused.append(error)
+        return Astray(error)
+
+    def _learn(self) -> None:
+        """The places in the catalog of the newest token. Those of older ones stay: other threads still ask there."""
+        token = getattr(self._auth, "auth_ref", None)
+        with self._lock:
+            if token is not None and token is not self._read:
+                self._places = self._places | _places(_endpoints(token))
+                self._read = token
+
+
+def _endpoints(token: Any) -> list[object]:
+    """What the catalog of a token names; nothing if it is none (the next look at it says so)."""
+    try:
+        catalog = token.service_catalog.catalog
+        return [service.get("endpoints") for service in catalog if isinstance(service, Mapping)]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return []
+
+
+def _places(data: object) -> frozenset[Place]:
+    """The places of all addresses in it, in the form in which requests contacts them."""
+    return frozenset(place(url) for text in _texts(data) if (url := prepared(text)))
+
+
+def _texts(data: object) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping | list | tuple):
+        items: Iterable[object] = data.values() if isinstance(data, Mapping) else data
+        for item in items:
+            yield from _texts(item)
+
+
+def prepared(url: str) -> str:
+    """The URL as requests would send it; empty if it is none."""
+    if not url.lower().startswith(("http://", "https://")):
+        return ""
+    request = requests.PreparedRequest()
+    try:
+        request.prepare_url(url, None)
+    except (requests.RequestException, UnicodeError):
+        return ""
+    return request.url or ""
+
+
+class _Transport(TCPKeepAliveAdapter):
+    """Sends what may be sent; an answer that points away ends here."""
+
+    def __init__(self, known: Known, **options: Any) -> None:
+        self._known = known
+        super().__init__(**options)
+
+    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        """As HTTPAdapter. Raises Astray."""
+        try:
+            self._known.demand(request.method or "GET", request.url or "")
+            return _here(request, super().send(request, *arguments, **options))
+        except Elsewhere as error:
+            raise self._known.refuse(error) from None
+
+
+def _here(request: requests.PreparedRequest, response: requests.Response) -> requests.Response:
+    """The answer, if it is none that points away; one that keystoneauth may follow has a whole address."""
+    url, method = request.url or "", request.method or "GET"
+    location = response.headers.get("Location")
+    if response.status_code in REDIRECTS and location is not None:
+        target = prepared(joined(url, location))
+        if method not in ("GET", "HEAD") or place(target) != place(url):
+            response.close()
+            raise redirected(method, url, response.status_code, location)
+        response.headers["Location"] = target
+    return response
+
+
+class _InsteadOfNetrc(AuthBase):
+    """In the place where requests would otherwise look for the host in ~/.netrc, over any header of ours."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        user, password = get_auth_from_url(request.url or "")
+        return HTTPBasicAuth(user, password)(request) if user or password else request
+
+
+class _OwnPlace(DefaultCookiePolicy):
+    """Cookies for the place that set them: not for other ports or hosts, and not in the clear."""
+
+    def set_ok(self, cookie: Cookie, request: Any) -> bool:
+        """As CookiePolicy."""
+        here = place(request.get_full_url())
+        if cookie.domain_specified or ":" in here.host or not super().set_ok(cookie, request):
+            return False
+        cookie.port, cookie.port_specified, cookie.secure = str(here.port), True, here.scheme == "https"
+        return True
