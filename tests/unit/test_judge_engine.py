@@ -265,3 +265,76 @@ def test_what_the_osi_approved(expression: str, outcome: Outcome, choice: str) -
 def test_an_unknown_licence_of_an_sbom_is_not_refuted() -> None:
     assert osi("LicenseRef-1", identified=True)[0] is FAILED
     assert osi("LicenseRef-1", identified=False)[0] is NOT_SHOWN
+
+
+# --- owners, tools, sources that contradict each other
+
+CHAIN = {"chain": "steward", "where": {"seat": "$EU"}, "text": "the steward and its owners are in the EU"}
+ANY_US = {"chain": "steward", "where": {"seat": "US"}, "one": True}
+AB = {"name": "AB", "form": "company", "seat": "SE"}
+
+
+def owner(name: str, seat: str, of: str, kind: str = "parent", **more: Any) -> dict[str, Any]:
+    return fact(kind, {"name": name, "seat": seat, "of": of, **more})
+
+
+@pytest.mark.parametrize(
+    ("known", "held", "in_us"),
+    [
+        ([], NOT_SHOWN, NOT_SHOWN),
+        ([fact("steward", AB)], NOT_SHOWN, NOT_SHOWN),
+        ([fact("steward", DE)], HELD, FAILED),
+        ([fact("steward", US)], FAILED, HELD),
+        ([fact("steward", AB), owner("Inc", "US", "AB")], FAILED, HELD),
+        ([fact("steward", AB), owner("SE", "DE", "AB")], NOT_SHOWN, NOT_SHOWN),
+        ([fact("steward", AB), owner("SE", "DE", "AB"), owner("SE", "DE", "SE", "ultimate_parent")], HELD, FAILED),
+        ([fact("steward", AB), owner("Bund", "DE", "AB", form="public-body")], HELD, FAILED),
+        ([fact("steward", AB), owner("SE", "DE", "AB", "ultimate_parent")], NOT_SHOWN, NOT_SHOWN),
+        ([fact("steward", AB), owner("AB", "SE", "AB", "ultimate_parent")], HELD, FAILED),
+        ([fact("steward", AB), owner("SE", "DE", "AB"), owner("Inc", "US", "SE")], FAILED, HELD),
+        ([fact("steward", AB), owner("AB", "SE", "AB", "ultimate_parent"), fact("seat", {"of": "AB", "seat": "US"})], FAILED, HELD),
+        ([fact("steward", AB), owner("SE", "DE", "AB"), owner("AB", "SE", "SE")], NOT_SHOWN, NOT_SHOWN),
+        ([fact("steward", AB), {**owner("SE", "DE", "AB"), "expires": "2026-11-02"}], NOT_SHOWN, NOT_SHOWN),
+    ],
+)  # fmt: skip
+def test_the_chain_of_owners_to_its_end(known: list[dict[str, Any]], held: Outcome, in_us: Outcome) -> None:
+    assert see(CHAIN, *known) is held
+    assert see(ANY_US, *known) is in_us
+
+
+def test_a_gap_in_the_chain_names_whose_owner_is_not_known() -> None:
+    known = catalogue(technology("one", fact("steward", AB), owner("SE", "DE", "AB")))
+    found = only(judged(known, rules(CHAIN), stack("one")))
+    assert found.path == "not shown"
+    assert "who owns SE is not known" in found.reason
+    assert found.missing[0].what == "parent of SE"
+    assert found.facts == ("one:steward:0", "one:parent:1")
+
+
+def test_an_absent_rights_holder_is_what_the_rule_says_an_unknown_owner_never() -> None:
+    asked = {"chain": "rights_holder", "where": {"seat": "US"}, "one": True, "absent": "failed"}
+    assert see(asked) is FAILED
+    assert see(asked, fact("rights_holder", AB)) is NOT_SHOWN
+    assert see(asked, fact("rights_holder", AB, expires="2026-11-02")) is NOT_SHOWN
+
+
+def test_a_tool_is_not_asked_who_operates_it() -> None:
+    asked = {"any": [{"not": {"operated": True}}, {"fact": "eu_operator"}]}
+    tool, service = technology("tool", tool=True), technology("service")
+    found = judged(catalogue(tool, service), rules(asked), stack("tool", "service", "stranger"))
+    outcomes = {found.groups[f.group].name: f.outcome for f in found.findings if f.group is not None}
+    assert outcomes == {"Tool": HELD, "Service": NOT_SHOWN, "stranger": NOT_SHOWN}
+
+
+def test_ends_of_which_sources_say_two_days_are_not_shown_once_one_has_passed() -> None:
+    imported = {"url": "https://example.org/set", "read": "2026-11-01", "says": "x", "data_set": "a set"}
+    early, late = fact("end_of_life", "2026-11-01"), fact("end_of_life", "2027-01-01", source=imported)
+    assert see({"supported": True}, early, late) is NOT_SHOWN
+    assert see({"supported": True}, early, late, at=date(2026, 10, 1)) is HELD
+    assert see({"supported": True}, early, fact("end_of_life", "2027-01-01")) is HELD, "as in every older bundle"
+
+
+def test_a_source_in_the_older_form_is_read_and_written_as_it_was() -> None:
+    known = technology("one", fact("licence", "MIT"))
+    assert set(known.facts[0].source.model_dump(mode="json")) == {"url", "read", "says", "as_of"}
+    assert "tool" not in known.model_dump(mode="json")

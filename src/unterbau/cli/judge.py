@@ -7,18 +7,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from unterbau import evidence, state, wiring
-from unterbau.cli.frame import Context, Day, command
+from unterbau.cli.frame import EXITS, Context, Day, command
 from unterbau.errors import Exit, UsageError
-from unterbau.judge import catalogue, difference, engine, history, no_collector, output, rules
+from unterbau.judge import (
+    audit,
+    catalogue,
+    contradictions,
+    difference,
+    engine,
+    history,
+    importers,
+    no_collector,
+    output,
+    rules,
+)
 from unterbau.judge.judgement import Judgement, KnownFact
-from unterbau.judge.model import Catalogue, Part, Stack, Technology
+from unterbau.judge.model import KINDS, Catalogue, Part, Stack, Technology
 from unterbau.judge.recognise import Index, recognise
 from unterbau.judge.seeing import View
 from unterbau.reference.layout import data_home
@@ -163,6 +175,57 @@ def facts_(context: Context, technology: str | None, stale: bool, at: date | Non
     return Exit.HELD
 
 
+def refresh_(context: Context, folder: Path | None, to: Path | None, days: tuple[str, ...]) -> Exit:
+    """Read public data sets and write what they say beside the catalogue, with page, commit and age of the copy.
+
+    Known: endoflife.json (endoflife.date), openstack-series.yaml (openstack/releases), cncf-landscape.json,
+    debian.csv and ubuntu.csv (distro-info-data), and the SPDX list that comes with the program. What people
+    wrote is not touched; `facts check` shows where the two contradict each other.
+    """
+    written = catalogue.written()
+    found, absent = importers.refresh(folder, written, wiring.now().date(), days)
+    place = to or catalogue.IMPORTED
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{place}: {error.strerror}", "Name a folder that can be written with --to.") from None
+    rows = []
+    for data_set in found:
+        state.write(place / importers.file_name(data_set), importers.spelled(data_set), mode=0o644)
+        count = sum(len(facts) for facts in data_set.facts.values())
+        rows.append({"data_set": data_set.data_set, "as_of": data_set.as_of, "technologies": len(data_set.facts),
+                     "facts": count, "passed_over": data_set.passed_over})  # fmt: skip
+    context.show(lambda: report.refreshed(rows, absent), {"written": rows, "absent": absent})
+    return Exit.HELD
+
+
+def check_facts(context: Context, technologies: tuple[str, ...], own: tuple[Path, ...]) -> Exit:
+    """Where sources contradict each other: a person and an importer, or two importers. Nothing is overwritten."""
+    known = catalogue.load(own)
+    asked = [_technology(t, known) for t in technologies] or list(known.values())
+    found = [c for t in asked for c in contradictions.contradictions(t)]
+    context.show(lambda: report.contradictions(found), [c._asdict() for c in found])
+    return Exit.NOT_SHOWN if found else Exit.HELD
+
+
+def audit_(
+    context: Context, technologies: tuple[str, ...], folder: Path, kinds: tuple[str, ...], sample: int | None,
+    seed: int, own: tuple[Path, ...],
+) -> Exit:  # fmt: skip
+    """Compare what the catalogue says it read with stored copies: the hash of the text, and the quotation in it."""
+    known = catalogue.load(own)
+    asked = {t.id: t for t in (_technology(t, known) for t in technologies)} or known
+    found = list(audit.audit(audit.drawn(asked, kinds, sample, seed), folder))
+    context.show(
+        lambda: report.audited(found),
+        [
+            {"technology": a.technology, "outcome": a.outcome, "why": a.why, **a.fact.model_dump(mode="json")}
+            for a in found
+        ],
+    )
+    return exit_code(a.outcome for a in found)
+
+
 def _technology(name: str, known: Catalogue) -> Technology:
     found = Index(known).named(name)
     if found is None:
@@ -222,13 +285,60 @@ def register(group: click.Group) -> None:
     for option in reversed(judging):
         function = option(function)
     command(group, "judge")(function)
-    looking = [
-        click.argument("technology", required=False, metavar="[TECHNOLOGY[@VERSION]]"),
-        click.option("--stale", is_flag=True, help="Facts that have expired, or do within 60 days."),
-        at,
-        own,
-    ]
-    looked = facts_
-    for option in reversed(looking):
-        looked = option(looked)
-    command(group, "facts")(looked)
+    register_facts(group, own, at)
+
+
+class _Facts(click.Group):
+    """`facts TECHNOLOGY` shows; `facts VERB` does something else. No technology may be called like a verb."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+def register_facts(group: click.Group, own: Callable[[Any], Any], at: Callable[[Any], Any]) -> None:
+    """`facts` with its verbs."""
+
+    @group.group("facts", cls=_Facts, epilog=EXITS)
+    def facts() -> None:
+        """The catalogue's facts with their sources: `facts TECHNOLOGY`, refresh, check, audit."""
+
+    folder = click.Path(path_type=Path, file_okay=False)
+    names = click.argument("technologies", nargs=-1, metavar="[TECHNOLOGY...]")
+    verbs: dict[str, tuple[Callable[..., Exit], list[Callable[[Any], Any]]]] = {
+        "show": (
+            facts_,
+            [
+                click.argument("technology", required=False, metavar="[TECHNOLOGY[@VERSION]]"),
+                click.option("--stale", is_flag=True, help="Facts that have expired, or do within 60 days."),
+                at,
+                own,
+            ],
+        ),
+        "refresh": (
+            refresh_,
+            [
+                click.option("--from", "folder", type=folder, help="Copies of the data sets, with SOURCES.md."),
+                click.option("--to", type=folder, help="Where to write (default: the catalogue that is in use)."),
+                click.option("--dated", "days", multiple=True, metavar="FILE=DAY", help="Of which day a copy is."),
+            ],
+        ),
+        "check": (check_facts, [names, own]),
+        "audit": (
+            audit_,
+            [
+                names,
+                click.option("--from", "folder", type=folder, required=True, help="Stored copies, under any name."),
+                click.option("--kind", "kinds", multiple=True, type=click.Choice(sorted(KINDS)), help="Only these."),
+                click.option("--sample", type=click.IntRange(min=1), help="So many, drawn by --seed."),
+                click.option("--seed", type=int, default=0, show_default=True),
+                own,
+            ],
+        ),
+    }
+    for name, (function, options) in verbs.items():
+        made: Any = function
+        for option in reversed(options):
+            made = option(made)
+        command(facts, name)(made)

@@ -43,6 +43,7 @@ from unterbau.judge.model import (
 from unterbau.judge.rule import (
     AllOf,
     AnyOf,
+    Chain,
     Claimed,
     Every,
     Expression,
@@ -52,6 +53,7 @@ from unterbau.judge.rule import (
     IsTechnology,
     Measured,
     NotOf,
+    Operated,
     Rule,
     RuleSet,
     Some,
@@ -66,6 +68,7 @@ from unterbau.judge.seeing import (
     joined,
     listed,
     see_attribute,
+    see_chain,
     see_claimed,
     see_fact,
     see_measured,
@@ -344,6 +347,11 @@ class _Bench:
         match expression:
             case FactTest():
                 return see_fact(expression, view)
+            case Chain():
+                return see_chain(expression, view)
+            case Operated():
+                is_service = view.technology is not None and not view.technology.tool
+                return see_attribute(view.technology is not None, is_service, view, "kind", "that can be operated")
             case Supported():
                 return see_supported(expression, view, self.at)
             case Claimed():

@@ -7,17 +7,18 @@ and `output` prints them. No type here reads a file, and none carries a score.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from unterbau.errors import UsageError
 from unterbau.judge import versions
-from unterbau.verdict import Model
+from unterbau.verdict import Model, later
 
 
 class Layer(StrEnum):
@@ -53,6 +54,7 @@ Reference = Annotated[str, StringConstraints(pattern=r"^(ext:.+|[a-z0-9][a-z0-9.
 """The id of a technology of the catalogue, or `ext:` and the name of one that is not in it."""
 Seat = Annotated[str, StringConstraints(pattern=r"^([A-Z]{2}|none)$")]
 """ISO 3166-1 alpha-2; `none`: no legal seat."""
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Form = Literal["foundation", "association", "company", "public-body", "individuals"]
 
 
@@ -69,13 +71,35 @@ Range = Annotated[str, AfterValidator(_range)]
 
 
 class Source(Model):
-    """Where a fact comes from: the page, the day on which it was read, and what it says, in own words."""
+    """What was read: the page, whose it is, which copy of it, and what it says, in own words and in its own."""
 
     url: Text
     read: date
     says: Text
+    """In own words."""
     as_of: date | None = None
-    """The date of the copy that was read, where that is known and is not `read`."""
+    """The day of the copy that was read; `dated` says how it is known."""
+    origin: Literal["original", "repository", "second hand"] | None = later(None)
+    """original: a page of whom it is about. repository: a file of the project's own repository, at a commit of its
+    default branch. second hand: a mirror, a fork, an aggregator, a blog, a pull request. None: not said."""
+    dated: Literal["commit", "copy", "text", "reading"] | None = later(None)
+    """commit: its date. copy: the archive's. text: the page names a day. reading: nobody knows, so the day of reading
+    stands in `as_of`, and the fact lives a quarter of its time."""
+    sha256: Sha256 | None = later(None)
+    """Of the text as it was read."""
+    quote: Annotated[str, StringConstraints(max_length=200)] = later("")
+    """What it says, in its own words and language."""
+    data_set: str = later("")
+    """The public data set whose importer wrote this; empty: a person read it."""
+
+    @model_validator(mode="after")
+    def _at_a_commit(self) -> Source:
+        if self.origin == "repository" and not COMMIT.search(self.url):
+            raise ValueError("a file of a repository is named at a commit (40 hex digits)")
+        return self
+
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class Organisation(Model):
@@ -87,11 +111,27 @@ class Organisation(Model):
 
 
 class Parent(Model):
-    """A company that owns a rights holder or steward (`of`)."""
+    """Who owns a rights holder or steward, or owns its owner (`of`)."""
 
     name: Text
     seat: Seat
     of: Text
+    form: Form | None = later(None)
+    """None: a company."""
+
+
+class SeatOf(Model):
+    """Where an organisation (`of`) has its legal seat."""
+
+    of: Text
+    seat: Seat
+
+
+class Maturity(Model):
+    """How far a foundation says that a project has come; the fact's `since` is the day of that."""
+
+    by: Text
+    stage: Literal["accepted", "incubating", "graduated", "archived"]
 
 
 class ForeignLaw(Model):
@@ -171,9 +211,13 @@ class ContributorFact(BaseFact):
 
 
 class DateFact(BaseFact):
-    """`end_of_life`: the last day of these versions. `release`: the day on which they came out."""
+    """`end_of_life`: the last day on which these versions get security fixes from who makes them, for everybody.
 
-    kind: Literal["end_of_life", "release"]
+    `end_of_active_support`: the last day of other fixes. `end_of_extended_support`: the last day of fixes by others
+    or for money (Debian's LTS, Ubuntu's ESM). `release`: the day on which they came out.
+    """
+
+    kind: Literal["end_of_life", "end_of_active_support", "end_of_extended_support", "release"]
     value: date
 
 
@@ -192,10 +236,24 @@ class OrganisationFact(BaseFact):
 
 
 class ParentFact(BaseFact):
-    """The company above."""
+    """The owner above; the owner at the end, which has none itself (then `name` and `of` may be the same)."""
 
-    kind: Literal["parent"]
+    kind: Literal["parent", "ultimate_parent"]
     value: Parent
+
+
+class SeatFact(BaseFact):
+    """A legal seat, where it is not that of the fact which names the organisation."""
+
+    kind: Literal["seat"]
+    value: SeatOf
+
+
+class MaturityFact(BaseFact):
+    """A foundation's stage."""
+
+    kind: Literal["maturity"]
+    value: Maturity
 
 
 class ForeignLawFact(BaseFact):
@@ -247,6 +305,8 @@ Fact = Annotated[
     | ReferenceFact
     | OrganisationFact
     | ParentFact
+    | SeatFact
+    | MaturityFact
     | ForeignLawFact
     | ForeignControlFact
     | SupportFact
@@ -269,8 +329,9 @@ REFERENCES = frozenset(["alternative", "fork_of", "forked_as", "successor", "dep
 """Kinds of fact that name another technology."""
 
 KINDS = REFERENCES | {
-    "licence", "source_code", "standard", "contributor_rule", "end_of_life", "release", "rights_holder", "steward",
-    "parent", "foreign_law", "foreign_control", "eu_support", "eu_operator", "sovereignty_claim",
+    "licence", "source_code", "standard", "contributor_rule", "end_of_life", "end_of_active_support",
+    "end_of_extended_support", "release", "rights_holder", "steward", "seat", "parent", "ultimate_parent", "maturity",
+    "foreign_law", "foreign_control", "eu_support", "eu_operator", "sovereignty_claim",
 }  # fmt: skip
 """All kinds of fact."""
 
@@ -299,6 +360,8 @@ class Technology(Model):
     aliases: tuple[Text, ...] = ()
     codenames: dict[str, str] = {}
     """Releases that are called by a word: `bookworm: "12"`."""
+    tool: bool = later(False)
+    """Somebody runs it and it ends, or it is part of what runs: nobody offers it as a service. It is *supported*."""
     recognise: Recognise = Recognise()
     facts: tuple[Fact, ...] = ()
 

@@ -25,7 +25,7 @@ CONSTANTS: dict[str, tuple[str, ...]] = {"$EU": tuple(sorted(EU)), "$EEA": tuple
 OPEN = frozenset(
     [
         "alternative", "depends_on", "eu_operator", "eu_support", "fork_of", "foreign_control", "foreign_law",
-        "forked_as", "parent", "sovereignty_claim", "standard", "successor",
+        "forked_as", "maturity", "parent", "seat", "sovereignty_claim", "standard", "successor",
     ]
 )  # fmt: skip
 """Kinds of which nobody can list all: that no known fact fits is no proof that none exists."""
@@ -114,6 +114,28 @@ class FactTest(Model):
         return self
 
 
+class Chain(Model):
+    """Whether an organisation, and all that own it up to the end, are as asked (`seat`, `form`, `name`).
+
+    Held if every link is; `one: true`: if one is. A foundation, an association, a public body and people have no
+    owner; for a company each owner must be known up to one that has none. An unknown link is not shown, unless
+    a known one decides.
+    """
+
+    chain: Literal["steward", "rights_holder"]
+    where: dict[Literal["seat", "form", "name"], Asked] = Field(min_length=1)
+    one: bool = False
+    absent: Literal["held", "failed"] | None = None
+    """What it means that nobody knows the first organisation; an unknown owner is never absent."""
+    text: str = ""
+
+
+class Operated(Model):
+    """Whether it is something that can be operated as a service; a tool is not."""
+
+    operated: Literal[True]
+
+
 class Supported(Model):
     """Whether the version is still maintained on the day of the judgement (`end_of_life`)."""
 
@@ -183,7 +205,7 @@ class Unknowable(Model):
 
 
 _FORMS: dict[str, type[Model]] = {
-    "all": AllOf, "any": AnyOf, "not": NotOf, "fact": FactTest, "supported": Supported, "claim": Claimed,
+    "all": AllOf, "any": AnyOf, "not": NotOf, "fact": FactTest, "chain": Chain, "operated": Operated, "supported": Supported, "claim": Claimed,
     "layer": InLayer, "function": HasFunction, "technology": IsTechnology, "measure": Measured, "use": Use,
     "some": Some, "each": Every, "ask": Unknowable,
 }  # fmt: skip
@@ -200,6 +222,8 @@ Expression = Annotated[
     | Annotated[AnyOf, Tag("any")]
     | Annotated[NotOf, Tag("not")]
     | Annotated[FactTest, Tag("fact")]
+    | Annotated[Chain, Tag("chain")]
+    | Annotated[Operated, Tag("operated")]
     | Annotated[Supported, Tag("supported")]
     | Annotated[Claimed, Tag("claim")]
     | Annotated[InLayer, Tag("layer")]

