@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import openstack
 from openstack import exceptions
@@ -111,7 +112,8 @@ def _sweep_rest(c: Any) -> None:
         _quiet(c.key_manager.delete_secret, secret)
     for container in c.object_store.containers():
         for stored in c.object_store.objects(container):
-            _quiet(c.object_store.delete_object, stored, container=container)
+            # Not `delete_object`, which does not quote `?` and `#` in names.
+            c.object_store.delete(f"/{quote(container.name, safe='')}/{quote(stored.name)}")
         _quiet(c.object_store.delete_container, container)
 
 

@@ -22,7 +22,7 @@ from unterbau import drill as drills
 from unterbau.cli import judge as judge_verbs
 from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
-from unterbau.cli.frame import EXITS, Context, command
+from unterbau.cli.frame import EXITS, Context, command, late_writes
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.report import html
 from unterbau.report import text as terminal
@@ -203,18 +203,21 @@ def plan_(context: Context, source: str, target: str, output: Path | None) -> Ex
 
 @command(cli, "move")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
-def move_(context: Context, plan_file: Path) -> Exit:
+@late_writes
+def move_(context: Context, plan_file: Path, late_seconds: float) -> Exit:
     """Create on the target what PLAN says. Killed or stopped at any moment, the same command finishes it."""
     plan = drills.read_plan(plan_file)
     folder = state.folder(plan.run)
     folder.load()
-    tools = wiring.tools(context.face, context.stop)
+    tools = wiring.tools(context.face, context.stop, late_seconds)
     with folder.locked():
         if plan_file.resolve() != folder.plan.resolve():
             state.write(folder.plan, plan_file.read_bytes())
         result = drills.Drill(folder, tools).move()
     context.show(lambda: terminal.moved(result), result)
-    return Exit.HELD if result.complete else Exit.FAILED
+    if result.complete:
+        return Exit.NOT_SHOWN if result.swept.named else Exit.HELD
+    return Exit.FAILED
 
 
 @command(cli, "verify")
@@ -226,9 +229,10 @@ def move_(context: Context, plan_file: Path) -> Exit:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write all verdicts to this file (JSON).")
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), hidden=True)
 @click.option("--all", "everything", is_flag=True, help="Show what held, too.")
+@late_writes
 def verify_(
     context: Context, source: str, target: str, plan_file: Path | None, output: Path | None, work: Path | None,
-    everything: bool,
+    everything: bool, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """Compare SOURCE and TARGET by our own enumeration and hashes, whoever moved the tenant.
 
@@ -240,7 +244,16 @@ def verify_(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     face = context.face
     seen = verify.look(
-        left, right, plan, work=folder, now=wiring.now, stop=context.stop, count=face.count, passed=face.bytes
+        left,
+        right,
+        plan,
+        work=folder,
+        now=wiring.now,
+        stop=context.stop,
+        count=face.count,
+        passed=face.bytes,
+        late_seconds=late_seconds,
+        say=face.say,
     )
     if output is not None:
         state.write(output, seen.model_dump_json(indent=1).encode())
@@ -257,19 +270,20 @@ def verify_(
 @click.option(
     "--bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The verified bundle (for --source)."
 )
-def close_(context: Context, run: str, side: str | None, bundle: Path | None) -> Exit:
+@late_writes
+def close_(context: Context, run: str, side: str | None, bundle: Path | None, late_seconds: float) -> Exit:
     """Clean up after the drill RUN: its target, or, after a verified move, the source."""
     if side is None:
         raise UsageError("say which side to close", "--target or --source")
     folder = state.folder(run)
     told = folder.load()
-    work = drills.Drill(folder, wiring.tools(context.face, context.stop))
+    work = drills.Drill(folder, wiring.tools(context.face, context.stop, late_seconds))
     with folder.locked():
         if side == "target":
-            rest = work.close_target()
+            closed = work.close_target()
             folder.save(folder.load().model_copy(update={"finished": True}))
-            context.show(lambda: terminal.closed(drills.remainder(rest), {}), rest)
-            return Exit.HELD
+            context.show(lambda: terminal.closed(drills.remainder(closed.rest), {}), closed.rest)
+            return closed.exit
         if bundle is None:
             raise UsageError("emptying a source demands the verified bundle", f"--bundle {folder.bundle}")
         if click.prompt(f"Type the source's name ({told.source}) to delete what was verified", err=True) != told.source:
@@ -287,10 +301,11 @@ def close_(context: Context, run: str, side: str | None, bundle: Path | None) ->
 @click.option(
     "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report, at first."
 )
+@late_writes
 @click.option("--list", "listing", is_flag=True, help="Show the drills of this machine.")
 def drill_(
     context: Context, source: str | None, target: str | None, keep: bool, report_file: Path | None, language: str,
-    listing: bool,
+    listing: bool, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
     if listing:
@@ -302,7 +317,7 @@ def drill_(
             "a drill needs a SOURCE and a TARGET", f"Known clouds: {', '.join(wiring.cloud_names()) or 'none'}"
         )
     folder, verdicts = drills.drill(
-        source, target, keep=keep, tools=wiring.tools(context.face, context.stop), language=language
+        source, target, keep=keep, tools=wiring.tools(context.face, context.stop, late_seconds), language=language
     )
     if report_file is not None:
         state.write(report_file, folder.report.read_bytes(), mode=0o644)

@@ -48,8 +48,11 @@ UNORDERED = {
 }  # fmt: skip
 """Fields whose order means nothing to the cloud."""
 HAVE_CONTENT = (Image, Volume, StoredObject, Secret)
-JUDGINGS: tuple[str, ...] = ()
-"""Names of the judgings that came after format 1; a bundle is judged by those that it names."""
+JUDGINGS: tuple[str, ...] = ("remainder",)
+"""Names of the judgings that came after format 1; a bundle is judged by those that it names.
+
+remainder: what a rehearsal left on its target (`evidence.remainder`, since that is known only after the clean-up).
+"""
 
 
 class Keys:

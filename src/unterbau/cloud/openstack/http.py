@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import requests
 from keystoneauth1.adapter import Adapter
 
-from unterbau.cloud.openstack.errors import translate, translated
+from unterbau.cloud.openstack.errors import translate, translated, writes
 from unterbau.errors import Broken, NotFound, Unreachable, Unsupported
 
 Json: TypeAlias = dict[str, Any]
@@ -56,7 +56,7 @@ class Api:
         options: dict[str, Any] = {"json": body} if body is not None else {}
         if data is not None:
             options["data"] = data
-        with translated(f"{self.service}: {method} {_shown(path)}", quiet=quiet):
+        with translated(f"{self.service}: {method} {_shown(path)}", quiet=quiet, write=writes(method)):
             response: requests.Response = self.adapter.request(
                 path,
                 method,
@@ -82,9 +82,11 @@ class Api:
         try:
             answer = response.json()
         except ValueError as error:
-            raise translate(error, f"{self.service}: {method} {_shown(path)}") from None
+            raise translate(error, f"{self.service}: {method} {_shown(path)}", write=writes(method)) from None
         if not isinstance(answer, dict):
-            raise Broken(f"{self.service}: {method} {_shown(path)}: the answer is not an object")
+            broken = Broken(f"{self.service}: {method} {_shown(path)}: the answer is not an object")
+            broken.uncertain = writes(method)
+            raise broken
         return answer
 
     def get(self, path: str, **query: Any) -> Json:

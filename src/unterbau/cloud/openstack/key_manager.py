@@ -9,15 +9,16 @@ where a payload is in play.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from pydantic import SecretBytes
 
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
-from unterbau.cloud.openstack.service import from_metadata, gone
-from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
-from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
+from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only
+from unterbau.cloud.port import Listing, Marker, Source, marked
+from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.workload import Kind, NotShown, Resource, Secret, SecretContainer, SecretEntry, ref
 
 PAGE = 100
@@ -107,20 +108,33 @@ class KeyService:
             raise Unsupported(f"key-manager: a {resource.own_kind} cannot be made here")
         there = self._find(resource, marker, before)
         id_ = there.id if there else self._create(resource)
+        if there is None or there.marker != marker:
+            self._mark(id_, resource, marker, made=there is None)
         wanted = (resource.acl_project_access, tuple(sorted(resource.acl_users)))
         if (there.acl_project_access, there.acl_users) != wanted if there else wanted != (True, ()):
             acl = {"users": list(resource.acl_users), "project-access": resource.acl_project_access}
             self._api().json("PUT", f"/v1/secrets/{id_}/acl", {"read": acl})
-        if there is None or there.marker != marker:
-            metadata = {**resource.metadata, MARKER_KEY: marker}
-            self._api().json("PUT", f"/v1/secrets/{id_}/metadata", {"metadata": metadata})
         return id_
+
+    def _mark(self, id_: str, wish: Secret, marker: Marker, *, made: bool) -> None:
+        """Directly after the POST. One that was just made and takes no marker goes again: nobody could tell it later."""
+        body: Json = {"metadata": marked(wish.metadata, marker)}
+        try:
+            self._api().json("PUT", f"/v1/secrets/{id_}/metadata", body)
+        except CloudError:
+            if made:
+                with suppress(CloudError):  # the first error is the one to tell
+                    self.delete(Kind.SECRET, id_, timedelta())
+            raise
 
     def _find(self, wish: Secret, marker: Marker, before: frozenset[str]) -> Secret | None:
         ids = [id_ for id_ in self.lookalikes(wish) if id_ not in before]
-        found = [s for s in parallel(lambda id_: self.read(Kind.SECRET, id_), ids) if isinstance(s, Secret)]
-        marked = next((s for s in found if s.marker == marker), None)
-        return marked or next((s for s in found if s.marker is None and _same(s, wish)), None)
+        found = {s.id: s for s in parallel(lambda id_: self.read(Kind.SECRET, id_), ids) if isinstance(s, Secret)}
+        ours = eldest({"id": s.id, "created": s.created_at} for s in found.values() if s.marker == marker)
+        if ours is not None:
+            return found[ours["id"]]
+        alike = (s.id for s in found.values() if s.marker is None and _same(s, wish))
+        return found.get(only(f"key-manager: secret {wish.name}", alike) or "")
 
     def _create(self, wish: Secret) -> str:
         optional = {
@@ -135,12 +149,11 @@ class KeyService:
         return _id(self._api().json("POST", "/v1/secrets", body)["secret_ref"])
 
     def _ensure_container(self, wish: SecretContainer, before: frozenset[str]) -> str:
-        wanted = {(e.name, e.secret_id) for e in wish.entries}
-        for entry in self._raw("containers"):
-            there = _container(entry)
-            same = (there.name, there.type) == (wish.name, wish.type)
-            if there.id not in before and same and {(e.name, e.secret_id) for e in there.entries} == wanted:
-                return there.id
+        entries = [_container(entry) for entry in self._raw("containers")]
+        alike = (c.id for c in entries if c.id not in before and _what(c) == _what(wish))
+        found = only(f"key-manager: container {wish.name}", alike)
+        if found is not None:
+            return found
         base = self._api().endpoint().rstrip("/")
         refs = [{"name": e.name, "secret_ref": f"{base}/v1/secrets/{e.secret_id}"} for e in wish.entries]
         body: Json = {"name": wish.name, "type": wish.type, "secret_refs": refs}
@@ -177,6 +190,10 @@ class KeyService:
 
 def _id(reference: str) -> str:
     return reference.rstrip("/").rpartition("/")[2]
+
+
+def _what(container: SecretContainer) -> tuple[str, str, frozenset[tuple[str, str]]]:
+    return container.name, container.type, frozenset((e.name, e.secret_id) for e in container.entries)
 
 
 def _same(there: Secret, wish: Secret) -> bool:
