@@ -22,10 +22,10 @@ from pydantic import SecretBytes
 
 from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
-from unterbau.cloud.openstack.service import from_metadata, gone, short
+from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, short
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
-from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
+from unterbau.cloud.port import Listing, Marker, Source, marked
+from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.workload import Kind, NotShown, Resource, Secret, SecretContainer, SecretEntry, id_of, kind_of, ref
 
 S = TypeVar("S", Secret, SecretContainer)
@@ -150,11 +150,21 @@ class KeyService:
             raise Unsupported(f"key-manager: a {resource.own_kind} cannot be made here")
         there = self._find(resource, marker, before)
         id_ = there.id if there else self._made(marker, lambda: self._create(resource))
-        self._close(Kind.SECRET, id_, _access_of(there) if there else OPEN, _access_of(resource))
         if there is None or there.marker != marker:
-            metadata = {**resource.metadata, MARKER_KEY: marker}
-            self._api().json("PUT", f"/v1/secrets/{id_}/metadata", {"metadata": metadata})
+            self._mark(id_, resource, marker, made=there is None)
+        self._close(Kind.SECRET, id_, _access_of(there) if there else OPEN, _access_of(resource))
         return id_
+
+    def _mark(self, id_: str, wish: Secret, marker: Marker, *, made: bool) -> None:
+        """Directly after the POST. One that was just made and takes no marker goes again: nobody could tell it later."""
+        body: Json = {"metadata": marked(wish.metadata, marker)}
+        try:
+            self._api().json("PUT", f"/v1/secrets/{id_}/metadata", body)
+        except CloudError:
+            if made:
+                with suppress(CloudError):  # the first error is the one to tell
+                    self.delete(Kind.SECRET, id_, timedelta())
+            raise
 
     def _close(self, kind: Kind, id_: str, is_: Access, wanted: Access) -> None:
         """Make the access what it is to be."""
@@ -190,9 +200,13 @@ class KeyService:
 
     def _find(self, wish: Secret, marker: Marker, before: frozenset[str]) -> Secret | None:
         there = parallel(lambda id_: self._readable(Kind.SECRET, id_), self._free(wish, marker, before))
-        found = [s for s in there if isinstance(s, Secret)]
-        marked = [s for s in found if s.marker == marker]
-        return self._first([*marked, *(s for s in found if s.marker is None and _same(s, wish))], marker)
+        found = {s.id: s for s in there if isinstance(s, Secret)}
+        ours = eldest({"id": s.id, "created": s.created_at} for s in found.values() if s.marker == marker)
+        if ours is not None:
+            return found[ours["id"]]
+        alike = (s.id for s in found.values() if s.marker is None and _same(s, wish))
+        one = found.get(only(f"key-manager: secret {wish.name}", alike) or "")
+        return self._first([one] if one else [], marker)
 
     def _create(self, wish: Secret) -> str:
         optional = {
@@ -223,9 +237,9 @@ class KeyService:
     def _half_made(
         self, wish: SecretContainer, marker: Marker, before: frozenset[str], filled: bool
     ) -> SecretContainer | None:
-        """What an earlier call made of the wish, the most complete first. Entries are added in order."""
+        """What an earlier call made of the wish. Entries are added in order. Raises Conflict for several."""
         wanted, access = _in_order(wish), _access_of(wish)
-        found = []
+        found = dict[str, SecretContainer]()
         for id_ in self._free(wish, marker, before):
             there = self._readable(Kind.SECRET_CONTAINER, id_)
             if not isinstance(there, SecretContainer) or there.type != wish.type:
@@ -233,8 +247,9 @@ class KeyService:
             entries, is_ = _in_order(there), _access_of(there)
             begun = entries == wanted[: len(entries)] if filled else entries == wanted
             if begun and (is_ == access or (is_ == OPEN and not (filled and entries))):
-                found.append((is_ == access, len(entries), there.id, there))
-        return self._first([there for *_, there in sorted(found, reverse=True)], marker)
+                found[there.id] = there
+        one = only(f"key-manager: container {wish.name}", found)
+        return self._first([found[one]] if one else [], marker)
 
     def _add(self, container_id: str, entry: SecretEntry) -> None:
         try:
