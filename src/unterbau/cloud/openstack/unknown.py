@@ -10,7 +10,6 @@ from unterbau.cloud.openstack.compute import ComputeService
 from unterbau.cloud.openstack.http import Api, Json, parallel
 from unterbau.cloud.openstack.network import SHARED_KINDS, NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
-from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import By
 from unterbau.errors import CloudError, NotFound, Unsupported
 from unterbau.workload import Kind, NotShown, ref
@@ -35,7 +34,7 @@ _NETWORK: Mapping[str, tuple[str, str]] = {
 _VOLUMES: Mapping[str, tuple[str, str]] = {
     "/groups": ("groups", "a group of volumes"),
     "/group_snapshots": ("group_snapshots", "a snapshot of a group of volumes"),
-    "/volume-transfers": ("transfers", "a volume that is offered for transfer"),
+    "/os-volume-transfer": ("transfers", "a volume that is offered for transfer"),
 }
 _ODD_STATES = frozenset({"SHELVED", "SHELVED_OFFLOADED", "RESCUE", "PAUSED", "SUSPENDED", "ERROR", "SOFT_DELETED"})
 
@@ -124,8 +123,8 @@ class Unknown:
 
     def _in_volumes(self, path: str, key: str, noun: str) -> list[NotShown]:
         api = self._api("block-storage")
-        # Before 3.59 Cinder cuts offers of transfers by offset, and the links that it gives lead in a circle.
-        by: By = "offset" if key == "transfers" and not at_least(api.microversion, "3.59") else "marker"
+        # Of transfers Cinder knows no marker under this path, and the links that it gives lead in a circle.
+        by: By = "offset" if key == "transfers" else "marker"
         return [_note(key, entry, noun) for entry in api.pages(path, key, by=by)]
 
     def _encrypted(self) -> list[NotShown]:
