@@ -461,6 +461,8 @@ def drill(
 ) -> tuple[Folder, tuple[Verdict, ...]]:  # fmt: skip
     """The whole of it, by the plan of `plan_file` if one is given; `plan_output` gets the plan, also if it is refused.
 
+    Returns the verdicts of the verification and of the whole, as the check of the bundle makes them.
+
     Raises Interrupted (resume by the same call) and whatever a phase raises.
     """
     folder = start(source, target, keep=keep, tools=tools)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that get no answer and are carried out all the same: while the move runs, after it, and after the wait.
 
-Between two simulators: an embedded cloud answers what it does. (`e2e/test_late_writes.py` puts a proxy before one.)
+Between two simulators: an embedded cloud answers what it does. (`e2e/test_answer_504.py` puts a proxy before one.)
 """
 
 from __future__ import annotations

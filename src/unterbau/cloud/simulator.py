@@ -106,10 +106,10 @@ class Simulator:
         lost: Callable[[str], float | None] = lambda request: None, pace: float = 0.0, outlive: float = 0.0,
     ) -> None:  # fmt: skip
         self.folder, self.name, self.role = folder, name, role
-        self.lost, self.pace, self.outlive = lost, pace, outlive
         self.hides_acls, self.private = False, set[Ref]()
         """Whether members are no owners either; secrets and their containers that another user keeps private."""
         self._claimed: dict[str, Marker] = {}
+        self.lost, self.pace, self.outlive = lost, pace, outlive
         self._lock = threading.RLock()
         self._late, self._catching_up = folder / "late", False
         (folder / "blobs").mkdir(parents=True, exist_ok=True)
@@ -347,13 +347,16 @@ class Simulator:
             return ours[0] if ours else None
         free = [r for r in there if r.id not in before and self._claimed.get(r.id, marker) == marker]
         alike = [r.id for r in free if r.marker is None and self._same(r, wish)]
-        if len(alike) > 1:
+        if len(alike) > 1 and not isinstance(wish, Secret | SecretContainer):
             raise Conflict(
                 f"{self.name}: {len(alike)} things look like {wish.own_kind} {wish.name}: {', '.join(alike)}"
             )
-        if alike and isinstance(wish, Secret):
+        if not alike:
+            return None
+        self._claimed[alike[0]] = marker
+        if isinstance(wish, Secret):
             self._finish(wish, alike[0], marker)
-        return alike[0] if alike else None
+        return alike[0]
 
     def _finish(self, wish: Resource, id_: str, marker: Marker) -> None:
         """A secret gets its marker after it was made, an address group loses it."""

@@ -25,6 +25,7 @@ from unterbau.plan import Plan
 from unterbau.saga.status import Event, fold
 from unterbau.verdict import Claim, Model, Observation, Outcome, Source, Verdict, conjoin
 from unterbau.verify import JUDGINGS, Contents, compare
+from unterbau.verify.structure import REMAINDER
 from unterbau.workload import Kind, Ref, SecurityGroup, SecurityGroupRule, Workload, kind_of
 
 LARGEST = 512 * 2**20
@@ -264,7 +265,7 @@ def remainder(before: Workload, closed: Workload, made: Collection[Kind]) -> Ver
 
 def of_the_whole(bundle: Bundle) -> Iterator[Verdict]:
     """The claims that only a whole drill can be judged by, beside those of its verification."""
-    if bundle.closed is not None and "remainder" in bundle.verification.judging:
+    if bundle.closed is not None and REMAINDER in bundle.verification.judging:
         made = {kind_of(e.ref) for e in bundle.plan.entries if e.fate.moves}
         yield remainder(bundle.target, bundle.closed, made)
     yield from _surroundings(bundle)

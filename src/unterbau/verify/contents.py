@@ -108,6 +108,8 @@ def look(
     for path in killed:
         _forget_at_last(sides, path, watcher)
     seen = {side: ownership.known(w, hashes.get((side, OWNED))) for side, w in seen.items()}
+    for path in killed:
+        _forget_at_last(sides, path, watcher)
     verdicts = compare(seen["source"], seen["target"], plan, hashes)
     return Contents(
         source=seen["source"], target=seen["target"], verdicts=verdicts, started=started, ended=now(), left_behind=left,

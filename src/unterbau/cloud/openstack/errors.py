@@ -95,9 +95,9 @@ def translated(
 ) -> Iterator[None]:
     """Translate foreign exceptions raised inside. `quiet` leaves out the cloud's text (secrets in play).
 
-    `write`: the request may change something; without a definite answer its error is `uncertain`. `strange`: what the
-    libraries let pass when an answer has another form than they believe (`MALFORMED`), only for blocks in which nothing
-    of ours could raise the same.
+    `write`: the request may change something; without a definite answer its error is `uncertain`.
+    `strange`: what the libraries let pass when an answer has another form than they believe (`MALFORMED`). Only for
+    blocks in which nothing of ours could raise the same.
     """
     try:
         yield
@@ -106,7 +106,9 @@ def translated(
     except FOREIGN as error:
         raise translate(error, what, quiet=quiet, write=write) from None
     except strange as error:
-        raise malformed(what, error) from None
+        broken = malformed(what, error)
+        broken.uncertain = write
+        raise broken from None
 
 
 def translate(error: BaseException, what: str, *, quiet: bool = False, write: bool = False) -> CloudError | ConfigError:

@@ -67,10 +67,9 @@ class Api:
         options: dict[str, Any] = {"json": body} if body is not None else {}
         if data is not None:
             options["data"] = data
-        what = f"{self.service}: {method} {_shown(path)}"
-        with translated(
-            what, quiet=quiet, write=writes(method), strange=(KeyError,)
-        ):  # a renewed token without its header
+        what, write = f"{self.service}: {method} {_shown(path)}", writes(method)
+        strange = (KeyError,)  # a renewed token without its header
+        with translated(what, quiet=quiet, write=write, strange=strange):
             response: requests.Response = self.adapter.request(
                 path,
                 method,

@@ -22,7 +22,7 @@ from pydantic import SecretBytes
 
 from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
-from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, short
+from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, Source, marked
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
@@ -186,7 +186,10 @@ class KeyService:
             return id_
 
     def _first(self, found: Iterable[S], marker: Marker) -> S | None:
-        """The first of them that no other marker has taken meanwhile; it is ours from now on."""
+        """The first of them that no other marker has taken meanwhile; it is ours from now on.
+
+        Of several without a marker either would do, since nothing is in them yet. One that stays is named by the sweep.
+        """
         with self._making:
             for one in found:
                 if self._claimed.setdefault(one.id, marker) == marker:
@@ -200,13 +203,9 @@ class KeyService:
 
     def _find(self, wish: Secret, marker: Marker, before: frozenset[str]) -> Secret | None:
         there = parallel(lambda id_: self._readable(Kind.SECRET, id_), self._free(wish, marker, before))
-        found = {s.id: s for s in there if isinstance(s, Secret)}
-        ours = eldest({"id": s.id, "created": s.created_at} for s in found.values() if s.marker == marker)
-        if ours is not None:
-            return found[ours["id"]]
-        alike = (s.id for s in found.values() if s.marker is None and _same(s, wish))
-        one = found.get(only(f"key-manager: secret {wish.name}", alike) or "")
-        return self._first([one] if one else [], marker)
+        found = [s for s in there if isinstance(s, Secret)]
+        ours = sorted((s for s in found if s.marker == marker), key=lambda s: (str(s.created_at), s.id))
+        return self._first([*ours, *(s for s in found if s.marker is None and _same(s, wish))], marker)
 
     def _create(self, wish: Secret) -> str:
         optional = {
@@ -237,9 +236,9 @@ class KeyService:
     def _half_made(
         self, wish: SecretContainer, marker: Marker, before: frozenset[str], filled: bool
     ) -> SecretContainer | None:
-        """What an earlier call made of the wish. Entries are added in order. Raises Conflict for several."""
+        """What an earlier call made of the wish, the most complete first. Entries are added in order."""
         wanted, access = _in_order(wish), _access_of(wish)
-        found = dict[str, SecretContainer]()
+        found = []
         for id_ in self._free(wish, marker, before):
             there = self._readable(Kind.SECRET_CONTAINER, id_)
             if not isinstance(there, SecretContainer) or there.type != wish.type:
@@ -247,9 +246,8 @@ class KeyService:
             entries, is_ = _in_order(there), _access_of(there)
             begun = entries == wanted[: len(entries)] if filled else entries == wanted
             if begun and (is_ == access or (is_ == OPEN and not (filled and entries))):
-                found[there.id] = there
-        one = only(f"key-manager: container {wish.name}", found)
-        return self._first([found[one]] if one else [], marker)
+                found.append((is_ == access, len(entries), there.id, there))
+        return self._first([there for *_, there in sorted(found, reverse=True)], marker)
 
     def _add(self, container_id: str, entry: SecretEntry) -> None:
         try:
