@@ -118,6 +118,29 @@ def test_without_a_marker_what_was_there_before_is_not_adopted(cloud: Cloud, mak
     assert make.ensure(wish, "b", before) == second
 
 
+@pytest.mark.parametrize(
+    "wish",
+    [ServerGroup(id="-", name="alike", policy="soft-anti-affinity"), AddressGroup(id="-", name="alike")],
+    ids=lambda wish: wish.own_kind.value,
+)
+def test_of_two_that_look_alike_none_is_taken(cloud: Cloud, make: Maker, wish: Resource) -> None:
+    wish = wish.model_copy(update={"name": f"{wish.name}-{make.tag}"})
+    two = sorted(make.ensure(wish, step, cloud.lookalikes(wish)) for step in "ab")
+    later = Simulator(cloud.folder) if isinstance(cloud, Simulator) else cloud  # who made which is forgotten
+    with pytest.raises(Conflict) as caught:
+        later.ensure(wish, make.marker("c"))
+    assert all(id_ in caught.value.what for id_ in two)
+    assert sorted(cloud.lookalikes(wish)) == two
+
+
+def test_an_address_group_is_marked_until_it_is_finished(cloud: Cloud, make: Maker) -> None:
+    wish = AddressGroup(id="-", name=f"g-{make.tag}", description="why", addresses=("10.0.0.0/8",))
+    id_ = make.ensure(wish)
+    assert make.ensure(wish) == id_
+    there = cloud.read(ref(Kind.ADDRESS_GROUP, id_))
+    assert there is not None and there.marker is None and there.comparable() == wish.comparable()
+
+
 def test_a_security_group_begins_shut_and_a_rule_keeps_its_remote(cloud: Cloud, make: Maker) -> None:
     group = make.ensure(SecurityGroup(id="-", name=f"g-{make.tag}", description="d"))
     rules = [r for r in cloud.listing(Kind.SECURITY_GROUP_RULE).resources if isinstance(r, SecurityGroupRule)]
@@ -319,6 +342,44 @@ def test_a_symlink_keeps_its_account_and_a_static_one_its_etag(cloud: Cloud, mak
         b"".join(stream)
     with pytest.raises(Conflict):
         cloud.write_manifest(link.model_copy(update={"name": "wrong", "symlink_etag": "0" * 32}), make.marker())
+
+
+def test_a_users_own_key_of_our_name_travels_and_our_marker_is_found_beside_it(cloud: Cloud, make: Maker) -> None:
+    theirs = {"unterbau": "a user's own words", "other": "1"}
+    box = Container(id="-", name=f"c-{make.tag}", metadata=theirs)
+    wishes: list[Resource] = [
+        Volume(id="-", name=f"v-{make.tag}", status="", size_gib=1, metadata=theirs),
+        Secret(id="-", name=f"s-{make.tag}", metadata=theirs),
+        box,
+    ]
+    for wish in wishes:
+        id_ = make.ensure(wish, wish.own_kind.value)
+        there = cloud.settle(ref(wish.own_kind, id_), WAIT)
+        assert (there.marker, getattr(there, "metadata", None)) == (make.marker(wish.own_kind.value), theirs)
+        assert make.ensure(wish, wish.own_kind.value) == id_
+    thing = StoredObject(id="-", name="o", container=box.name, size_bytes=5, etag="", metadata=theirs)
+    make.made.append(ref(Kind.OBJECT, f"{box.name}/o"))
+    for data in ([b"hello"], [b"again"]):
+        cloud.write_object(thing, data, make.marker("object"))
+    with pytest.raises(Conflict, match="not ours"):
+        cloud.write_object(thing, [b"wrong"], make.marker("another"))
+    found = cloud.read(ref(Kind.OBJECT, f"{box.name}/o"))
+    assert isinstance(found, StoredObject)
+    assert (found.marker, found.metadata) == (make.marker("object"), theirs)
+
+
+def test_what_an_earlier_run_marked_goes_on_with_the_mark_of_this_one(cloud: Cloud, make: Maker) -> None:
+    theirs = {"unterbau": "a user's own words"}
+    boxes = [make.ensure(Container(id="-", name=f"{n}-{make.tag}"), n) for n in ("first", "then")]
+    for box, step in zip(boxes, ("one", "two"), strict=True):
+        found = cloud.read(ref(Kind.OBJECT, f"{boxes[0]}/o"))
+        wish = found or StoredObject(id="-", name="o", container=box, size_bytes=1, etag="", metadata=theirs)
+        assert isinstance(wish, StoredObject)
+        make.made.append(ref(Kind.OBJECT, f"{box}/o"))
+        cloud.write_object(wish.model_copy(update={"container": box}), [b"1"], make.marker(step))
+        there = cloud.read(ref(Kind.OBJECT, f"{box}/o"))
+        assert isinstance(there, StoredObject)
+        assert (there.marker, there.metadata) == (make.marker(step), theirs)
 
 
 def test_what_is_gone_is_gone_and_deleting_it_again_is_fine(cloud: Cloud, make: Maker) -> None:

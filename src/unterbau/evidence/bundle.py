@@ -12,7 +12,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
@@ -23,9 +23,10 @@ from unterbau.errors import BundleError, Failed, LocalError, PlanError
 from unterbau.evidence.core import NOT_OURS, STATEMENT, check_chain, sign, verify
 from unterbau.plan import Plan
 from unterbau.saga.status import Event, fold
-from unterbau.verdict import Claim, Model, Observation, Outcome, Verdict, conjoin
+from unterbau.verdict import Claim, Model, Observation, Outcome, Source, Verdict, conjoin
 from unterbau.verify import JUDGINGS, Contents, compare
-from unterbau.workload import Ref, Workload
+from unterbau.verify.structure import REMAINDER
+from unterbau.workload import Kind, Ref, SecurityGroup, SecurityGroupRule, Workload, kind_of
 
 LARGEST = 512 * 2**20
 """Bytes that the members may have in all when unpacked."""
@@ -146,7 +147,7 @@ def check(data: bytes, *, trusted_key: str | None = None) -> CheckResult:
     if predicate != {"format": 1, **_predicate(bundle)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
     verdicts = _judge_again(bundle)
-    verdicts += tuple(_surroundings(bundle))
+    verdicts += tuple(of_the_whole(bundle))
     return CheckResult(
         bundle=bundle,
         verdicts=verdicts,
@@ -235,6 +236,39 @@ def _judge_again(bundle: Bundle) -> tuple[Verdict, ...]:
             f"verification.json: {', '.join(wrong[:3]) or 'the order'} does not follow from the contents", NOT_OURS
         )
     return again
+
+
+def remainder(before: Workload, closed: Workload, made: Collection[Kind]) -> Verdict:
+    """Whether a clean-up left something: the target's census after it against the one before the move.
+
+    `made` are the kinds of which the move made something. The project's default group may come late, and is no remainder.
+    """
+    claim = Claim(
+        id="completeness closed target", kind="completeness", subject="target",
+        text="After the clean-up the target holds nothing that it did not hold before.",
+    )  # fmt: skip
+    default = {g.id for g in closed.of(SecurityGroup) if g.is_default}
+    new: list[JsonValue] = [
+        f"{r.ref} {r.name}".rstrip() for r in closed.resources
+        if r.ref not in before.by_ref and r.id not in default
+        and not (isinstance(r, SecurityGroupRule) and r.security_group_id in default)
+    ]  # fmt: skip
+    unseen = [f"{n.what}: {n.reason}" for n in closed.not_shown if n.what in set(made)]
+    where = Source(where=f"target: {closed.identity.name} after the clean-up", at=closed.taken_at)
+    seen = (Observation(what="new since the census before", value=new, source=where, reason="; ".join(unseen)),)
+    if new:
+        return Verdict(claim=claim, outcome=Outcome.FAILED, reason=f"new: {', '.join(map(str, new))}", evidence=seen)
+    if unseen:
+        return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason="; ".join(unseen), evidence=seen)
+    return Verdict(claim=claim, outcome=Outcome.HELD, reason="nothing is new", evidence=seen)
+
+
+def of_the_whole(bundle: Bundle) -> Iterator[Verdict]:
+    """The claims that only a whole drill can be judged by, beside those of its verification."""
+    if bundle.closed is not None and REMAINDER in bundle.verification.judging:
+        made = {kind_of(e.ref) for e in bundle.plan.entries if e.fate.moves}
+        yield remainder(bundle.target, bundle.closed, made)
+    yield from _surroundings(bundle)
 
 
 def _surroundings(bundle: Bundle) -> Iterator[Verdict]:

@@ -3,5 +3,8 @@
 
 from unterbau.move.close import deletable, emptying_steps
 from unterbau.move.steps import LedgerLine, ledger, steps
+from unterbau.move.sweep import Swept, left_over, sweep, temporaries
 
-__all__ = ["LedgerLine", "deletable", "emptying_steps", "ledger", "steps"]
+__all__ = [
+    "LedgerLine", "Swept", "deletable", "emptying_steps", "ledger", "left_over", "steps", "sweep", "temporaries",
+]  # fmt: skip

@@ -26,7 +26,22 @@ from unterbau.cloud.port import ByteStream, Cloud
 from unterbau.cloud.port import Source as Origin
 from unterbau.errors import CloudError, Interrupted
 from unterbau.plan import Plan
-from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, Step, remaining_grace, run, unwind
+from unterbau.saga import (
+    LATE_SECONDS,
+    Attempt,
+    Event,
+    Journal,
+    JsonObject,
+    Marker,
+    Outputs,
+    Progress,
+    Step,
+    insist,
+    note_killed,
+    run,
+    unwind,
+    wait_out,
+)
 from unterbau.verdict import Model, Observation, Source, Verdict, later
 from unterbau.verify import ownership
 from unterbau.verify.structure import JUDGINGS, OWNED, compare
@@ -73,20 +88,26 @@ def look(
     workers: int = 6,
     count: Callable[[str, int, int], None] = lambda label, done, total: None,
     passed: Callable[[str, int, int | None], None] = lambda label, done, total: None,
+    late_seconds: float = LATE_SECONDS,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Contents:
     """Verify. `work` is a folder of ours for the journals of temporaries.
 
+    `late_seconds`: how long a cloud may still finish a write that it did not answer; if there was one, the end waits for it.
     Raises AuthFailed, Unreachable if a side cannot be read at all; Interrupted when `stop` is set.
     """
-    watcher = _Watcher(stop or threading.Event(), now, passed)
+    watcher = _Watcher(stop or threading.Event(), now, passed, late_seconds, say)
     started = now()
     sides = {"source": source, "target": target}
-    _clean_up(sides, work, watcher)
+    killed = sorted(work.glob("verify-*.db"))
+    own = {marker for path in killed for marker in _clean_up(sides, path, watcher)}
     with ThreadPoolExecutor(max_workers=2) as pool:
         taken = {s: pool.submit(census.take, c, now=now, progress=count) for s, c in sides.items()}
-    seen = {side: future.result() for side, future in taken.items()}
+    seen = {side: _without(future.result(), own) for side, future in taken.items()}
     hashes, left = _hashes(sides, seen, work, watcher, workers, count)
     seen = {side: ownership.known(w, hashes.get((side, OWNED))) for side, w in seen.items()}
+    for path in killed:
+        _forget_at_last(sides, path, watcher)
     verdicts = compare(seen["source"], seen["target"], plan, hashes)
     return Contents(
         source=seen["source"], target=seen["target"], verdicts=verdicts, started=started, ended=now(), left_behind=left,
@@ -99,6 +120,8 @@ class _Watcher:
     stop: threading.Event
     now: Callable[[], datetime]
     passed: Callable[[str, int, int | None], None]
+    late_seconds: float
+    say: Callable[[str], None]
 
     def hash(self, label: str, stream: ByteStream) -> str:
         """SHA-256 of a stream (hex), with progress; Interrupted when asked to stop."""
@@ -200,7 +223,7 @@ class _Temporary:
         marker = Marker(run=self.run_id, node=self.name).tag()
         return {"side": self.side, "kind": self.kind.value, "name": marker, "marker": marker}
 
-    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         name, origin = str(intent["name"]), str(done[self.needs[0]]["id"]) if self.needs else self.volume.id
         size, type_ = self.volume.size_gib, self.volume.volume_type
         wishes: dict[str, tuple[Resource, Origin]] = {
@@ -221,7 +244,7 @@ class _Temporary:
             ),
         }
         wish, source = wishes[self.what]
-        id_ = self.cloud.ensure(wish, str(intent["marker"]), source=source)
+        id_ = insist(lambda: self.cloud.ensure(wish, str(intent["marker"]), source=source), progress)
         self.cloud.settle(ref(self.kind, id_), WAIT)
         return {"id": id_}
 
@@ -290,14 +313,17 @@ def _volume_hashes(
             volumes.append((side, volume))
             steps += _steps(side, sides[side], volume, volume.id in snapshots, run_id, watcher)
     path = work / f"verify-{run_id}.db"
-    with Journal(path) as journal:
-        result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop)
+    with Journal(path, now=watcher.now) as journal:
+        result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop, late_seconds=watcher.late_seconds)
         outputs, errors = journal.status.outputs, dict(journal.status.errors)
         found = {(side, v.ref): _volume_seen(side, v, outputs, errors, watcher) for side, v in volumes}
         found |= ownership.told(steps, outputs, errors, watcher.now())
         tidied = unwind(steps, journal, plan=run_id)
         left = tuple(str(journal.status.intents[name].get("name", name)) for name in tidied.failed)
-    if tidied.complete:
+        if not result.interrupted:
+            _sweep(sides, journal, watcher)
+        certain = tidied.complete and not journal.doubts
+    if certain:
         _forget(path)
     if result.interrupted:
         raise Interrupted("stopped while reading volumes; the temporaries are removed", "Run the same command again.")
@@ -313,16 +339,40 @@ def _volume_seen(
     return _observation(side, volume, "sha256", digest, reason, watcher)
 
 
-def _clean_up(sides: dict[str, Cloud], work: Path, watcher: _Watcher) -> None:
-    """Delete the temporaries of verifications that were killed: what their journals name, and nothing else."""
-    for path in sorted(work.glob("verify-*.db")):
-        with Journal(path) as journal:
-            watcher.stop.wait(remaining_grace(journal, watcher.now()))
-            for name, intent in reversed(list(journal.status.intents.items())):
-                if "marker" in intent:
-                    output = journal.status.outputs.get(name)
-                    _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), output)
-        _forget(path)
+def _sweep(sides: dict[str, Cloud], journal: Journal, watcher: _Watcher) -> None:
+    """Delete what a request that got no answer made after all, once it can make nothing any more."""
+    if wait_out(journal, watcher.late_seconds, now=watcher.now, stop=watcher.stop, say=watcher.say):
+        for name in journal.doubts:
+            intent = journal.status.intents[name]
+            if "marker" in intent:
+                _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), None)
+        journal.append(Event(kind="swept"))
+
+
+def _clean_up(sides: dict[str, Cloud], path: Path, watcher: _Watcher) -> list[str]:
+    """Delete the temporaries of a verification that was killed: what its journal names, and nothing else.
+
+    What its last requests make later goes at the end of this one; until then a census may meet it: its markers.
+    """
+    with Journal(path, now=watcher.now) as journal:
+        note_killed(journal)
+        intents = [(name, i) for name, i in journal.status.intents.items() if "marker" in i]
+        for name, intent in reversed(intents):
+            output = journal.status.outputs.get(name)
+            _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), output)
+        return [str(intent["marker"]) for _, intent in intents]
+
+
+def _forget_at_last(sides: dict[str, Cloud], path: Path, watcher: _Watcher) -> None:
+    with Journal(path, now=watcher.now) as journal:
+        _sweep(sides, journal, watcher)
+    _forget(path)
+
+
+def _without(seen: Workload, markers: set[str]) -> Workload:
+    """A census without the temporaries of our own earlier verifications."""
+    kept = tuple(r for r in seen.resources if r.marker not in markers and r.name not in markers)
+    return seen if len(kept) == len(seen.resources) else seen.model_copy(update={"resources": kept})
 
 
 def _forget(path: Path) -> None:

@@ -56,7 +56,9 @@ OWNED = OWNER_ONLY[0]
 """Under this the observation stands by which the verifier knows that it is an owner (see `verify.ownership`)."""
 OPENINGS = "openings"
 """What is open on the target and was closed on the source fails, unless it is allowed by name."""
-JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS)
+REMAINDER = "remainder"
+"""What a rehearsal left on its target fails (`evidence.remainder`, since that is known only after the clean-up)."""
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
