@@ -22,6 +22,7 @@ from unterbau import closing, evidence, state
 from unterbau.closing import Closing
 from unterbau.cloud.simulator import GIB, Simulator
 from unterbau.errors import BundleError
+from unterbau.report.german import german
 from unterbau.verdict import Outcome
 from unterbau.workload import Attachment, Kind, Ref, id_of, ref
 
@@ -124,6 +125,9 @@ def test_accepted_losses_let_all_go_and_stand_in_the_bundle(world: World) -> Non
     lost = {v.claim.id: v for v in checked.verdicts if v.claim.id.startswith("loss ")}
     assert f"loss {db}.user_data" in lost and f"loss {world.refs['web-1']}.local_disk" in lost
     assert {v.outcome for v in lost.values()} == {Outcome.NOT_SHOWN}
+    own = [v for v in checked.verdicts if v.claim.id.startswith(("loss ", "closing "))]
+    assert [t for v in own for t in (v.claim.text, v.reason) if german(t) == t] == []
+    assert [v.outcome for v in own if v.claim.id.startswith("closing ")] == [Outcome.HELD, Outcome.HELD]
     record = checked.bundle.closing
     assert record is not None and record.complete and f"{db}.user_data" in record.attempts[0].accepted
     told = closing.deletions(record.attempts[0].journal)
