@@ -32,7 +32,7 @@ from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, S
 from unterbau.state import Folder
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 from unterbau.verify import Contents
-from unterbau.workload import Ref, Workload, kind_of
+from unterbau.workload import Workload, kind_of
 
 M = TypeVar("M", bound=BaseModel)
 AGAIN = "Run the same command again: it goes on where it stopped."
@@ -280,36 +280,6 @@ class Drill:
                 f"it looks like the drill's and carries no mark, so it stays: {line}; delete it if it is not yours"
             )
         return swept
-
-    def close_source(self, bundle: bytes) -> tuple[Workload, dict[Ref, str]]:
-        """Empty the source by the verified bundle. Returns what remains, and why things were kept.
-
-        Raises BundleError if the bundle is not whole, Refused if it is of another drill.
-        """
-        own = evidence.fingerprint(evidence.signing_key(self.tools.keys).public_key)
-        checked = evidence.check(bundle, trusted_key=own)  # nobody else's word empties a source
-        sealed = checked.bundle
-        source = self.tools.connect(self.state.source)
-        identity = source.identity()
-        if sealed.context.run != self.folder.run or sealed.source.identity.project_id != identity.project_id:
-            raise Refused(
-                f"the bundle is of drill {sealed.context.run} and another project",
-                f"Name the bundle of drill {self.folder.run}.",
-            )
-        if sealed.closed is not None:
-            raise Refused(
-                "that drill was a rehearsal: its target was cleaned, so nothing would be left anywhere",
-                "Make a drill with --keep, and check its bundle.",
-            )
-        refs, kept = move.deletable(sealed.source, sealed.plan, checked.verdicts)
-        steps = move.emptying_steps(sealed.source, refs, source)
-        with Journal(self.folder.close_source_journal, now=self.tools.now) as journal:
-            counter = _Counter(steps, journal, "objects of the source deleted", self.tools.face)
-            result = run(steps, journal, plan=sealed.plan.digest(), workers=self.tools.workers,
-                         stop=self.tools.stop, listener=counter.event)  # fmt: skip
-            errors = dict(journal.status.errors)
-        self._demand_complete(result, errors)
-        return census.take(source, now=self.tools.now), kept
 
     def _demand_complete(self, result: RunResult, errors: dict[str, JsonObject]) -> None:
         if result.interrupted:

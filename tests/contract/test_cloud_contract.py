@@ -7,8 +7,9 @@ What a test makes it removes; names and markers are its own.
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -17,13 +18,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretBytes
 
-from unterbau.cloud.port import Cloud
+from unterbau.cloud.port import Cloud, Source
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import CloudError, Conflict, Forbidden
 from unterbau.saga import Marker as MarkerOf
 from unterbau.workload import (
     OWNER_ONLY,
     AddressGroup,
+    Attachment,
     Container,
     FixedIp,
     Image,
@@ -39,6 +41,7 @@ from unterbau.workload import (
     SecurityGroupRule,
     Server,
     ServerGroup,
+    Snapshot,
     StoredObject,
     Subnet,
     Volume,
@@ -226,6 +229,65 @@ def test_a_volume_comes_up_and_goes(cloud: Cloud, make: Maker) -> None:
     there = cloud.settle(ref(Kind.VOLUME, make.ensure(wish)), WAIT)
     assert isinstance(there, Volume)
     assert (there.status, there.metadata, there.marker) == ("available", {"k": "ü"}, make.marker())
+
+
+def _volume(cloud: Cloud, id_: str) -> Volume:
+    there = cloud.settle(ref(Kind.VOLUME, id_), WAIT)
+    assert isinstance(there, Volume)
+    return there
+
+
+def test_updated_at_of_a_volume_tells_that_it_was_attached_and_nothing_else(cloud: Cloud, make: Maker) -> None:
+    """`close --source` rests on it: a volume that stands unattached with the same `updated_at` was not written."""
+    volume = make.ensure(Volume(id="-", name=f"v-{make.tag}", status="", size_gib=1))
+    seen = [_volume(cloud, volume).updated_at]
+    snapshot = make.ensure(Snapshot(id="-", name=f"p-{make.tag}", status="", volume_id=volume, size_gib=1))
+    cloud.settle(ref(Kind.SNAPSHOT, snapshot), WAIT)
+    assert _volume(cloud, volume).updated_at == seen[0] is not None
+    server = _server_with(cloud, make, ())
+    attachment = ref(Kind.ATTACHMENT, make.ensure(Attachment(id="-", server_id=server, volume_id=volume)))
+    assert _until(cloud, volume, "in-use").updated_at not in seen
+    cloud.delete(attachment, WAIT)
+    assert _until(cloud, volume, "available").updated_at not in seen
+
+
+def test_a_disk_outlives_its_server_if_asked(cloud: Cloud, make: Maker) -> None:
+    volumes = [make.ensure(Volume(id="-", name=f"v{n}-{make.tag}", status="", size_gib=1), str(n)) for n in (0, 1)]
+    for volume in volumes:
+        _volume(cloud, volume)
+    disks = tuple(
+        Attachment(id="-", server_id="-", volume_id=v, boot_index=n or None, delete_on_termination=True)
+        for n, v in enumerate(volumes)
+    )
+    server = _server_with(cloud, make, disks)
+    for _ in range(2):
+        cloud.keep_disk(ref(Kind.ATTACHMENT, f"{server}/{volumes[0]}"))
+    cloud.delete(ref(Kind.SERVER, server), WAIT)
+    assert _until(cloud, volumes[0], "available")
+    wait(lambda: cloud.read(ref(Kind.VOLUME, volumes[1])) is None)
+
+
+def _server_with(cloud: Cloud, make: Maker, disks: tuple[Attachment, ...]) -> str:
+    offering = cloud.surroundings().offering
+    flavor = next(f for f in offering.flavors if f.name == "SCS-2V-4-20s")
+    image = next((i.id for i in offering.images if i.name == "unterbau-tiny"), None)
+    wish = Server(id="-", name=f"v-{make.tag}", status="ACTIVE", flavor=flavor, image_id=image)
+    server = cloud.ensure(wish, make.marker("server"), source=Source(disks=disks))
+    make.made.append(ref(Kind.SERVER, server))
+    cloud.settle(ref(Kind.SERVER, server), WAIT)
+    return server
+
+
+def _until(cloud: Cloud, volume: str, status: str) -> Volume:
+    wait(lambda: _volume(cloud, volume).status == status)
+    return _volume(cloud, volume)
+
+
+def wait(look: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT.total_seconds()
+    while not look():
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("name", ["plain", "ü ✓", "a//b", " space ", "100%?#&=+", "..%2F", "x" * 900])

@@ -416,14 +416,12 @@ def test_an_acl_that_was_lost_has_failed_though_nothing_else_shows_who_is_owner(
 
 @pytest.mark.parametrize("hides", [True, False])
 def test_what_was_found_out_about_acls_is_judged_again_from_the_evidence(world: World, hides: bool) -> None:
-    from unterbau.evidence import bundle
-
     _lost_acl(Target(world))
     world.target.hides_acls = hides
     seen = verify.look(world.source, world.target, world.plan, work=world.root, now=lambda: NOW)
     told = Contents.model_validate_json(seen.model_dump_json())
     assert (
-        verify.compare(told.source, told.target, world.plan, bundle._hashes(told.verdicts), told.judging)
+        verify.compare(told.source, told.target, world.plan, verify.observed(told.verdicts), told.judging)
         == seen.verdicts
     )
 

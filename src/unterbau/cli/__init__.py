@@ -23,6 +23,7 @@ from unterbau.cli import judge as judge_verbs
 from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
 from unterbau.cli.frame import EXITS, Context, F, command, late_writes
+from unterbau.close import Closed, Confirm, Question, SourceClosing, TargetClosing
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.report import html
 from unterbau.report import text as terminal
@@ -289,27 +290,62 @@ def verify_(
 @click.option(
     "--bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The verified bundle (for --source)."
 )
+@click.option(
+    "--accept-loss", "accepted", multiple=True, metavar="ID",
+    help="Delete at the source what this loss keeps: its id (REF.FIELD), or KIND.FIELD for all of a kind. Repeatable.",
+)  # fmt: skip
 @late_writes
-def close_(context: Context, run: str, side: str | None, bundle: Path | None, late_seconds: float) -> Exit:
+def close_(
+    context: Context, run: str, side: str | None, bundle: Path | None, accepted: tuple[str, ...], late_seconds: float
+) -> Exit:  # fmt: skip
     """Clean up after the drill RUN: its target, or, after a verified move, the source."""
     if side is None:
         raise UsageError("say which side to close", "--target or --source")
     folder = state.folder(run)
     told = folder.load()
-    work = drills.Drill(folder, wiring.tools(context.face, context.stop, late_seconds))
+    tools = wiring.tools(context.face, context.stop, late_seconds)
     with folder.locked():
         if side == "target":
-            closed = work.close_target()
+            if accepted:
+                raise UsageError("a loss is accepted for the source", "Leave --accept-loss out, or name --source.")
+            if told.keep and folder.bundle.exists():  # verified and kept: production
+                return _show_closed(
+                    context, TargetClosing(folder, tools).take_back(_ask(context, "target", told.target))
+                )
+            closed = drills.Drill(folder, tools).close_target()
             folder.save(folder.load().model_copy(update={"finished": True}))
             context.show(lambda: terminal.closed(drills.remainder(closed.rest), {}), closed.rest)
             return closed.exit
         if bundle is None:
             raise UsageError("emptying a source demands the verified bundle", f"--bundle {folder.bundle}")
-        if click.prompt(f"Type the source's name ({told.source}) to delete what was verified", err=True) != told.source:
+        ask = _ask(context, "source", told.source)
+        return _show_closed(context, SourceClosing(folder, tools).empty(bundle.read_bytes(), accepted, ask))
+
+
+def _ask(context: Context, side: str, name: str) -> Confirm:
+    """Says what goes, and demands the typed name of the cloud."""
+
+    def confirm(question: Question) -> None:
+        say = context.face.say
+        say(f"{len(question.going)} things go, {len(question.kept)} stay (named at the end)")
+        for thing, how in question.protected.items():
+            say(f"{thing} is {how}: that is lifted")
+        for one in question.losses:
+            say(f"lost for good, as you accepted: {one.id}: {one.why}")
+        for line in question.unseen:
+            say(f"not shown, and goes: {line}")
+        what = "to delete what was verified" if side == "source" else "to delete what the drill made there"
+        if click.prompt(f"Type the {side}'s name ({name}) {what}", err=True) != name:
             raise UsageError("the name does not match; nothing was deleted")
-        rest, kept = work.close_source(bundle.read_bytes())
-    context.show(lambda: terminal.closed(drills.remainder(rest), kept), rest)
-    return Exit.NOT_SHOWN if kept else Exit.HELD
+
+    return confirm
+
+
+def _show_closed(context: Context, closed: Closed) -> Exit:
+    context.show(lambda: terminal.closed(drills.remainder(closed.rest), closed.kept), closed)
+    if closed.evidence:
+        context.face.say(f"evidence: {closed.evidence}")
+    return Exit.NOT_SHOWN if closed.stayed else Exit.HELD
 
 
 @command(cli, "drill")

@@ -218,6 +218,12 @@ class Cloud(Reader, Protocol):
     def set_lock(self, server_id: str, locked: bool) -> None:
         """Lock or unlock a server (a locked one refuses all but its administrator's changes). Idempotent."""
 
+    def keep_disk(self, attachment: Ref) -> None:
+        """From now on the volume of this attachment outlives its server (`delete_on_termination` false). Idempotent.
+
+        Raises Unsupported where the cloud cannot change it (Nova before 2.85), NotFound.
+        """
+
     def delete(self, reference: Ref, deadline: timedelta) -> None:
         """Delete and wait until it is gone. Gone already is success. Lifts nothing that protects it.
 

@@ -3,9 +3,10 @@
 
 Every change is on disk when the call returns, so the world outlives a killed process. It behaves like
 OpenStack where that matters to a mover: a new security group comes with two egress rules (which `ensure`
-removes), each project has a `default` group, a volume in use cannot be uploaded, protected and public images are
-refused, names of server groups and secrets are not unique, a container must be empty to be deleted. A GiB is 64 KiB
-here. ACLs are told to the role member only, as Swift does, and what `private` names is another user's. It has no
+removes), each project has a `default` group, a volume in use cannot be uploaded and goes with its server if it is
+attached so, a volume's `updated_at` changes with its state and its uploads and not with its bytes, protected and public
+images are refused, names of server groups and secrets are not unique, a container must be empty to be deleted. A GiB is
+64 KiB here. ACLs are told to the role member only, as Swift does, and what `private` names is another user's. It has no
 addresses to give, no schedulers, and knows nothing of other projects.
 
 Requests outlive their client: one whose answer is lost, or whose client was killed, stands on disk until it is due, and
@@ -23,7 +24,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,8 @@ class Simulator:
     def _put(self, resource: Resource) -> str:
         with self._lock:
             self._may_write()
+            if isinstance(resource, Volume):
+                resource = resource.model_copy(update={"updated_at": datetime.now(UTC)})
             self._world[resource.ref] = resource.model_dump(mode="json")
             self._save()
         return resource.id
@@ -139,8 +142,8 @@ class Simulator:
         with self._lock:
             self._may_write()
             self._world.pop(reference, None)
-            self._blob(reference).unlink(missing_ok=True)
             self._save()
+            self._blob(reference).unlink(missing_ok=True)
 
     def _may_write(self) -> None:
         if self.role != "member":
@@ -464,6 +467,7 @@ class Simulator:
             raise Conflict(f"{self.name}: the volume's status must be available")
         data = self._content(volume.ref)
         self._blob(image.ref).write_bytes(data)
+        self._put(volume)  # its status was `uploading` for a while
         return image.model_copy(update={"status": "active", "size_bytes": len(data)})
 
     def _set_status(self, volume_id: str, status: str) -> None:
@@ -544,6 +548,10 @@ class Simulator:
         """See the port."""
         self._put(self._must(ref(Kind.SERVER, server_id)).model_copy(update={"locked": locked}))
 
+    def keep_disk(self, attachment: Ref) -> None:
+        """See the port."""
+        self._put(self._must(attachment).model_copy(update={"delete_on_termination": False}))
+
     def _unlocked(self, server_id: str) -> Resource:
         there = self._must(ref(Kind.SERVER, server_id))
         if isinstance(there, Server) and there.locked:
@@ -569,6 +577,8 @@ class Simulator:
             if isinstance(there, Server):
                 for disk in [a for a in self._all() if isinstance(a, Attachment) and a.server_id == there.id]:
                     self._detach(disk)
+                    if disk.delete_on_termination:
+                        self._drop(ref(Kind.VOLUME, disk.volume_id))
             if isinstance(there, Attachment):
                 self._detach(there)
             if isinstance(there, SecurityGroup):

@@ -206,6 +206,7 @@ def _volume(entry: Json) -> Volume:
         snapshot_id=entry.get("snapshot_id"),
         source_volume_id=entry.get("source_volid"),
         created_at=moment(entry.get("created_at")),
+        updated_at=moment(entry.get("updated_at")),
     )
 
 

@@ -333,6 +333,14 @@ class ComputeService:
         action: Json = {"lock" if locked else "unlock": None}
         self._api().json("POST", f"/servers/{server_id}/action", action)
 
+    def keep_disk(self, attachment_id: str) -> None:
+        """Its volume is not deleted with the server (PUT os-volume_attachments, Nova 2.85)."""
+        if not at_least(self._api().microversion, "2.85"):
+            raise Unsupported("compute: this Nova cannot change whether a volume outlives its server (before 2.85)")
+        server_id, _, volume_id = attachment_id.partition("/")
+        body: Json = {"volumeAttachment": {"volumeId": volume_id, "delete_on_termination": False}}
+        self._api().json("PUT", f"/servers/{server_id}/os-volume_attachments/{volume_id}", body)
+
     def console(self, server_id: str) -> str:
         """What the server wrote to its serial console so far. Raises NotFound, Conflict (it does not run), ..."""
         action: Json = {"os-getConsoleOutput": {}}
