@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_expiries_are_counted_from_the_age_of_the_copy(facts: Named) -> None:
 def test_nobody_writes_an_expiry_by_hand() -> None:
     for path in sorted(catalogue.HERE.glob("*.yaml")):
         plain = plain_yaml(path, read(path))
-        assert [f["kind"] for f in plain["facts"] if "expires" in f] == [], path.name
+        assert [f["kind"] for f in plain.get("facts", ()) if "expires" in f] == [], path.name
 
 
 def test_every_kind_has_a_lifetime_with_a_reason() -> None:
@@ -112,3 +113,9 @@ def test_companies_are_written_once_and_only_where_somebody_names_them(known: Ca
     owned = additions.organisations(catalogue.ORGANISATIONS)
     used = {getattr(f.value, "of", None) or getattr(f.value, "on", None) for t in known.values() for f in t.facts}
     assert [name for name, one in owned.items() if not used & {name, *one.also}] == []
+
+
+def test_a_fault_in_what_is_added_is_found_by_the_check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text('{"data_set": "x"}')
+    monkeypatch.setattr(catalogue, "IMPORTED", tmp_path)
+    assert any("bad.json" in fault for fault in catalogue.check([]))

@@ -251,3 +251,15 @@ def test_findings_that_do_not_follow_are_refused_even_if_signed(tmp_path: Path) 
     )
     with pytest.raises(BundleError, match="does not follow"):
         evidence.check_stack(told)
+
+
+def test_a_bundle_of_before_sources_recorded_their_copies_still_checks() -> None:
+    """tests/assets/stack.unterbau was sealed on 2026-11-26 by the program as it was then; it is never resealed."""
+    data = (Path(__file__).parents[1] / "assets" / "stack.unterbau").read_bytes()
+    checked = evidence.check_stack(data)
+    by = {
+        checked.judgement.groups[f.group].technology: f
+        for f in checked.judgement.findings
+        if f.group is not None and f.rule == "alasca/technology"
+    }
+    assert by["neo4j"].path == "direct", "what the facts of that time say; it is judged by them"

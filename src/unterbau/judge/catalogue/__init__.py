@@ -108,4 +108,10 @@ def check(paths: Sequence[Path]) -> list[str]:
             technologies[path.stem] = parse(path, read(path))
         except UsageError as error:
             found += error.what.splitlines()
-    return found if paths else found + list(_between(technologies))
+    if paths:
+        return found
+    try:
+        additions.complete(technologies, additions.organisations(ORGANISATIONS), additions.imported(IMPORTED))
+    except UsageError as error:
+        found += error.what.splitlines()
+    return found + list(_between(technologies))
