@@ -110,10 +110,12 @@ class Drill:
 
         Raises Refused for a choice that comes too late.
         """
-        if self.folder.plan.exists() and words.choices and self.load_plan().choices != words.choices:
+        stands = self.folder.plan.exists()
+        anew = stands and bool(words.choices) and self.load_plan().choices != words.choices
+        if anew:
             self._refuse_begun("another choice (--map) comes too late")
-            self.folder.plan.unlink()
-        if not self.folder.plan.exists():
+            self.tools.face.say("the plan is made anew: something else is chosen with --map")
+        if anew or not stands:
             source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
             made = planning.make(source, target, run=self.folder.run, now=self.tools.now(), choices=words.choices)
             state.write(self.folder.plan, planning.dump(made).encode())

@@ -158,6 +158,9 @@ def test_a_choice_makes_the_plan_anew_as_long_as_nothing_was_begun(world: World)
     made = world.plan("external:intern-wan=public")
     assert [o.kind for o in made.openings] == [Opened.GATEWAY]
     assert world.plan() == made == world.plan("external:intern-wan=public"), "the same command, or none, keeps it"
+    with pytest.raises(UsageError, match="no external network 'pubic'"):
+        world.plan("external:intern-wan=pubic")
+    assert world.drill.load_plan() == made, "a typo costs no plan"
     with pytest.raises(Refused, match="leads to the external network public"):
         world.drill.move()
     assert world.drill.move(Words(allowed=(made.openings[0].id,))).complete
