@@ -201,7 +201,8 @@ def test_killed_and_run_again_it_finishes_and_its_evidence_is_whole(world: World
     assert closer.standing(world.root, "b") == before
     checked = evidence.check(world.folder.closed_bundle.read_bytes())
     deleted = next(v for v in checked.verdicts if v.claim.id == "closing held").evidence[0].value
-    assert isinstance(deleted, list) and set(world.refs.values()) - set(deleted) == {world.refs["disk"]}
+    # The attachment goes with its server; if its own step was begun when the process was killed, it counts as deleted.
+    assert isinstance(deleted, list) and set(world.refs.values()) - set(deleted) <= {world.refs["disk"]}
     assert {f"loss {world.refs[s]}.user_data" for s in ("db", "web-1")} <= {v.claim.id for v in checked.verdicts}
 
 
