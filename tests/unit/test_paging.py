@@ -186,6 +186,32 @@ def test_what_moves_up_while_pages_are_counted_off_is_not_passed_over() -> None:
     assert len(found.entries) == 149
 
 
+@pytest.mark.parametrize("most", [1, 2, 50])
+@pytest.mark.parametrize("gap", [1, 4])
+def test_what_an_offset_counts_off_and_is_not_listed_ends_nothing_while_more_is_counted(gap: int, most: int) -> None:
+    """Nova cuts the disks of a server, then leaves out those that are no volumes."""
+    disks: list[Entry | None] = [*[None] * gap, *entries(5), *[None] * gap, *entries(3, start=5)]
+
+    def ask(place: Start[Entry]) -> Page[Entry]:
+        window = disks[place.offset : place.offset + most]
+        return Page([d for d in window if d is not None], total=8)
+
+    found = whole(ask, name, what="", pause=lambda seconds: None, by="offset", pauses=())
+    assert found == Listed(tuple(entries(8)))
+
+
+def test_a_gap_that_does_not_end_is_a_doubt() -> None:
+    asked: list[Start[Entry]] = []
+
+    def ask(place: Start[Entry]) -> Page[Entry]:
+        asked.append(place)
+        return Page(entries(3)[place.offset :], total=9)
+
+    found = whole(ask, name, what="", pause=lambda seconds: None, by="offset", pauses=())
+    assert (len(found.entries), found.doubt) == (3, "its listing has 3 entries, the service counts 9")
+    assert len(asked) < 15
+
+
 def test_links_in_a_circle_or_to_nowhere_end() -> None:
     for answer in (lambda place: Page([], "/1"), lambda place: Page(entries(2), place.link + "x")):
         with pytest.raises(Broken, match="GET /things: its pages lead in a circle"):

@@ -22,6 +22,8 @@ PAUSES = (1.0, 4.0)
 """Seconds between the readings of a listing whose count differs: three readings within ten seconds."""
 ATTEMPTS = 3
 """How often one reading begins again because the entry that it stood at was deleted meanwhile."""
+LARGEST_GAP = 8
+"""How many places an offset is moved on over what is not listed (Nova counts off local disks among the attachments)."""
 MOST_EMPTY = 100
 """Pages in a row that a service may link to without anything new in them."""
 
@@ -32,7 +34,8 @@ By = Literal["marker", "offset"]
 class Start(Generic[E]):
     """Where a page begins; at the start nothing is set.
 
-    `link`: an address that the service gave. Else `after`: the last entry known, `offset`: how many entries there were.
+    `link`: an address that the service gave. Else `after`: the last entry of the page before, `offset`: the number to go
+    on from.
     """
 
     link: str = ""
@@ -147,10 +150,10 @@ class _Reading(Generic[E]):
 
     def _pages(self) -> None:
         self.found, self.totals = {}, []
-        place, links, received, idle = Start[E](), set[str](), 0, 0
+        place, links, idle = Start[E](), set[str](), 0
         while True:
             page = self._page(place)
-            new, received = self._take(page), received + len(page.entries)
+            new = self._take(page)
             idle = 0 if new else idle + 1
             if self._counted():
                 return
@@ -161,13 +164,15 @@ class _Reading(Generic[E]):
                 place = Start(link=page.link)
                 continue
             last = page.entries[-1] if page.entries else None
-            if last is None:
-                return
-            if not (new and self.name(last)):
-                if self.lagging:
+            if not (new and last is not None and self.name(last)) and not self._may_be_a_gap(idle):
+                if last is not None and self.lagging:
                     raise Broken(f"{self.what}: it does not go on behind {self.name(last)[:80]!r}")
                 return
-            place = Start(after=last, offset=received)
+            place = Start(after=last, offset=place.offset + max(1, len(page.entries)))
+
+    def _may_be_a_gap(self, idle: int) -> bool:
+        """Whether what is counted may come yet: an offset can stand at what the service counts off and does not list."""
+        return self.by == "offset" and bool(self.totals) and len(self.found) < self.totals[-1] and idle <= LARGEST_GAP
 
     def _page(self, place: Start[E]) -> Page[E]:
         try:

@@ -8,7 +8,8 @@
 The law of the port
 - All methods are safe to call from several threads. All raise only `unterbau.errors.CloudError`s, with
   `transient` telling whether the same call may succeed later; no foreign exception, no secret in a message.
-- Reading never writes. Listings are complete (all pages) or raise: never silently short.
+- Reading never writes. Listings are complete (all pages), raise, or say in `not_shown` why they may not be: never
+  silently short.
 - "I could not look" is said: a kind that cannot be read raises; a part of it stands in `Listing.not_shown`.
 - Ids in and out are those of this cloud. Resources in and out are the model of `unterbau.workload`.
 - `ensure` is find-or-create, the only way to create (see there). `delete` of what is gone is success.

@@ -216,9 +216,9 @@ def with_query(path: str, query: Mapping[str, Any]) -> str:
 
 def _start(place: Start[Json], name: Naming, by: By) -> Json:
     """Where a page begins, as a query."""
-    if place.after is None:
-        return {"offset": 0} if by == "offset" else {}
-    return {"offset": place.offset} if by == "offset" else {"marker": name(place.after)}
+    if by == "offset":
+        return {"offset": place.offset}
+    return {} if place.after is None else {"marker": name(place.after)}
 
 
 def number(told: Any) -> int | None:
