@@ -24,7 +24,9 @@ from unterbau.workload import CloudIdentity, Kind, NotShown, Offering, Ref, Reso
 T = TypeVar("T")
 AGAIN = (0.0, 1.0, 4.0)
 """Seconds before each further reading of what does not agree."""
-STATUS_FIELDS = frozenset({"marker", "status", "used", "bytes_used", "object_count", "last_modified", "host_id"})
+STATUS_FIELDS = frozenset(
+    {"marker", "status", "used", "bytes_used", "object_count", "last_modified", "host_id", "updated_at"}
+)
 """Fields that change by themselves and say nothing about what the project owns."""
 
 

@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,13 +25,14 @@ from unterbau.cloud.port import Cloud
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
 from unterbau.evidence.bundle import Context, PhaseTime
 from unterbau.face import Face
+from unterbau.move import Swept
 from unterbau.plan import Plan
 from unterbau.report import html
-from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, remaining_grace, run, unwind
+from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, Step, run, unwind, wait_out
 from unterbau.state import Folder
-from unterbau.verdict import Outcome
+from unterbau.verdict import Model, Outcome, Verdict, exit_code
 from unterbau.verify import Contents
-from unterbau.workload import Ref, Workload
+from unterbau.workload import Workload, kind_of
 
 M = TypeVar("M", bound=BaseModel)
 AGAIN = "Run the same command again: it goes on where it stopped."
@@ -51,6 +52,29 @@ class Tools:
     secrets: Callable[[str], tuple[str, ...]]
     """The credentials of a cloud, which may stand nowhere in the evidence."""
     workers: int = 8
+    late_seconds: float = LATE_SECONDS
+    """How long a cloud may still finish a write that it did not answer."""
+
+
+class Moved(RunResult):
+    """How a move ended, and what was swept after its last step."""
+
+    swept: Swept
+
+
+class Closed(Model):
+    """What a closed project still holds, and what was swept."""
+
+    rest: Workload
+    swept: Swept
+    verdict: Verdict | None
+    """Whether something new is there; not asked of a target that was to be kept."""
+
+    @property
+    def exit(self) -> Exit:
+        """0, unless something is there of which nobody can tell whose it is, or that was not there before."""
+        outcomes = [Outcome.NOT_SHOWN if self.swept.named else Outcome.HELD]
+        return exit_code([*outcomes, *([self.verdict.outcome] if self.verdict else [])])
 
 
 @dataclass(frozen=True)
@@ -141,8 +165,8 @@ class Drill:
                 f"Finish it as it was begun, or take it back: unterbau close {self.folder.run} --target",
             )
 
-    def move(self, words: Words = NO_WORDS) -> RunResult:
-        """Run the plan's steps, or those that are not done yet."""
+    def move(self, words: Words = NO_WORDS) -> Moved:
+        """Run the plan's steps, or those that are not done yet; when all are done, sweep what was made twice."""
         plan, source = self.judged(words), self.read(self.folder.source, Workload)
         plan.check_against(source)
         _refuse_failed_checks(plan)
@@ -150,18 +174,18 @@ class Drill:
         with Journal(self.folder.journal, now=self.tools.now) as journal:
             if not journal.status.opened:
                 self._refuse_stale(plan, source)
-            self._let_requests_end(journal)
             counter = _Counter(steps, journal, "steps of the move", self.tools.face)
             result = run(
                 steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
-                listener=counter.event, progress=self.tools.face.bytes,
+                late_seconds=self.tools.late_seconds, listener=counter.event, progress=self.tools.face.bytes,
             )  # fmt: skip
             errors = dict(journal.status.errors)
+            swept = self._sweep(journal) if result.complete else Swept()
         if result.interrupted:
             raise Interrupted("the move was stopped", AGAIN)
         for name in result.failed:
             self.tools.face.say(f"failed: {name}: {errors[name]['message']}")
-        return result
+        return Moved(**result.model_dump(), swept=swept)
 
     def verify(self) -> Contents:
         """The verifier, as a process of its own that gets no more than the names and the plan."""
@@ -169,6 +193,7 @@ class Drill:
             argv = [sys.executable, "-m", "unterbau", "verify", self.state.source, self.state.target]
             argv += ["--plan", str(self.folder.plan), "--output", str(self.folder.verdicts)]
             argv += ["--work", str(self.folder.path), *(["--quiet"] if self.tools.face.quiet else [])]
+            argv += ["--late-writes", str(self.tools.late_seconds)]
             code = self._child(argv)
             if code not in (Exit.HELD, Exit.FAILED, Exit.NOT_SHOWN) or not self.folder.verdicts.exists():
                 if code == Exit.INTERRUPTED or self.tools.stop.is_set():
@@ -187,53 +212,74 @@ class Drill:
                         child.terminate()
                         told = True
 
-    def close_target(self) -> Workload:
-        """Take back what the move made, on both clouds, and look at what remains."""
-        plan, source = self.load_plan(), self.read(self.folder.source, Workload)
-        steps = move.steps(plan, source, *self.clouds())
+    def close_target(self) -> Closed:
+        """Take back what the move made, on both clouds, sweep, and look at what remains."""
+        after, swept = None, Swept()
         if self.folder.journal.exists():
             with Journal(self.folder.journal, now=self.tools.now) as journal:
-                self._let_requests_end(journal)
-                counter = _Counter(steps, journal, "steps taken back", self.tools.face, back=True)
-                result = unwind(
-                    steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
-                    listener=counter.event,
-                )  # fmt: skip
-                errors = dict(journal.status.errors)
-            self._demand_complete(result, errors)
-        after = census.take(self.tools.connect(self.state.target), now=self.tools.now)
+                swept = self._take_back(journal)
+                after = self._target_now()
+                late = () if self.state.keep else move.left_over(journal.status, after)
+                if late:
+                    more = self._sweep(journal, late)
+                    swept = Swept(removed=swept.removed + more.removed, named=swept.named + more.named)
+                    after = self._target_now()
+        after = after or self._target_now()
         state.write(self.folder.target_closed, after.model_dump_json(indent=1).encode())
-        return after
+        return Closed(rest=after, swept=swept, verdict=self._remainder(after))
 
-    def close_source(self, bundle: bytes) -> tuple[Workload, dict[Ref, str]]:
-        """Empty the source by the verified bundle. Returns what remains, and why things were kept.
+    def _remainder(self, after: Workload) -> Verdict | None:
+        if self.state.keep or not self.folder.target.exists():
+            return None
+        made = (
+            {kind_of(e.ref) for e in self.load_plan().entries if e.fate.moves} if self.folder.plan.exists() else set()
+        )
+        return evidence.remainder(self.read(self.folder.target, Workload), after, made)
 
-        Raises BundleError if the bundle is not whole, Refused if it is of another drill.
+    def _target_now(self) -> Workload:
+        return census.take(self.tools.connect(self.state.target), now=self.tools.now)
+
+    def _take_back(self, journal: Journal) -> Swept:
+        plan, source = self.load_plan(), self.read(self.folder.source, Workload)
+        steps = move.steps(plan, source, *self.clouds())
+
+        def back() -> RunResult:
+            counter = _Counter(steps, journal, "steps taken back", self.tools.face, back=True)
+            return unwind(
+                steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
+                listener=counter.event,
+            )  # fmt: skip
+
+        result = back()
+        if result.interrupted:
+            raise Interrupted("the clean-up was stopped", AGAIN)
+        swept = self._sweep(journal, move.temporaries(journal.status))
+        if result.failed and swept.removed:  # perhaps by what is swept now
+            result = back()
+        self._demand_complete(result, dict(journal.status.errors))
+        return swept
+
+    def _sweep(self, journal: Journal, more: Collection[str] = ()) -> Swept:
+        """Wait out the writes without an answer, then remove what they made and the ledger does not hold by id.
+
+        `more` are steps to be looked at although all their writes were answered. Of the others a kept target may by now
+        hold things with their markers that the application made, such as a volume from a backup.
         """
-        own = evidence.fingerprint(evidence.signing_key(self.tools.keys).public_key)
-        checked = evidence.check(bundle, trusted_key=own)  # nobody else's word empties a source
-        sealed = checked.bundle
-        source = self.tools.connect(self.state.source)
-        identity = source.identity()
-        if sealed.context.run != self.folder.run or sealed.source.identity.project_id != identity.project_id:
-            raise Refused(
-                f"the bundle is of drill {sealed.context.run} and another project",
-                f"Name the bundle of drill {self.folder.run}.",
+        late = self.tools.late_seconds
+        asked = wait_out(journal, late, now=self.tools.now, stop=self.tools.stop, say=self.tools.face.say)
+        plan, source = self.load_plan(), self.read(self.folder.source, Workload)
+        concerned = journal.status.doubtful.union(more)
+        swept = move.sweep(plan, source, *self.clouds(), journal.status, concerned, stop=self.tools.stop)
+        if asked or swept.removed or swept.named:
+            told: JsonObject = {"removed": [*swept.removed], "named": [*swept.named]}
+            journal.append(Event(kind="swept", data=told))
+        for line in swept.removed:
+            self.tools.face.say(f"removed, made by a request that got no answer: {line}")
+        for line in swept.named:
+            self.tools.face.say(
+                f"it looks like the drill's and carries no mark, so it stays: {line}; delete it if it is not yours"
             )
-        if sealed.closed is not None:
-            raise Refused(
-                "that drill was a rehearsal: its target was cleaned, so nothing would be left anywhere",
-                "Make a drill with --keep, and check its bundle.",
-            )
-        refs, kept = move.deletable(sealed.source, sealed.plan, checked.verdicts)
-        steps = move.emptying_steps(sealed.source, refs, source)
-        with Journal(self.folder.close_source_journal, now=self.tools.now) as journal:
-            counter = _Counter(steps, journal, "objects of the source deleted", self.tools.face)
-            result = run(steps, journal, plan=sealed.plan.digest(), workers=self.tools.workers,
-                         stop=self.tools.stop, listener=counter.event)  # fmt: skip
-            errors = dict(journal.status.errors)
-        self._demand_complete(result, errors)
-        return census.take(source, now=self.tools.now), kept
+        return swept
 
     def _demand_complete(self, result: RunResult, errors: dict[str, JsonObject]) -> None:
         if result.interrupted:
@@ -301,10 +347,6 @@ class Drill:
             raise LocalError(f"{path} is missing", "Start the drill anew.") from None
         except ValidationError as error:
             raise LocalError(f"{path} is damaged ({error.error_count()} faults)", "Start the drill anew.") from None
-
-    def _let_requests_end(self, journal: Journal) -> None:
-        """Wait until requests of a process that was killed have surely ended in the clouds."""
-        self.tools.stop.wait(remaining_grace(journal, self.tools.now()))
 
     def _refuse_stale(self, plan: Plan, source: Workload) -> None:
         """Before the first write: the source must be what the plan was made from."""
@@ -386,8 +428,10 @@ def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
 def drill(
     source: str, target: str, *, keep: bool, tools: Tools, language: str = "en", words: Words = NO_WORDS,
     plan_file: Path | None = None, plan_output: Path | None = None,
-) -> tuple[Folder, Contents]:  # fmt: skip
+) -> tuple[Folder, tuple[Verdict, ...]]:  # fmt: skip
     """The whole of it, by the plan of `plan_file` if one is given; `plan_output` gets the plan, also if it is refused.
+
+    Returns the verdicts of the verification and of the whole, as the check of the bundle makes them.
 
     Raises Interrupted (resume by the same call) and whatever a phase raises.
     """
@@ -410,7 +454,8 @@ def drill(
         ]
         if not keep:
             phases.append(("close", "clean the target", work.close_target))
-        phases.append(("seal", "seal the evidence", work.seal))
+        sealed: list[evidence.Bundle] = []
+        phases.append(("seal", "seal the evidence", lambda: sealed.append(work.seal())))
         phases.append(("report", "write the report", lambda: work.report(language)))
         for number, (name, title, phase) in enumerate(phases, start=1):
             if tools.stop.is_set():
@@ -422,7 +467,7 @@ def drill(
             phase()
             folder.finish_phase(name, started, tools.now())
         folder.save(folder.load().model_copy(update={"finished": True}))
-        return folder, work.read(folder.verdicts, Contents)
+        return folder, (*sealed[0].verification.verdicts, *evidence.of_the_whole(sealed[0]))
 
 
 def remainder(workload: Workload) -> list[str]:

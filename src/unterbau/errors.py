@@ -25,7 +25,8 @@ Foreign exceptions are translated where the foreign library is called, never her
     ├── Failed                  1  a step of ours ended in failure after retries
     └── Interrupted             5  stopped half-way; the same command resumes
 
-A cloud error's `transient` says whether the same request may succeed later (retry decides by it).
+A cloud error's `transient` says whether the same request may succeed later (retry decides by it), its `uncertain`
+whether the request may have been carried out all the same, or may still be (the sweep of `move` decides by it).
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ class CloudError(UnterbauError):
 
     exit = Exit.CLOUD
     transient: ClassVar[bool] = False
+    uncertain: bool = False
+    """It was a write whose answer was lost, cut, late or 5xx: the cloud may have done it, or do it later."""
 
 
 class Unreachable(CloudError):

@@ -20,7 +20,17 @@ from pydantic import Field, JsonValue, model_validator
 from unterbau import canonical
 from unterbau.errors import PlanError
 from unterbau.verdict import Model, Outcome, later
-from unterbau.workload import CloudIdentity, Container, FloatingIp, Ref, Resource, Router, Workload
+from unterbau.workload import (
+    Attachment,
+    CloudIdentity,
+    Container,
+    FloatingIp,
+    Ref,
+    Resource,
+    Router,
+    Server,
+    Workload,
+)
 
 PLAN_SCHEMA = "https://unterbau.example/schema/plan/v1"
 
@@ -52,12 +62,24 @@ class Change(Model):
     why: str
 
 
+class Loss(Model):
+    """Something that deleting the source's object takes away, and that nothing on the target gives back.
+
+    `id` is `REF.FIELD`: by it, or by `KIND.FIELD`, a person accepts the loss at `close --source`.
+    """
+
+    id: str
+    field: str
+    why: str
+
+
 class Entry(Model):
     """One object of the source and its fate.
 
     `needs` are Refs of entries that must be there first. `stands_in` is an id that exists on the target
     already and serves instead (an image with the same hash, an equal default group): nothing is created.
-    `bytes` is what crosses the wire for it.
+    `bytes` is what crosses the wire for it. `losses` are announced: an object that has some is kept when the source
+    is emptied (see `losses`).
     """
 
     ref: Ref
@@ -69,6 +91,7 @@ class Entry(Model):
     needs: tuple[Ref, ...] = ()
     stands_in: str | None = None
     bytes: int = 0
+    losses: tuple[Loss, ...] = later(())
 
     def wish(self, resource: Resource) -> Resource:
         """The resource with the declared changes (ids are still the source's). Raises PlanError."""
@@ -85,6 +108,40 @@ class Entry(Model):
             return type(resource).model_validate({**resource.model_dump(), **update})
         except ValueError as error:
             raise PlanError(f"plan: {self.ref}: {error}", "Mend the change in the plan.") from None
+
+
+REPLACED = frozenset({"flavor", "availability_zone", "availability_zone_hints", "name", "volume_type"})
+"""Fields whose change takes nothing away: something of the target serves instead. Any other change is a loss."""
+
+
+def losses(entry: Entry, resource: Resource, source: Workload) -> tuple[Loss, ...]:
+    """All that goes with the source's object: what the plan announced or changes, what no API gives, what was not shown.
+
+    `planning` announces them by it, and who empties a source asks again: neither an older plan nor an edited one
+    makes a loss smaller.
+    """
+    found = {one.id: one for one in entry.losses}
+
+    def add(field: str, why: str) -> None:
+        found.setdefault(f"{resource.ref}.{field}", Loss(id=f"{resource.ref}.{field}", field=field, why=why))
+
+    for change in entry.changes:
+        other = change.was not in (None, "", [], {}) and (change.chosen_by_target or change.was != change.to)
+        if other and change.field not in REPLACED:
+            add(change.field, change.why)
+    if isinstance(resource, Server):
+        if has_local_disk(resource, source):
+            add("local_disk", "what was written to its local disk is not readable with tenant rights")
+        add("user_data", "its user_data, if it had any, is not readable with tenant rights")
+    for field, why in source.hidden.get(resource.ref, {}).items():
+        add(field, why)
+    return tuple(found.values())
+
+
+def has_local_disk(server: Server, side: Workload) -> bool:
+    """Whether a disk of it lives on its host, where no API reads it."""
+    from_volume = any(a.server_id == server.id and a.boot_index == 0 for a in side.of(Attachment))
+    return server.flavor.ephemeral_gib > 0 or (server.image_id is not None and not from_volume)
 
 
 class Check(Model):

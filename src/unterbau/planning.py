@@ -21,7 +21,7 @@ from pydantic import JsonValue, ValidationError
 
 from unterbau import census, flavor_name, openings
 from unterbau.errors import PlanError, Refused, UsageError
-from unterbau.plan import Change, Check, Entry, Fate, Opening, Plan
+from unterbau.plan import Change, Check, Entry, Fate, Opening, Plan, losses
 from unterbau.verdict import Model, Outcome
 from unterbau.workload import (
     AddressGroup,
@@ -234,7 +234,12 @@ class _Planner:
                         why = f"needs {first.ref} ({first.name}), which is not shown: {first.why}"
                     chosen[reference] = _left(self.source.by_ref[reference], why, first.remedy)
                     changed = True
-        return tuple(chosen.values())
+        return tuple(self._announced(e) if e.fate.moves else e for e in chosen.values())
+
+    def _announced(self, entry: Entry) -> Entry:
+        """The entry with what would go with the source's object for good."""
+        found = losses(entry, self.source.by_ref[entry.ref], self.source)
+        return entry.model_copy(update={"losses": found}) if found else entry
 
     # --- access
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from unterbau.close import Closed
 from unterbau.evidence.bundle import CheckResult, Context
 from unterbau.evidence.conformance import ProofCheck
 from unterbau.evidence.stack import StackCheck
@@ -24,6 +25,7 @@ ALL: dict[str, type[BaseModel]] = {
     "census": Workload,
     "plan": Plan,
     "verdicts": Contents,
+    "closed": Closed,
     "evidence": CheckResult,
     "context": Context,
     "inventory": Inventory,

@@ -62,10 +62,20 @@ class Folder:
         self.journal = path / "journal.db"
         self.close_journal = path / "close-journal.db"
         self.close_source_journal = path / "close-source-journal.db"
+        """Of an emptying that a version before `closing` began."""
         self.verify_journal = path / "verify-journal.db"
         self.verdicts = path / "verdicts.json"
         self.bundle = path / f"{path.name}.unterbau"
         self.report = path / "report.html"
+        self.closed_bundle = path / f"{path.name}-closed.unterbau"
+
+    def closing(self, number: int) -> Path:
+        """What attempt `number` (from 1) at emptying the source saw and was allowed."""
+        return self.path / f"closing-{number}.json"
+
+    def closing_journal(self, number: int) -> Path:
+        """The journal of that attempt."""
+        return self.path / f"closing-{number}.db"
 
     def load(self) -> DrillState:
         """The state. Raises UsageError if there is none or it is not readable."""

@@ -26,6 +26,7 @@ from unterbau.judge.model import Stack
 from unterbau.prove.collect import collect
 from unterbau.prove.write import Trial
 from unterbau.reference.layout import clouds_home, data_home
+from unterbau.saga import LATE_SECONDS
 
 LIBRARIES = ("openstacksdk", "keystoneauth1", "pydantic", "securesystemslib", "cryptography")
 
@@ -105,10 +106,11 @@ def versions() -> dict[str, str]:
     return {"unterbau": __version__, "python": platform.python_version()} | {n: version(n) for n in LIBRARIES}
 
 
-def tools(face: Face, stop: threading.Event) -> Tools:
+def tools(face: Face, stop: threading.Event, late_seconds: float = LATE_SECONDS) -> Tools:
     """What the phases of a drill work with."""
     return Tools(
-        connect=open_cloud, now=now, face=face, stop=stop, keys=data_home() / "keys", versions=versions, secrets=secrets
+        connect=open_cloud, now=now, face=face, stop=stop, keys=data_home() / "keys", versions=versions, secrets=secrets,
+        late_seconds=late_seconds,
     )  # fmt: skip
 
 

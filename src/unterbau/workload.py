@@ -498,9 +498,14 @@ class Image(ResourceBase):
 
 
 class Volume(ResourceBase):
-    """A volume. `image_metadata` is what it took over from its image (volume_image_metadata)."""
+    """A volume. `image_metadata` is what it took over from its image (volume_image_metadata).
 
-    VOLATILE = frozenset({"id", "status", "snapshot_id", "source_volume_id", "created_at"})
+    `updated_at` changes when it is attached, detached, uploaded to an image, restored or reset, and not when a guest
+    writes, when it is cloned, or with its metadata (Cinder's volumes table): while it is the same and the volume
+    stands unattached, nobody wrote.
+    """
+
+    VOLATILE = frozenset({"id", "status", "snapshot_id", "source_volume_id", "created_at", "updated_at"})
     kind: Literal["volume"] = "volume"
     description: str = ""
     status: str
@@ -516,6 +521,7 @@ class Volume(ResourceBase):
     snapshot_id: str | None = None
     source_volume_id: str | None = None
     created_at: datetime | None = None
+    updated_at: datetime | None = later(None)
 
 
 class Snapshot(ResourceBase):
@@ -809,6 +815,16 @@ class Workload(Model):
         """Fields that were not shown of a resource of this workload -> why. Their values in it say nothing."""
         named = ((f, f"{o}.{f}") for o in (resource.own_kind.value, resource.ref) for f in sorted(resource.HIDEABLE))
         return {field: self.reasons[what] for field, what in named if what in self.reasons}
+
+    @cached_property
+    def hidden(self) -> Mapping[Ref, Mapping[str, str]]:
+        """Of each resource: field -> why it was not shown (a `NotShown` whose `what` is `REF.FIELD`, or `REF`: all)."""
+        found: dict[Ref, dict[str, str]] = {}
+        for note in self.not_shown:
+            whose, _, field = note.what.rpartition(".") if note.what not in self.by_ref else (note.what, "", "contents")
+            if whose in self.by_ref:
+                found.setdefault(whose, {})[field] = note.reason
+        return found
 
     def of(self, type_: type[R]) -> tuple[R, ...]:
         """The resources of one class, e.g. `workload.of(Server)`."""

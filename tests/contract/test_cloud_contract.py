@@ -7,8 +7,9 @@ What a test makes it removes; names and markers are its own.
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -17,13 +18,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretBytes
 
-from unterbau.cloud.port import Cloud
+from unterbau.cloud.port import Cloud, Source
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import CloudError, Conflict, Forbidden
 from unterbau.saga import Marker as MarkerOf
 from unterbau.workload import (
     OWNER_ONLY,
     AddressGroup,
+    Attachment,
     Container,
     FixedIp,
     Image,
@@ -39,6 +41,7 @@ from unterbau.workload import (
     SecurityGroupRule,
     Server,
     ServerGroup,
+    Snapshot,
     StoredObject,
     Subnet,
     Volume,
@@ -116,6 +119,29 @@ def test_without_a_marker_what_was_there_before_is_not_adopted(cloud: Cloud, mak
     second = make.ensure(wish, "b", before)
     assert second != first
     assert make.ensure(wish, "b", before) == second
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [ServerGroup(id="-", name="alike", policy="soft-anti-affinity"), AddressGroup(id="-", name="alike")],
+    ids=lambda wish: wish.own_kind.value,
+)
+def test_of_two_that_look_alike_none_is_taken(cloud: Cloud, make: Maker, wish: Resource) -> None:
+    wish = wish.model_copy(update={"name": f"{wish.name}-{make.tag}"})
+    two = sorted(make.ensure(wish, step, cloud.lookalikes(wish)) for step in "ab")
+    later = Simulator(cloud.folder) if isinstance(cloud, Simulator) else cloud  # who made which is forgotten
+    with pytest.raises(Conflict) as caught:
+        later.ensure(wish, make.marker("c"))
+    assert all(id_ in caught.value.what for id_ in two)
+    assert sorted(cloud.lookalikes(wish)) == two
+
+
+def test_an_address_group_is_marked_until_it_is_finished(cloud: Cloud, make: Maker) -> None:
+    wish = AddressGroup(id="-", name=f"g-{make.tag}", description="why", addresses=("10.0.0.0/8",))
+    id_ = make.ensure(wish)
+    assert make.ensure(wish) == id_
+    there = cloud.read(ref(Kind.ADDRESS_GROUP, id_))
+    assert there is not None and there.marker is None and there.comparable() == wish.comparable()
 
 
 def test_a_security_group_begins_shut_and_a_rule_keeps_its_remote(cloud: Cloud, make: Maker) -> None:
@@ -203,6 +229,65 @@ def test_a_volume_comes_up_and_goes(cloud: Cloud, make: Maker) -> None:
     there = cloud.settle(ref(Kind.VOLUME, make.ensure(wish)), WAIT)
     assert isinstance(there, Volume)
     assert (there.status, there.metadata, there.marker) == ("available", {"k": "ü"}, make.marker())
+
+
+def _volume(cloud: Cloud, id_: str) -> Volume:
+    there = cloud.settle(ref(Kind.VOLUME, id_), WAIT)
+    assert isinstance(there, Volume)
+    return there
+
+
+def test_updated_at_of_a_volume_tells_that_it_was_attached_and_nothing_else(cloud: Cloud, make: Maker) -> None:
+    """`close --source` rests on it: a volume that stands unattached with the same `updated_at` was not written."""
+    volume = make.ensure(Volume(id="-", name=f"v-{make.tag}", status="", size_gib=1))
+    seen = [_volume(cloud, volume).updated_at]
+    snapshot = make.ensure(Snapshot(id="-", name=f"p-{make.tag}", status="", volume_id=volume, size_gib=1))
+    cloud.settle(ref(Kind.SNAPSHOT, snapshot), WAIT)
+    assert _volume(cloud, volume).updated_at == seen[0] is not None
+    server = _server_with(cloud, make, ())
+    attachment = ref(Kind.ATTACHMENT, make.ensure(Attachment(id="-", server_id=server, volume_id=volume)))
+    assert _until(cloud, volume, "in-use").updated_at not in seen
+    cloud.delete(attachment, WAIT)
+    assert _until(cloud, volume, "available").updated_at not in seen
+
+
+def test_a_disk_outlives_its_server_if_asked(cloud: Cloud, make: Maker) -> None:
+    volumes = [make.ensure(Volume(id="-", name=f"v{n}-{make.tag}", status="", size_gib=1), str(n)) for n in (0, 1)]
+    for volume in volumes:
+        _volume(cloud, volume)
+    disks = tuple(
+        Attachment(id="-", server_id="-", volume_id=v, boot_index=n or None, delete_on_termination=True)
+        for n, v in enumerate(volumes)
+    )
+    server = _server_with(cloud, make, disks)
+    for _ in range(2):
+        cloud.keep_disk(ref(Kind.ATTACHMENT, f"{server}/{volumes[0]}"))
+    cloud.delete(ref(Kind.SERVER, server), WAIT)
+    assert _until(cloud, volumes[0], "available")
+    wait(lambda: cloud.read(ref(Kind.VOLUME, volumes[1])) is None)
+
+
+def _server_with(cloud: Cloud, make: Maker, disks: tuple[Attachment, ...]) -> str:
+    offering = cloud.surroundings().offering
+    flavor = next(f for f in offering.flavors if f.name == "SCS-2V-4-20s")
+    image = next((i.id for i in offering.images if i.name == "unterbau-tiny"), None)
+    wish = Server(id="-", name=f"v-{make.tag}", status="ACTIVE", flavor=flavor, image_id=image)
+    server = cloud.ensure(wish, make.marker("server"), source=Source(disks=disks))
+    make.made.append(ref(Kind.SERVER, server))
+    cloud.settle(ref(Kind.SERVER, server), WAIT)
+    return server
+
+
+def _until(cloud: Cloud, volume: str, status: str) -> Volume:
+    wait(lambda: _volume(cloud, volume).status == status)
+    return _volume(cloud, volume)
+
+
+def wait(look: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT.total_seconds()
+    while not look():
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("name", ["plain", "ü ✓", "a//b", " space ", "100%?#&=+", "..%2F", "x" * 900])
@@ -319,6 +404,44 @@ def test_a_symlink_keeps_its_account_and_a_static_one_its_etag(cloud: Cloud, mak
         b"".join(stream)
     with pytest.raises(Conflict):
         cloud.write_manifest(link.model_copy(update={"name": "wrong", "symlink_etag": "0" * 32}), make.marker())
+
+
+def test_a_users_own_key_of_our_name_travels_and_our_marker_is_found_beside_it(cloud: Cloud, make: Maker) -> None:
+    theirs = {"unterbau": "a user's own words", "other": "1"}
+    box = Container(id="-", name=f"c-{make.tag}", metadata=theirs)
+    wishes: list[Resource] = [
+        Volume(id="-", name=f"v-{make.tag}", status="", size_gib=1, metadata=theirs),
+        Secret(id="-", name=f"s-{make.tag}", metadata=theirs),
+        box,
+    ]
+    for wish in wishes:
+        id_ = make.ensure(wish, wish.own_kind.value)
+        there = cloud.settle(ref(wish.own_kind, id_), WAIT)
+        assert (there.marker, getattr(there, "metadata", None)) == (make.marker(wish.own_kind.value), theirs)
+        assert make.ensure(wish, wish.own_kind.value) == id_
+    thing = StoredObject(id="-", name="o", container=box.name, size_bytes=5, etag="", metadata=theirs)
+    make.made.append(ref(Kind.OBJECT, f"{box.name}/o"))
+    for data in ([b"hello"], [b"again"]):
+        cloud.write_object(thing, data, make.marker("object"))
+    with pytest.raises(Conflict, match="not ours"):
+        cloud.write_object(thing, [b"wrong"], make.marker("another"))
+    found = cloud.read(ref(Kind.OBJECT, f"{box.name}/o"))
+    assert isinstance(found, StoredObject)
+    assert (found.marker, found.metadata) == (make.marker("object"), theirs)
+
+
+def test_what_an_earlier_run_marked_goes_on_with_the_mark_of_this_one(cloud: Cloud, make: Maker) -> None:
+    theirs = {"unterbau": "a user's own words"}
+    boxes = [make.ensure(Container(id="-", name=f"{n}-{make.tag}"), n) for n in ("first", "then")]
+    for box, step in zip(boxes, ("one", "two"), strict=True):
+        found = cloud.read(ref(Kind.OBJECT, f"{boxes[0]}/o"))
+        wish = found or StoredObject(id="-", name="o", container=box, size_bytes=1, etag="", metadata=theirs)
+        assert isinstance(wish, StoredObject)
+        make.made.append(ref(Kind.OBJECT, f"{box}/o"))
+        cloud.write_object(wish.model_copy(update={"container": box}), [b"1"], make.marker(step))
+        there = cloud.read(ref(Kind.OBJECT, f"{box}/o"))
+        assert isinstance(there, StoredObject)
+        assert (there.marker, there.metadata) == (make.marker(step), theirs)
 
 
 def test_what_is_gone_is_gone_and_deleting_it_again_is_fine(cloud: Cloud, make: Maker) -> None:

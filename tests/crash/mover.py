@@ -1,25 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that the crash suite kills: `mover.py ROOT SIDE KILL_AFTER run|unwind`.
+"""The process that the crash suite kills: `mover.py ROOT KILL_AFTER run|unwind calm|late`.
 
-It moves the seeded tenant between the two simulators under ROOT and, after journal write number KILL_AFTER of
-this process, kills itself with SIGKILL: nothing of Python's clean-up runs. 0 never kills.
+It moves the seeded tenant between the two simulators under ROOT as `unterbau move` does, or takes the move back as
+`unterbau close --target` does, and, after journal write number KILL_AFTER of this process, kills itself with SIGKILL: nothing
+of Python's clean-up runs. 0 never kills. It prints what it named as perhaps its own, a line a thing.
+
+With `late` the clouds lose the answer to one write in `EACH` and carry it out after all, `SOON` (before it is asked again) or
+`LATE` seconds later (after that); what a killed process asked for is carried out as late. The run waits for `WAIT` seconds,
+which is more.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
-from unterbau import move, planning
+from unterbau import drill
 from unterbau.cloud.simulator import Simulator
-from unterbau.saga import Journal, run, unwind
-from unterbau.workload import Workload
+from unterbau.face import Face
+from unterbau.saga import Journal
+from unterbau.state import Folder
+
+EACH, SOON, LATE, WAIT = 11, 0.2, 0.8, 2.0
+
+
+def folder(root: Path) -> Folder:
+    """The drill's folder in a world."""
+    return Folder(root / "drill")
+
+
+def work(root: Path, mood: str) -> drill.Drill:
+    """The drill between the two simulators of a world."""
+    clouds = {side: Simulator(root / side, name=side) for side in "ab"}
+    if mood == "late":
+        lost = losing()
+        clouds = {s: Simulator(root / s, name=s, lost=lost, pace=0.002, outlive=LATE) for s in "ab"}
+    tools = drill.Tools(
+        connect=clouds.__getitem__, now=lambda: datetime.now(UTC), face=Face(quiet=True), stop=threading.Event(),
+        keys=root / "keys", versions=dict, secrets=lambda name: (), workers=4, late_seconds=WAIT,
+    )  # fmt: skip
+    return drill.Drill(folder(root), tools)
+
+
+def losing() -> Callable[[str], float | None]:
+    """One write in so many gets no answer; which one hangs on how the threads took turns."""
+    number = count(os.getpid())
+
+    def after(request: str) -> float | None:
+        n = next(number)
+        return None if n % EACH else (SOON, LATE)[n // EACH % 2]
+
+    return after
 
 
 def main() -> int:
-    root, kill_after, what = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    root, kill_after, what, mood = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
     written = 0
 
     def on_write(seq: int) -> None:
@@ -28,13 +70,13 @@ def main() -> int:
         if written == kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    source, target = Simulator(root / "a", name="a"), Simulator(root / "b", name="b")
-    plan = planning.load((root / "plan.yaml").read_text())
-    workload = Workload.model_validate_json((root / "source.json").read_bytes())
-    steps = move.steps(plan, workload, source, target)
-    with Journal(root / "journal.db", on_write=on_write) as journal:
-        result = (run if what == "run" else unwind)(steps, journal, plan=plan.digest(), workers=4)
-    return 0 if result.complete else 1
+    drill.Journal = functools.partial(Journal, on_write=on_write)  # type: ignore[assignment,attr-defined]
+    if what == "run":
+        moved = work(root, mood).move()
+        print("\n".join(moved.swept.named))  # noqa: T201 - the test reads it
+        return 0 if moved.complete else 1
+    print("\n".join(work(root, mood).close_target().swept.named))  # noqa: T201 - the test reads it
+    return 0
 
 
 if __name__ == "__main__":

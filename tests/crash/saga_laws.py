@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unterbau.errors import Forbidden
-from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, Step, run, unwind
+from unterbau.saga import Attempt, Journal, JsonObject, Marker, Outputs, Progress, Step, run, unwind
 
 Make = Callable[[Path], Sequence[Step]]
 Look = Callable[[Path], object]
@@ -47,7 +47,7 @@ class Wrapped:
             raise Forbidden("injected")
         return self.step.intend(done)
 
-    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         if self.fails == "before":
             raise Forbidden("injected")
         output = self.step.act(intent, done, progress)

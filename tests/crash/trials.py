@@ -25,7 +25,12 @@ from unterbau.saga import Journal
 from unterbau.workload import Backup, Image, Kind, Resource, Secret, Volume, ref
 
 PATIENCE = write.Patience(
-    settle=timedelta(seconds=5), console=timedelta(seconds=1), quiet=timedelta(seconds=0.2), pause=0.01, payload=3000
+    settle=timedelta(seconds=5),
+    console=timedelta(seconds=1),
+    quiet=timedelta(seconds=0.2),
+    pause=0.01,
+    payload=3000,
+    late=0.0,
 )
 GOOD = guest.line({"entropy_avail": 256, "kernel": "6.8.0", "blocks": 1000, "failures": 1})
 
@@ -45,13 +50,13 @@ class Trials(Simulator):
                 )
             )  # fmt: skip
 
-    def _make(self, wish: Resource, marker: str, source: Source) -> str:
+    def _make(self, wish: Resource, marker: str, source: Source, *, finished: bool = True) -> str:
         if isinstance(wish, Secret) and "no secrets" in self.faults:
             raise Forbidden("trials: a member may not create secrets")
         if isinstance(wish, Backup) and "no backups" in self.faults:
             raise Conflict("trials: no backup service")
         self.user_data = source.user_data or self.user_data
-        id_ = super()._make(wish, marker, source)
+        id_ = super()._make(wish, marker, source, finished=finished)
         if isinstance(wish, Backup):
             made = self._must(ref(Kind.BACKUP, id_))
             self._blob(made.ref).write_bytes(self._content(ref(Kind.VOLUME, wish.volume_id)))
@@ -80,7 +85,7 @@ class Trials(Simulator):
 def run(cloud: Trials, folder: Path, **more: Any) -> Section:
     return write.run(
         cloud, now=lambda: datetime.now(UTC), folder=folder, stop=more.pop("stop", threading.Event()),
-        patience=PATIENCE, **more,
+        patience=more.pop("patience", PATIENCE), **more,
     )  # fmt: skip
 
 

@@ -112,6 +112,7 @@ def _sweep_rest(c: Any) -> None:
             c.key_manager.delete(f"/{kind}/{kept.id.rpartition('/')[2]}")
     for container in c.object_store.containers():
         for stored in list(c.object_store.objects(container)):  # by hand: openstacksdk first follows a symlink
+            # and does not quote `?` and `#` in names
             c.object_store.delete(f"/{quote(container.name, safe='')}/{quote(stored.name)}")
         _quiet(c.object_store.delete_container, container)
 

@@ -25,7 +25,6 @@ import yaml
 from worst_cases import CASES, demand_held, demand_nothing_temporary
 
 from unterbau import evidence, reference, seed, wiring
-from unterbau.saga import GRACE_SECONDS
 from unterbau.verdict import Outcome
 
 pytestmark = [
@@ -111,8 +110,7 @@ def test_killed_at_random_moments_the_rerun_finishes_without_orphans(
             [sys.executable, "-m", "unterbau", "move", str(home / "plan.yaml"), "--quiet"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        # A resume waits a little for requests of the dead process to end: kill after that, too.
-        time.sleep(rng.uniform(0.8, 4.0) + (0 if killed == 0 else GRACE_SECONDS + 1))
+        time.sleep(rng.uniform(0.8, 4.0))
         if child.poll() is not None:
             break
         child.send_signal(signal.SIGKILL)

@@ -7,20 +7,17 @@ embedded cloud know nothing of it, so their next pages, version documents and re
 
 from __future__ import annotations
 
-import http.client
 import re
-import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import inventory
 import pytest
 import trustme
-import yaml
-from lying_cloud import Asked, Server, Stranger, Told
+from front import Front, smaller, standing
+from lying_cloud import Asked, Stranger, Told
 
 from unterbau import census, reference, wiring
 from unterbau.errors import Elsewhere
@@ -31,38 +28,21 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 PLANTED = 3
-SERVICES = ("compute", "image", "network", "block-storage", "object-store", "key-manager")
-_NOT_PASSED_ON = ("host", "connection", "accept-encoding", "content-length")
-_SHORT = re.compile(r"/(servers/detail|os-keypairs|images|networks|subnets|security-groups|volumes/detail)\?")
 
 
-class Relay(Server):
-    """Passes requests on by the first part of their path; a listing that is asked for is cut to two entries a page."""
+class Relay(Front):
+    """Listings are cut to two entries a page; `astray`: end of a path -> the address where it sends who asks there."""
 
-    def __init__(self, authority: trustme.CA, behind: dict[str, str], ca: Path) -> None:
-        self.behind = behind
+    def __init__(self, authority: trustme.CA, behind: Mapping[str, str], ca: Path) -> None:
+        super().__init__(authority, behind, ca)
+        self.before = smaller(2)
         self.astray: dict[str, str] = {}
-        """End of a path -> the address where the relay sends who asks there."""
-        self._trust = ssl.create_default_context(cafile=str(ca))
-        super().__init__(authority, "127.0.0.3")
 
     def answer(self, asked: Asked) -> Told:
         for end, address in self.astray.items():
             if asked.path.endswith(end):
                 return Told(307, None, {"Location": address + asked.target})
-        service = asked.path.split("/")[1]
-        target = urlsplit(self.behind[service].rstrip("/") + asked.path.removeprefix(f"/{service}"))
-        path = target.path + asked.target.removeprefix(asked.path)
-        if _SHORT.search(path):
-            path = re.sub(r"\blimit=\d+", "limit=2", path)
-        behind = http.client.HTTPSConnection(target.netloc, timeout=60, context=self._trust)
-        headers = {k: v for k, v in asked.headers.items() if k not in _NOT_PASSED_ON}
-        behind.request(asked.method, path, asked.body or None, headers)
-        told = behind.getresponse()
-        body = told.read()
-        behind.close()
-        dropped = ("connection", "transfer-encoding", *(() if asked.method == "HEAD" else ("content-length",)))
-        return Told(told.status, body, {k: v for k, v in told.getheaders() if k.lower() not in dropped})
+        return super().answer(asked)
 
 
 @pytest.fixture(scope="module")
@@ -87,25 +67,11 @@ def relay(
     two_clouds: tuple[str, str], tenant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Relay, Stranger]]:
     """The cloud `relay`: the tenant's own, with every address replaced by the relay's."""
-    name, authority = two_clouds[1], trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    entry = yaml.safe_load(reference.clouds_file(name).read_text())["clouds"][name]
-    catalog = tenant.session.auth.get_access(tenant.session).service_catalog
-    behind = {s: urljoin(catalog.url_for(service_type=s), "/") for s in SERVICES}
-    behind["identity"] = urljoin(entry["auth"]["auth_url"], "/")
-    behind["info"] = f"{behind['object-store']}info"  # Swift tells what it has at the root of its host
-    server = Relay(authority, behind, Path(entry["cacert"]))
-    stranger = Stranger(authority, "127.0.0.2")
-    entry |= {"cacert": str(tmp_path / "ca.pem")}
-    for service in SERVICES:
-        path = urlsplit(catalog.url_for(service_type=service)).path
-        entry[f"{service.replace('-', '_')}_endpoint_override"] = f"https://{server.place}/{service}{path}"
-    entry["auth"] = {**entry["auth"], "auth_url": f"https://{server.place}/identity/v3"}
-    (tmp_path / "clouds.yaml").write_text(yaml.safe_dump({"clouds": {"relay": entry}}))
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
-    yield server, stranger
-    server.close()
-    stranger.close()
+    with standing(tenant, tmp_path, "relay", Relay) as server:
+        stranger = Stranger(server.authority, "127.0.0.2")
+        yield server, stranger
+        stranger.close()
 
 
 def test_a_census_through_a_relay_finds_what_one_past_it_does(

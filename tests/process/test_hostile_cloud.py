@@ -390,6 +390,7 @@ def test_references_of_things_are_read_at_our_endpoint(scene: Scene, run: Run) -
             f"/key/v1/secrets/{id_}/metadata": {"metadata": {}},
             f"/key/v1/secrets/{id_}/acl": {"read": {"project-access": True}},
             "/key/v1/containers": {"containers": [box], "total": 1},
+            f"/key/v1/containers/{id_}/acl": {"read": {"project-access": True}},
         }
         if asked.path == "/image/v2/images":
             return Told(200, {"images": [image] if "os_hidden=false" in asked.target else []})

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prove_world import NOW, good_items, inventory
-from trials import GOOD, Trials, items, run
+from trials import GOOD, PATIENCE, Trials, items, run
 
 from unterbau.cloud.port import Source
 from unterbau.errors import Interrupted
@@ -92,10 +93,7 @@ def test_a_user_keeps_what_looks_alike(tmp_path: Path) -> None:
     assert cloud.enumerate_all() == before
 
 
-def test_what_cannot_be_deleted_is_named_and_goes_the_next_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(write, "remaining_grace", lambda journal, now: 0.0)
+def test_what_cannot_be_deleted_is_named_and_goes_the_next_time(tmp_path: Path) -> None:
     said: list[str] = []
     cloud = Trials(tmp_path / "cloud", "nothing can be deleted")
     before = cloud.enumerate_all()
@@ -106,6 +104,26 @@ def test_what_cannot_be_deleted_is_named_and_goes_the_next_time(
     assert len(cloud.enumerate_all()) > len(before)
     cloud.faults.clear()
     run(cloud, tmp_path / "journals", say=said.append)
+    assert cloud.enumerate_all() == before
+    assert list((tmp_path / "journals").iterdir()) == []
+
+
+@pytest.mark.parametrize("request_", ["create volume", "create image", "create secret", "create server"])
+def test_what_comes_late_is_removed_too(tmp_path: Path, request_: str) -> None:
+    """It is carried out after it was asked for again, and the trial is over by then: at most the wait is left."""
+    cloud, lost = Trials(tmp_path / "cloud"), list[str]()
+
+    def losing(request: str) -> float | None:
+        if request == request_ and not lost:
+            lost.append(request)
+            return 0.9
+        return None
+
+    cloud.lost = losing
+    before = cloud.enumerate_all()
+    section = run(cloud, tmp_path / "journals", patience=replace(PATIENCE, late=1.5))
+    assert lost
+    assert outcomes(section) == dict.fromkeys(CASES, HELD)
     assert cloud.enumerate_all() == before
     assert list((tmp_path / "journals").iterdir()) == []
 

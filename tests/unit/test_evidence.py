@@ -242,6 +242,37 @@ def test_another_catalog_at_the_verification_is_not_shown() -> None:
     assert [(v.claim.id, v.outcome) for v in found] == [("coverage target catalog_digest", Outcome.NOT_SHOWN)]
 
 
+def closed_with(*things: Any, **fields: Any) -> Any:
+    """The real rehearsal's bundle, judged for its remainder, with these things in the census after the clean-up."""
+    whole = evidence.check(REAL).bundle
+    assert whole.closed is not None
+    closed = whole.closed.model_copy(update={"resources": (*whole.closed.resources, *things), **fields})
+    verification = whole.verification.model_copy(update={"judging": ("remainder",)})
+    bundle = whole.model_copy(update={"closed": closed, "verification": verification})
+    (found,) = [v for v in evidence.of_the_whole(bundle) if v.claim.id == "completeness closed target"]
+    return found
+
+
+def test_what_stands_on_the_target_after_the_clean_up_and_not_before_has_failed() -> None:
+    from unterbau.workload import Network, NotShown, SecurityGroup, SecurityGroupRule, ServerGroup
+
+    assert closed_with().outcome is Outcome.HELD
+    left = closed_with(Network(id="n", name="fv-intern"), ServerGroup(id="g", name="fv-web", policy="affinity"))
+    assert left.outcome is Outcome.FAILED
+    assert left.reason == "new: network:n fv-intern, server_group:g fv-web"
+    default = SecurityGroup(id="d", name="default")
+    rule = SecurityGroupRule(id="r", security_group_id="d", direction="egress", ethertype="IPv4")
+    assert closed_with(default, rule).outcome is Outcome.HELD
+    blind = closed_with(not_shown=(NotShown(what="network", reason="Forbidden: no"),))
+    assert (blind.outcome, blind.reason) == (Outcome.NOT_SHOWN, "network: Forbidden: no")
+
+
+def test_an_older_bundle_makes_no_claim_on_its_remainder() -> None:
+    whole = evidence.check(REAL).bundle
+    assert whole.verification.judging == ()
+    assert [v.claim.id for v in evidence.of_the_whole(whole) if v.claim.kind == "completeness"] == []
+
+
 def test_a_newer_format_asks_for_a_newer_program() -> None:
     from unterbau.evidence import core
 

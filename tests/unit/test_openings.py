@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -68,13 +68,18 @@ def rule(id_: str = "r", group: str = "g", **fields: Any) -> SecurityGroupRule:
     return SecurityGroupRule(id=id_, security_group_id=group, **plain)
 
 
+def guarded(rules: Iterable[Mapping[str, Any]]) -> tuple[Resource, ...]:
+    """A port in a group with these rules."""
+    return (G, port("p", "g"), *(rule(str(n), **r) for n, r in enumerate(rules)))
+
+
 def port(id_: str = "p", *groups: str, ip: str = "10.0.0.1", **fields: Any) -> Port:
     return Port(id=id_, name=id_, network_id="n", mac_address=f"mac-{id_}", security_group_ids=groups,
                 fixed_ips=(FixedIp(subnet_id="s", ip_address=ip),), **fields)  # fmt: skip
 
 
 G, H = SecurityGroup(id="g", name="g"), SecurityGroup(id="h", name="h")
-TCP = {"protocol": "tcp", "port_range_min": 5432, "port_range_max": 5432}
+TCP: dict[str, Any] = {"protocol": "tcp", "port_range_min": 5432, "port_range_max": 5432}
 
 
 def tcp(low: int, high: int, **fields: Any) -> dict[str, Any]:
@@ -116,8 +121,7 @@ NOTHING_OPENS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
 @pytest.mark.parametrize("case", NOTHING_OPENS)
 def test_what_lets_no_more_through_opens_nothing(case: str) -> None:
     here, there = NOTHING_OPENS[case]
-    sides = ((G, port("p", "g"), *(rule(str(n), **r) for n, r in enumerate(rules))) for rules in (here, there))
-    assert opened(*sides) == []
+    assert opened(guarded(here), guarded(there)) == []
 
 
 OPENS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = {
@@ -151,8 +155,7 @@ OPENS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = {
 @pytest.mark.parametrize("case", OPENS)
 def test_what_lets_more_through_is_named(case: str) -> None:
     here, there, what = OPENS[case]
-    sides = ((G, port("p", "g"), *(rule(str(n), **r) for n, r in enumerate(rules))) for rules in (here, there))
-    found = opened(*sides)
+    found = opened(guarded(here), guarded(there))
     assert [(w, s) for _, w, s in found] == [(what, ("port:p", "security_group:g"))]
     assert found[0][0] == ("EGRESS" if " to " in what else "INGRESS")
 
@@ -482,7 +485,8 @@ def test_an_id_stands_for_its_content_and_depends_on_no_id_of_the_target() -> No
     [
         ("security_group_rule", Opened.INGRESS), ("container:c.read_acl", Opened.CONTAINER_ACL), ("secret:x.acl", Opened.SECRET_ACL),
         ("image:i.members", Opened.IMAGE), ("container.read_acl", Opened.CONTAINER_ACL), ("secret:x", Opened.SECRET_ACL), ("floating_ip:f.port_forwardings", Opened.PUBLIC_ADDRESS),
-        ("offering.external_networks", Opened.GATEWAY), ("rbac-policies", Opened.SHARED), ("trunks:t", Opened.ATTACHED),
+        ("offering.external_networks", Opened.GATEWAY), ("rbac-policies", Opened.SHARED),
+        ("router:r.external_gateways", Opened.GATEWAY), ("ndp_proxies:x", Opened.PUBLIC_ADDRESS), ("trunks:t", Opened.ATTACHED),
         ("ipsec_site_connections:v", Opened.CONNECTED), ("volume", Opened.ENCRYPTION),
     ],
 )  # fmt: skip

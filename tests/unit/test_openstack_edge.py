@@ -9,7 +9,9 @@ import io
 import json
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,12 +20,16 @@ import pytest
 import requests
 import urllib3
 from keystoneauth1 import exceptions as ksa
+from keystoneauth1.adapter import Adapter
+from keystoneauth1.noauth import NoAuth
+from keystoneauth1.session import Session
 from openstack import exceptions as sdk
 
 from unterbau.cloud import openstack
 from unterbau.cloud.openstack import profiles
 from unterbau.cloud.openstack.errors import by_status, translated
 from unterbau.cloud.openstack.http import Api
+from unterbau.cloud.openstack.swift import Swift
 from unterbau.errors import (
     AuthFailed,
     Broken,
@@ -104,6 +110,84 @@ def test_no_foreign_exception_passes_and_no_secret_with_it(kind: type[Exception]
 )  # fmt: skip
 def test_a_status_has_one_error(status: int, text: str, kind: type[CloudError]) -> None:
     assert type(by_status(status, text, "x")) is kind
+
+
+@pytest.mark.parametrize("status", [408, 499, 500, 502, 503, 504])
+def test_a_write_without_a_definite_answer_is_uncertain(status: int) -> None:
+    assert by_status(status, "", "x", write=True).uncertain
+    assert not by_status(status, "", "x").uncertain
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 429, 501, 507])
+def test_a_refusal_is_certain(status: int) -> None:
+    assert not by_status(status, "", "x", write=True).uncertain
+
+
+CUT = b""
+SHORT = b"HTTP/1.1 201 Created\r\nContent-Length: 99\r\n\r\n{"
+NONSENSE = b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\nabc"
+LATE = b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n"
+NO = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """A server on loopback that reads one request and answers it as told."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(5)
+
+
+def plain_api(url: str) -> Api:
+    return Api(Adapter(Session(NoAuth(url)), service_type="compute"))
+
+
+def plain_swift(url: str) -> Swift:
+    return Swift(lambda: f"{url}/v1/AUTH_x", lambda: "token", lambda: None, lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "uncertain"),
+    [
+        *[(m, a, True) for m in ("POST", "PUT", "DELETE", "PATCH") for a in (CUT, SHORT, NONSENSE, LATE)],
+        ("POST", NO, False), ("GET", NONSENSE, False),
+    ],
+)  # fmt: skip
+def test_only_a_write_whose_answer_is_lost_is_uncertain(method: str, answer: bytes, uncertain: bool) -> None:
+    with answering(answer) as url, pytest.raises(CloudError) as caught:
+        plain_api(url).json(method, "/servers")
+    assert caught.value.uncertain is uncertain
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "uncertain"),
+    [
+        *[(m, a, True) for m in ("POST", "PUT", "DELETE") for a in (CUT, SHORT, LATE)],
+        ("PUT", NO, False), ("GET", CUT, False), ("HEAD", LATE, False),
+    ],
+)  # fmt: skip
+def test_a_lost_answer_of_the_object_store_likewise(method: str, answer: bytes, uncertain: bool) -> None:
+    with answering(answer) as url, pytest.raises(CloudError) as caught:
+        plain_swift(url).request(method, "/box/thing")
+    assert caught.value.uncertain is uncertain
+
+
+def test_what_was_never_sent_is_certain() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        nobody = f"http://127.0.0.1:{server.getsockname()[1]}"
+    for ask in (lambda: plain_api(nobody).json("POST", "/servers"), lambda: plain_swift(nobody).request("PUT", "/box")):
+        with pytest.raises(Unreachable) as caught:
+            ask()
+        assert not caught.value.uncertain
 
 
 class Paged:
@@ -211,3 +295,39 @@ def test_a_users_own_words_are_never_taken_for_a_marker() -> None:
     assert from_tags([ours, "web"]) == (ours, ("web",))
     assert from_metadata({"unterbau": "mine"}) == (None, {"unterbau": "mine"})
     assert from_metadata({"unterbau": ours, "a": "b"}) == (ours, {"a": "b"})
+
+
+def test_of_several_with_one_marker_the_first_that_is_not_in_error_is_gone_on_with() -> None:
+    from unterbau.cloud.openstack.service import eldest, only
+
+    late = {"id": "a", "status": "ACTIVE", "created_at": "2026-11-25T10:00:09Z"}
+    first = {"id": "z", "status": "ACTIVE", "created_at": "2026-11-25T10:00:01Z"}
+    wrong = {"id": "b", "status": "ERROR", "created_at": "2026-11-25T10:00:00Z"}
+    assert eldest([late, wrong, first]) is first
+    assert eldest([late, wrong]) is late
+    assert eldest([wrong]) is wrong
+    assert eldest([]) is None
+    assert only("compute: server group x", ["1"]) == "1"
+    assert only("compute: server group x", []) is None
+    with pytest.raises(Conflict, match=r"server group x: 2 look like .* 1, 2"):
+        only("compute: server group x", ["2", "1"])
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {}, {"unterbau": "mine"}, {"Unterbau": "mine", "a": "b"}, {"unterbau": "mine", "unterbau_marker": "mine"},
+        {"unterbau": "1", "UNTERBAU-Marker": "2", "unterbau-marker-2": "3", "unterbau-marker-4": "4"},
+        {"unterbau": "unterbau.earlier.0123456789abcdef"},
+    ],
+)  # fmt: skip
+def test_a_users_own_keys_are_never_overridden_and_never_override_the_marker(theirs: dict[str, str]) -> None:
+    from unterbau.cloud.openstack.service import from_metadata
+    from unterbau.cloud.port import marked
+    from unterbau.saga import Marker
+
+    ours = Marker(run="20261123-a", node="create network:1").tag()
+    written = marked(theirs, ours)
+    assert written.items() > theirs.items()
+    assert len({k.lower().replace("_", "-") for k in written}) == len(theirs) + 1
+    assert from_metadata(written) == (ours, dict(sorted(theirs.items())))

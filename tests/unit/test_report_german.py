@@ -100,3 +100,24 @@ def test_what_is_said_of_addresses_has_a_german_form(text: str) -> None:
     told = german(text)
     assert told != text and "which is" not in told and "not shown" not in told
     assert all(place in told for place in ("https://a:1", "http://b:2", "https://b:1") if place in text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "its listing has 70 entries, the service counts 89",
+        "containers: its listing has 70 entries, the service counts 89",
+        "its listing has 4 entries, the service counts 5 in use; 1 are named by others and not listed, first network:n",
+        "its count went from 3 to 5 while it was listed",
+        "2 containers were not listed whole, first container:a: its listing has 1 entries, the service counts 2",
+        "port:p names it (network_id), and the listing of the project does not have it",
+        "port:p says that it is one of them",
+        "it stands in a cell of this cloud that does not answer",
+        "of 2 servers Nova tells no more than that they are",
+        "Nova tells interfaces (fa:16:3e:00:00:01) that are not in the listing of the project's ports",
+    ],
+)
+def test_what_is_said_of_short_listings_has_a_german_form(text: str) -> None:
+    told = german(text)
+    english = (" has ", " its ", "its ", " the ", " that ", " are ", " not ", " and ", " says ")
+    assert told != text and not [word for word in english if word in f" {told}"]

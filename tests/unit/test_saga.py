@@ -6,8 +6,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from unterbau.errors import Forbidden, Interrupted, LocalError, PlanError, Refused, Unreachable
+from unterbau.errors import Conflict, Forbidden, Interrupted, LocalError, PlanError, Refused, Unreachable
 from unterbau.saga import (
+    Attempt,
     Event,
     Journal,
     JsonObject,
@@ -26,8 +29,11 @@ from unterbau.saga import (
     Progress,
     RetryPolicy,
     fold,
+    insist,
+    note_killed,
     run,
     unwind,
+    wait_out,
 )
 
 
@@ -87,6 +93,133 @@ def test_stop_and_interrupted_leave_a_resumable_run(tmp_path: Path) -> None:
         assert run(steps, journal, stop=stop).interrupted
         assert stop.is_set() and journal.status.states["a"] == "intended"
         assert run(steps, journal).complete
+
+
+def lost(what: str = "no answer") -> Unreachable:
+    error = Unreachable(what)
+    error.uncertain = True
+    return error
+
+
+NEVER = RetryPolicy(sleep=lambda seconds: None)
+
+
+def kinds(journal: Journal) -> list[str]:
+    return [e.kind for e in journal.events()]
+
+
+def test_a_write_without_an_answer_is_noted_before_it_is_tried_again_and_stays_known(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    class Looking(Fake):
+        def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:  # type: ignore[override]
+            seen.append(kinds(journal))
+            assert (progress.doubt() > 0) is (len(seen) > 1)
+            return super().act(intent, done, progress)
+
+    with Journal(tmp_path / "j") as journal:
+        steps = [Looking("a", errors=[lost()]), Fake("b", errors=[Unreachable("refused before it was sent")])]
+        assert run(steps, journal, retry=NEVER, workers=1).complete
+        assert seen == [["opened", "intended"], ["opened", "intended", "uncertain"]]
+        assert kinds(journal).count("uncertain") == 1
+    with Journal(tmp_path / "j") as journal:
+        assert journal.status.doubtful == {"a"} and journal.doubts.keys() == {"a"}
+        assert 0 < journal.doubt("a", 60) <= 60 and journal.doubt("b", 60) == 0
+        journal.append(Event(kind="swept"))
+        assert not journal.status.doubtful and not journal.doubts
+    with Journal(tmp_path / "j") as journal:
+        assert not journal.doubts
+
+
+def test_what_a_killed_process_had_begun_is_in_doubt_from_the_resume_on_and_what_was_stopped_is_not(
+    tmp_path: Path,
+) -> None:
+    hour = [9]
+
+    def now() -> datetime:
+        return datetime(2026, 11, 25, hour[0], tzinfo=UTC)
+
+    with Journal(tmp_path / "j", now=now) as journal:
+        journal.append(Event(kind="opened", data={"plan": "", "nodes": {"a": [], "b": []}}))
+        journal.append(Event(kind="intended", node="a"))  # and then it was killed
+    hour[0] = 12
+    steps = [Fake("a", errors=[Interrupted("now")]), Fake("b")]
+    with Journal(tmp_path / "j", now=now) as journal:
+        assert run(steps, journal, workers=1).interrupted
+        assert journal.doubts == {"a": now()}
+        assert journal.status.states["a"] == "intended" and journal.status.begun() == ()
+    since = now()
+    hour[0] = 13
+    with Journal(tmp_path / "j", now=now) as journal:
+        assert run(steps, journal).complete
+        assert journal.doubts == {"a": since}
+
+
+def test_killed_after_a_stop_and_a_resume_it_is_in_doubt_again(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        run([Fake("a", errors=[Interrupted("now")])], journal)
+        note_killed(journal)
+        assert kinds(journal) == ["opened", "intended", "stopped", "resumed"]
+    with Journal(tmp_path / "j") as journal:  # the resumed process was killed
+        note_killed(journal)
+        assert kinds(journal)[-1] == "uncertain" and journal.doubts.keys() == {"a"}
+
+
+def test_a_deletion_without_an_answer_is_waited_for_but_makes_nothing(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        step = Fake("a")
+        run([step], journal)
+        step.errors = [lost()]
+        assert unwind([step], journal, retry=NEVER).complete
+        assert journal.doubts.keys() == {"a"} and not journal.status.doubtful
+
+
+def test_the_end_waits_for_what_may_come_late_and_says_so_and_hears_a_stop(tmp_path: Path) -> None:
+    at = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    said: list[str] = []
+    waited: list[float | None] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout)
+            return self.is_set()
+
+    stop = Stop()
+    with Journal(tmp_path / "j", now=lambda: at) as journal:
+        assert not wait_out(journal, 120, now=lambda: at, stop=stop, say=said.append)
+        run([Fake("a", errors=[lost()])], journal, retry=NEVER)
+        assert wait_out(journal, 120, now=lambda: at + timedelta(seconds=50), stop=stop, say=said.append)
+        assert wait_out(journal, 120, now=lambda: at + timedelta(seconds=121), stop=stop, say=said.append)
+        assert waited == [70] and len(said) == 1 and "70 s" in said[0] and "--late-writes" in said[0]
+        stop.set()
+        with pytest.raises(Interrupted):
+            wait_out(journal, 120, now=lambda: at, stop=stop, say=said.append)
+
+
+@pytest.mark.parametrize(("in_doubt", "tries"), [(0.0, 2), (9.0, 4)])
+def test_a_conflict_is_looked_at_again_while_it_may_be_one_with_ourselves(
+    monkeypatch: pytest.MonkeyPatch, in_doubt: float, tries: int
+) -> None:
+    clock, asked = [0.0], [0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr("unterbau.saga.late.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+
+    class Doubting:
+        def __call__(self, done: int, total: int | None) -> None: ...
+
+        def doubt(self) -> float:
+            return in_doubt
+
+    def action() -> None:
+        asked[0] += 1
+        raise Conflict("in use")
+
+    with pytest.raises(Conflict):
+        insist(action, Doubting())
+    assert asked == [tries]
 
 
 def test_a_defect_of_a_step_is_raised_and_not_recorded(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from unterbau import drill as drills
 from unterbau.cli import judge as judge_verbs
 from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
-from unterbau.cli.frame import EXITS, Context, F, command
+from unterbau.cli.frame import EXITS, Context, F, command, late_writes
+from unterbau.close import Closed, Confirm, Question, SourceClosing, TargetClosing
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.report import html
 from unterbau.report import text as terminal
@@ -220,12 +221,13 @@ def plan_(
 @command(cli, "move")
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @allow_option
-def move_(context: Context, plan_file: Path, allowed: tuple[str, ...]) -> Exit:
+@late_writes
+def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seconds: float) -> Exit:
     """Create on the target what PLAN says. Killed or stopped at any moment, the same command finishes it."""
     plan = drills.read_plan(plan_file)
     folder = state.folder(plan.run)
     folder.load()
-    tools = wiring.tools(context.face, context.stop)
+    tools = wiring.tools(context.face, context.stop, late_seconds)
     with folder.locked():
         work = drills.Drill(folder, tools)
         work.adopt(plan_file)
@@ -233,7 +235,9 @@ def move_(context: Context, plan_file: Path, allowed: tuple[str, ...]) -> Exit:
     context.show(lambda: terminal.moved(result), result)
     if allowed:
         context.face.say(f"the plan with what you allowed, for `verify --plan`: {folder.plan}")
-    return Exit.HELD if result.complete else Exit.FAILED
+    if result.complete:
+        return Exit.NOT_SHOWN if result.swept.named else Exit.HELD
+    return Exit.FAILED
 
 
 @command(cli, "verify")
@@ -245,9 +249,10 @@ def move_(context: Context, plan_file: Path, allowed: tuple[str, ...]) -> Exit:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write all verdicts to this file (JSON).")
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), hidden=True)
 @click.option("--all", "everything", is_flag=True, help="Show what held, too.")
+@late_writes
 def verify_(
     context: Context, source: str, target: str, plan_file: Path | None, output: Path | None, work: Path | None,
-    everything: bool,
+    everything: bool, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """Compare SOURCE and TARGET by our own enumeration and hashes, whoever moved the tenant.
 
@@ -259,7 +264,16 @@ def verify_(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     face = context.face
     seen = verify.look(
-        left, right, plan, work=folder, now=wiring.now, stop=context.stop, count=face.count, passed=face.bytes
+        left,
+        right,
+        plan,
+        work=folder,
+        now=wiring.now,
+        stop=context.stop,
+        count=face.count,
+        passed=face.bytes,
+        late_seconds=late_seconds,
+        say=face.say,
     )
     if output is not None:
         state.write(output, seen.model_dump_json(indent=1).encode())
@@ -276,26 +290,62 @@ def verify_(
 @click.option(
     "--bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The verified bundle (for --source)."
 )
-def close_(context: Context, run: str, side: str | None, bundle: Path | None) -> Exit:
+@click.option(
+    "--accept-loss", "accepted", multiple=True, metavar="ID",
+    help="Delete at the source what this loss keeps: its id (REF.FIELD), or KIND.FIELD for all of a kind. Repeatable.",
+)  # fmt: skip
+@late_writes
+def close_(
+    context: Context, run: str, side: str | None, bundle: Path | None, accepted: tuple[str, ...], late_seconds: float
+) -> Exit:  # fmt: skip
     """Clean up after the drill RUN: its target, or, after a verified move, the source."""
     if side is None:
         raise UsageError("say which side to close", "--target or --source")
     folder = state.folder(run)
     told = folder.load()
-    work = drills.Drill(folder, wiring.tools(context.face, context.stop))
+    tools = wiring.tools(context.face, context.stop, late_seconds)
     with folder.locked():
         if side == "target":
-            rest = work.close_target()
+            if accepted:
+                raise UsageError("a loss is accepted for the source", "Leave --accept-loss out, or name --source.")
+            if told.keep and folder.bundle.exists():  # verified and kept: production
+                return _show_closed(
+                    context, TargetClosing(folder, tools).take_back(_ask(context, "target", told.target))
+                )
+            closed = drills.Drill(folder, tools).close_target()
             folder.save(folder.load().model_copy(update={"finished": True}))
-            context.show(lambda: terminal.closed(drills.remainder(rest), {}), rest)
-            return Exit.HELD
+            context.show(lambda: terminal.closed(drills.remainder(closed.rest), {}), closed.rest)
+            return closed.exit
         if bundle is None:
             raise UsageError("emptying a source demands the verified bundle", f"--bundle {folder.bundle}")
-        if click.prompt(f"Type the source's name ({told.source}) to delete what was verified", err=True) != told.source:
+        ask = _ask(context, "source", told.source)
+        return _show_closed(context, SourceClosing(folder, tools).empty(bundle.read_bytes(), accepted, ask))
+
+
+def _ask(context: Context, side: str, name: str) -> Confirm:
+    """Says what goes, and demands the typed name of the cloud."""
+
+    def confirm(question: Question) -> None:
+        say = context.face.say
+        say(f"{len(question.going)} things go, {len(question.kept)} stay (named at the end)")
+        for thing, how in question.protected.items():
+            say(f"{thing} is {how}: that is lifted")
+        for one in question.losses:
+            say(f"lost for good, as you accepted: {one.id}: {one.why}")
+        for line in question.unseen:
+            say(f"not shown, and goes: {line}")
+        what = "to delete what was verified" if side == "source" else "to delete what the drill made there"
+        if click.prompt(f"Type the {side}'s name ({name}) {what}", err=True) != name:
             raise UsageError("the name does not match; nothing was deleted")
-        rest, kept = work.close_source(bundle.read_bytes())
-    context.show(lambda: terminal.closed(drills.remainder(rest), kept), rest)
-    return Exit.NOT_SHOWN if kept else Exit.HELD
+
+    return confirm
+
+
+def _show_closed(context: Context, closed: Closed) -> Exit:
+    context.show(lambda: terminal.closed(drills.remainder(closed.rest), closed.kept), closed)
+    if closed.evidence:
+        context.face.say(f"evidence: {closed.evidence}")
+    return Exit.NOT_SHOWN if closed.stayed else Exit.HELD
 
 
 @command(cli, "drill")
@@ -312,11 +362,12 @@ def close_(context: Context, run: str, side: str | None, bundle: Path | None) ->
 @click.option("--all", "everything", is_flag=True, help="Show what held, too.")
 @map_option
 @allow_option
+@late_writes
 @click.option("--list", "listing", is_flag=True, help="Show the drills of this machine.")
 def drill_(
     context: Context, source: str | None, target: str | None, keep: bool, report_file: Path | None, language: str,
     plan_file: Path | None, plan_output: Path | None, output: Path | None, everything: bool, choices: tuple[str, ...],
-    allowed: tuple[str, ...], listing: bool,
+    allowed: tuple[str, ...], listing: bool, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
     if listing:
@@ -330,11 +381,10 @@ def drill_(
     if plan_file is not None and choices:
         raise UsageError("--map chooses while a plan is made, and --plan names one that is made",
                          "Leave one of them out; `unterbau plan` takes --map.")  # fmt: skip
-    folder, seen = drills.drill(
-        source, target, keep=keep, tools=wiring.tools(context.face, context.stop), language=language,
+    folder, verdicts = drills.drill(
+        source, target, keep=keep, tools=wiring.tools(context.face, context.stop, late_seconds), language=language,
         words=drills.Words(choices, allowed), plan_file=plan_file, plan_output=plan_output,
     )  # fmt: skip
-    verdicts = seen.verdicts
     for path, data in ((report_file, folder.report), (output, folder.verdicts)):
         if path is not None:
             state.write(path, data.read_bytes(), mode=0o644)

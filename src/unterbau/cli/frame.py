@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from unterbau.errors import Exit
 from unterbau.face import Face
+from unterbau.saga import LATE_SECONDS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,6 +88,14 @@ def stopping(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+late_writes = click.option(
+    "--late-writes", "late_seconds", type=click.FloatRange(0, 86400), default=LATE_SECONDS, show_default=True,
+    metavar="SECONDS",
+    help="How long a cloud may still finish a write that it did not answer: the end waits so long after the last of them.",
+)  # fmt: skip
+"""Of every command that writes in a cloud."""
 
 
 class Day(click.ParamType):  # type: ignore[type-arg]  # a generic since click 8.4 only

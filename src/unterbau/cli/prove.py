@@ -18,7 +18,7 @@ import click
 import yaml
 
 from unterbau import __version__, evidence, state, wiring
-from unterbau.cli.frame import Context, Day, command
+from unterbau.cli.frame import Context, Day, command, late_writes
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
 from unterbau.prove import fix_plan, handshake, history, output
 from unterbau.prove.collect import SECONDS, collect
@@ -35,7 +35,7 @@ TOOL = f"unterbau {__version__}"
 
 def prove_(
     context: Context, clouds: tuple[str, ...], scope: str, version: str | None, at: date | None, writing: bool,
-    from_: tuple[Path, ...], save: Path | None, seconds: float, tls: bool, everything: bool, reference: bool,
+    late_seconds: float, from_: tuple[Path, ...], save: Path | None, seconds: float, tls: bool, everything: bool, reference: bool,
     watch: float | None, junit: Path | None, sarif: Path | None, oscal: Path | None, scs_report: Path | None,
     html: Path | None, fixes: Path | None, bundle: Path | None,
 ) -> Exit:  # fmt: skip
@@ -59,7 +59,9 @@ def prove_(
 
     def once() -> Exit:
         inventories, errors = (
-            _look(context, clouds, writing, seconds, tls) if clouds else ([_read(p) for p in from_], [])
+            _look(context, clouds, late_seconds if writing else None, seconds, tls)
+            if clouds
+            else ([_read(p) for p in from_], [])
         )
         found = [prove(i, question()) for i in inventories]
         if found:
@@ -78,22 +80,25 @@ def prove_(
 
 
 def _look(
-    context: Context, clouds: Sequence[str], writing: bool, seconds: float, tls: bool
+    context: Context, clouds: Sequence[str], late_seconds: float | None, seconds: float, tls: bool
 ) -> tuple[list[Inventory], list[UnterbauError]]:
-    """The inventories of those clouds that could be entered, and the errors of the others."""
+    """The inventories of those clouds that could be entered, and the errors of the others.
+
+    `late_seconds`: also write, and give the cloud so long for what it did not answer; None: only look.
+    """
 
     def one(name: str) -> Inventory | UnterbauError:
         try:
             cloud = wiring.survey(name)
             probe = partial(handshake.look, trust=cloud.trust) if tls else (lambda subject, catalog: ())
             seen = collect(cloud, now=wiring.now, tool=TOOL, seconds=seconds, probe=probe)
-            if not writing:
+            if late_seconds is None:
                 return seen
             from unterbau.prove import write
 
             section = write.run(
                 wiring.open_trial(name), now=wiring.now, folder=state.root().parent / "prove", stop=context.stop,
-                say=context.face.say,
+                say=context.face.say, patience=write.Patience(late=late_seconds),
             )  # fmt: skip
             return seen.model_copy(update={"sections": {**seen.sections, "write_results": section}})
         except CloudError as error:
@@ -166,7 +171,7 @@ def _watch(
     last = Exit.NOT_SHOWN
     folder = state.root().parent / "prove" / "history"
     while not context.stop.is_set():
-        inventories, errors = _look(context, clouds, False, seconds, tls)
+        inventories, errors = _look(context, clouds, None, seconds, tls)
         for error in errors:
             context.face.say(f"{wiring.now():%Y-%m-%d %H:%M:%S}  {error.what}")
         found = [prove(i, question()) for i in inventories]
@@ -213,6 +218,7 @@ def register(group: click.Group) -> None:
         click.option("--at", type=Day(), help="Judge as of this day (default: today)."),
         click.option("--write", "writing", is_flag=True,
                      help="Also run the five test cases that make something, and remove it again."),
+        late_writes,
         click.option("--from", "from_", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
                      metavar="FILE", help="Judge this inventory offline instead of a cloud; may be repeated."),
         click.option("--save", type=OUT, help="Write the inventory, for --from."),

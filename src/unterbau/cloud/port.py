@@ -17,9 +17,10 @@ The law of the port
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from itertools import chain, count
 from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretBytes
@@ -28,7 +29,8 @@ from unterbau.verdict import Model
 from unterbau.workload import OWNER_ONLY, Attachment, CloudIdentity, Kind, NotShown, Offering, Ref, Resource
 
 MARKER_KEY = "unterbau"
-"""Metadata key under which a marker stands where the API has metadata instead of tags."""
+"""Metadata key under which a marker stands where the API has metadata instead of tags (see `marked`)."""
+_OUR_KEY = re.compile(rf"{MARKER_KEY}(-marker(-\d+)?)?")
 _MARKER = re.compile(r"unterbau\.[A-Za-z0-9_-]{1,34}\.[0-9a-f]{16}")
 
 
@@ -44,6 +46,31 @@ def owner_only(*, containers: bool) -> tuple[NotShown, ...]:
         "was seen: it is empty or hidden"
     )
     return tuple(NotShown(what=w, reason=reason) for w in OWNER_ONLY if containers or w.startswith("account."))
+
+
+def marked(metadata: Mapping[str, str], marker: str) -> dict[str, str]:
+    """Metadata with the marker, under the first of our keys that the user does not use himself: his stay as they are.
+
+    Keys that differ only in case, or in `_` for `-`, are one key to some services (headers of Swift, names of Barbican).
+    """
+    taken = {_plain(key) for key in metadata}
+    ours = chain([MARKER_KEY, f"{MARKER_KEY}-marker"], (f"{MARKER_KEY}-marker-{n}" for n in count(2)))
+    return {**metadata, next(key for key in ours if key not in taken): marker}
+
+
+def markers(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What stands under our keys and is a marker: key -> marker, as written by `marked`, the latest last."""
+    found = {k: str(v) for k, v in metadata.items() if _OUR_KEY.fullmatch(_plain(k)) and is_marker(str(v))}
+    return dict(sorted(found.items(), key=lambda pair: (len(pair[0]), pair[0])))
+
+
+def carries(metadata: Mapping[str, str], marker: str) -> bool:
+    """Whether this very marker stands under one of our keys."""
+    return any(value == marker and _OUR_KEY.fullmatch(_plain(key)) for key, value in metadata.items())
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "-")
 
 
 Marker: TypeAlias = str
@@ -149,6 +176,8 @@ class Cloud(Reader, Protocol):
         `resource` is the wish, with ids of this cloud; its own `id` is ignored. The marker is put on the new
         thing where the API has a place for it; for other kinds identity is (content, not in `before`).
         Returns the new id as soon as the cloud accepted it (see `settle`). Calling it twice makes one thing.
+        If a lost request was carried out after all, several carry the marker: one is gone on with (always the same),
+        the others are left to whoever knows its id. Of several that only look alike none is taken: Conflict.
         A second thing of the user's with the same name is never adopted. What cannot be made exactly as
         wished (a rule without its remote, a visibility refused) raises and is not made in a wider form.
 
@@ -188,6 +217,12 @@ class Cloud(Reader, Protocol):
 
     def set_lock(self, server_id: str, locked: bool) -> None:
         """Lock or unlock a server (a locked one refuses all but its administrator's changes). Idempotent."""
+
+    def keep_disk(self, attachment: Ref) -> None:
+        """From now on the volume of this attachment outlives its server (`delete_on_termination` false). Idempotent.
+
+        Raises Unsupported where the cloud cannot change it (Nova before 2.85), NotFound.
+        """
 
     def delete(self, reference: Ref, deadline: timedelta) -> None:
         """Delete and wait until it is gone. Gone already is success. Lifts nothing that protects it.

@@ -3,29 +3,35 @@
 
 Every change is on disk when the call returns, so the world outlives a killed process. It behaves like
 OpenStack where that matters to a mover: a new security group comes with two egress rules (which `ensure`
-removes), each project has a `default` group, a volume in use cannot be uploaded, protected and public images are
-refused, names of server groups and secrets are not unique, a container must be empty to be deleted. A GiB is 64 KiB
-here. ACLs are told to the role member only, as Swift does, and what `private` names is another user's. It has no
+removes), each project has a `default` group, a volume in use cannot be uploaded and goes with its server if it is
+attached so, a volume's `updated_at` changes with its state and its uploads and not with its bytes, protected and public
+images are refused, names of server groups and secrets are not unique, a container must be empty to be deleted. A GiB is
+64 KiB here. ACLs are told to the role member only, as Swift does, and what `private` names is another user's. It has no
 addresses to give, no schedulers, and knows nothing of other projects.
+
+Requests outlive their client: one whose answer is lost, or whose client was killed, stands on disk until it is due, and
+whoever looks next finds it carried out, as a request and not as a call of the port: half-made where that takes several.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import threading
+import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretBytes, TypeAdapter
 
 from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings, owner_only
-from unterbau.errors import Conflict, Forbidden, NotFound, Unsupported
+from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
 from unterbau.workload import (
     AddressGroup,
     Attachment,
@@ -52,6 +58,7 @@ from unterbau.workload import (
     ServerGroup,
     Snapshot,
     StoredObject,
+    Subnet,
     Volume,
     VolumeType,
     kind_of,
@@ -60,7 +67,9 @@ from unterbau.workload import (
 
 GIB = 64 * 1024
 """What a GiB of volume is here, in bytes."""
-UNMARKED = (Keypair, ServerGroup, AddressGroup, SecurityGroupRule, SecretContainer, Attachment)
+NEVER_MARKED = (Keypair, ServerGroup, SecurityGroupRule, SecretContainer, Attachment)
+UNMARKED = (*NEVER_MARKED, AddressGroup)
+"""Kinds that carry no marker when they are finished."""
 _RESOURCE: TypeAdapter[Resource] = TypeAdapter(Resource)
 _FLAVORS = (("SCS-2V-4-20s", 2, 4096, 20), ("SCS-2V-8", 2, 8192, 0))
 
@@ -86,15 +95,26 @@ def _told_to_owners(container: Container) -> bool:
 
 
 class Simulator:
-    """Implements `port.Cloud`. One process at a time; safe from several threads."""
+    """Implements `port.Cloud`. One process at a time; safe from several threads.
 
-    def __init__(self, folder: Path, *, name: str = "simulated", role: str = "member") -> None:
+    `lost(request)` (such as `create volume`, `delete port`, `write object`) gives the seconds after which a request is
+    carried out that gets no answer, None for one that gets one. Each request takes `pace` seconds; that of a client which is
+    killed meanwhile is carried out `outlive` seconds after it was sent.
+    """
+
+    def __init__(
+        self, folder: Path, *, name: str = "simulated", role: str = "member",
+        lost: Callable[[str], float | None] = lambda request: None, pace: float = 0.0, outlive: float = 0.0,
+    ) -> None:  # fmt: skip
         self.folder, self.name, self.role = folder, name, role
         self.hides_acls, self.private = False, set[Ref]()
         """Whether members are no owners either; secrets and their containers that another user keeps private."""
         self._claimed: dict[str, Marker] = {}
+        self.lost, self.pace, self.outlive = lost, pace, outlive
         self._lock = threading.RLock()
+        self._late, self._catching_up = folder / "late", False
         (folder / "blobs").mkdir(parents=True, exist_ok=True)
+        self._late.mkdir(exist_ok=True)
         self._file = folder / "world.json"
         self._world: dict[str, dict[str, Any]] = {}
         if self._file.exists():
@@ -112,6 +132,8 @@ class Simulator:
     def _put(self, resource: Resource) -> str:
         with self._lock:
             self._may_write()
+            if isinstance(resource, Volume):
+                resource = resource.model_copy(update={"updated_at": datetime.now(UTC)})
             self._world[resource.ref] = resource.model_dump(mode="json")
             self._save()
         return resource.id
@@ -120,8 +142,8 @@ class Simulator:
         with self._lock:
             self._may_write()
             self._world.pop(reference, None)
-            self._blob(reference).unlink(missing_ok=True)
             self._save()
+            self._blob(reference).unlink(missing_ok=True)
 
     def _may_write(self) -> None:
         if self.role != "member":
@@ -140,7 +162,57 @@ class Simulator:
     def enumerate_all(self) -> dict[Ref, str]:
         """Everything there is, raw: Ref -> name. Not part of the port; the tests count with it."""
         with self._lock:
+            self._catch_up()
             return {r: str(v.get("name", "")) for r, v in self._world.items()}
+
+    # --- requests that outlive their client
+
+    def _send(self, what: str, request: Callable[[], tuple[Any, ...]]) -> None:
+        """A request is on its way. Raises Unreachable (uncertain) if its answer gets lost."""
+        after = self.lost(what)
+        if after is None and not self.pace:
+            return
+        due = time.time() + (self.outlive if after is None else after)
+        path = self._late / f"{due:020.6f} {self._new()}"
+        fresh = self._late / f"new {path.name}"
+        fresh.write_text(json.dumps(request()))
+        os.replace(fresh, path)
+        if after is None:
+            time.sleep(self.pace)
+            with suppress(FileNotFoundError):
+                path.unlink()
+                return
+        error = Unreachable(f"{self.name}: {what}: no answer")
+        error.uncertain = True
+        raise error
+
+    def _catch_up(self) -> None:
+        """Carry out what is due. What is not possible any more is refused, and nobody hears of it."""
+        if self._catching_up:
+            return
+        self._catching_up = True
+        try:
+            for path in sorted(p for p in self._late.iterdir() if not p.name.startswith("new ")):
+                if float(path.name.partition(" ")[0]) <= time.time():
+                    what, *arguments = json.loads(path.read_text())
+                    path.unlink()
+                    with suppress(CloudError):
+                        getattr(self, f"_late_{what}")(*arguments)
+        finally:
+            self._catching_up = False
+
+    def _late_create(self, wish: Any, marker: Marker, source: Any) -> None:
+        resource, origin = _RESOURCE.validate_python(wish), Source.model_validate(source)
+        self._refuse(resource, origin)
+        self._make(resource, marker, origin, finished=False)
+
+    def _late_delete(self, reference: Ref) -> None:
+        self._delete(reference)
+
+    def _late_write(self, wish: Any, content: str, marker: Marker) -> None:
+        thing = _RESOURCE.validate_python(wish)
+        assert isinstance(thing, StoredObject)  # noqa: S101 - by `write_object`
+        self._store(thing, base64.b64decode(content), marker)
 
     # --- reading
 
@@ -156,6 +228,7 @@ class Simulator:
 
     def _all(self) -> list[Resource]:
         with self._lock:
+            self._catch_up()
             return [_RESOURCE.validate_python(v) for v in self._world.values()]
 
     def listing(self, kind: Kind) -> Listing:
@@ -198,6 +271,7 @@ class Simulator:
         """See the port."""
         self._refuse_private(reference)
         with self._lock:
+            self._catch_up()
             found = self._world.get(reference)
         return self._as_told(_RESOURCE.validate_python(found)) if found else None
 
@@ -253,19 +327,43 @@ class Simulator:
         """See the port."""
         with self._lock:
             self._may_write()
-            for there in self._all():
-                if there.own_kind is not resource.own_kind:
-                    continue
-                if isinstance(resource, UNMARKED):
-                    free = there.id not in before and self._claimed.get(there.id, marker) == marker
-                    if free and self._same(there, resource):
-                        return there.id
-                elif there.marker == marker:
-                    return there.id
+            found = self._found(resource, marker, before)
+            if found is not None:
+                return found
+            self._refuse(resource, source)
+        request = ("create", resource.model_dump(mode="json"), marker, source.model_dump(mode="json"))
+        self._send(f"create {resource.own_kind}", lambda: request)
+        with self._lock:
             self._refuse(resource, source)
             made = self._make(resource, marker, source)
             self._claimed[made] = marker
             return made
+
+    def _found(self, wish: Resource, marker: Marker, before: tuple[str, ...]) -> str | None:
+        if isinstance(wish, Attachment):
+            return self._id_of(wish) if self.read(ref(Kind.ATTACHMENT, self._id_of(wish))) else None
+        there = [r for r in self._all() if r.own_kind is wish.own_kind]
+        ours = [r.id for r in there if r.marker == marker]
+        if ours or not isinstance(wish, (*UNMARKED, Secret)):
+            if ours and isinstance(wish, AddressGroup | Secret):  # half-made: finish it
+                self._finish(wish, ours[0], marker)
+            return ours[0] if ours else None
+        free = [r for r in there if r.id not in before and self._claimed.get(r.id, marker) == marker]
+        alike = [r.id for r in free if r.marker is None and self._same(r, wish)]
+        if len(alike) > 1 and not isinstance(wish, Secret | SecretContainer):
+            raise Conflict(
+                f"{self.name}: {len(alike)} things look like {wish.own_kind} {wish.name}: {', '.join(alike)}"
+            )
+        if not alike:
+            return None
+        self._claimed[alike[0]] = marker
+        if isinstance(wish, Secret):
+            self._finish(wish, alike[0], marker)
+        return alike[0]
+
+    def _finish(self, wish: Resource, id_: str, marker: Marker) -> None:
+        """A secret gets its marker after it was made, an address group loses it."""
+        self._put(wish.model_copy(update={"id": id_, "marker": marker if isinstance(wish, Secret) else None}))
 
     def _refuse(self, wish: Resource, source: Source) -> None:
         for reference in wish.references():
@@ -277,8 +375,38 @@ class Simulator:
             raise Forbidden(f"{self.name}: a member cannot publish an image")
         if isinstance(wish, Keypair) and any(k.name == wish.name for k in self._all() if isinstance(k, Keypair)):
             raise Conflict(f"{self.name}: keypair {wish.name} exists")
+        self._refuse_twin(wish, source)
+        if isinstance(wish, Container) and ref(Kind.CONTAINER, wish.name) in self._world:
+            raise Conflict(f"{self.name}: a container of the name {wish.name} exists already")
         if isinstance(wish, FloatingIp) and wish.port_id:
             self._demand_way_out(wish.port_id)
+
+    def _refuse_twin(self, wish: Resource, source: Source) -> None:
+        """What can be there only once, whoever asks for it."""
+        disks = {d.volume_id for d in source.disks}
+        for there in self._all():
+            match wish, there:
+                case Server(), Server():
+                    taken = bool(set(wish.port_ids) & set(there.port_ids))
+                case Server(), Attachment():
+                    taken = there.volume_id in disks
+                case Attachment(), Attachment():
+                    taken = wish.volume_id == there.volume_id
+                case Port(), Port():
+                    same = wish.mac_address == there.mac_address or bool(set(wish.fixed_ips) & set(there.fixed_ips))
+                    taken = wish.network_id == there.network_id and same
+                case Subnet(), Subnet():
+                    taken = wish.network_id == there.network_id and wish.cidr == there.cidr
+                case RouterInterface(), RouterInterface():
+                    taken = bool(set(wish.fixed_ips) & set(there.fixed_ips))
+                case FloatingIp(), FloatingIp():
+                    taken = wish.port_id is not None and wish.port_id == there.port_id
+                case SecurityGroupRule(), SecurityGroupRule():
+                    taken = self._same(there.model_copy(update={"description": wish.description}), wish)
+                case _:
+                    taken = False
+            if taken:
+                raise Conflict(f"{self.name}: {wish.own_kind} {wish.name} would take what {there.ref} has")
 
     def _demand_way_out(self, port_id: str) -> None:
         port = self._must(ref(Kind.PORT, port_id))
@@ -288,9 +416,11 @@ class Simulator:
         if not any(isinstance(r, Router) and r.external_network_id for r in routers):
             raise NotFound(f"{self.name}: the external network is not reachable from the port's subnet")
 
-    def _make(self, wish: Resource, marker: Marker, source: Source) -> str:
+    def _make(self, wish: Resource, marker: Marker, source: Source, *, finished: bool = True) -> str:
+        """`finished` False: by its first request only."""
         id_ = self._id_of(wish)
-        made = wish.model_copy(update={"id": id_, "marker": None if isinstance(wish, UNMARKED) else marker})
+        bare = isinstance(wish, UNMARKED) if finished else isinstance(wish, (*NEVER_MARKED, Secret))
+        made = wish.model_copy(update={"id": id_, "marker": None if bare else marker})
         if isinstance(made, Volume):
             self._fill_volume(made, source)
             made = made.model_copy(update={"status": "available"})
@@ -337,6 +467,7 @@ class Simulator:
             raise Conflict(f"{self.name}: the volume's status must be available")
         data = self._content(volume.ref)
         self._blob(image.ref).write_bytes(data)
+        self._put(volume)  # its status was `uploading` for a while
         return image.model_copy(update={"status": "active", "size_bytes": len(data)})
 
     def _set_status(self, volume_id: str, status: str) -> None:
@@ -364,6 +495,13 @@ class Simulator:
             raise Unsupported(f"{self.name}: {wish.own_kind} is no object")
         self._must(ref(Kind.CONTAINER, wish.container))
         content = b"".join(data)
+        self._refuse_foreign(wish, marker)
+        thing = wish.model_dump(mode="json")
+        self._send("write object", lambda: ("write", thing, base64.b64encode(content).decode(), marker))
+        self._store(wish, content, marker)
+
+    def _store(self, wish: StoredObject, content: bytes, marker: Marker) -> None:
+        self._must(ref(Kind.CONTAINER, wish.container))
         etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
         id_ = f"{wish.container}/{wish.name}"
         self._blob(ref(Kind.OBJECT, id_)).write_bytes(content)
@@ -373,6 +511,7 @@ class Simulator:
         """See the port."""
         if not isinstance(wish, StoredObject):
             raise Unsupported(f"{self.name}: {wish.own_kind} is no object")
+        self._refuse_foreign(wish, marker)
         for segment in wish.segments or ():
             there = self._must(ref(Kind.OBJECT, segment.path))
             if isinstance(there, StoredObject) and there.etag != segment.etag:
@@ -383,6 +522,11 @@ class Simulator:
                 raise Conflict(f"{self.name}: the link's target has another content")
         id_ = f"{wish.container}/{wish.name}"
         self._put(wish.model_copy(update={"id": id_, "marker": marker}))
+
+    def _refuse_foreign(self, wish: StoredObject, marker: Marker) -> None:
+        there = self.read(ref(Kind.OBJECT, f"{wish.container}/{wish.name}"))
+        if there is not None and there.marker != marker:
+            raise Conflict(f"{self.name}: {there.ref} exists already and is not ours")
 
     def write_secret(self, secret_id: str, wish: Resource, payload: SecretBytes) -> None:
         """See the port."""
@@ -404,6 +548,10 @@ class Simulator:
         """See the port."""
         self._put(self._must(ref(Kind.SERVER, server_id)).model_copy(update={"locked": locked}))
 
+    def keep_disk(self, attachment: Ref) -> None:
+        """See the port."""
+        self._put(self._must(attachment).model_copy(update={"delete_on_termination": False}))
+
     def _unlocked(self, server_id: str) -> Resource:
         there = self._must(ref(Kind.SERVER, server_id))
         if isinstance(there, Server) and there.locked:
@@ -412,6 +560,15 @@ class Simulator:
 
     def delete(self, reference: Ref, deadline: timedelta) -> None:
         """See the port."""
+        self._may_write()
+        there = self.read(reference)
+        if there is None:
+            return
+        self._refuse_deletion(there)
+        self._send(f"delete {there.own_kind}", lambda: ("delete", reference))
+        self._delete(reference)
+
+    def _delete(self, reference: Ref) -> None:
         with self._lock:
             there = self.read(reference)
             if there is None:
@@ -420,6 +577,8 @@ class Simulator:
             if isinstance(there, Server):
                 for disk in [a for a in self._all() if isinstance(a, Attachment) and a.server_id == there.id]:
                     self._detach(disk)
+                    if disk.delete_on_termination:
+                        self._drop(ref(Kind.VOLUME, disk.volume_id))
             if isinstance(there, Attachment):
                 self._detach(there)
             if isinstance(there, SecurityGroup):

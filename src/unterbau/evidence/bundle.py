@@ -12,20 +12,24 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau import census
+from unterbau.closing import Closing, deleted
 from unterbau.errors import BundleError, Failed, LocalError, PlanError
+from unterbau.evidence.closing import check_closing
 from unterbau.evidence.core import NOT_OURS, STATEMENT, check_chain, sign, verify
+from unterbau.evidence.looks import check_pair, judge_again
 from unterbau.plan import Plan
 from unterbau.saga.status import Event, fold
-from unterbau.verdict import Claim, Model, Observation, Outcome, Verdict, conjoin
-from unterbau.verify import JUDGINGS, Contents, compare
-from unterbau.workload import Ref, Workload
+from unterbau.verdict import Claim, Model, Observation, Outcome, Source, Verdict, conjoin
+from unterbau.verify import Contents, observed
+from unterbau.verify.structure import REMAINDER
+from unterbau.workload import Kind, SecurityGroup, SecurityGroupRule, Workload, kind_of
 
 LARGEST = 512 * 2**20
 """Bytes that the members may have in all when unpacked."""
@@ -67,7 +71,7 @@ class Context(Model):
 
 
 class Bundle(Model):
-    """Everything in a bundle. `closed` is the target after the clean-up of a rehearsal."""
+    """Everything in a bundle. `closed` is the target after the clean-up of a rehearsal, `closing` how the source was emptied."""
 
     source: Workload
     target: Workload
@@ -76,6 +80,7 @@ class Bundle(Model):
     verification: Contents
     context: Context
     closed: Workload | None = None
+    closing: Closing | None = None
 
     def members(self) -> dict[str, bytes]:
         """File name -> bytes."""
@@ -87,7 +92,8 @@ class Bundle(Model):
             "verification.json": _json(self.verification),
             "context.json": _json(self.context),
         }
-        return found if self.closed is None else {**found, "target-census-closed.json": _json(self.closed)}
+        optional = {"target-census-closed.json": self.closed, "source-closing.json": self.closing}
+        return {**found, **{name: _json(member) for name, member in optional.items() if member is not None}}
 
 
 class CheckResult(Model):
@@ -146,7 +152,11 @@ def check(data: bytes, *, trusted_key: str | None = None) -> CheckResult:
     if predicate != {"format": 1, **_predicate(bundle)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
     verdicts = _judge_again(bundle)
-    verdicts += tuple(_surroundings(bundle))
+    if bundle.closing is not None:
+        verdicts += check_closing(
+            bundle.closing, bundle.source, bundle.plan, verdicts, rehearsal=bundle.closed is not None
+        )
+    verdicts += tuple(of_the_whole(bundle))
     return CheckResult(
         bundle=bundle,
         verdicts=verdicts,
@@ -171,7 +181,16 @@ def _predicate(bundle: Bundle) -> dict[str, JsonValue]:
         "claims": len(verdicts),
         "journal": {"rows": len(bundle.journal), "last": bundle.journal[-1].get("hash") if bundle.journal else None},
         **by_outcome,
+        **_of_closing(bundle.closing),
     }
+
+
+def _of_closing(record: Closing | None) -> dict[str, JsonValue]:
+    if record is None:
+        return {}
+    accepted = sorted({name for attempt in record.attempts for name in attempt.accepted})
+    told: dict[str, JsonValue] = {"complete": record.complete, "deleted": len(deleted(record)), "accepted": [*accepted]}
+    return {"closing": told}
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
@@ -205,8 +224,9 @@ def _size(infos: Iterable[zipfile.ZipInfo]) -> int:
 def _bundle(members: Mapping[str, bytes]) -> Bundle:
     names = {"source": "source-census.json", "target": "target-census.json", "plan": "plan.json"}
     names |= {"journal": "journal.json", "verification": "verification.json", "context": "context.json"}
-    if "target-census-closed.json" in members:
-        names["closed"] = "target-census-closed.json"
+    for field, name in (("closed", "target-census-closed.json"), ("closing", "source-closing.json")):
+        if name in members:
+            names[field] = name
     for name in sorted(members.keys() ^ set(names.values())):
         raise BundleError(f"{name} is {'missing' if name not in members else 'not part of a bundle'}", NOT_OURS)
     try:
@@ -219,22 +239,40 @@ def _bundle(members: Mapping[str, bytes]) -> Bundle:
 def _judge_again(bundle: Bundle) -> tuple[Verdict, ...]:
     """Every verdict anew, from censuses, plan and hashes; they must be those that the bundle tells."""
     _consistent(bundle)
-    told = bundle.verification
-    unknown = sorted(set(told.judging) - set(JUDGINGS))
-    if unknown:
-        raise BundleError(
-            f"verification.json was judged by {', '.join(unknown)}, which this version does not know",
-            "Check it with a newer version of Unterbau.",
-        )
-    again = compare(told.source, told.target, bundle.plan, _hashes(told.verdicts), told.judging)
-    if again != told.verdicts:
-        recomputed = {v.claim.id: v for v in again}
-        wrong = [v.claim.id for v in told.verdicts if recomputed.get(v.claim.id) != v]
-        wrong += [i for i in recomputed if i not in {v.claim.id for v in told.verdicts}]
-        raise BundleError(
-            f"verification.json: {', '.join(wrong[:3]) or 'the order'} does not follow from the contents", NOT_OURS
-        )
-    return again
+    return judge_again(bundle.verification, bundle.plan, observed(bundle.verification.verdicts), "verification.json")
+
+
+def remainder(before: Workload, closed: Workload, made: Collection[Kind]) -> Verdict:
+    """Whether a clean-up left something: the target's census after it against the one before the move.
+
+    `made` are the kinds of which the move made something. The project's default group may come late, and is no remainder.
+    """
+    claim = Claim(
+        id="completeness closed target", kind="completeness", subject="target",
+        text="After the clean-up the target holds nothing that it did not hold before.",
+    )  # fmt: skip
+    default = {g.id for g in closed.of(SecurityGroup) if g.is_default}
+    new: list[JsonValue] = [
+        f"{r.ref} {r.name}".rstrip() for r in closed.resources
+        if r.ref not in before.by_ref and r.id not in default
+        and not (isinstance(r, SecurityGroupRule) and r.security_group_id in default)
+    ]  # fmt: skip
+    unseen = [f"{n.what}: {n.reason}" for n in closed.not_shown if n.what in set(made)]
+    where = Source(where=f"target: {closed.identity.name} after the clean-up", at=closed.taken_at)
+    seen = (Observation(what="new since the census before", value=new, source=where, reason="; ".join(unseen)),)
+    if new:
+        return Verdict(claim=claim, outcome=Outcome.FAILED, reason=f"new: {', '.join(map(str, new))}", evidence=seen)
+    if unseen:
+        return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason="; ".join(unseen), evidence=seen)
+    return Verdict(claim=claim, outcome=Outcome.HELD, reason="nothing is new", evidence=seen)
+
+
+def of_the_whole(bundle: Bundle) -> Iterator[Verdict]:
+    """The claims that only a whole drill can be judged by, beside those of its verification."""
+    if bundle.closed is not None and REMAINDER in bundle.verification.judging:
+        made = {kind_of(e.ref) for e in bundle.plan.entries if e.fate.moves}
+        yield remainder(bundle.target, bundle.closed, made)
+    yield from _surroundings(bundle)
 
 
 def _surroundings(bundle: Bundle) -> Iterator[Verdict]:
@@ -253,34 +291,18 @@ def _surroundings(bundle: Bundle) -> Iterator[Verdict]:
                 yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=f"{seen[0]} became {seen[1]}")
 
 
-def _hashes(verdicts: Iterable[Verdict]) -> dict[tuple[str, Ref], Observation]:
-    """What was observed beside the censuses (hashes, mostly), by side and subject (`source: volume:…` as it says)."""
-    found: dict[tuple[str, Ref], Observation] = {}
-    for verdict in verdicts:
-        if verdict.claim.kind in ("content", "coverage"):
-            for observation in verdict.evidence:
-                side, _, reference = observation.source.where.partition(": ")
-                found[side, reference] = observation
-    return found
-
-
 def _consistent(bundle: Bundle) -> None:
     """The members speak of the same clouds, the same plan, the same run."""
     check_chain(bundle.journal)
     plan, told = bundle.plan, bundle.verification
-    pairs = [
-        ("source", plan.source, bundle.source.identity), ("target", plan.target, bundle.target.identity),
-        ("source", plan.source, told.source.identity), ("target", plan.target, told.target.identity),
-    ]  # fmt: skip
-    if bundle.closed is not None:
-        pairs.append(("target", plan.target, bundle.closed.identity))
     if bundle.context.run != plan.run:
         raise BundleError(f"context.json is of drill {bundle.context.run}, plan.json of {plan.run}", NOT_OURS)
     if bundle.context.rehearsal != (bundle.closed is not None):
         raise BundleError("context.json and the members differ on whether it was a rehearsal", NOT_OURS)
-    for side, left, right in pairs:
-        if (left.auth_url, left.region, left.project_id) != (right.auth_url, right.region, right.project_id):
-            raise BundleError(f"the {side} is another cloud or project in different members", NOT_OURS)
+    for source, target in ((bundle.source, bundle.target), (told.source, told.target)):
+        check_pair(plan, source, target)
+    if bundle.closed is not None:
+        check_pair(plan, bundle.source, bundle.closed)
     if plan.source_digest != census.digest(bundle.source):
         raise BundleError("plan.json was not made from source-census.json", NOT_OURS)
     opened = bundle.journal[0].get("event") if bundle.journal else None

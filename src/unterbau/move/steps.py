@@ -14,22 +14,21 @@ temporaries are deleted. Each of these is a step, so a crash leaves none behind.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
 from unterbau.cloud.port import NOTHING, Cloud, Source
-from unterbau.errors import Conflict, NotFound
+from unterbau.errors import NotFound
 from unterbau.move.transfer import relay
 from unterbau.plan import Plan
-from unterbau.saga import JsonObject, Marker, Outputs, Progress, Status, Step
+from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
 from unterbau.verdict import Model
 from unterbau.workload import (
     AddressGroup,
     Attachment,
-    Container,
     Image,
     Keypair,
     Kind,
@@ -54,13 +53,24 @@ from unterbau.workload import (
 QUICK = timedelta(minutes=5)
 LONG = timedelta(minutes=60)
 """For what copies bytes inside a cloud."""
-SETTLING_SECONDS = 3.0
 UNMARKED = (Keypair, ServerGroup, AddressGroup, SecurityGroupRule, SecretContainer, Secret)
 """Kinds that may exist without our marker for a moment, or for ever."""
+NEVER_MARKED = (Keypair, ServerGroup, SecurityGroupRule, SecretContainer)
+"""Kinds that have no place for a marker; they are there when the request is answered."""
+INDISTINCT = (ServerGroup, SecretContainer, Secret)
+"""Kinds of which a lost request could make a second one that nothing tells from the first. (Keys and rules are unique.)"""
+LOOK_SECONDS = 1.0
+"""Between two looks for what a request without an answer may have made."""
+
+
+TEMPORARY = {
+    "snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME, "image": Kind.IMAGE, "arrival": Kind.IMAGE,
+}  # fmt: skip
+"""The temporary things on the way of a volume."""
 
 
 class LedgerLine(Model):
-    """One thing that a run made or meant to make."""
+    """One thing that a run made or meant to make. `kind` is a `Kind`, `state` the step's or `tidied`."""
 
     step: str
     side: str
@@ -221,21 +231,31 @@ class CreateStep:
         before = self.move.target.lookalikes(wish)
         return {"side": "target", "name": wish.name, "marker": self.marker, "before": list(before)}
 
-    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The new id."""
-        return {"id": self.create(intent, done)}
+        return {"id": self.create(intent, done, progress)}
 
-    def create(self, intent: JsonObject, done: Outputs, source: Source = NOTHING) -> str:
+    def create(self, intent: JsonObject, done: Outputs, attempt: Attempt, source: Source = NOTHING) -> str:
         """Ensure and settle; a wish is made anew from the outputs, so it is the same each time."""
         wish = self.move.wish(self.reference, done)
-        try:
-            id_ = self.move.target.ensure(wish, _marker(intent), before=_before(intent), source=source)
-        except Conflict:
-            # Perhaps with our own request of a moment ago, whose answer was lost: then it can be found now.
-            time.sleep(SETTLING_SECONDS)
-            id_ = self.move.target.ensure(wish, _marker(intent), before=_before(intent), source=source)
-        self.move.target.settle(ref(wish.own_kind, id_), LONG)
+        id_ = self.ensure(wish, intent, attempt, source)
+        if not isinstance(wish, NEVER_MARKED):  # of these the id is told by their answer only: it is noted at once
+            self.move.target.settle(ref(wish.own_kind, id_), LONG)
         return id_
+
+    def ensure(self, wish: Resource, intent: JsonObject, attempt: Attempt, source: Source = NOTHING) -> str:
+        """Find or create, with what is known of earlier attempts that got no answer."""
+        if isinstance(wish, INDISTINCT):
+            self._await_lost(wish, intent, attempt)
+        target = self.move.target
+        return insist(lambda: target.ensure(wish, _marker(intent), before=_before(intent), source=source), attempt)
+
+    def _await_lost(self, wish: Resource, intent: JsonObject, attempt: Attempt) -> None:
+        """Make it again only when a lost request can make it no more: a second one would carry no mark to be told by."""
+        end = time.monotonic() + attempt.doubt()
+        while time.monotonic() < end and not set(self.move.target.lookalikes(wish)) - set(_before(intent)):
+            attempt(0, None)
+            time.sleep(LOOK_SECONDS)
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete what was made, or what a crash may have left half-made."""
@@ -247,26 +267,21 @@ class CreateStep:
 
     def remove(self, kind: Kind, id_: str) -> None:
         """Delete one object of the target."""
-        self.move.target.delete(ref(kind, id_), LONG)
+        remove(self.move.target, kind, id_)
 
     def _strays(self, intent: JsonObject, done: Outputs) -> list[str]:
-        """What exists of an act that was not seen to end: by marker, else by look and not there before."""
+        """What exists of an act that was not seen to end: by marker. What only looks alike is never ours to delete."""
         wish = self.move.wish(self.reference, done)
         if isinstance(wish, Attachment):
             return [f"{wish.server_id}/{wish.volume_id}"]
-        if isinstance(wish, Container | StoredObject):
-            there = self.move.target.read(wish.ref)
-            return [wish.id] if there is not None and there.marker == _marker(intent) else []
-        if isinstance(wish, UNMARKED):
-            return [i for i in self.move.target.lookalikes(wish) if i not in _before(intent)]
-        found = self.move.target.listing(wish.own_kind).resources
-        return [r.id for r in found if r.marker == _marker(intent)]
+        found = marked(self.move.target, wish.own_kind, {_marker(intent)}, (wish.ref,))
+        return [r.id for r in found]
 
 
 class ServerStep(CreateStep):
     """A server, with its root volume if it boots from one."""
 
-    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The new id."""
         server = self.move.workload.by_ref[self.reference]
         assert isinstance(server, Server)  # noqa: S101 - by `_steps_of`
@@ -274,16 +289,16 @@ class ServerStep(CreateStep):
         disks = tuple(
             a.model_copy(update={"volume_id": self.move.new_id(ref(Kind.VOLUME, a.volume_id), done)}) for a in roots
         )
-        return {"id": self.create(intent, done, Source(disks=disks))}
+        return {"id": self.create(intent, done, progress, Source(disks=disks))}
 
 
 class VolumeStep(CreateStep):
     """A volume from the image that arrived."""
 
-    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The new id."""
         arrival = str(done[f"arrival of {self.reference}"]["id"])
-        return {"id": self.create(intent, done, Source(image_id=arrival))}
+        return {"id": self.create(intent, done, progress, Source(image_id=arrival))}
 
 
 class ImageStep(CreateStep):
@@ -297,13 +312,6 @@ class ImageStep(CreateStep):
         id_ = target.ensure(wish, _marker(intent))
         passed = _stream_image(self.move, id_of(self.reference), wish.model_copy(update={"id": id_}), progress)
         return {"id": id_, **passed}
-
-    def remove(self, kind: Kind, id_: str) -> None:
-        """Delete the image; a protection that we set ourselves is lifted first."""
-        there = self.move.target.read(ref(kind, id_))
-        if isinstance(there, Image) and there.protected:
-            self.move.target.write_image(there.model_copy(update={"protected": False}), (), None)
-        super().remove(kind, id_)
 
 
 def _stream_image(move: Move, source_id: str, wish: Image, progress: Progress) -> JsonObject:
@@ -344,12 +352,12 @@ class ObjectStep(CreateStep):
 class SecretStep(CreateStep):
     """A secret and its payload, which passes through memory only."""
 
-    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The new id."""
         wish = self.move.wish(self.reference, done)
         assert isinstance(wish, Secret)  # noqa: S101 - by `_steps_of`
         target = self.move.target
-        id_ = target.ensure(wish, _marker(intent), before=_before(intent))
+        id_ = self.ensure(wish, intent, progress)
         if wish.content_type is not None:
             payload = self.move.source.secret_payload(id_of(self.reference))
             if payload is None:
@@ -461,17 +469,17 @@ class TemporaryStep:
     @property
     def kind(self) -> Kind:
         """Of the temporary thing."""
-        return {"snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME}.get(self.what, Kind.IMAGE)
+        return TEMPORARY[self.what]
 
     def intend(self, done: Outputs) -> JsonObject:
         """Name and tag."""
         marker = self.move.marker(self.name)
         return {"side": self.side, "name": marker, "marker": marker, "temporary": True}
 
-    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The id; for the arrival also what passed."""
         wish, source = self._wish(str(intent["name"]), done)
-        id_ = self.cloud.ensure(wish, _marker(intent), source=source)
+        id_ = insist(lambda: self.cloud.ensure(wish, _marker(intent), source=source), progress)
         if self.what == "arrival":
             assert isinstance(wish, Image)  # noqa: S101 - by `_wish`
             origin = str(done[self.needs[0]]["id"])
@@ -501,9 +509,8 @@ class TemporaryStep:
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete it, by id or by marker."""
-        marker = _marker(intent)
-        found = self.cloud.listing(self.kind).resources if output is None else ()
-        for id_ in [str(output["id"])] if output else [r.id for r in found if marker in (r.marker, r.name)]:
+        found = [str(output["id"])] if output else [r.id for r in marked(self.cloud, self.kind, {_marker(intent)})]
+        for id_ in found:
             self.cloud.delete(ref(self.kind, id_), LONG)
 
 
@@ -538,6 +545,27 @@ class TidyStep:
         """What was tidied stays away."""
 
 
+def marked(cloud: Cloud, kind: Kind, markers: Collection[str], named: Collection[Ref] = ()) -> list[Resource]:
+    """What exists of a kind with one of these markers, half-made things included.
+
+    Containers and objects, which a listing would have to look at one by one, are looked for by their Refs (`named`).
+    """
+    if kind in (Kind.CONTAINER, Kind.OBJECT):
+        there = [cloud.read(reference) for reference in named]
+        return [r for r in there if r is not None and r.marker in markers]
+    kinds = (kind, Kind.PORT) if kind is Kind.ROUTER_INTERFACE else (kind,)  # a leg that was not added yet is a port
+    found = [r for k in kinds for r in cloud.listing(k).resources]
+    return [r for r in found if r.marker in markers or r.name in markers]
+
+
+def remove(cloud: Cloud, kind: Kind, id_: str) -> None:
+    """Delete something that a run made; a protection that it set itself is lifted first."""
+    there = cloud.read(ref(kind, id_)) if kind is Kind.IMAGE else None
+    if isinstance(there, Image) and there.protected:
+        cloud.write_image(there.model_copy(update={"protected": False}), (), None)
+    cloud.delete(ref(kind, id_), LONG)
+
+
 def _marker(intent: JsonObject) -> str:
     return str(intent["marker"])
 
@@ -555,13 +583,13 @@ def ledger(status: Status) -> tuple[LedgerLine, ...]:
             continue
         made: Mapping[str, object] = status.outputs.get(step, {})
         temporary = bool(intent.get("temporary"))
-        kind = step.partition(" of ")[0] if temporary else step.partition(":")[0]
+        kind = TEMPORARY[step.partition(" of ")[0]] if temporary else kind_of(step)
         gone = temporary and status.states.get(f"tidy {step.partition(' of ')[2]}") == "done"
         lines.append(
             LedgerLine(
                 step=step,
                 side=str(intent["side"]),
-                kind=kind,
+                kind=kind.value,
                 name=str(intent.get("name", "")),
                 marker=str(intent["marker"]),
                 id=str(made["id"]) if "id" in made else None,

@@ -480,8 +480,9 @@ _FIELDS: Mapping[Opened, tuple[str, ...]] = {
 _STRANGE: Mapping[Opened, tuple[str, ...]] = {
     Opened.ATTACHED: ("trunks",),
     Opened.CONNECTED: ("ipsec_site_connections", "vpn/ipsec-site-connections", "bgpvpns", "bgpvpn/bgpvpns"),
-    Opened.GATEWAY: ("offering.external_networks", "offering"),
-    Opened.PUBLIC_ADDRESS: ("port_forwardings", "offering.external_networks", "offering"),
+    Opened.GATEWAY: ("external_gateways", "offering.external_networks", "offering"),
+    Opened.SNAT: ("external_gateways",),
+    Opened.PUBLIC_ADDRESS: ("port_forwardings", "ndp_proxies", "offering.external_networks", "offering"),
     Opened.SHARED: ("rbac_policies", "rbac-policies"),
 }
 """What the census names without understanding it (see `unterbau.cloud.openstack.unknown`)."""

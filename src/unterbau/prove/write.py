@@ -16,6 +16,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import resources
@@ -41,7 +42,22 @@ from unterbau.errors import (
 from unterbau.prove.guest import WORD
 from unterbau.prove.inventory import Item, Section, Status
 from unterbau.prove.judges.scs_0114 import advertised
-from unterbau.saga import Journal, JsonObject, Marker, Outputs, Progress, RetryPolicy, Step, remaining_grace, unwind
+from unterbau.saga import (
+    LATE_SECONDS,
+    Attempt,
+    Event,
+    Journal,
+    JsonObject,
+    Marker,
+    Outputs,
+    Progress,
+    RetryPolicy,
+    Step,
+    insist,
+    note_killed,
+    unwind,
+    wait_out,
+)
 from unterbau.saga import run as run_saga
 from unterbau.workload import Attachment, Backup, Flavor, Image, Kind, Ref, Resource, Secret, Server, Volume, ref
 
@@ -67,6 +83,8 @@ class Patience:
     pause: float = 5.0
     payload: int = 4 << 20
     """Bytes that are written, backed up and compared."""
+    late: float = LATE_SECONDS
+    """Seconds for which the cloud may still finish a write that it did not answer."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,7 @@ class _Tools:
     now: Callable[[], datetime]
     stop: threading.Event
     patience: Patience
+    say: Callable[[str], None]
 
 
 def run(
@@ -99,20 +118,33 @@ def run(
         :12
     ]
     name = f"w{secrets.token_hex(4)}"
-    tools = _Tools(cloud, name, now, stop, patience or Patience())
-    for left in _clean_up(tools, folder, f"write-{place}-*.db"):
-        say(f"left behind by an earlier run, and not to be deleted now: {left}")
+    tools = _Tools(cloud, name, now, stop, patience or Patience(), say)
+    killed = []
+    for path in sorted(folder.glob(f"write-{place}-*.db")):
+        with suppress(Refused):  # another process is at it right now
+            for left in _clean_up(tools, path):
+                say(f"left behind by an earlier run, and not to be deleted now: {left}")
+            killed.append(path)
     steps, missing = _steps(tools)
     path = folder / f"write-{place}-{name}.db"
     with Journal(path, now=now) as journal:
-        result = run_saga(steps, journal, plan=name, workers=4, stop=stop, retry=RetryPolicy(deadline_s=60.0))
+        result = run_saga(
+            steps, journal, plan=name, workers=4, stop=stop, retry=RetryPolicy(deadline_s=60.0),
+            late_seconds=tools.patience.late,
+        )  # fmt: skip
         outputs, errors = dict(journal.status.outputs), dict(journal.status.errors)
         tidied = unwind(steps, journal, plan=name)
         left_behind = _remaining(journal)
+        if not result.interrupted:
+            left_behind += _sweep(tools, journal)
+        certain = tidied.complete and not journal.doubts
     for left in left_behind:
         say(f"left behind, since the cloud would not delete it: {left}; the next run with --write tries again")
-    if tidied.complete:
+    if certain:
         _forget(path)
+    for path in killed if not result.interrupted else ():
+        with suppress(Refused):
+            _forget_at_last(tools, path)
     if result.interrupted:
         raise Interrupted("stopped while writing; what was made is removed", "Run the same command again.")
     items = _items(outputs, errors, missing, identity.roles, deleted=tidied.complete)
@@ -146,13 +178,13 @@ class _Make:
         mark = Marker(run=self.tools.run, node=self.name).tag()
         return {"kind": self.kind.value, "name": mark, "marker": mark}
 
-    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """Find or make."""
         _demand(done, self.needs)
         mark = str(intent["marker"])
         wish, origin = self.wish(mark, done)
         try:
-            id_ = self.tools.cloud.ensure(wish, mark, source=origin)
+            id_ = insist(lambda: self.tools.cloud.ensure(wish, mark, source=origin), progress)
         except (Forbidden, NotFound, Unsupported) as error:
             return {"status": f"refused: {error.what}"[:300]}
         return {"id": id_, **self.then(id_), "status": _settle(self.tools, ref(self.kind, id_))}
@@ -567,19 +599,35 @@ def _message(error: JsonObject) -> str:
 # --- what a killed run left
 
 
-def _clean_up(tools: _Tools, folder: Path, pattern: str) -> Iterator[str]:
-    """Remove what the journals of killed runs on this cloud name, and nothing else; yields what would not go."""
-    for path in sorted(folder.glob(pattern)):
-        try:
-            journal = Journal(path)
-        except Refused:  # another process is at it right now
-            continue
-        with journal:
-            tools.stop.wait(remaining_grace(journal, tools.now()))
-            left = list(_removed(tools, journal))
-        yield from left
+def _clean_up(tools: _Tools, path: Path) -> list[str]:
+    """Remove what the journal of a killed run names, and nothing else; what would not go."""
+    with Journal(path, now=tools.now) as journal:
+        note_killed(journal)
+        return list(_removed(tools, journal))
+
+
+def _forget_at_last(tools: _Tools, path: Path) -> None:
+    """Look once more for what the last requests of a killed run may have made."""
+    with Journal(path, now=tools.now) as journal:
+        left = [*_sweep(tools, journal), *_removed(tools, journal)]
+    if not left:
+        _forget(path)
+
+
+def _sweep(tools: _Tools, journal: Journal) -> list[str]:
+    """Remove what a request without an answer made after all, once it can make nothing any more; what would not go."""
+    left: list[str] = []
+    if wait_out(journal, tools.patience.late, now=tools.now, stop=tools.stop, say=tools.say):
+        for name in journal.doubts:
+            intent = journal.status.intents[name]
+            try:
+                if "marker" in intent:
+                    _delete(tools, Kind(str(intent["kind"])), str(intent["marker"]), "")
+            except CloudError as error:
+                left.append(f"{intent['name']} ({error.what})")
         if not left:
-            _forget(path)
+            journal.append(Event(kind="swept"))
+    return left
 
 
 def _removed(tools: _Tools, journal: Journal) -> Iterator[str]:

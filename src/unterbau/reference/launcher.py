@@ -31,7 +31,7 @@ Progress = Callable[[str], None]
 SUPERVISE = (sys.executable, "-m", "unterbau.reference.supervise")
 """Command line of the supervisor, without the name of the cloud."""
 
-_START_SECONDS = 300.0
+_START_SECONDS = 600.0
 _STOP_SECONDS = 25.0
 _POLL_SECONDS = 0.05
 

@@ -42,7 +42,7 @@ LISTINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "cinder": (
         "/v3/volumes/detail", "/v3/snapshots/detail", "/v3/backups/detail", "/v3/types", "/v3/types/default",
-        "/v3/groups", "/v3/group_snapshots", "/v3/volume-transfers", "/v3/os-availability-zone",
+        "/v3/groups", "/v3/group_snapshots", "/v3/os-volume-transfer", "/v3/os-availability-zone",
         "/v3/os-quota-sets/{project}?usage=True",
     ),
     "glance": (

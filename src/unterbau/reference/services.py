@@ -57,8 +57,9 @@ def services(layout: Layout) -> tuple[Service, ...]:
         _service(layout, "barbican", ports.barbican, "serve_wsgi.py", "barbican_app"),
         _service(layout, "cinder", ports.cinder, "fused_cinder.py", str(layout.etc / "cinder/cinder.conf")),
         _service(
-            layout, "nova", ports.nova, "fused_nova.py", str(layout.etc / "nova/nova.conf"),
-            after=hosts, needs=("keystone", "placement"),
+            layout, "nova", ports.nova, "fused_nova.py", str(layout.etc / "nova/nova.conf"), after=hosts,
+            # It loads for longer than all others, and waits for these itself before it needs them.
+            more={"UNTERBAU_NOVA_NEEDS": f"{accounts_mark(layout)}:{ports.keystone}:{ports.placement}"},
         ),
     )  # fmt: skip
 
@@ -72,9 +73,15 @@ def _service(
     after: tuple[str, ...] = (),
     needs: tuple[str, ...] = (),
     ready: str = "/",
+    more: Mapping[str, str] = {},
 ) -> Service:
     argv = (str(layout.python), str(PROGRAMS / program), *arguments, str(port), *after)
-    return Service(name, argv, environment(layout), needs, ready, port)
+    return Service(name, argv, {**environment(layout), **more}, needs, ready, port)
+
+
+def accounts_mark(layout: Layout) -> Path:
+    """The file that says that accounts and catalog are in place; `bootstrap` writes it."""
+    return layout.root / ".identity.json"
 
 
 def environment(layout: Layout) -> dict[str, str]:

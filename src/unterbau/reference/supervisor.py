@@ -26,7 +26,7 @@ from unterbau.reference.process import Service
 State = Literal["waiting", "starting", "running", "restarting", "dead", "stopped"]
 Phase = Literal["starting", "ready", "failed", "stopping", "stopped"]
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 RESTARTS = 5
 """After so many deaths within `CALM_SECONDS` of life each, a service stays dead."""
 CALM_SECONDS = 300.0

@@ -135,6 +135,7 @@ def plan(made: Plan) -> None:
              "allowed by name" if o.id in made.allowed_openings else f"edit the plan, or --allow-opening {_safe(o.id)}"]
             for o in made.openings
         ])  # fmt: skip
+    _losses(made)
     say("")
     _table(["check", "outcome", "what"], [
         [_safe(c.name), f"[{STYLES[c.outcome]}]{MARKS[c.outcome]}[/]", _safe(c.text + (f" {c.remedy}" if c.remedy else ""))]
@@ -143,6 +144,20 @@ def plan(made: Plan) -> None:
     say("")
     seconds = made.estimate_seconds or 0
     say(f"{made.bytes_total / 2**20:.0f} MiB to move, about {seconds:.0f} s")
+
+
+def _losses(made: Plan) -> None:
+    """What goes with the source for good, a line a kind and field."""
+    found: dict[str, list[str]] = {}
+    for entry in made.entries:
+        for one in entry.losses:
+            found.setdefault(f"{entry.ref.partition(':')[0]}.{one.field}", []).append(one.why)
+    if found:
+        say("")
+        say(
+            "Lost for good with the source's own, which `close --source` therefore keeps unless you accept the loss by name:"
+        )
+        _table(["loss", "count", "why"], [[_safe(n), str(len(w)), _safe(w[0])] for n, w in sorted(found.items())])
 
 
 def verdicts(found: Sequence[Verdict], *, everything: bool = False) -> None:

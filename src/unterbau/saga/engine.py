@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from unterbau.errors import CloudError, Interrupted, PlanError, Refused, UnterbauError
 from unterbau.saga.journal import Journal, refuse_secrets
+from unterbau.saga.late import LATE_SECONDS
 from unterbau.saga.status import Event, JsonObject
 from unterbau.saga.steps import Step, graph
 from unterbau.verdict import Model
@@ -72,6 +73,7 @@ def run(
     workers: int = 8,
     stop: threading.Event | None = None,
     retry: RetryPolicy | None = None,
+    late_seconds: float = LATE_SECONDS,
     listener: Callable[[Event], None] = lambda event: None,
     progress: Callable[[str, int, int | None], None] = lambda node, done, total: None,
 ) -> RunResult:
@@ -80,7 +82,8 @@ def run(
     `plan` is a digest of the plan; steps or plan that differ from the recorded ones: PlanError with the
     difference. A failed step blocks its dependants, all others go on; the next run tries it again.
     `listener` and `progress` are called from worker threads. An error outside our tree is a defect of a
-    step: no new step starts, and it is raised when the running ones ended.
+    step: no new step starts, and it is raised when the running ones ended. `late_seconds`: how long a cloud may go on
+    with a write that it did not answer (see `late`).
     """
     by_name = graph(steps)
     work = _Work(journal, stop or threading.Event(), retry or RetryPolicy(), listener)
@@ -93,16 +96,12 @@ def run(
         intents, done = journal.snapshot()
         intent = intents.get(name)
         if intent is None:
-            intent = work.tried(lambda: step.intend(done))
+            intent = work.tried(name, lambda: step.intend(done))
             work.record("intended", name, intent)
             intent = journal.status.intents[name]
 
-        def report(count: int, total: int | None) -> None:
-            if work.stop.is_set():
-                raise Interrupted(f"stopped during {name}")
-            progress(name, count, total)
-
-        work.record("done", name, work.tried(lambda: step.act(intent, done, report)))
+        attempt = _Attempt(name, work, late_seconds, progress)
+        work.record("done", name, work.tried(name, lambda: step.act(intent, done, attempt)))
 
     finished = {n for n in by_name if journal.status.states[n] == "done"}
     return _drive({n: tuple(s.needs) for n, s in by_name.items()}, finished, forward, "failed", workers, work)
@@ -130,7 +129,7 @@ def unwind(
     intents, outputs = journal.snapshot()
 
     def back(name: str) -> None:
-        work.tried(lambda: by_name[name].undo(intents[name], outputs.get(name), outputs))
+        work.tried(name, lambda: by_name[name].undo(intents[name], outputs.get(name), outputs))
         work.record("undone", name, {})
 
     order = {n: journal.status.dependants(n) for n in by_name if n in intents}
@@ -158,13 +157,53 @@ class _Work:
         self.journal.append(event)
         self.listener(event)
 
-    def tried(self, action: Callable[[], T]) -> T:
+    def tried(self, node: str, action: Callable[[], T]) -> T:
+        """The result after retries. A write that got no answer is durable before anything else is asked."""
+
+        def once() -> T:
+            try:
+                return action()
+            except CloudError as error:
+                if error.uncertain and node in self.journal.status.intents:
+                    self.record("uncertain", node, {"kind": error.kind, "message": _clean(error.what)})
+                raise
+
         try:
-            return self.retry.call(action, self.stop)
+            return self.retry.call(once, self.stop)
         except Interrupted:
             raise
         except UnterbauError as error:
             raise _StepFailed(error) from error
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """See `steps.Attempt`."""
+
+    node: str
+    work: _Work
+    late_seconds: float
+    progress: Callable[[str, int, int | None], None]
+
+    def __call__(self, done: int, total: int | None) -> None:
+        if self.work.stop.is_set():
+            raise Interrupted(f"stopped during {self.node}")
+        self.progress(self.node, done, total)
+
+    def doubt(self) -> float:
+        return self.work.journal.doubt(self.node, self.late_seconds)
+
+
+def note_killed(journal: Journal) -> None:
+    """Note what an earlier process had begun when it was killed: its requests may still be under way.
+
+    When it was killed nobody knows; it is dead by now, so they are as old as this moment at least.
+    """
+    for node in journal.status.begun():
+        told: JsonObject = {"kind": "Interrupted", "message": "an earlier process ended in the middle of this step"}
+        journal.append(Event(kind="uncertain", node=node, data=told))
+    if journal.status.stopped:
+        journal.append(Event(kind="resumed"))
 
 
 def _open(by_name: dict[str, Step], work: _Work, plan: str) -> None:
@@ -180,6 +219,7 @@ def _open(by_name: dict[str, Step], work: _Work, plan: str) -> None:
         raise PlanError("the plan differs from the one that this run began with: "
                         + ("; ".join(parts) or "same steps, other contents"),
                         "run with the recorded plan, or clean up this run and begin a new one")  # fmt: skip
+    note_killed(work.journal)
 
 
 def _drive(
@@ -226,6 +266,8 @@ def _drive(
     if defect is not None:
         raise defect
     interrupted = interrupted or (work.stop.is_set() and bool(waiting))
+    if interrupted:
+        work.record("stopped", "", {})
     return RunResult(done=tuple(n for n in order if n in finished), failed=tuple(failed),
                      blocked=() if interrupted else tuple(waiting), interrupted=interrupted)  # fmt: skip
 

@@ -90,9 +90,12 @@ class Journal:
         try:
             self._db = self._connect()
             self._last, self.status = GENESIS, Status()
+            self.doubts: dict[str, datetime] = {}
+            """When a write of a step last got no answer, for each step of which there is one; until the next `swept`."""
             self._seq = 0
             for row in self.rows():
                 self.status.apply(row.event)
+                self._doubt(row.event, row.at)
                 self._seq, self._last = row.seq, row.hash
         except BaseException:
             self.close()
@@ -129,8 +132,21 @@ class Journal:
                     (seq, at, canonical(event.model_dump(mode="json")), self._last, digest),
                 )
             self._seq, self._last, self._failed = seq, digest, False
+            self._doubt(event, at)
             self._on_write(seq)
             return seq
+
+    def _doubt(self, event: Event, at: str) -> None:
+        if event.kind == "uncertain":
+            self.doubts[event.node] = datetime.fromisoformat(at)
+        elif event.kind == "swept":
+            self.doubts.clear()
+
+    def doubt(self, node: str, seconds: float) -> float:
+        """For how many seconds from now the cloud may still finish a write of this step that it did not answer."""
+        with self._mutex:
+            since = self.doubts.get(node)
+        return 0.0 if since is None else max(0.0, min(seconds, seconds - (self._now() - since).total_seconds()))
 
     def rows(self) -> tuple[Row, ...]:
         """All entries in order, the chain checked. A broken chain is a LocalError naming the entry."""

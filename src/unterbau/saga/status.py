@@ -16,15 +16,19 @@ from unterbau.errors import LocalError
 from unterbau.verdict import Model
 
 JsonObject: TypeAlias = dict[str, JsonValue]
-EventKind: TypeAlias = Literal["opened", "intended", "done", "failed", "unwinding", "undone", "undo failed"]
+EventKind: TypeAlias = Literal[
+    "opened", "intended", "done", "failed", "unwinding", "undone", "undo failed",
+    "uncertain", "stopped", "resumed", "swept",
+]  # fmt: skip
 NodeState: TypeAlias = Literal["planned", "intended", "done", "failed", "undone", "undo failed"]
 
 
 class Event(Model):
-    """One fact of a run. `node` is empty for `opened` and `unwinding`.
+    """One fact of a run. `node` is empty for `opened`, `unwinding`, `stopped`, `resumed` and `swept`.
 
     data: opened {plan, nodes: {name: [needs]}}; intended: the intent; done: the output;
-    failed and undo failed {kind, message}; unwinding and undone {}.
+    failed, undo failed and uncertain {kind, message}; swept: what was found late; the others {}.
+    `uncertain` (a write got no answer) changes no state. `stopped`: the process ended in order, no step of it goes on.
     """
 
     kind: EventKind
@@ -52,8 +56,11 @@ class Status:
     intents: dict[str, JsonObject] = field(default_factory=dict)
     outputs: dict[str, JsonObject] = field(default_factory=dict)
     errors: dict[str, JsonObject] = field(default_factory=dict)
+    doubtful: set[str] = field(default_factory=set)
+    """Steps whose act may have made a thing that nobody saw, or may still make it; until the next `swept`."""
     opened: bool = False
     unwinding: bool = False
+    stopped: bool = False
 
     def apply(self, event: Event) -> None:
         """Take one event; LocalError, and no change, if it cannot follow."""
@@ -62,6 +69,15 @@ class Status:
         elif event.kind == "unwinding":
             self._demand(self.opened and not self.unwinding and not event.node, event)
             self.unwinding = True
+        elif event.kind in ("stopped", "resumed", "swept"):
+            self._demand(self.opened and not event.node and self.stopped == (event.kind == "resumed"), event)
+            self.stopped = event.kind == "stopped"
+            if event.kind == "swept":
+                self.doubtful.clear()
+        elif event.kind == "uncertain":
+            self._demand(event.node in self.intents, event)
+            if not self.unwinding:
+                self.doubtful.add(event.node)
         else:
             self._check(event)
             self._move(event)
@@ -95,6 +111,10 @@ class Status:
             self.errors[event.node] = event.data
         else:
             self.errors.pop(event.node, None)
+
+    def begun(self) -> tuple[str, ...]:
+        """Steps whose act began and was not seen to end, unless the process that ran them ended in order."""
+        return () if self.stopped else tuple(n for n, state in self.states.items() if state == "intended")
 
     def dependants(self, node: str) -> tuple[str, ...]:
         """Steps with an intent that need this one directly."""

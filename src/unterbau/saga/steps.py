@@ -21,6 +21,16 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with (done, total or None) in the step's unit; raises `Interrupted` when the run is to stop."""
 
 
+class Attempt(Protocol):
+    """One call of a step's `act`: where it tells its progress, and what it may know of the calls before it."""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """As `Progress`."""
+
+    def doubt(self) -> float:
+        """Seconds for which the cloud may still finish a write of an earlier call that it did not answer; 0: none."""
+
+
 class Marker(Model):
     """The mark on everything that one node of one run creates."""
 
@@ -51,7 +61,7 @@ class Step(Protocol):
     def intend(self, done: Outputs) -> JsonObject:
         """What must be durable before acting (name, tag, look-alikes that exist). Reads, never writes."""
 
-    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """Find or create. After a crash or a failure it is called again with the same intent."""
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:

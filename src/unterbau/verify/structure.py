@@ -9,7 +9,7 @@ given, declares differences: then the left side of a comparison is the object as
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -56,7 +56,9 @@ OWNED = OWNER_ONLY[0]
 """Under this the observation stands by which the verifier knows that it is an owner (see `verify.ownership`)."""
 OPENINGS = "openings"
 """What is open on the target and was closed on the source fails, unless it is allowed by name."""
-JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS)
+REMAINDER = "remainder"
+"""What a rehearsal left on its target fails (`evidence.remainder`, since that is known only after the clean-up)."""
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
@@ -203,6 +205,24 @@ def compare(
     return _Comparison(source, target, plan, hashes, judging).verdicts()
 
 
+def counterparts(
+    source: Workload, target: Workload, plan: Plan | None, hashes: Mapping[tuple[str, Ref], Observation]
+) -> dict[Ref, Ref]:
+    """Objects of the source -> those of the target with which `compare` compares them; without those that have none."""
+    return _Comparison(source, target, plan, hashes, ()).counterparts()
+
+
+def observed(verdicts: Iterable[Verdict]) -> dict[tuple[str, Ref], Observation]:
+    """What was observed beside the censuses (hashes, mostly), by side and subject (`source: volume:…` as it says)."""
+    found: dict[tuple[str, Ref], Observation] = {}
+    for verdict in verdicts:
+        if verdict.claim.kind in ("content", "coverage"):
+            for observation in verdict.evidence:
+                side, _, reference = observation.source.where.partition(": ")
+                found[side, reference] = observation
+    return found
+
+
 class _Comparison:
     def __init__(
         self,
@@ -239,7 +259,7 @@ class _Comparison:
         if HIDDEN in self.judging:
             found += [self._owner(side) for side in ("source", "target") if (side, OWNED) in self.hashes]
         if OPENINGS in self.judging:
-            found += openings(self.source, self.target, self.plan, self._counterparts())
+            found += openings(self.source, self.target, self.plan, self.counterparts())
         return tuple(found)
 
     def _owner(self, side: str) -> Verdict:
@@ -254,7 +274,7 @@ class _Comparison:
             return Verdict(claim=claim, outcome=Outcome.HELD, reason=reason, evidence=(seen,))
         return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=seen.reason, evidence=(seen,))
 
-    def _counterparts(self) -> dict[Ref, Ref]:
+    def counterparts(self) -> dict[Ref, Ref]:
         """Refs of the source -> those of the target that are called the same."""
         pairs = ((r.ref, self.right_keys.by_key.get(self.left_keys(r.ref))) for r in self.wished.resources)
         return {ours: theirs.ref for ours, theirs in pairs if theirs is not None}

@@ -199,6 +199,10 @@ class OpenStack:
         """As `Cloud.set_lock`."""
         self._compute.set_lock(server_id, locked)
 
+    def keep_disk(self, attachment: Ref) -> None:
+        """As `Cloud.keep_disk`."""
+        self._compute.keep_disk(id_of(attachment))
+
     def restore(self, backup_id: str, volume_id: str) -> None:
         """As `prove.write.Trial.restore`."""
         self._volumes.restore(backup_id, volume_id)

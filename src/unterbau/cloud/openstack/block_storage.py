@@ -13,9 +13,9 @@ from datetime import timedelta
 from typing import Any
 
 from unterbau.cloud.openstack.http import Api, Json, moment
-from unterbau.cloud.openstack.service import from_metadata, gone, settled, short, wait_gone
+from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
-from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
+from unterbau.cloud.port import Listing, Marker, Source, carries, marked
 from unterbau.errors import Unsupported
 from unterbau.workload import Backup, Kind, Resource, Snapshot, Volume, VolumeType
 
@@ -102,13 +102,12 @@ class BlockStorageService:
 
     def _find(self, wish: Resource, marker: Marker, before: frozenset[str]) -> Json | None:
         kind = wish.own_kind
-        unmarked = kind is Kind.BACKUP and not at_least(self._api().microversion, "3.43")
-        for entry in self.raw(_PATHS[kind][0]):
-            if (entry.get("metadata") or {}).get(MARKER_KEY) == marker:
-                return entry
-            if unmarked and entry["id"] not in before and entry.get("name") == wish.name:
-                return entry
-        return None
+        entries = self.raw(_PATHS[kind][0])
+        found = eldest(e for e in entries if carries(e.get("metadata") or {}, marker))
+        if found is not None or kind is not Kind.BACKUP or at_least(self._api().microversion, "3.43"):
+            return found
+        alike = {str(e["id"]): e for e in entries if e["id"] not in before and e.get("name") == wish.name}
+        return alike.get(only(f"block-storage: backup {wish.name}", alike) or "")
 
     def _body(self, wish: Resource, marker: Marker, source: Source) -> Json:
         if isinstance(wish, Volume):
@@ -127,7 +126,7 @@ class BlockStorageService:
         body |= {"name": wish.name, "description": wish.description}
         if isinstance(wish, Backup) and not at_least(self._api().microversion, "3.43"):
             return body
-        return body | {"metadata": {**wish.metadata, MARKER_KEY: marker}}
+        return body | {"metadata": marked(wish.metadata, marker)}
 
     def _finish_or_remember(self, id_: str, wish: Volume) -> None:
         entry = self._entry(Kind.VOLUME, id_)
@@ -207,6 +206,7 @@ def _volume(entry: Json) -> Volume:
         snapshot_id=entry.get("snapshot_id"),
         source_volume_id=entry.get("source_volid"),
         created_at=moment(entry.get("created_at")),
+        updated_at=moment(entry.get("updated_at")),
     )
 
 

@@ -14,10 +14,10 @@ from datetime import timedelta
 from typing import Any
 
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel, wait
-from unterbau.cloud.openstack.service import from_metadata, gone, settled, short, wait_gone
+from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Power, Source
+from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked
 from unterbau.errors import Conflict, NotFound, Unreachable, Unsupported
 from unterbau.workload import (
     Attachment,
@@ -233,10 +233,11 @@ class ComputeService:
         return wish.name
 
     def _ensure_group(self, wish: ServerGroup, before: frozenset[str]) -> str:
-        for entry in self._groups():
-            there = _group(entry)
-            if there.id not in before and (there.name, there.policy) == (wish.name, wish.policy):
-                return there.id
+        groups = (_group(entry) for entry in self._groups())
+        alike = (g.id for g in groups if g.id not in before and (g.name, g.policy) == (wish.name, wish.policy))
+        found = only(f"compute: server group {wish.name}", alike)
+        if found is not None:
+            return found
         body: Json = {"name": wish.name}
         if at_least(self._api().microversion, "2.64"):
             body["policy"] = wish.policy
@@ -262,9 +263,9 @@ class ComputeService:
 
     def _ensure_server(self, wish: Server, marker: Marker, source: Source) -> str:
         listed = self.raw()
-        for entry in listed:
-            if (entry.get("metadata") or {}).get(MARKER_KEY) == marker:
-                return str(entry["id"])
+        found = eldest(e for e in listed if carries(e.get("metadata") or {}, marker))
+        if found is not None:
+            return str(found["id"])
         if any(_is_mute(s) for s in listed):
             raise Unreachable(
                 "compute: a cell of this cloud does not answer: whether the server was made cannot be told"
@@ -279,7 +280,7 @@ class ComputeService:
         body: Json = {
             "name": wish.name,
             "flavorRef": self._flavor_id(wish.flavor.name),
-            "metadata": {**wish.metadata, MARKER_KEY: marker},
+            "metadata": marked(wish.metadata, marker),
             "networks": [{"port": p} for p in wish.port_ids] or "none",
         }
         optional = {
@@ -331,6 +332,14 @@ class ComputeService:
         """Lock or unlock; Nova takes either twice."""
         action: Json = {"lock" if locked else "unlock": None}
         self._api().json("POST", f"/servers/{server_id}/action", action)
+
+    def keep_disk(self, attachment_id: str) -> None:
+        """Its volume is not deleted with the server (PUT os-volume_attachments, Nova 2.85)."""
+        if not at_least(self._api().microversion, "2.85"):
+            raise Unsupported("compute: this Nova cannot change whether a volume outlives its server (before 2.85)")
+        server_id, _, volume_id = attachment_id.partition("/")
+        body: Json = {"volumeAttachment": {"volumeId": volume_id, "delete_on_termination": False}}
+        self._api().json("PUT", f"/servers/{server_id}/os-volume_attachments/{volume_id}", body)
 
     def console(self, server_id: str) -> str:
         """What the server wrote to its serial console so far. Raises NotFound, Conflict (it does not run), ..."""

@@ -76,10 +76,26 @@ _SECRETS = (
 _CERTIFICATE = re.compile(r"certificate|CERTIFICATE_VERIFY|hostname mismatch|SSLError|\bssl\b", re.I)
 
 
+_READING = ("GET", "HEAD", "OPTIONS")
+_NEVER_SENT: tuple[type[BaseException], ...] = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+)
+"""There was no connection yet, so there was no request."""
+
+
+def writes(method: str) -> bool:
+    """Whether a request of this method may change something."""
+    return method.upper() not in _READING
+
+
 @contextmanager
-def translated(what: str, *, quiet: bool = False, strange: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def translated(
+    what: str, *, quiet: bool = False, write: bool = False, strange: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
     """Translate foreign exceptions raised inside. `quiet` leaves out the cloud's text (secrets in play).
 
+    `write`: the request may change something; without a definite answer its error is `uncertain`.
     `strange`: what the libraries let pass when an answer has another form than they believe (`MALFORMED`). Only for
     blocks in which nothing of ours could raise the same.
     """
@@ -88,26 +104,46 @@ def translated(what: str, *, quiet: bool = False, strange: tuple[type[Exception]
     except CloudError:
         raise
     except FOREIGN as error:
-        raise translate(error, what, quiet=quiet) from None
+        raise translate(error, what, quiet=quiet, write=write) from None
     except strange as error:
-        raise malformed(what, error) from None
+        broken = malformed(what, error)
+        broken.uncertain = write
+        raise broken from None
 
 
-def translate(error: BaseException, what: str, *, quiet: bool = False) -> CloudError | ConfigError:
-    """Our error for a foreign one. `what` names service and operation."""
+def translate(error: BaseException, what: str, *, quiet: bool = False, write: bool = False) -> CloudError | ConfigError:
+    """Our error for a foreign one. `what` names service and operation; `write` as for `translated`."""
     if isinstance(error, Astray):
         return error.error
     if isinstance(error, ksa.HttpError):
-        return by_status(error.http_status, "" if quiet else _text_of(error), what)
+        return by_status(error.http_status, "" if quiet else _text_of(error), what, write=write)
     if isinstance(error, sdk.HttpException):
-        return by_status(error.status_code or 0, "" if quiet else str(error.message), what)
+        return by_status(error.status_code or 0, "" if quiet else str(error.message), what, write=write)
     if isinstance(error, sdk.ConfigException | ksa.AuthPluginException):
         return ConfigError(f"{what}: {clean(str(error))}", "Mend this cloud's entry in clouds.yaml.")
     if isinstance(error, ksa.EndpointNotFound):
         return Unsupported(f"{what}: the catalog has no endpoint for it in this region")
     if isinstance(error, ksa.AuthorizationFailure | ksa.MissingAuthMethods):
         return AuthFailed(f"{what}: {clean(str(error))}", "Check the credentials in clouds.yaml.")
-    return _without_status(error, what)
+    made = _without_status(error, what)
+    made.uncertain = write and not _never_sent(error)
+    return made
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether it failed before the request went out: no address, no connection, no trust in who answers."""
+    seen: list[BaseException] = []
+    left: list[object] = [error]
+    while left:
+        one = left.pop()
+        if not isinstance(one, BaseException) or one in seen:
+            continue
+        if isinstance(one, _NEVER_SENT) or "CERTIFICATE_VERIFY_FAILED" in str(one):
+            return True
+        seen.append(one)
+        left += [one.__context__, one.__cause__, getattr(one, "reason", None), *one.args]
+    early = ksa.DiscoveryFailure | requests.exceptions.MissingSchema | requests.exceptions.InvalidURL
+    return isinstance(error, early)
 
 
 def _without_status(error: BaseException, what: str) -> CloudError:
@@ -140,8 +176,14 @@ def _is_certificate(error: BaseException, text: str) -> bool:
     return bool(_CERTIFICATE.search(text)) and "verif" in text.lower()
 
 
-def by_status(status: int, text: str, what: str) -> CloudError:
-    """Our error for an HTTP status and the cloud's text."""
+def by_status(status: int, text: str, what: str, *, write: bool = False) -> CloudError:
+    """Our error for an HTTP status and the cloud's text; of a `write` it is uncertain if the status refuses nothing."""
+    made = _by_status(status, text, what)
+    made.uncertain = write and (status in (0, 408, 499) or (status >= 500 and status not in (501, 505, 507)))
+    return made
+
+
+def _by_status(status: int, text: str, what: str) -> CloudError:
     text = clean(text)
     message = f"{what}: HTTP {status}" + (f": {text}" if text else "")
     if status == 401:

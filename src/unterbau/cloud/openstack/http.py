@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import requests
 from keystoneauth1.adapter import Adapter
 
-from unterbau.cloud.openstack.errors import MALFORMED, by_status, translate, translated
+from unterbau.cloud.openstack.errors import MALFORMED, by_status, translate, translated, writes
 from unterbau.cloud.paging import PAUSES, By, Listed, Page, Start, next_link, whole
 from unterbau.errors import Broken, NotFound, Unreachable, Unsupported
 from unterbau.places import next_page
@@ -67,8 +67,9 @@ class Api:
         options: dict[str, Any] = {"json": body} if body is not None else {}
         if data is not None:
             options["data"] = data
-        what = f"{self.service}: {method} {_shown(path)}"
-        with translated(what, quiet=quiet, strange=(KeyError,)):  # KeyError: a renewed token without its header
+        what, write = f"{self.service}: {method} {_shown(path)}", writes(method)
+        strange = (KeyError,)  # a renewed token without its header
+        with translated(what, quiet=quiet, write=write, strange=strange):
             response: requests.Response = self.adapter.request(
                 path,
                 method,
@@ -97,9 +98,11 @@ class Api:
         try:
             answer = response.json()
         except ValueError as error:
-            raise translate(error, f"{self.service}: {method} {_shown(path)}") from None
+            raise translate(error, f"{self.service}: {method} {_shown(path)}", write=writes(method)) from None
         if not isinstance(answer, dict):
-            raise Broken(f"{self.service}: {method} {_shown(path)}: the answer is not an object")
+            broken = Broken(f"{self.service}: {method} {_shown(path)}: the answer is not an object")
+            broken.uncertain = writes(method)
+            raise broken
         return answer
 
     def get(self, path: str, **query: Any) -> Json:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from unterbau.cloud.openstack.http import TRANSFER_SECONDS, Api, Json, Stream, measured, moment, parallel
-from unterbau.cloud.openstack.service import from_tags, gone, settled, wait_gone
+from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, wait_gone
 from unterbau.cloud.port import Listing, Marker, Source, is_marker
 from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.workload import Image, Kind, NotShown, Resource, ref
@@ -118,11 +118,11 @@ class ImageService:
         """Find by tag (or, uploaded by Cinder, by name) or create, private and without data."""
         if not isinstance(resource, Image):
             raise Unsupported(f"image: a {resource.own_kind} cannot be made here")
-        found = next(self._own(tag=marker), None) or next(self._own(name=marker), None)
-        if found and found["status"] in ("killed", "deleted", "pending_delete"):
-            dead = str(found["id"])
-            gone(lambda: self._api().json("DELETE", f"/v2/images/{dead}"))
-            found = None
+        there = [*self._own(tag=marker), *self._own(name=marker)]
+        dead = [str(e["id"]) for e in there if e["status"] in ("killed", "deleted", "pending_delete")]
+        for id_ in dead:
+            gone(lambda i=id_: self._api().json("DELETE", f"/v2/images/{i}"))  # type: ignore[misc]
+        found = eldest(e for e in there if e["id"] not in dead)
         if source.volume_id:
             id_ = str(found["id"]) if found else self._upload_volume(resource, marker, source)
             self._adopt(id_, resource, marker)

@@ -24,8 +24,8 @@ from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source
-from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
+from unterbau.cloud.port import Listing, Marker, Source, marked
+from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.workload import Kind, NotShown, Resource, Secret, SecretContainer, SecretEntry, id_of, kind_of, ref
 
 S = TypeVar("S", Secret, SecretContainer)
@@ -150,11 +150,21 @@ class KeyService:
             raise Unsupported(f"key-manager: a {resource.own_kind} cannot be made here")
         there = self._find(resource, marker, before)
         id_ = there.id if there else self._made(marker, lambda: self._create(resource))
-        self._close(Kind.SECRET, id_, _access_of(there) if there else OPEN, _access_of(resource))
         if there is None or there.marker != marker:
-            metadata = {**resource.metadata, MARKER_KEY: marker}
-            self._api().json("PUT", f"/v1/secrets/{id_}/metadata", {"metadata": metadata})
+            self._mark(id_, resource, marker, made=there is None)
+        self._close(Kind.SECRET, id_, _access_of(there) if there else OPEN, _access_of(resource))
         return id_
+
+    def _mark(self, id_: str, wish: Secret, marker: Marker, *, made: bool) -> None:
+        """Directly after the POST. One that was just made and takes no marker goes again: nobody could tell it later."""
+        body: Json = {"metadata": marked(wish.metadata, marker)}
+        try:
+            self._api().json("PUT", f"/v1/secrets/{id_}/metadata", body)
+        except CloudError:
+            if made:
+                with suppress(CloudError):  # the first error is the one to tell
+                    self.delete(Kind.SECRET, id_, timedelta())
+            raise
 
     def _close(self, kind: Kind, id_: str, is_: Access, wanted: Access) -> None:
         """Make the access what it is to be."""
@@ -176,7 +186,10 @@ class KeyService:
             return id_
 
     def _first(self, found: Iterable[S], marker: Marker) -> S | None:
-        """The first of them that no other marker has taken meanwhile; it is ours from now on."""
+        """The first of them that no other marker has taken meanwhile; it is ours from now on.
+
+        Of several without a marker either would do, since nothing is in them yet. One that stays is named by the sweep.
+        """
         with self._making:
             for one in found:
                 if self._claimed.setdefault(one.id, marker) == marker:
@@ -191,8 +204,8 @@ class KeyService:
     def _find(self, wish: Secret, marker: Marker, before: frozenset[str]) -> Secret | None:
         there = parallel(lambda id_: self._readable(Kind.SECRET, id_), self._free(wish, marker, before))
         found = [s for s in there if isinstance(s, Secret)]
-        marked = [s for s in found if s.marker == marker]
-        return self._first([*marked, *(s for s in found if s.marker is None and _same(s, wish))], marker)
+        ours = sorted((s for s in found if s.marker == marker), key=lambda s: (str(s.created_at), s.id))
+        return self._first([*ours, *(s for s in found if s.marker is None and _same(s, wish))], marker)
 
     def _create(self, wish: Secret) -> str:
         optional = {

@@ -3,8 +3,8 @@
 
 The marker is a tag. Clouds that take tags only after creation (no `tag-creation`) and kinds that need a
 second step (a security group loses the rules that the cloud adds) carry the marker as their description until
-they are finished: whatever still has it there is half-made and ours. Rules and address groups have no tags;
-a rule is unique by content within its group, an address group is told by `before`.
+they are finished: whatever still has it there is half-made and ours. Rules and address groups have no tags: a finished
+address group is told by `before`, a rule, which takes no update either, is unique by content within its group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from unterbau.cloud.openstack.http import Api, Json
-from unterbau.cloud.openstack.service import from_tags, gone, settled, wait_gone
+from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, wait_gone
 from unterbau.cloud.port import Listing, Marker, Source, is_marker
 from unterbau.errors import Conflict, Forbidden, NotFound
 from unterbau.workload import (
@@ -157,7 +157,7 @@ class NetworkService:
         if isinstance(resource, SecurityGroupRule):
             return self._ensure_rule(resource, before)
         if isinstance(resource, AddressGroup):
-            return self._ensure_address_group(resource, before)
+            return self._ensure_address_group(resource, marker, before)
         kind = resource.own_kind
         entry = self._find(kind, marker) or self._create(kind, resource, marker)
         self._finish(kind, entry, resource, marker)
@@ -165,11 +165,8 @@ class NetworkService:
 
     def _find(self, kind: Kind, marker: Marker) -> Json | None:
         collection = _PATHS[kind][0]
-        if "standard-attr-tag" in self.extensions():
-            found = self.raw(collection, tags=marker)
-            if found:
-                return found[0]
-        return next(iter(self.raw(collection, description=marker)), None)
+        tagged = self.raw(collection, tags=marker) if "standard-attr-tag" in self.extensions() else []
+        return eldest(tagged or self.raw(collection, description=marker))
 
     def _create(self, kind: Kind, wish: Resource, marker: Marker) -> Json:
         collection, single = _PATHS[kind]
@@ -225,15 +222,24 @@ class NetworkService:
         if extension not in self.extensions():
             raise Conflict(f"network: this cloud has no {what} (extension {extension})")
 
-    def _ensure_address_group(self, wish: AddressGroup, before: frozenset[str]) -> str:
+    def _ensure_address_group(self, wish: AddressGroup, marker: Marker, before: frozenset[str]) -> str:
+        """It carries the marker as its description until it gets its own, the last step."""
         self._refuse_unless("address-group", "address groups")
-        for group in self.raw("address-groups", name=wish.name):
-            same = sorted(group.get("addresses", ())) == sorted(wish.addresses)
-            if group["id"] not in before and same and group.get("description", "") == wish.description:
-                return str(group["id"])
-        body = {"name": wish.name, "description": wish.description, "addresses": list(wish.addresses)}
-        answer = self._api().json("POST", "/v2.0/address-groups", {"address_group": body})
-        return str(answer["address_group"]["id"])
+        there = [
+            g for g in self.raw("address-groups", name=wish.name)
+            if g["id"] not in before and sorted(g.get("addresses", ())) == sorted(wish.addresses)
+        ]  # fmt: skip
+        half_made = eldest(g for g in there if g.get("description") == marker)
+        if half_made is None:
+            alike = [str(g["id"]) for g in there if g.get("description", "") == wish.description]
+            found = only(f"network: address group {wish.name}", alike)
+            if found is not None:
+                return found
+            body = {"name": wish.name, "description": marker, "addresses": list(wish.addresses)}
+            half_made = self._api().json("POST", "/v2.0/address-groups", {"address_group": body})["address_group"]
+        id_ = str(half_made["id"])
+        self._api().json("PUT", f"/v2.0/address-groups/{id_}", {"address_group": {"description": wish.description}})
+        return id_
 
     def _body(self, wish: Resource) -> Json:
         """The body of the POST, without description and tags where they come later."""
@@ -482,10 +488,12 @@ def _floating_ip(entry: Json) -> FloatingIp:
 
 
 def _address_group(entry: Json) -> AddressGroup:
+    base = _base(entry)
     return AddressGroup(
-        id=entry["id"],
-        name=entry.get("name") or "",
-        description=entry.get("description") or "",
+        id=base["id"],
+        name=base["name"],
+        marker=base["marker"],
+        description=base["description"],
         addresses=tuple(sorted(entry.get("addresses") or ())),
     )
 

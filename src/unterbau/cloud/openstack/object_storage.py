@@ -20,7 +20,7 @@ from unterbau.cloud.openstack.http import Json, Stream, measured, number, parall
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.openstack.swift import Answer, Swift, header_text, quoted, text_of_header
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source, owner_only
+from unterbau.cloud.port import Listing, Marker, Source, carries, marked, owner_only
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unsupported
 from unterbau.workload import Container, Kind, NotShown, Quota, Resource, Segment, StoredObject, ref
 
@@ -207,14 +207,14 @@ class ObjectService:
         if not isinstance(resource, Container):
             raise Unsupported("object-store: objects are written by write_object or write_manifest")
         there = self._head(quoted(resource.name))
-        if there is not None and there.get(_CONTAINER_META + MARKER_KEY) != marker:
+        if there is not None and not _carries(there, _CONTAINER_META, marker):
             raise Conflict(f"object-store: a container of the name {resource.name} exists already")
         self._swift.request("PUT", quoted(resource.name), headers=_container_headers(resource, marker), body=b"")
         return resource.name
 
     def _refuse_foreign(self, wish: StoredObject, marker: Marker) -> None:
         there = self._head(quoted(wish.container, wish.name), {"symlink": "get"})
-        if there is not None and there.get(_OBJECT_META + MARKER_KEY) != marker:
+        if there is not None and not _carries(there, _OBJECT_META, marker):
             raise Conflict(f"object-store: {wish.ref} exists already and is not ours")
 
     def write(self, wish: StoredObject, data: Iterable[bytes], marker: Marker) -> None:
@@ -296,6 +296,10 @@ def _join(listings: Iterable[Listing]) -> Listing:
     )
 
 
+def _carries(headers: Mapping[str, str], prefix: str, marker: Marker) -> bool:
+    return carries({k.removeprefix(prefix): v for k, v in headers.items() if k.startswith(prefix)}, marker)
+
+
 def _metadata(headers: Mapping[str, str], prefix: str) -> tuple[str | None, dict[str, str]]:
     found = {k.removeprefix(prefix): v for k, v in headers.items() if k.startswith(prefix)}
     return from_metadata({k: v for k, v in found.items() if prefix == _OBJECT_META or k not in _KEYS})
@@ -325,8 +329,7 @@ def _container_headers(wish: Container, marker: Marker) -> dict[str, str]:
     headers = {
         "X-Container-Read": wish.read_acl,
         "X-Container-Write": wish.write_acl,
-        f"X-Container-Meta-{MARKER_KEY}": marker,
-        **{f"X-Container-Meta-{k}": v for k, v in wish.metadata.items()},
+        **{f"X-Container-Meta-{k}": v for k, v in marked(wish.metadata, marker).items()},
     }
     optional = {
         "X-Versions-Enabled": "true" if wish.versions_enabled else None,
@@ -379,8 +382,7 @@ def _object(
 def _object_headers(wish: StoredObject, marker: Marker) -> dict[str, str]:
     headers = {
         "Content-Type": wish.content_type,
-        f"X-Object-Meta-{MARKER_KEY}": marker,
-        **{f"X-Object-Meta-{k}": v for k, v in wish.metadata.items()},
+        **{f"X-Object-Meta-{k}": v for k, v in marked(wish.metadata, marker).items()},
     }
     optional = {
         "Content-Encoding": wish.content_encoding,

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Protocol, cast
 
-from unterbau.cloud.openstack.http import wait
-from unterbau.cloud.port import MARKER_KEY, Listing, Marker, Source, is_marker
-from unterbau.errors import Broken, NotFound
+from unterbau.cloud.openstack.http import Json, wait
+from unterbau.cloud.port import Listing, Marker, Source, is_marker, markers
+from unterbau.errors import Broken, Conflict, NotFound
 from unterbau.workload import Kind, NotShown, Resource, ref
 
 
@@ -47,10 +47,33 @@ def from_tags(tags: Iterable[str]) -> tuple[str | None, tuple[str, ...]]:
 
 
 def from_metadata(metadata: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
-    """The marker in the metadata, and the rest, sorted by key."""
-    told = str(metadata.get(MARKER_KEY, ""))
-    marker = told if is_marker(told) else None
-    return marker, {k: str(v) for k, v in sorted(metadata.items()) if marker is None or k != MARKER_KEY}
+    """The marker in the metadata, and the rest, sorted by key. Of several markers the latest; the others are the user's."""
+    key, marker = next(reversed(markers(metadata).items()), (None, None))
+    return marker, {k: str(v) for k, v in sorted(metadata.items()) if k != key}
+
+
+def eldest(found: Iterable[Json]) -> Json | None:
+    """Which of several things with one marker is gone on with: one that is not in error, the first made; None of none.
+
+    There are several when a lost request was carried out after all. The others are the sweep's, which knows this one's id.
+    """
+    made = ("created_at", "created")
+    return min(
+        found,
+        key=lambda e: ("error" in str(e.get("status", "")).lower(), *(str(e.get(k) or "") for k in made), str(e["id"])),
+        default=None,
+    )
+
+
+def only(what: str, ids: Iterable[str]) -> str | None:
+    """The one thing that looks like ours, None of none. Raises Conflict for several: they carry no marker to choose by."""
+    found = sorted(ids)
+    if len(found) > 1:
+        raise Conflict(
+            f"{what}: {len(found)} look like the one that was asked for, and none tells whose it is: {', '.join(found)}",
+            "Delete those that nothing uses, then run the same command again.",
+        )
+    return found[0] if found else None
 
 
 def short(place: str, kind: Kind, doubt: str) -> list[NotShown]:

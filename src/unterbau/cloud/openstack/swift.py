@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import urllib3
 
-from unterbau.cloud.openstack.errors import by_status, text_of_body, translated
+from unterbau.cloud.openstack.errors import by_status, text_of_body, translated, writes
 from unterbau.cloud.openstack.http import CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS, Stream
 from unterbau.cloud.openstack.identity import tls_context
 from unterbau.errors import CloudError
@@ -69,11 +69,12 @@ class Swift:
         """A request whose answer is read whole. `path` is quoted already (see `quoted`)."""
         response = self._send(method, path, query, headers, body, READ_SECONDS if body is None else TRANSFER_SECONDS)
         what = f"object-store: {method} {path[:120]}"
-        with translated(what):
+        with translated(what, write=writes(method)):
             data = response.read(decode_content=False)
             response.release_conn()
         if response.status >= 300:
-            raise by_status(response.status, text_of_body(data.decode("utf-8", "replace")), what)
+            text = text_of_body(data.decode("utf-8", "replace"))
+            raise by_status(response.status, text, what, write=writes(method))
         return Answer(response.status, response.headers, data)
 
     @contextmanager
@@ -132,7 +133,7 @@ class Swift:
     ) -> urllib3.BaseHTTPResponse:
         pool, account = self._pool()
         target = account + path + (f"?{urlencode(query)}" if query else "")
-        with translated(f"object-store: {method} {path[:120]}"):
+        with translated(f"object-store: {method} {path[:120]}", write=writes(method)):
             response = pool.urlopen(
                 method,
                 target,

@@ -10,7 +10,6 @@ from unterbau.cloud.openstack.compute import ComputeService
 from unterbau.cloud.openstack.http import Api, Json, parallel
 from unterbau.cloud.openstack.network import SHARED_KINDS, NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
-from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import By
 from unterbau.errors import CloudError, NotFound, Unsupported
 from unterbau.workload import Kind, NotShown, ref
@@ -30,11 +29,12 @@ _NETWORK: Mapping[str, tuple[str, str]] = {
     "fwaas/firewall_groups": ("fwaas_v2", "a firewall group"),
     "bgpvpn/bgpvpns": ("bgpvpn", "a BGP VPN"),
     "log/logs": ("logging", "a packet log"),
+    "ndp_proxies": ("l3-ndp-proxy", "an NDP proxy (a public IPv6 address)"),
 }
 _VOLUMES: Mapping[str, tuple[str, str]] = {
     "/groups": ("groups", "a group of volumes"),
     "/group_snapshots": ("group_snapshots", "a snapshot of a group of volumes"),
-    "/volume-transfers": ("transfers", "a volume that is offered for transfer"),
+    "/os-volume-transfer": ("transfers", "a volume that is offered for transfer"),
 }
 _ODD_STATES = frozenset({"SHELVED", "SHELVED_OFFLOADED", "RESCUE", "PAUSED", "SUSPENDED", "ERROR", "SOFT_DELETED"})
 
@@ -80,6 +80,7 @@ class Unknown:
         for path, (extension, noun) in _NETWORK.items():
             yield "network", path, partial(self._in_network, path, extension, noun)
         yield "network", "port_forwardings", self._forwardings
+        yield "network", "external_gateways", self._further_gateways
         for path, (key, noun) in _VOLUMES.items():
             yield "block-storage", key, partial(self._in_volumes, path, key, noun)
         yield "block-storage", "volume_encryption", self._encrypted
@@ -107,10 +108,23 @@ class Unknown:
             if entry.get("port_forwardings")
         ]
 
+    def _further_gateways(self) -> list[NotShown]:
+        """Of routers on several external networks (external-gateway-multihoming) the first gateway is carried."""
+        if "external-gateway-multihoming" not in self._network.extensions():
+            return []
+        return [
+            NotShown(
+                what=f"{ref(Kind.ROUTER, entry['id'])}.external_gateways",
+                reason=f"{len(entry['external_gateways']) - 1} further external gateways are not carried",
+            )
+            for entry in self._network.raw("routers")
+            if len(entry.get("external_gateways") or ()) > 1
+        ]
+
     def _in_volumes(self, path: str, key: str, noun: str) -> list[NotShown]:
         api = self._api("block-storage")
-        # Before 3.59 Cinder cuts offers of transfers by offset, and the links that it gives lead in a circle.
-        by: By = "offset" if key == "transfers" and not at_least(api.microversion, "3.59") else "marker"
+        # Of transfers Cinder knows no marker under this path, and the links that it gives lead in a circle.
+        by: By = "offset" if key == "transfers" else "marker"
         return [_note(key, entry, noun) for entry in api.pages(path, key, by=by)]
 
     def _encrypted(self) -> list[NotShown]:

@@ -7,8 +7,10 @@ anti-affinity has somewhere to go.
 
 import os
 import shlex
+import socket
 import sys
 import threading
+import time
 
 import https_server
 
@@ -56,6 +58,22 @@ def no_privileges():
         one.set_client_mode(False)
 
 
+def wait_for_needs():
+    """Until accounts are in place and Keystone and Placement listen; the loading so far needed none of them."""
+    mark, *ports = os.environ["UNTERBAU_NOVA_NEEDS"].rsplit(":", 2)
+    while not os.path.exists(mark) or not all(listens(int(port)) for port in ports):
+        time.sleep(0.05)
+
+
+def listens(port):
+    """Whether a service, which listens when it is loaded, listens there."""
+    try:
+        socket.create_connection((https_server.ADDRESS, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def start_services():
     """Conductor and scheduler, then each compute; then all hosts are known to the cell."""
     one_service("nova-conductor", topic=conductor_rpc.RPC_TOPIC)
@@ -88,6 +106,7 @@ def main():
     if nova.virt.node.read_local_node_uuid() is None:
         # Asked for at start; the ids that count are those of kept_guests.
         nova.virt.node.get_local_node_uuid()
+    wait_for_needs()
     start_services()
     https_server.serve(application, port)
 
