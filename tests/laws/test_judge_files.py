@@ -89,7 +89,7 @@ def test_a_wrong_technology_is_named_with_its_line(tmp_path: Path, old: str, new
     ("old", "new", "what"),
     [
         ('https://redis.io", read', 'a book", read', "is no URL"),
-        ("expires: 2027-05-23", "expires: 2026-11-23", "is not after it was read"),
+        ("expires: 2027-05-23", "expires: 2026-11-23", "is not after the day of the copy"),
         ("value: BSD-3-Clause", "value: three/clauses", "is no SPDX expression"),
         ("id: redis", "id: valkey", "differs from the file's name"),
     ],

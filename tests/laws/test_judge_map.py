@@ -68,7 +68,12 @@ def test_every_version_has_one_licence_or_is_not_shown(drawn: Chart) -> None:
         assert labels == [""] or exhaustive(labels), id_
         for rules_ in RULES:
             told = [v.versions for v in sheet.verdicts if v.rule_set == rules_.id]
-            assert "" in told or not told or exhaustive(told), (id_, rules_.id)
+            assert "" in told or not told or covered(told), (id_, rules_.id)
+
+
+def covered(ranges: list[str]) -> bool:
+    """Every version lies in one; a bare `0` is no version where a range begins with `<0.`, and cannot be told."""
+    return exhaustive([*ranges, "0"] if ranges[0].startswith("<0.") else ranges)
 
 
 def test_redis_is_split_by_its_licences(drawn: Chart) -> None:
@@ -90,14 +95,14 @@ def test_a_licence_of_one_version_is_not_told_of_others(drawn: Chart) -> None:
     assert [one.licence for one in drawn.sheets["vault"].licences] == ["MPL-2.0", "", "BUSL-1.1"]
 
 
-def test_about_five_of_the_23_have_their_seat_in_the_eu(drawn: Chart) -> None:
+def test_four_of_the_23_are_governed_in_the_eu_to_the_end_of_the_chain(drawn: Chart) -> None:
     request = official.requests()["alasca-229"]
     assert len(request.technologies) == 23
     direct = [
         t for t in request.technologies
         if all(v.path == "held directly" for v in drawn.sheets[t].verdicts if v.rule_set == "alasca")
     ]  # fmt: skip
-    assert set(direct) == {"proxmox-ve", "nixos", "yaook", "yake", "tarook"}
+    assert set(direct) == {"nixos", "yaook", "yake", "tarook"}, "who owns Proxmox Server Solutions GmbH is not known"
 
 
 def test_every_link_leads_somewhere(drawn: Chart) -> None:

@@ -209,8 +209,8 @@ def test_a_namesake_is_another_product(image: str) -> None:
 @pytest.mark.parametrize(
     ("image", "technology"),
     [
-        ("quay.io/prometheus/node-exporter", "node-exporter"), ("quay.io/prometheus/blackbox-exporter", None),
-        ("quay.io/prometheus-operator/prometheus-operator", None), ("docker.io/prom/pushgateway", None),
+        ("quay.io/prometheus/node-exporter", "node-exporter"), ("quay.io/prometheus/blackbox-exporter", "blackbox-exporter"),
+        ("quay.io/prometheus-operator/prometheus-operator", "prometheus-operator"), ("docker.io/prom/pushgateway", None),
         ("docker.io/minio/mc", None), ("ghcr.io/open-telemetry/demo", None), ("docker.io/amazon/aws-ebs-csi-driver", None),
         ("ghcr.io/fluxcd/flagger", None), ("ghcr.io/fluxcd/source-controller", "flux"),
         ("docker.io/longhornio/csi-attacher", None), ("docker.io/longhornio/longhorn-manager", "longhorn"),

@@ -12,12 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from unterbau.errors import UsageError
-from unterbau.judge import versions
+from unterbau.judge import lifetime, versions
 from unterbau.verdict import Model, later
 
 
@@ -179,8 +187,32 @@ class SovereigntyClaim(Model):
     says: Text
 
 
+def _counted(told: Any) -> Any:
+    """The fact with its expiry, if it says how old its source is and nothing else: `lifetime` counts it."""
+    source = told.get("source") if isinstance(told, dict) else None
+    if not isinstance(source, dict) or "expires" in told or told.get("kind") not in lifetime.LIFETIMES:
+        return told  # complete, or wrong in a way that the validation will say
+    dated = "as_of" in source and source.get("dated", "copy") != "reading"
+    try:
+        day = _DAY.validate_python(source.get("as_of") or source.get("read"))
+        expires = lifetime.expires(told["kind"], day, dated=dated, versions=str(told.get("versions", "*")))
+    except (ValidationError, UsageError):
+        return told
+    return {**told, "expires": expires}
+
+
+def _expiry_is_counted(schema: dict[str, Any]) -> None:
+    """Nobody has to write it."""
+    schema["required"] = [name for name in schema.get("required", ()) if name != "expires"]
+
+
+_DAY = TypeAdapter(date)
+
+
 class BaseFact(Model):
     """What all facts have in common."""
+
+    model_config = ConfigDict(json_schema_extra=_expiry_is_counted)
 
     versions: Range = "*"
     since: date | None = None
@@ -188,8 +220,13 @@ class BaseFact(Model):
     confidence: Literal["high", "medium", "low"]
     """high: the rights holder's own text; medium: several others; low: one other."""
     expires: date
-    """After this day the fact counts as not shown."""
+    """After this day the fact counts as not shown; counted from the age of the copy where nobody wrote it."""
     source: Source
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expiry(cls, told: Any) -> Any:
+        return _counted(told)
 
     def current(self, at: date) -> bool:
         """False: it has expired, or is not yet true."""

@@ -46,7 +46,7 @@ def written() -> Catalogue:
 
 def parse(path: Path, data: bytes) -> Technology:
     """One technology. Raises UsageError that names file, line and what is wrong, all faults at once."""
-    plain = additions.with_expiry(plain_yaml(path, data))
+    plain = plain_yaml(path, data)
     try:
         technology = Technology.model_validate(plain)
     except ValidationError as error:

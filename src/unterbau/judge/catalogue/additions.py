@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is added to the technologies when the catalogue is loaded: expiries, owners, and what importers say.
+"""What is added to the technologies when the catalogue is loaded: owners, and what importers say.
 
-`catalogue.load` calls it. An expiry that nobody wrote is counted from the age of the copy (`lifetime`). Who owns a
-company is written once, in `organisations/*.yaml`, and added to every technology whose steward or rights holder it
-is, with all owners above. `imported/*.json` was written by `unterbau facts refresh`; its facts stand beside those
-that a person wrote and replace none of them.
+`catalogue.load` calls it. Who owns a company is written once, in `organisations/*.yaml`, and added to every technology
+whose steward or rights holder it is, with all owners above. `imported/*.json` was written by `unterbau facts refresh`;
+its facts stand beside those that a person wrote and replace none of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -53,38 +51,12 @@ class Organisations(Model):
     organisations: tuple[Owned, ...]
 
 
-def with_expiry(plain: dict[str, Any]) -> dict[str, Any]:
-    """The file with an expiry for every fact that names none but says how old its source is."""
-    for fact in plain.get("facts") or ():
-        if isinstance(fact, dict) and "expires" not in fact:
-            day = _expires(fact.get("kind"), fact.get("source"), fact.get("versions", "*"))
-            if day is not None:
-                fact["expires"] = day
-    return plain
-
-
-def _expires(kind: Any, source: Any, versions: Any) -> date | None:
-    """None: the form is wrong, which the validation will say."""
-    if not isinstance(source, dict) or kind not in lifetime.LIFETIMES:
-        return None
-    day = source.get("as_of") or source.get("read")
-    dated = source.get("dated", "copy") != "reading" and "as_of" in source
-    try:
-        return lifetime.expires(kind, day, dated=dated, versions=str(versions)) if isinstance(day, date) else None
-    except UsageError:
-        return None  # the range is none
-
-
 def organisations(folder: Path) -> dict[str, Owned]:
     """The companies by name. Raises UsageError."""
     found: dict[str, Owned] = {}
     for path in sorted(folder.glob("*.yaml")):
         data = read(path)
-        plain = plain_yaml(path, data)
-        for one in plain.get("organisations") or ():
-            if isinstance(one, dict):
-                with_expiry(one)
-        for owned in _valid(Organisations, path, data, plain).organisations:
+        for owned in _valid(Organisations, path, data, plain_yaml(path, data)).organisations:
             if owned.name in found:
                 raise UsageError(f"{path}: {owned.name} stands twice", "Write what is known of a company once.")
             found[owned.name] = owned
