@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import SecretBytes
@@ -109,6 +109,9 @@ def plant(there: Simulator) -> dict[str, Ref]:
 def put(there: Simulator, name: str, data: bytes) -> Ref:
     """An object in the container `box`."""
     wish = StoredObject(id="-", name=name, container="box", size_bytes=len(data), etag="")
+    there.delete(
+        ref(Kind.OBJECT, f"box/{name}"), timedelta(seconds=5)
+    )  # a user overwrites; the port refuses what another marker has
     there.write_object(wish, [data], "unterbau.tenant.0000000000000000")
     return ref(Kind.OBJECT, f"box/{name}")
 
