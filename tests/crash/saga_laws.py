@@ -9,6 +9,7 @@ which counts what stands there without the ledger. Run as a program, it is the c
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,7 @@ def failure_at_each(make: Make, look: Look, root: Path) -> None:
             with Journal(folder / JOURNAL) as journal:
                 assert run(steps, journal).complete
             assert look(folder) == want
+            shutil.rmtree(folder)  # a copy of two clouds each
 
 
 def expected(make: Make, look: Look, folder: Path) -> object:
@@ -123,6 +125,7 @@ def killed_after_each_write(command: Command, look: Look, root: Path) -> int:
             _child(command(folder, "unwind", seq), killed=True)
         _child(command(folder, "unwind", 0))
         assert look(folder) == nothing
+        shutil.rmtree(folder)
     return total
 
 
