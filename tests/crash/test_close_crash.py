@@ -26,6 +26,8 @@ from unterbau.report.german import german
 from unterbau.verdict import Outcome
 from unterbau.workload import Attachment, Kind, Ref, id_of, ref
 
+pytestmark = pytest.mark.timeout(2400)
+
 ALL = ("server.user_data", "server.local_disk", "floating_ip.address")
 SOON = timedelta(seconds=5)
 

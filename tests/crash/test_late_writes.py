@@ -26,6 +26,8 @@ from unterbau.state import DrillState
 from unterbau.verdict import Outcome
 from unterbau.workload import Kind, Volume, kind_of
 
+pytestmark = pytest.mark.timeout(2400)
+
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 Lost = Callable[[str], float | None]
 Names = Counter[tuple[str, str]]

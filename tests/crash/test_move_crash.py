@@ -25,6 +25,8 @@ from unterbau.move.steps import NEVER_MARKED
 from unterbau.saga import Journal
 from unterbau.state import DrillState
 
+pytestmark = pytest.mark.timeout(2400)
+
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 MOVER = Path(__file__).with_name("mover.py")
 KINDS_WITHOUT_A_MARK = {k.model_fields["kind"].default for k in NEVER_MARKED} | {"secret"}

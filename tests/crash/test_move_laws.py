@@ -16,6 +16,8 @@ from unterbau import census, move, planning, seed
 from unterbau.cloud.simulator import Simulator
 from unterbau.saga import Step
 
+pytestmark = pytest.mark.timeout(2400)
+
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
