@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SOURCE_CLOUD ?= quelle
 TARGET_CLOUD ?= ziel
 
-.PHONY: demo test check unit bench lock clean chromium
+.PHONY: demo test test-long check unit bench lock clean chromium
 
 demo: $(READY)
 	$(BIN)/unterbau cloud up $(SOURCE_CLOUD)
@@ -21,6 +21,10 @@ demo: $(READY)
 
 test: $(READY) check chromium
 	$(BIN)/python -m pytest -p no:cacheprovider
+
+# What needs real clouds for longer than `make test` has.
+test-long: $(READY)
+	$(BIN)/python -m pytest -p no:cacheprovider -m long
 
 unit: $(READY)
 	$(BIN)/python -m pytest tests/unit

@@ -27,6 +27,7 @@ from unterbau.verdict import Outcome
 
 pytestmark = [
     pytest.mark.cloud,
+    pytest.mark.long,
     pytest.mark.timeout(1500),
     # openstacksdk, with which `inventory` counts, warns about itself in several ways.
     pytest.mark.filterwarnings("ignore"),

@@ -27,6 +27,7 @@ from unterbau import evidence, reference, state
 
 pytestmark = [
     pytest.mark.cloud,
+    pytest.mark.long,
     pytest.mark.timeout(2400),
     # openstacksdk, with which `inventory` counts, warns about itself in several ways.
     pytest.mark.filterwarnings("ignore"),

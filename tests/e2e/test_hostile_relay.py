@@ -24,6 +24,7 @@ from unterbau.errors import Elsewhere
 
 pytestmark = [
     pytest.mark.cloud,
+    pytest.mark.long,
     # openstacksdk, which plants here, warns about itself in several ways.
     pytest.mark.filterwarnings("ignore"),
 ]

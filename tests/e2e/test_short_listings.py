@@ -32,6 +32,7 @@ from unterbau.workload import Kind, Workload, ref
 
 pytestmark = [
     pytest.mark.cloud,
+    pytest.mark.long,
     # openstacksdk, which plants here, warns about itself in several ways.
     pytest.mark.filterwarnings("ignore"),
 ]
