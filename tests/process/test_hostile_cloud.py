@@ -34,17 +34,18 @@ from lying_cloud import (
 )
 from pydantic import SecretBytes
 
-from unterbau import evidence, planning, state
+from unterbau import census, evidence, planning, state
 from unterbau.cli import main
 from unterbau.cloud import openstack
 from unterbau.cloud.openstack import OpenStack
+from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Broken, Elsewhere
 from unterbau.plan import Plan
 from unterbau.reference.layout import data_home
 from unterbau.reference.rest import Rest
 from unterbau.saga import Marker
 from unterbau.state import DrillState
-from unterbau.workload import Image, Network, Secret, StoredObject, Workload
+from unterbau.workload import Image, Network, Secret, SecurityGroup, StoredObject, Workload
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 ASSET = Path(__file__).parents[1] / "assets" / "drill.unterbau"
@@ -120,13 +121,18 @@ def golden() -> evidence.Bundle:
 @pytest.fixture
 def drill(golden: evidence.Bundle, moved_once: tuple[Path, Plan, Workload], scene: Scene) -> str:
     """A drill between the two clouds that was planned, and one that was sealed."""
-    _, plan, workload = moved_once
+    root, plan, workload = moved_once
     now = datetime(2026, 11, 25, tzinfo=UTC)
+    there = census.take(Simulator(root / "b", name="b"), now=lambda: now)
+    group = {g.id for g in there.of(SecurityGroup) if g.is_default}
+    born = [r for r in there.resources if r.id in group or getattr(r, "security_group_id", "") in group]
+    before = there.model_copy(update={"resources": tuple(born)})
     for name in (plan.run, golden.context.run):
         folder = state.folder(name)
         folder.path.mkdir()
         folder.save(DrillState(run=name, source="quelle", target="ziel", keep=True, created=now))
         state.write(folder.source, workload.model_dump_json().encode())
+        state.write(folder.target, before.model_dump_json().encode())
         state.write(folder.plan, planning.dump(plan).encode())
     signer = evidence.signing_key(data_home() / "keys")
     state.write(state.folder(golden.context.run).bundle, evidence.seal(golden, signer))
