@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from uv import find_uv_bin
 
-from unterbau.reference import registry
+from unterbau.errors import LocalError
+from unterbau.reference import install, registry
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -59,6 +60,18 @@ def test_the_extra_is_for_the_embedded_cloud_only() -> None:
     cloud = declared(PROJECT["optional-dependencies"]["cloud"])
     users = {place for name in cloud for place in imported().get(name, ())}
     assert users and all(place.startswith("reference/") for place in users)
+
+
+def test_without_the_extra_the_program_works_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in declared(PROJECT["optional-dependencies"]["cloud"]):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(LocalError) as caught:
+        install._uv()
+    assert "unterbau[cloud]" in caught.value.remedy
+    hidden = declared(PROJECT["optional-dependencies"]["cloud"])
+    code = f"import sys; sys.modules.update(dict.fromkeys({sorted(hidden)!r})); import unterbau.cli"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_nothing_of_the_tests_is_used_in_production() -> None:

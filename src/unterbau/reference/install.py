@@ -65,8 +65,12 @@ def _install(place: Path, lock: Path) -> None:
 
 
 def _uv() -> str:
-    from uv import find_uv_bin
-
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        raise LocalError(
+            "the embedded cloud needs uv, which is not installed", "Install the extra: pipx install 'unterbau[cloud]'"
+        ) from None
     return str(find_uv_bin())
 
 
