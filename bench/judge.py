@@ -46,7 +46,7 @@ CEL = f"{_PATHS} < {_NEVER} ? {_PATHS} : {_NEVER}"
 
 def sbom(components: int) -> dict[str, Any]:
     """A tenth are technologies of the catalogue in many versions, the rest libraries that nobody knows."""
-    from unterbau.judge import catalogue
+    from unterbau import catalogue
 
     chance = random.Random(1)  # noqa: S311 - the same SBOM every time
     purls = sorted(p for t in catalogue.load().values() for p in t.recognise.purls if not p.endswith("*"))
@@ -74,8 +74,10 @@ def _licence(text: str) -> dict[str, Any]:
 def one(path: str) -> None:
     """Judge the file by all rule sets; print seconds of the core and memory. Runs in a process of its own."""
     started = 0.0
-    from unterbau.judge import catalogue, engine, no_collector, readers, rules
-    from unterbau.judge.recognise import recognise
+    from unterbau import catalogue
+    from unterbau import stack as readers
+    from unterbau.judge import engine, no_collector, rules
+    from unterbau.stack.recognise import recognise
 
     with no_collector():
         known, rule_sets = catalogue.load(), rules.load()
@@ -115,9 +117,11 @@ def compare(folder: Path) -> list[list[str]]:
     import cel
     import regopy
 
-    from unterbau.judge import catalogue, engine, readers, rules
-    from unterbau.judge.recognise import recognise
+    from unterbau import catalogue
+    from unterbau import stack as readers
+    from unterbau.judge import engine, rules
     from unterbau.judge.rule import RuleSet
+    from unterbau.stack.recognise import recognise
 
     path = folder / "compared.cdx.json"
     path.write_text(json.dumps(sbom(COMPARED)))
@@ -195,7 +199,7 @@ def truth(folder: Path) -> list[list[str]]:
     from judge_truth import Count, load
     from judge_truth import measure as count
 
-    from unterbau.judge import catalogue
+    from unterbau import catalogue
 
     known = catalogue.load()
     totals = {False: Count(), True: Count()}

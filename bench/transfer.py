@@ -34,8 +34,8 @@ def measure() -> list[tuple[str, float]]:
     import hashlib
 
     from unterbau import reference, wiring
-    from unterbau.move.transfer import relay
-    from unterbau.workload import Image, Kind, ref
+    from unterbau.switch.move.transfer import relay
+    from unterbau.tenant.workload import Image, Kind, ref
 
     reference.up("bench", progress=print)
     cloud = wiring.open_cloud("bench")

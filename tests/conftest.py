@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from world import World
 
-from unterbau import census, move, planning, seed
 from unterbau.cloud.simulator import Simulator
-from unterbau.plan import Plan
+from unterbau.reference import tenant as seed
 from unterbau.saga import Journal, run
-from unterbau.workload import Workload
+from unterbau.switch import census, move, planning
+from unterbau.switch.plan import Plan
+from unterbau.tenant.workload import Workload
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

@@ -29,7 +29,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from unterbau.report.text import printable
+from unterbau.switch.report.terminal import printable
 
 _PLAIN_EVERY_SECONDS = 10.0
 

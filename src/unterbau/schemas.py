@@ -7,19 +7,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from unterbau.close import Closed
-from unterbau.evidence.bundle import CheckResult, Context
-from unterbau.evidence.conformance import ProofCheck
-from unterbau.evidence.stack import StackCheck
+from unterbau.catalogue.model import Technology
+from unterbau.judge.evidence import StackCheck
 from unterbau.judge.judgement import Difference, Judgement
-from unterbau.judge.model import Technology
 from unterbau.judge.rule import RuleSet
-from unterbau.judge.stackfile import StackFile
-from unterbau.plan import Plan
+from unterbau.prove.evidence import ProofCheck
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof
-from unterbau.verify import Contents
-from unterbau.workload import Workload
+from unterbau.stack.stackfile import StackFile
+from unterbau.switch.close import Closed
+from unterbau.switch.evidence.bundle import CheckResult, Context
+from unterbau.switch.plan import Plan
+from unterbau.switch.verify import Contents
+from unterbau.tenant.workload import Workload
 
 ALL: dict[str, type[BaseModel]] = {
     "census": Workload,

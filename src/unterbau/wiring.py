@@ -16,17 +16,18 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from unterbau import __version__, reference, seed
+from unterbau import __version__, reference
+from unterbau.catalogue.model import Stack
 from unterbau.cloud.port import Cloud
 from unterbau.cloud.survey import Surveyed
-from unterbau.drill import Tools
 from unterbau.errors import LocalError
 from unterbau.face import Face
-from unterbau.judge.model import Stack
 from unterbau.prove.collect import collect
 from unterbau.prove.write import Trial
+from unterbau.reference import tenant as seed
 from unterbau.reference.layout import clouds_home, data_home
 from unterbau.saga import LATE_SECONDS
+from unterbau.switch.drill import Tools
 
 LIBRARIES = ("openstacksdk", "keystoneauth1", "pydantic", "securesystemslib", "cryptography")
 
@@ -77,12 +78,12 @@ def live_stack(given: str) -> Stack | None:
     """
     form, _, name = given.partition(":")
     if form == "cloud":
-        from unterbau.judge.readers import openstack as reader
+        from unterbau.stack import openstack as reader
 
         seen = collect(survey(name), now=now, tool=f"unterbau {__version__}")
         return reader.openstack_stack(seen.model_dump(mode="json", include={"sections"}), name)
     if form == "proxmox":
-        from unterbau.judge.readers import proxmox
+        from unterbau.stack import proxmox
 
         token = os.environ.get("PROXMOX_TOKEN", "")
         return proxmox.proxmox_stack(proxmox.ask(proxmox.Client(name, token, ca=os.environ.get("PROXMOX_CA"))), name)

@@ -21,13 +21,15 @@ from pathlib import Path
 
 from pydantic import SecretBytes
 
-from unterbau import close, drill, state, verify, wiring
+from unterbau import wiring
 from unterbau.cli import main as command_line
 from unterbau.cloud.port import NOTHING, Source
 from unterbau.cloud.simulator import GIB, Simulator
 from unterbau.face import Face
 from unterbau.saga import Journal, Marker
-from unterbau.workload import (
+from unterbau.switch import close, drill, verify
+from unterbau.switch import folder as state
+from unterbau.tenant.workload import (
     Attachment,
     Container,
     FixedIp,

@@ -22,11 +22,11 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
-from unterbau import drill
 from unterbau.cloud.simulator import Simulator
 from unterbau.face import Face
 from unterbau.saga import Journal
-from unterbau.state import Folder
+from unterbau.switch import drill
+from unterbau.switch.folder import Folder
 
 EACH, SOON, LATE, WAIT = 11, 0.2, 0.8, 2.0
 

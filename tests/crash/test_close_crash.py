@@ -18,13 +18,14 @@ import closer
 import pytest
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
-from unterbau import closing, evidence, state
-from unterbau.closing import Closing
 from unterbau.cloud.simulator import GIB, Simulator
 from unterbau.errors import BundleError
-from unterbau.report.german import german
+from unterbau.switch import closing, evidence
+from unterbau.switch import folder as state
+from unterbau.switch.closing import Closing
+from unterbau.switch.report.german import german
+from unterbau.tenant.workload import Attachment, Kind, Ref, id_of, ref
 from unterbau.verdict import Outcome
-from unterbau.workload import Attachment, Kind, Ref, id_of, ref
 
 pytestmark = pytest.mark.timeout(2400)
 

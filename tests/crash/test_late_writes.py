@@ -17,14 +17,15 @@ from pathlib import Path
 import pytest
 from mover import folder
 
-from unterbau import census, drill, planning, seed
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Exit, Interrupted
 from unterbau.face import Face
+from unterbau.reference import tenant as seed
 from unterbau.saga import Journal
-from unterbau.state import DrillState
+from unterbau.switch import census, drill, planning
+from unterbau.switch.folder import DrillState
+from unterbau.tenant.workload import Kind, Volume, kind_of
 from unterbau.verdict import Outcome
-from unterbau.workload import Kind, Volume, kind_of
 
 pytestmark = pytest.mark.timeout(2400)
 

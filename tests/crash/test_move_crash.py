@@ -19,11 +19,12 @@ from pathlib import Path
 import pytest
 from mover import LATE, WAIT, folder
 
-from unterbau import census, planning, seed
 from unterbau.cloud.simulator import Simulator
-from unterbau.move.steps import NEVER_MARKED
+from unterbau.reference import tenant as seed
 from unterbau.saga import Journal
-from unterbau.state import DrillState
+from unterbau.switch import census, planning
+from unterbau.switch.folder import DrillState
+from unterbau.switch.move.steps import NEVER_MARKED
 
 pytestmark = pytest.mark.timeout(2400)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import saga_laws
 
-from unterbau import census, move, planning, seed
 from unterbau.cloud.simulator import Simulator
+from unterbau.reference import tenant as seed
 from unterbau.saga import Step
+from unterbau.switch import census, move, planning
 
 pytestmark = pytest.mark.timeout(2400)
 

@@ -21,8 +21,10 @@ import pytest
 import yaml
 from latecomer import Late, Latecomer, latecomer
 
-from unterbau import evidence, reference, seed, wiring
+from unterbau import reference, wiring
 from unterbau.cloud.openstack.session import find_session
+from unterbau.reference import tenant as seed
+from unterbau.switch import evidence
 from unterbau.verdict import Outcome
 
 pytestmark = [

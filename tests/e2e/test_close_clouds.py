@@ -23,7 +23,9 @@ import inventory
 import pytest
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
-from unterbau import evidence, reference, state
+from unterbau import reference
+from unterbau.switch import evidence
+from unterbau.switch import folder as state
 
 pytestmark = [
     pytest.mark.cloud,

@@ -16,12 +16,12 @@ import inventory
 import pytest
 from people import somebody
 
-from unterbau import census, move, planning, reference, verify, wiring
+from unterbau import reference, wiring
 from unterbau.cloud.port import Cloud
-from unterbau.plan import Fate, Plan
 from unterbau.saga import Journal, run, unwind
-from unterbau.verdict import Outcome, Verdict
-from unterbau.workload import (
+from unterbau.switch import census, move, planning, verify
+from unterbau.switch.plan import Fate, Plan
+from unterbau.tenant.workload import (
     OWNER_ONLY,
     Container,
     Kind,
@@ -31,6 +31,7 @@ from unterbau.workload import (
     Workload,
     ref,
 )
+from unterbau.verdict import Outcome, Verdict
 
 pytestmark = [
     pytest.mark.cloud,

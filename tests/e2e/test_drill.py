@@ -24,7 +24,9 @@ import pytest
 import yaml
 from worst_cases import CASES, LATER, demand_held, demand_nothing_temporary
 
-from unterbau import evidence, reference, seed, wiring
+from unterbau import reference, wiring
+from unterbau.reference import tenant as seed
+from unterbau.switch import evidence
 from unterbau.verdict import Outcome
 
 pytestmark = [

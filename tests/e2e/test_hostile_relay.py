@@ -19,8 +19,9 @@ import trustme
 from front import Front, smaller, standing
 from lying_cloud import Asked, Stranger, Told
 
-from unterbau import census, reference, wiring
+from unterbau import reference, wiring
 from unterbau.errors import Elsewhere
+from unterbau.switch import census
 
 pytestmark = [
     pytest.mark.cloud,

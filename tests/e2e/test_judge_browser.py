@@ -10,10 +10,10 @@ import pytest
 from judge_world import TODAY, stack
 from playwright.sync_api import Browser, sync_playwright
 
-from unterbau.judge import catalogue, engine, rules
-from unterbau.judge.model import Part, Place, Stack
-from unterbau.judge.recognise import recognise
-from unterbau.report import stack as report
+from unterbau import catalogue
+from unterbau.catalogue.model import Part, Place, Stack
+from unterbau.judge import engine, report, rules
+from unterbau.stack.recognise import recognise
 
 pytestmark = pytest.mark.browser
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from unterbau.judge import catalogue, official, rules
-from unterbau.judge.chart import chart
-from unterbau.report import map as report
+from unterbau import catalogue
+from unterbau.judge import rules
+from unterbau.map import official, report
+from unterbau.map.chart import chart
 
 pytestmark = pytest.mark.browser
 OFFICIAL = Path(__file__).parents[1] / "assets" / "map" / "official.json"

@@ -18,7 +18,9 @@ import inventory
 import pytest
 import yaml
 
-from unterbau import evidence, planning, reference, state
+from unterbau import reference
+from unterbau.switch import evidence, planning
+from unterbau.switch import folder as state
 from unterbau.verdict import Outcome
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(1500), pytest.mark.filterwarnings("ignore")]

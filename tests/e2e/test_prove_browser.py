@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from prove_world import MUTATIONS, NOW, good_items, inventory
 
+from unterbau.prove import report as conformance
 from unterbau.prove.proof import Question, prove
-from unterbau.report import conformance
 
 pytestmark = pytest.mark.browser
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from unterbau import evidence
-from unterbau.report import html
+from unterbau.switch import evidence
+from unterbau.switch.report import html
 
 pytestmark = pytest.mark.browser
 REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()

@@ -24,11 +24,12 @@ from front import After, Before, Front, cut, entries, is_listing, smaller, stand
 from lying_cloud import Asked, Told
 from people import somebody
 
-from unterbau import census, reference, wiring
+from unterbau import reference, wiring
 from unterbau.cli import cli
 from unterbau.errors import Exit
 from unterbau.reference import plant, process, readiness, services
-from unterbau.workload import Kind, Workload, ref
+from unterbau.switch import census
+from unterbau.tenant.workload import Kind, Workload, ref
 
 pytestmark = [
     pytest.mark.cloud,

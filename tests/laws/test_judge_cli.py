@@ -14,9 +14,10 @@ from click.testing import CliRunner, Result
 from judge_world import stack
 
 from unterbau import schemas
+from unterbau import stack as readers
 from unterbau.cli import cli
 from unterbau.errors import Exit, UsageError
-from unterbau.judge import readers, rules
+from unterbau.judge import rules
 
 STACKS = {
     "good": ("proxmox-ve", "nixos@26.05"),

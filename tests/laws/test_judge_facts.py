@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from unterbau.judge import catalogue, lifetime
-from unterbau.judge.catalogue import additions
-from unterbau.judge.catalogue.plain import plain_yaml, read
-from unterbau.judge.model import COMMIT, KINDS, Catalogue, Fact
+from unterbau import catalogue
+from unterbau.catalogue import additions, lifetime
+from unterbau.catalogue.model import COMMIT, KINDS, Catalogue, Fact
+from unterbau.catalogue.plain import plain_yaml, read
 
 QUOTED = re.compile(r"[\"“„«]([^\"”“»]+)[\"”“»]")
 Named = list[tuple[str, Fact]]

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from judge_world import TODAY
 
-from unterbau import schemas
+from unterbau import catalogue, schemas
+from unterbau.catalogue import FastLoader
+from unterbau.catalogue.model import KINDS, Part, Stack
 from unterbau.errors import UsageError
-from unterbau.judge import catalogue, history, rules
-from unterbau.judge.catalogue import FastLoader
-from unterbau.judge.model import KINDS, Part, Stack
-from unterbau.judge.recognise import Index, recognise
+from unterbau.judge import history, rules
 from unterbau.judge.rule import OPEN
+from unterbau.stack.recognise import Index, recognise
 
 GOOD = """\
 id: redis

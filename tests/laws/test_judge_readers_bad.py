@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
+from unterbau import stack as readers
+from unterbau.catalogue.model import Stack
 from unterbau.errors import UsageError
-from unterbau.judge import readers
-from unterbau.judge.model import Stack
-from unterbau.judge.readers import image, purls
-from unterbau.judge.readers.source import Source
-from unterbau.judge.readers.variables import GONE, interpolate
+from unterbau.stack import image, purls
+from unterbau.stack.source import Source
+from unterbau.stack.variables import GONE, interpolate
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [*{old},*{old},*{old},*{old},*{old},*{old},*{old},*{old},*{old},*{old}]\n"

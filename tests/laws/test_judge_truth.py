@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from judge_truth import Count, load, measure
 
-from unterbau.judge import catalogue
-from unterbau.judge.model import Catalogue
+from unterbau import catalogue
+from unterbau.catalogue.model import Catalogue
 
 RECALL, PRECISION = 0.90, 0.98
 STACKS = load()

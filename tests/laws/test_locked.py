@@ -6,11 +6,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from unterbau import census, move, planning, seed, verify
 from unterbau.cloud.simulator import Simulator
+from unterbau.reference import tenant as seed
 from unterbau.saga import Journal, run, unwind
+from unterbau.switch import census, move, planning, verify
+from unterbau.tenant.workload import Server
 from unterbau.verdict import Outcome
-from unterbau.workload import Server
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from world import World
 
-from unterbau import verify
 from unterbau.cloud.port import Listing
-from unterbau.verdict import Outcome, Verdict
-from unterbau.verify import Contents
-from unterbau.workload import (
+from unterbau.switch import verify
+from unterbau.switch.verify import Contents
+from unterbau.tenant.workload import (
     Attachment,
     Container,
     FixedIp,
@@ -31,6 +30,7 @@ from unterbau.workload import (
     Volume,
     ref,
 )
+from unterbau.verdict import Outcome, Verdict
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 GONE = timedelta(seconds=1)

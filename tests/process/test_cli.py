@@ -17,8 +17,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from unterbau import schemas, state
-from unterbau.report.text import printable
+from unterbau import schemas
+from unterbau.switch import folder as state
+from unterbau.switch.report.terminal import printable
 
 ROOT = Path(__file__).parents[2]
 ASSET = ROOT / "tests" / "assets" / "drill.unterbau"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from unterbau import planning
+from unterbau import catalogue
 from unterbau.cloud import openstack
 from unterbau.errors import ConfigError, PlanError, UsageError
-from unterbau.judge import catalogue, rules
+from unterbau.judge import rules
+from unterbau.switch import planning
 
 DEEP = ["[" * 20_000, "a: " + "{a: " * 10_000, "- " * 10_000 + "x"]
 

@@ -34,18 +34,20 @@ from lying_cloud import (
 )
 from pydantic import SecretBytes
 
-from unterbau import census, evidence, planning, state
 from unterbau.cli import main
 from unterbau.cloud import openstack
 from unterbau.cloud.openstack import OpenStack
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Broken, Elsewhere
-from unterbau.plan import Plan
+from unterbau.evidence import signing_key
 from unterbau.reference.layout import data_home
 from unterbau.reference.rest import Rest
 from unterbau.saga import Marker
-from unterbau.state import DrillState
-from unterbau.workload import Image, Network, Secret, SecurityGroup, StoredObject, Workload
+from unterbau.switch import census, evidence, planning
+from unterbau.switch import folder as state
+from unterbau.switch.folder import DrillState
+from unterbau.switch.plan import Plan
+from unterbau.tenant.workload import Image, Network, Secret, SecurityGroup, StoredObject, Workload
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 ASSET = Path(__file__).parents[1] / "assets" / "drill.unterbau"
@@ -134,7 +136,7 @@ def drill(golden: evidence.Bundle, moved_once: tuple[Path, Plan, Workload], scen
         state.write(folder.source, workload.model_dump_json().encode())
         state.write(folder.target, before.model_dump_json().encode())
         state.write(folder.plan, planning.dump(plan).encode())
-    signer = evidence.signing_key(data_home() / "keys")
+    signer = signing_key(data_home() / "keys")
     state.write(state.folder(golden.context.run).bundle, evidence.seal(golden, signer))
     return golden.context.run
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import yaml
 
+from unterbau import stack as readers
+from unterbau.catalogue.model import Catalogue, Part
 from unterbau.errors import UsageError
-from unterbau.judge import readers
-from unterbau.judge.model import Catalogue, Part
-from unterbau.judge.recognise import recognise
+from unterbau.stack.recognise import recognise
 
 TRUTH = Path(__file__).parents[1] / "assets" / "truth"
 Entry = Mapping[str, Any]

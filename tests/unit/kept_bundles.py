@@ -16,8 +16,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from unterbau import evidence
-from unterbau.evidence.bundle import CheckResult
+from unterbau.switch import evidence
+from unterbau.switch.evidence.bundle import CheckResult
 
 _ASSETS = Path(__file__).parents[1] / "assets"
 FIRST = _ASSETS / "drill.unterbau"

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unterbau import census, seed
-from unterbau.agreement import COUNTED
 from unterbau.cloud.port import Listing, Surroundings
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Unreachable
-from unterbau.workload import (
+from unterbau.reference import tenant as seed
+from unterbau.switch import census
+from unterbau.switch.agreement import COUNTED
+from unterbau.tenant.workload import (
     OWNER_ONLY,
     Image,
     Kind,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from unterbau import closing, evidence, planning
-from unterbau.closing import Relations, Sealed
 from unterbau.errors import UsageError
-from unterbau.plan import Plan, losses
-from unterbau.verify import Contents, counterparts, observed
-from unterbau.workload import (
+from unterbau.switch import closing, evidence, planning
+from unterbau.switch.closing import Relations, Sealed
+from unterbau.switch.plan import Plan, losses
+from unterbau.switch.verify import Contents, counterparts, observed
+from unterbau.tenant.workload import (
     Attachment,
     CloudIdentity,
     Container,

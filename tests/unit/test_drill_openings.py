@@ -13,18 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from unterbau import census, evidence, move, planning, state, verify
 from unterbau.cloud.port import Surroundings
 from unterbau.cloud.simulator import Simulator
-from unterbau.drill import Drill, Tools, Words
 from unterbau.errors import Refused, UsageError
-from unterbau.evidence import Bundle
-from unterbau.evidence.bundle import Context
+from unterbau.evidence import signing_key
 from unterbau.face import Face
-from unterbau.plan import Change, Fate, Opened, Plan
 from unterbau.saga import Journal, run
-from unterbau.verdict import Outcome
-from unterbau.workload import (
+from unterbau.switch import census, evidence, move, planning, verify
+from unterbau.switch import folder as state
+from unterbau.switch.drill import Drill, Tools, Words
+from unterbau.switch.evidence import Bundle
+from unterbau.switch.evidence.bundle import Context
+from unterbau.switch.plan import Change, Fate, Opened, Plan
+from unterbau.tenant.workload import (
     Container,
     ExternalNetwork,
     FixedIp,
@@ -35,6 +36,7 @@ from unterbau.workload import (
     SecurityGroupRule,
     Subnet,
 )
+from unterbau.verdict import Outcome
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
 
@@ -210,7 +212,7 @@ def test_a_bundle_whose_target_opened_more_fails_whatever_its_plan_declares(worl
     context = Context(run=edited.run, command="", rehearsal=False, sealed=NOW + timedelta(seconds=1), versions={})
     target = census.take(world.target, now=lambda: NOW)
     bundle = Bundle(source=source, target=target, plan=edited, journal=rows, verification=seen, context=context)
-    checked = evidence.check(evidence.seal(bundle, evidence.signing_key(world.tools.keys)))
+    checked = evidence.check(evidence.seal(bundle, signing_key(world.tools.keys)))
     failed = {v.claim.kind: v for v in checked.verdicts if v.outcome is Outcome.FAILED}
     openings = [v.claim.text for v in checked.verdicts if v.outcome is Outcome.FAILED and v.claim.kind == "opening"]
     assert any("tcp 5432 from anywhere (IPv4) reaches port db (10.0.0.5)" in t for t in openings)

@@ -20,9 +20,10 @@ import pytest
 from kept_bundles import FIRST, KEPT, checked
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
-from unterbau import evidence
 from unterbau.errors import BundleError, Failed, LocalError
+from unterbau.evidence import signing_key
 from unterbau.evidence.core import STATEMENT
+from unterbau.switch import evidence
 from unterbau.verdict import Outcome
 
 ASSET = FIRST
@@ -226,13 +227,13 @@ def test_a_journal_that_was_cut_is_rejected_even_when_sealed_anew() -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unterbau.evidence.bundle.LARGEST", 1000)
+    monkeypatch.setattr("unterbau.switch.evidence.bundle.LARGEST", 1000)
     with pytest.raises(BundleError, match="larger than 1000"):
         evidence.check(REAL)
 
 
 def test_another_catalog_at_the_verification_is_not_shown() -> None:
-    from unterbau.evidence import bundle as room
+    from unterbau.switch.evidence import bundle as room
 
     whole = evidence.check(REAL).bundle
     told = whole.verification
@@ -254,7 +255,7 @@ def closed_with(*things: Any, **fields: Any) -> Any:
 
 
 def test_what_stands_on_the_target_after_the_clean_up_and_not_before_has_failed() -> None:
-    from unterbau.workload import Network, NotShown, SecurityGroup, SecurityGroupRule, ServerGroup
+    from unterbau.tenant.workload import Network, NotShown, SecurityGroup, SecurityGroupRule, ServerGroup
 
     assert closed_with().outcome is Outcome.HELD
     left = closed_with(Network(id="n", name="fv-intern"), ServerGroup(id="g", name="fv-web", policy="affinity"))
@@ -296,19 +297,19 @@ def test_a_known_secret_is_never_sealed() -> None:
 
 
 def test_the_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
-    first, second = evidence.signing_key(tmp_path / "keys"), evidence.signing_key(tmp_path / "keys")
+    first, second = signing_key(tmp_path / "keys"), signing_key(tmp_path / "keys")
     assert first.public_key.keyid == second.public_key.keyid
     key = tmp_path / "keys" / "signing.pem"
     assert key.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in key.parent.iterdir()] == ["signing.pem"]
     key.chmod(0o640)
     with pytest.raises(LocalError, match="others can read"):
-        evidence.signing_key(key.parent)
+        signing_key(key.parent)
 
 
 def test_the_check_loads_no_library_that_speaks_to_a_cloud() -> None:
     program = (
-        "import sys; from unterbau import evidence; from pathlib import Path; "
+        "import sys; from unterbau.switch import evidence; from pathlib import Path; "
         f"evidence.check(Path({str(ASSET)!r}).read_bytes()); "
         "print([m for m in ('openstack', 'keystoneauth1', 'requests') if m in sys.modules])"
     )

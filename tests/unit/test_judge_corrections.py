@@ -7,11 +7,13 @@ from datetime import date
 
 import pytest
 
-from unterbau.judge import catalogue as shipped
-from unterbau.judge import contradictions, engine, official, rules
+from unterbau import catalogue as shipped
+from unterbau.catalogue import contradictions
+from unterbau.catalogue.model import Catalogue, Part, Stack, Technology
+from unterbau.catalogue.versions import within
+from unterbau.judge import engine, rules
 from unterbau.judge.judgement import Finding
-from unterbau.judge.model import Catalogue, Part, Stack, Technology
-from unterbau.judge.versions import within
+from unterbau.map import official
 
 DAY = date(2026, 11, 25)
 

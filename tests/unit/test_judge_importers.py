@@ -14,12 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from judge_world import catalogue, fact, technology
 
+from unterbau import catalogue as shipped
+from unterbau.catalogue import additions, contradictions, importers
+from unterbau.catalogue.importers.port import Imported
 from unterbau.cli import cli
 from unterbau.errors import Exit, UsageError
-from unterbau.judge import catalogue as shipped
-from unterbau.judge import contradictions, importers
-from unterbau.judge.catalogue import additions
-from unterbau.judge.importers.port import Imported
 
 DAY = date(2026, 11, 25)
 ENDS = {

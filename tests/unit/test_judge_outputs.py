@@ -13,17 +13,19 @@ from pathlib import Path
 import pytest
 from judge_world import TODAY, catalogue, fact, judged, rules, stack, technology
 
-from unterbau import evidence
+from unterbau import catalogue as shipped
+from unterbau.catalogue.model import Catalogue, Part, Place, Stack, Unread
 from unterbau.errors import BundleError
-from unterbau.judge import catalogue as shipped
+from unterbau.evidence import signing_key
+from unterbau.judge import evidence as judgements
+from unterbau.judge import report
 from unterbau.judge import rules as rule_sets
 from unterbau.judge.difference import difference
 from unterbau.judge.engine import judge
 from unterbau.judge.judgement import Judgement
-from unterbau.judge.model import Catalogue, Part, Place, Stack, Unread
 from unterbau.judge.output import oscal, sarif
-from unterbau.judge.recognise import recognise
-from unterbau.report import stack as report
+from unterbau.stack.recognise import recognise
+from unterbau.switch import evidence
 from unterbau.verdict import Outcome
 
 ALASCA = [
@@ -205,21 +207,21 @@ def sealed(tmp_path: Path) -> bytes:
     made = recognise(stack("one@1", "two@2", "stranger"), known)
     asked = (rules({"fact": "steward", "where": {"seat": {"not_in": "$EU"}}}, {"not": {"measure": "m", "below": 1}}),)
     measures = {"one": {"m": (2.0, "h")}}
-    signer = evidence.signing_key(tmp_path)
+    signer = signing_key(tmp_path)
     result = judge(made, known, asked, TODAY, measures)
-    return evidence.seal_stack(
+    return judgements.seal_stack(
         made, known, asked, result, signer=signer, sealed=datetime(2026, 11, 23, tzinfo=UTC), measures=measures
     )
 
 
 def test_a_bundle_is_judged_again(sealed: bytes) -> None:
-    assert evidence.is_stack(sealed)
-    checked = evidence.check_stack(sealed)
+    assert judgements.is_stack(sealed)
+    checked = judgements.check_stack(sealed)
     assert checked.outcome is Outcome.FAILED
     assert not checked.signer_trusted
-    assert evidence.check_stack(sealed, trusted_key=checked.signer).signer_trusted
+    assert judgements.check_stack(sealed, trusted_key=checked.signer).signer_trusted
     with pytest.raises(BundleError, match="signed by key"):
-        evidence.check_stack(sealed, trusted_key="0" * 64)
+        judgements.check_stack(sealed, trusted_key="0" * 64)
     with pytest.raises(BundleError):
         evidence.check(sealed)
 
@@ -234,7 +236,7 @@ def test_no_member_can_be_changed(sealed: bytes, member: str) -> None:
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), data, compress_type=zipfile.ZIP_DEFLATED)
     with pytest.raises(BundleError, match=member):
-        evidence.check_stack(out.getvalue())
+        judgements.check_stack(out.getvalue())
 
 
 def test_findings_that_do_not_follow_are_refused_even_if_signed(tmp_path: Path) -> None:
@@ -246,17 +248,17 @@ def test_findings_that_do_not_follow_are_refused_even_if_signed(tmp_path: Path) 
             "findings": tuple(f.model_copy(update={"outcome": Outcome.HELD, "path": "direct"}) for f in made.findings)
         }
     )
-    told = evidence.seal_stack(
-        whole, known, asked, lied, signer=evidence.signing_key(tmp_path), sealed=datetime(2026, 11, 23, tzinfo=UTC)
+    told = judgements.seal_stack(
+        whole, known, asked, lied, signer=signing_key(tmp_path), sealed=datetime(2026, 11, 23, tzinfo=UTC)
     )
     with pytest.raises(BundleError, match="does not follow"):
-        evidence.check_stack(told)
+        judgements.check_stack(told)
 
 
 def test_a_bundle_of_before_sources_recorded_their_copies_still_checks() -> None:
     """tests/assets/stack.unterbau was sealed on 2026-11-26 by the program as it was then; it is never resealed."""
     data = (Path(__file__).parents[1] / "assets" / "stack.unterbau").read_bytes()
-    checked = evidence.check_stack(data)
+    checked = judgements.check_stack(data)
     by = {
         checked.judgement.groups[f.group].technology: f
         for f in checked.judgement.findings

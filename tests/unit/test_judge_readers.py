@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
+from unterbau import catalogue
+from unterbau import stack as readers
+from unterbau.catalogue.model import Layer, Stack
 from unterbau.errors import UsageError
-from unterbau.judge import catalogue, engine, readers, rules
-from unterbau.judge.model import Layer, Stack
-from unterbau.judge.readers import licences, packages
-from unterbau.judge.readers.openstack import openstack_stack
-from unterbau.judge.readers.source import Source
-from unterbau.judge.recognise import recognise
+from unterbau.judge import engine, rules
+from unterbau.stack import licences, packages
+from unterbau.stack.openstack import openstack_stack
+from unterbau.stack.recognise import recognise
+from unterbau.stack.source import Source
 
 STACKS = Path(__file__).parents[1] / "assets" / "stacks"
 
@@ -875,7 +877,7 @@ def test_lock_files(tmp_path: Path, name: str, content: Any, expected: dict[str,
 
 
 def test_the_lock_of_the_embedded_cloud() -> None:
-    lock = Path(readers.__file__).parents[2] / "reference" / "runtime-requirements.lock"
+    lock = Path(readers.__file__).parents[1] / "reference" / "runtime-requirements.lock"
     stack = readers.read(lock)
     assert len(stack.parts) > 150
     assert told(stack)["nova"] == "34.0.0"

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import trustme
 
+from unterbau import catalogue
+from unterbau import stack as readers
 from unterbau.errors import AuthFailed, Broken, CloudError, Forbidden, NotFound, Unreachable, UsageError
-from unterbau.judge import catalogue, readers
-from unterbau.judge.readers import proxmox
-from unterbau.judge.recognise import recognise
+from unterbau.stack import proxmox
+from unterbau.stack.recognise import recognise
 
 TOKEN = "audit@pve!unterbau=0b7e1f2c-secret"
 API: dict[str, Any] = {

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from unterbau.judge import catalogue, mirrors, readers
-from unterbau.judge.model import Catalogue, Part, Stack
-from unterbau.judge.recognise import Index, recognise
+from unterbau import catalogue
+from unterbau import stack as readers
+from unterbau.catalogue.model import Catalogue, Part, Stack
+from unterbau.stack import mirrors
+from unterbau.stack.recognise import Index, recognise
 
 Told = dict[str, tuple[str | None, str | None]]
 

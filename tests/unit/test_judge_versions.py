@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unterbau.catalogue.versions import exhaustive, parse, parse_range, within
 from unterbau.errors import UsageError
-from unterbau.judge.versions import exhaustive, parse, parse_range, within
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unterbau import openings
-from unterbau.plan import Opened, Opening
-from unterbau.workload import (
+from unterbau.switch.plan import Opened, Opening
+from unterbau.tenant import openings
+from unterbau.tenant.workload import (
     AddressGroup,
     AddressPair,
     CloudIdentity,

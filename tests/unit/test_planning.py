@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import World
 
-from unterbau import census, planning
 from unterbau.errors import PlanError, Refused
-from unterbau.plan import Fate, Plan
-from unterbau.verdict import Outcome
-from unterbau.workload import (
+from unterbau.switch import census, planning
+from unterbau.switch.plan import Fate, Plan
+from unterbau.tenant.workload import (
     CloudIdentity,
     Container,
     Flavor,
@@ -39,6 +38,7 @@ from unterbau.workload import (
     VolumeType,
     Workload,
 )
+from unterbau.verdict import Outcome
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

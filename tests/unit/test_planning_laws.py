@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unterbau import planning
-from unterbau.plan import Fate, Plan
-from unterbau.workload import (
+from unterbau.switch import planning
+from unterbau.switch.plan import Fate, Plan
+from unterbau.tenant.workload import (
     AddressGroup,
     Attachment,
     CloudIdentity,

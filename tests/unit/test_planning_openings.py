@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from world import World
 
-from unterbau import planning
 from unterbau.errors import UsageError
-from unterbau.openings import of_plan
-from unterbau.plan import Change, Entry, Fate, Opened, Plan
-from unterbau.verdict import Outcome, Verdict
-from unterbau.verify import OPENINGS, compare
-from unterbau.workload import (
+from unterbau.switch import planning
+from unterbau.switch.plan import Change, Entry, Fate, Opened, Plan
+from unterbau.switch.verify import OPENINGS, compare
+from unterbau.tenant.openings import of_plan
+from unterbau.tenant.workload import (
     CloudIdentity,
     Container,
     ExternalNetwork,
@@ -33,6 +32,7 @@ from unterbau.workload import (
     VolumeType,
     Workload,
 )
+from unterbau.verdict import Outcome, Verdict
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -325,7 +325,7 @@ def test_without_a_plan_openings_are_judged_and_older_bundles_are_not() -> None:
 
 
 def test_what_was_not_shown_is_not_held_and_not_failed() -> None:
-    from unterbau.workload import NotShown
+    from unterbau.tenant.workload import NotShown
 
     note = NotShown(what="container:akten.read_acl", reason="HTTP 403")
     hidden = cloud("a", INNER, DB, RULE, HOST, BOX.model_copy(update={"read_acl": ""})).model_copy(

@@ -28,12 +28,12 @@ from test_prove_defects import (
 )
 
 from unterbau.cloud.survey import Subject
-from unterbau.flavor_name import explain, parse_any
 from unterbau.prove.collect import _signed
 from unterbau.prove.output import scs_report
 from unterbau.prove.proof import Question, prove
 from unterbau.prove.write import _suited
-from unterbau.workload import Image
+from unterbau.scs.flavor_name import explain, parse_any
+from unterbau.tenant.workload import Image
 
 RECENCY = "scs-0102-image-recency"
 

@@ -14,12 +14,12 @@ import pytest
 from prove_world import NOW, flavor, good_items, image, inventory, rule
 
 from unterbau.errors import UsageError
-from unterbau.flavor_name import is_valid
 from unterbau.prove.data import load
 from unterbau.prove.evaluate import judge
 from unterbau.prove.inventory import Inventory, Status
 from unterbau.prove.judges import decide
 from unterbau.prove.judges.frame import Decision, View
+from unterbau.scs.flavor_name import is_valid
 
 Items = dict[str, list[dict[str, Any]]]
 HELD, FAILED, NOT_SHOWN, NOT_APPLICABLE = "held", "failed", "not shown", "not applicable"

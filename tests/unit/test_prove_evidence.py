@@ -15,11 +15,15 @@ import pytest
 from prove_world import NOW, good_items, inventory
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
-from unterbau import evidence
 from unterbau.errors import BundleError, Failed
-from unterbau.evidence import conformance, signing_key
+from unterbau.evidence import signing_key
 from unterbau.evidence.core import sign
+from unterbau.judge import evidence as judgements
+from unterbau.prove import evidence as conformance
+from unterbau.prove import evidence as proofs
 from unterbau.prove.proof import Proof, Question, prove
+from unterbau.switch import evidence
+from unterbau.switch.evidence.bundle import pack
 from unterbau.verdict import Outcome
 
 SEALED = datetime(2026, 11, 23, 13, tzinfo=UTC)
@@ -39,7 +43,7 @@ def proof() -> Proof:
 
 @pytest.fixture(scope="module")
 def sealed(proof: Proof, signer: CryptoSigner) -> bytes:
-    return evidence.seal_proof(proof, signer=signer, sealed=SEALED)
+    return proofs.seal_proof(proof, signer=signer, sealed=SEALED)
 
 
 def members(data: bytes) -> dict[str, bytes]:
@@ -56,30 +60,30 @@ def forged(data: bytes, name: str, change: Callable[[Any], Any], signer: CryptoS
     found[name] = json.dumps(plain).encode()
     told, when = conformance._read(found, {"sealed": SEALED.isoformat()})
     statement = sign(found, conformance._predicate(told, when), signer, conformance.KIND)
-    return evidence.bundle.pack(found, statement)
+    return pack(found, statement)
 
 
 def test_a_bundle_is_judged_again(sealed: bytes, proof: Proof, signer: CryptoSigner) -> None:
-    assert evidence.is_proof(sealed)
-    checked = evidence.check_proof(sealed)
+    assert proofs.is_proof(sealed)
+    checked = proofs.check_proof(sealed)
     assert checked.proof == proof
     assert (checked.outcome, checked.signer_trusted, checked.sealed) == (Outcome.FAILED, False, SEALED)
-    assert evidence.check_proof(sealed, trusted_key=signer.public_key.keyid).signer_trusted
+    assert proofs.check_proof(sealed, trusted_key=signer.public_key.keyid).signer_trusted
 
 
 def test_the_same_proof_gives_the_same_bytes(proof: Proof, signer: CryptoSigner, sealed: bytes) -> None:
-    assert evidence.seal_proof(proof, signer=signer, sealed=SEALED) == sealed
+    assert proofs.seal_proof(proof, signer=signer, sealed=SEALED) == sealed
 
 
 def test_another_key_is_refused(sealed: bytes) -> None:
     with pytest.raises(BundleError, match="signed by key"):
-        evidence.check_proof(sealed, trusted_key="0" * 64)
+        proofs.check_proof(sealed, trusted_key="0" * 64)
 
 
 def test_the_cloud_is_bound(sealed: bytes) -> None:
     statement = json.loads(members(sealed)["statement.dsse.json"])
     assert set(statement) == {"envelope", "public_key"}
-    checked = evidence.check_proof(sealed)
+    checked = proofs.check_proof(sealed)
     assert checked.proof.inventory.subject.auth_url == "https://keystone.example/v3"
 
 
@@ -89,7 +93,7 @@ def test_a_changed_byte_shows(sealed: bytes, name: str) -> None:
     statement = found.pop("statement.dsse.json")
     found[name] = found[name] + b" "
     with pytest.raises(BundleError, match=f"{name}: changed"):
-        evidence.check_proof(evidence.bundle.pack(found, statement))
+        proofs.check_proof(pack(found, statement))
 
 
 def _hold(report: dict[str, Any]) -> None:
@@ -115,7 +119,7 @@ def test_verdicts_that_do_not_follow_are_refused(
     sealed: bytes, signer: CryptoSigner, change: Callable[[Any], Any]
 ) -> None:
     with pytest.raises(BundleError, match=r"does not follow from inventory\.json"):
-        evidence.check_proof(forged(sealed, "report.json", change, signer))
+        proofs.check_proof(forged(sealed, "report.json", change, signer))
 
 
 def test_a_changed_inventory_changes_the_verdicts(sealed: bytes, signer: CryptoSigner) -> None:
@@ -123,7 +127,7 @@ def test_a_changed_inventory_changes_the_verdicts(sealed: bytes, signer: CryptoS
         plain["sections"]["images"]["items"] = []
 
     with pytest.raises(BundleError, match="does not follow"):
-        evidence.check_proof(forged(sealed, "inventory.json", mend, signer))
+        proofs.check_proof(forged(sealed, "inventory.json", mend, signer))
 
 
 def test_another_cloud_in_the_inventory_is_refused(sealed: bytes, signer: CryptoSigner) -> None:
@@ -131,7 +135,7 @@ def test_another_cloud_in_the_inventory_is_refused(sealed: bytes, signer: Crypto
         plain["subject"]["auth_url"] = "https://other.example/v3"
 
     with pytest.raises(BundleError, match="does not follow"):
-        evidence.check_proof(forged(sealed, "inventory.json", swap, signer))
+        proofs.check_proof(forged(sealed, "inventory.json", swap, signer))
 
 
 def test_other_data_about_the_standards_is_named(sealed: bytes, signer: CryptoSigner) -> None:
@@ -139,7 +143,7 @@ def test_other_data_about_the_standards_is_named(sealed: bytes, signer: CryptoSi
         report["data_digest"] = "sha256:" + "0" * 64
 
     with pytest.raises(BundleError, match="data about the standards") as caught:
-        evidence.check_proof(forged(sealed, "report.json", older, signer))
+        proofs.check_proof(forged(sealed, "report.json", older, signer))
     assert "test" in caught.value.remedy
 
 
@@ -148,17 +152,17 @@ def test_a_member_too_many_or_too_few(sealed: bytes, signer: CryptoSigner) -> No
     statement = found.pop("statement.dsse.json")
     for broken in ({**found, "more.txt": b""}, {k: v for k, v in found.items() if k != "secure.json"}):
         with pytest.raises(BundleError, match="members of the bundle"):
-            evidence.check_proof(evidence.bundle.pack(broken, statement))
+            proofs.check_proof(pack(broken, statement))
 
 
 def test_a_bundle_with_a_secret_is_not_sealed(proof: Proof, signer: CryptoSigner) -> None:
-    evidence.seal_proof(proof, signer=signer, sealed=SEALED, secrets=["a password that stands nowhere"])
+    proofs.seal_proof(proof, signer=signer, sealed=SEALED, secrets=["a password that stands nowhere"])
     with pytest.raises(Failed, match=r"inventory\.json"):
-        evidence.seal_proof(proof, signer=signer, sealed=SEALED, secrets=["keystone.example"])
+        proofs.seal_proof(proof, signer=signer, sealed=SEALED, secrets=["keystone.example"])
 
 
 def test_other_kinds_are_told_apart(sealed: bytes) -> None:
-    assert not evidence.is_stack(sealed)
-    assert not evidence.is_proof((Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes())
+    assert not judgements.is_stack(sealed)
+    assert not proofs.is_proof((Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes())
     with pytest.raises(BundleError):
         evidence.check(sealed)

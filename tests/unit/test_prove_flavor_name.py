@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from unterbau.flavor_name import (
+from unterbau.prove.data import load
+from unterbau.scs.flavor_name import (
     BadName,
     Meaning,
     explain,
@@ -26,7 +27,6 @@ from unterbau.flavor_name import (
     to_v1,
     to_v2,
 )
-from unterbau.prove.data import load
 
 NUMBER = (st.integers(1, 2000) | st.integers(1, 999_999_999)).map(str)
 SETTINGS = settings(max_examples=80, deadline=None, derandomize=True, database=None)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from unterbau import evidence
-from unterbau.plan import Opened, Opening
-from unterbau.report import html
-from unterbau.report.drawing import topology
+from unterbau.switch import evidence
+from unterbau.switch.plan import Opened, Opening
+from unterbau.switch.report import html
+from unterbau.switch.report.drawing import topology
+from unterbau.tenant.workload import Network, Server, Workload
 from unterbau.verdict import Claim, Outcome, Verdict
-from unterbau.workload import Network, Server, Workload
 
 REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
 CHECKED = evidence.check(REAL)

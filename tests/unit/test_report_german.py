@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from kept_bundles import KEPT, checked
 
-from unterbau import planning
-from unterbau.evidence.bundle import NOT_TESTED
-from unterbau.plan import Opened, Opening
-from unterbau.report.german import german
+from unterbau.switch import planning
+from unterbau.switch.evidence.bundle import NOT_TESTED
+from unterbau.switch.plan import Opened, Opening
+from unterbau.switch.report.german import german
 
 
 def _texts(tree: ast.AST) -> set[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from unterbau import state
 from unterbau.errors import LocalError, Refused, UsageError
+from unterbau.switch import folder as state
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

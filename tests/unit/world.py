@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unterbau.cloud.simulator import Simulator
-from unterbau.plan import Plan
-from unterbau.workload import Workload
+from unterbau.switch.plan import Plan
+from unterbau.tenant.workload import Workload
 
 
 @dataclass

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from unterbau.evidence import Bundle
-from unterbau.verdict import Outcome, Verdict
-from unterbau.workload import (
+from unterbau.switch.evidence import Bundle
+from unterbau.tenant.workload import (
     Container,
     Image,
     Port,
@@ -25,6 +24,7 @@ from unterbau.workload import (
     Volume,
     Workload,
 )
+from unterbau.verdict import Outcome, Verdict
 
 Find = Callable[[Workload], Iterator[str]]
 

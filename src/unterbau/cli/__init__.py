@@ -17,16 +17,19 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from unterbau import __version__, census, evidence, reference, schemas, state, verify, wiring
-from unterbau import drill as drills
+from unterbau import __version__, reference, schemas, wiring
 from unterbau.cli import judge as judge_verbs
 from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
 from unterbau.cli.frame import EXITS, Context, F, command, late_writes
-from unterbau.close import Closed, Confirm, Question, SourceClosing, TargetClosing
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
-from unterbau.report import html
-from unterbau.report import text as terminal
+from unterbau.judge import evidence as judgements
+from unterbau.prove import evidence as proofs
+from unterbau.switch import census, evidence, verify
+from unterbau.switch import drill as drills
+from unterbau.switch import folder as state
+from unterbau.switch.close import Closed, Confirm, Question, SourceClosing, TargetClosing
+from unterbau.switch.report import html, terminal
 from unterbau.verdict import Outcome, exit_code
 
 
@@ -413,9 +416,9 @@ def evidence_() -> None:
 def evidence_check(context: Context, file: Path, key: str | None, report_file: Path | None, language: str) -> Exit:
     """Judge the bundle FILE again, offline: its signature, its chain, and every verdict from its contents."""
     data = file.read_bytes()
-    if evidence.is_proof(data):
+    if proofs.is_proof(data):
         return prove_verb.check(context, data, key, report_file)
-    if evidence.is_stack(data):
+    if judgements.is_stack(data):
         return judge_verbs.check(context, data, key, report_file)
     checked = evidence.check(data, trusted_key=key)
     if report_file is not None:

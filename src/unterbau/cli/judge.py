@@ -14,27 +14,19 @@ from typing import Any
 
 import click
 
-from unterbau import evidence, state, wiring
+from unterbau import catalogue, wiring
+from unterbau.catalogue import audit, contradictions, importers
+from unterbau.catalogue.model import KINDS, Catalogue, Part, Stack, Technology
 from unterbau.cli.frame import EXITS, Context, Day, command
 from unterbau.errors import Exit, UsageError
-from unterbau.judge import (
-    audit,
-    catalogue,
-    contradictions,
-    difference,
-    engine,
-    history,
-    importers,
-    no_collector,
-    output,
-    rules,
-)
+from unterbau.evidence import signing_key
+from unterbau.judge import difference, engine, history, no_collector, output, report, rules
+from unterbau.judge import evidence as judgements
 from unterbau.judge.judgement import Judgement, KnownFact
-from unterbau.judge.model import KINDS, Catalogue, Part, Stack, Technology
-from unterbau.judge.recognise import Index, recognise
 from unterbau.judge.seeing import View
 from unterbau.reference.layout import data_home
-from unterbau.report import stack as report
+from unterbau.stack.recognise import Index, recognise
+from unterbau.switch import folder as state
 from unterbau.verdict import Outcome, exit_code
 
 SOON = timedelta(days=60)
@@ -73,8 +65,8 @@ def judge_(
     if html is not None:
         state.write(html, report.html(judged).encode(), mode=0o644)
     if bundle is not None:
-        signer = evidence.signing_key(data_home() / "keys")
-        sealed = evidence.seal_stack(
+        signer = signing_key(data_home() / "keys")
+        sealed = judgements.seal_stack(
             stack, known, rule_sets, judged, signer=signer, sealed=wiring.now(), measures=measures
         )  # fmt: skip
         state.write(bundle, sealed, mode=0o644)
@@ -91,7 +83,7 @@ def _exit(judged: Judgement, fail_on: str | None) -> Exit:
 
 def _read(paths: Sequence[str], known: Catalogue) -> Stack:
     """The stacks as one, with the technology of each part where it is known."""
-    from unterbau.judge import readers  # they bring the libraries of the field along, which no other verb needs
+    from unterbau import stack as readers  # they bring the libraries of the field along, which no other verb needs
 
     index, named = Index(known), []
     found = []
@@ -144,7 +136,7 @@ def _measures(histories: Sequence[str], known: Catalogue, day: date) -> dict[str
 
 def check(context: Context, data: bytes, key: str | None, report_file: Path | None) -> Exit:
     """`evidence check` for the bundle of a judged stack."""
-    checked = evidence.check_stack(data, trusted_key=key)
+    checked = judgements.check_stack(data, trusted_key=key)
     if report_file is not None:
         state.write(report_file, report.html(checked.judgement).encode(), mode=0o644)
     context.show(lambda: report.judged(checked.judgement), checked)

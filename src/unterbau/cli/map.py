@@ -9,14 +9,15 @@ from pathlib import Path
 import click
 import yaml
 
-from unterbau import state, wiring
+from unterbau import catalogue, wiring
 from unterbau.cli.frame import Context, Day, command
 from unterbau.cli.judge import OUT
 from unterbau.errors import Exit, LocalError, UsageError
-from unterbau.judge import catalogue, official, rules
-from unterbau.judge.chart import Chart, chart
-from unterbau.judge.official import MapDifference
-from unterbau.report import map as report
+from unterbau.judge import rules
+from unterbau.map import official, report
+from unterbau.map.chart import Chart, chart
+from unterbau.map.official import MapDifference
+from unterbau.switch import folder as state
 
 
 def _chart(rule_names: tuple[str, ...], at: date | None) -> Chart:

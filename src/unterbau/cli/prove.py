@@ -17,16 +17,18 @@ from typing import Any
 import click
 import yaml
 
-from unterbau import __version__, evidence, state, wiring
+from unterbau import __version__, wiring
 from unterbau.cli.frame import Context, Day, command, late_writes
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
-from unterbau.prove import fix_plan, handshake, history, output
+from unterbau.evidence import signing_key
+from unterbau.prove import evidence as proofs
+from unterbau.prove import fix_plan, handshake, history, output, report
 from unterbau.prove.collect import SECONDS, collect
 from unterbau.prove.evaluate import SCOPE
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof, Question, prove
 from unterbau.reference.layout import data_home
-from unterbau.report import conformance as report
+from unterbau.switch import folder as state
 from unterbau.verdict import Outcome, exit_code
 
 OUT = click.Path(path_type=Path, dir_okay=False)
@@ -144,8 +146,8 @@ def _write_single(
         for name, text in fix_plan.render(proof, cloud=_operator(proof.inventory.subject.name)).items():
             state.write(fixes / name, text.encode(), mode=0o755 if name.endswith(".sh") else 0o644)
     if bundle is not None:
-        signer = evidence.signing_key(data_home() / "keys")
-        sealed = evidence.seal_proof(proof, signer=signer, sealed=wiring.now(), secrets=secrets)
+        signer = signing_key(data_home() / "keys")
+        sealed = proofs.seal_proof(proof, signer=signer, sealed=wiring.now(), secrets=secrets)
         state.write(bundle, sealed, mode=0o644)
 
 
@@ -185,7 +187,7 @@ def _watch(
 
 def check(context: Context, data: bytes, key: str | None, report_file: Path | None) -> Exit:
     """`evidence check` for the bundle of a proof."""
-    checked = evidence.check_proof(data, trusted_key=key)
+    checked = proofs.check_proof(data, trusted_key=key)
     if report_file is not None:
         state.write(report_file, report.html([checked.proof]).encode(), mode=0o644)
     context.show(lambda: report.proofs([checked.proof]), checked)

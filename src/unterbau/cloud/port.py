@@ -11,7 +11,7 @@ The law of the port
 - Reading never writes. Listings are complete (all pages), raise, or say in `not_shown` why they may not be: never
   silently short.
 - "I could not look" is said: a kind that cannot be read raises; a part of it stands in `Listing.not_shown`.
-- Ids in and out are those of this cloud. Resources in and out are the model of `unterbau.workload`.
+- Ids in and out are those of this cloud. Resources in and out are the model of `unterbau.tenant.workload`.
 - `ensure` is find-or-create, the only way to create (see there). `delete` of what is gone is success.
 """
 
@@ -26,8 +26,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretBytes
 
+from unterbau.tenant.workload import OWNER_ONLY, Attachment, CloudIdentity, Kind, NotShown, Offering, Ref, Resource
 from unterbau.verdict import Model
-from unterbau.workload import OWNER_ONLY, Attachment, CloudIdentity, Kind, NotShown, Offering, Ref, Resource
 
 MARKER_KEY = "unterbau"
 """Metadata key under which a marker stands where the API has metadata instead of tags (see `marked`)."""

@@ -32,7 +32,7 @@ from pydantic import SecretBytes, TypeAdapter
 
 from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings, owner_only
 from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
-from unterbau.workload import (
+from unterbau.tenant.workload import (
     AddressGroup,
     Attachment,
     CloudIdentity,

@@ -12,7 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from unterbau.judge import versions
+from unterbau.catalogue import versions
+from unterbau.catalogue.model import (
+    Catalogue,
+    DependencyFact,
+    Fact,
+    Function,
+    Layer,
+    Part,
+    ReferenceFact,
+    Source,
+    Stack,
+    Technology,
+    TextFact,
+)
 from unterbau.judge.judgement import (
     Coverage,
     Ending,
@@ -26,19 +39,6 @@ from unterbau.judge.judgement import (
     Missing,
     RuleHead,
     RuleSetHead,
-)
-from unterbau.judge.model import (
-    Catalogue,
-    DependencyFact,
-    Fact,
-    Function,
-    Layer,
-    Part,
-    ReferenceFact,
-    Source,
-    Stack,
-    Technology,
-    TextFact,
 )
 from unterbau.judge.rule import (
     AllOf,

@@ -11,7 +11,7 @@ from datetime import date
 
 from pydantic import SkipValidation
 
-from unterbau.judge.model import Fact, Part, Source, Unread
+from unterbau.catalogue.model import Fact, Part, Source, Unread
 from unterbau.verdict import Model, Outcome
 
 

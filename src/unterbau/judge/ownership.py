@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from unterbau.catalogue.model import OrganisationFact, ParentFact, SeatFact
 from unterbau.judge.judgement import KnownFact
-from unterbau.judge.model import OrganisationFact, ParentFact, SeatFact
 
 ABOVE = ("parent", "ultimate_parent")
 

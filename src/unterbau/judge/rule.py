@@ -16,7 +16,7 @@ from pydantic import Discriminator, Field, GetJsonSchemaHandler, JsonValue, Tag,
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from unterbau.judge.model import EU, KINDS, Function, Layer, Source, Text
+from unterbau.catalogue.model import EU, KINDS, Function, Layer, Source, Text
 from unterbau.verdict import Model
 
 CONSTANTS: dict[str, tuple[str, ...]] = {"$EU": tuple(sorted(EU)), "$EEA": tuple(sorted({*EU, "IS", "LI", "NO"}))}

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
-from unterbau.judge import ownership, spdx, versions
-from unterbau.judge.judgement import KnownFact, Missing
-from unterbau.judge.model import (
+from unterbau.catalogue import spdx, versions
+from unterbau.catalogue.model import (
     ClaimFact,
     DateFact,
     DependencyFact,
@@ -30,6 +29,8 @@ from unterbau.judge.model import (
     SupportFact,
     Technology,
 )
+from unterbau.judge import ownership
+from unterbau.judge.judgement import KnownFact, Missing
 from unterbau.judge.rule import OPEN, Asked, Chain, Claimed, FactTest, Measured, Supported
 from unterbau.verdict import Outcome
 

@@ -19,12 +19,12 @@ from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
-from unterbau import state
 from unterbau.canonical import canonical_bytes, digest, digest_bytes
 from unterbau.errors import LocalError, UsageError
 from unterbau.prove.inventory import Inventory, Subject
 from unterbau.prove.proof import Proof, prove
 from unterbau.prove.verdicts import CaseOutcome
+from unterbau.switch import folder as state
 from unterbau.verdict import Model
 
 _TOLD = ("versions", "cases", "sections")

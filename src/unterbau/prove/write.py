@@ -25,7 +25,6 @@ from typing import Any, Protocol
 
 from pydantic import JsonValue, SecretBytes
 
-from unterbau import state
 from unterbau.cloud.port import NOTHING, Cloud
 from unterbau.cloud.port import Source as Origin
 from unterbau.errors import (
@@ -59,7 +58,20 @@ from unterbau.saga import (
     wait_out,
 )
 from unterbau.saga import run as run_saga
-from unterbau.workload import Attachment, Backup, Flavor, Image, Kind, Ref, Resource, Secret, Server, Volume, ref
+from unterbau.switch import folder as state
+from unterbau.tenant.workload import (
+    Attachment,
+    Backup,
+    Flavor,
+    Image,
+    Kind,
+    Ref,
+    Resource,
+    Secret,
+    Server,
+    Volume,
+    ref,
+)
 
 
 class Trial(Cloud, Protocol):

@@ -3,7 +3,7 @@
 
 The supervisor runs `identity` when Keystone answers and `offering` when everything does. Both are
 find-or-create throughout, so one that was killed half-way is completed by the next; finished, `offering`
-leaves a mark and is not repeated. Nothing here is tenant data (that is `unterbau.seed`).
+leaves a mark and is not repeated. Nothing here is tenant data (that is `unterbau.reference.tenant`).
 
 Flavors follow scs-0103-v1.2 (the fifteen mandatory ones), names scs-0100-v3, volume types scs-0114
 (no aspect is claimed, since the back end neither encrypts nor replicates), image metadata scs-0102.

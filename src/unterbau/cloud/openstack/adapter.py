@@ -26,7 +26,7 @@ from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.unknown import Unknown
 from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings
 from unterbau.errors import Unsupported
-from unterbau.workload import (
+from unterbau.tenant.workload import (
     CloudIdentity,
     Image,
     Kind,

@@ -19,17 +19,7 @@ from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked
 from unterbau.errors import Conflict, NotFound, Unreachable, Unsupported
-from unterbau.workload import (
-    Attachment,
-    Flavor,
-    Keypair,
-    Kind,
-    NotShown,
-    Resource,
-    Server,
-    ServerGroup,
-    ref,
-)
+from unterbau.tenant.workload import Attachment, Flavor, Keypair, Kind, NotShown, Resource, Server, ServerGroup, ref
 
 USER_DATA_REASON = "user_data is not readable with tenant rights"
 MUTE = "it stands in a cell of this cloud that does not answer"

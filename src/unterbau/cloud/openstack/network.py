@@ -19,7 +19,7 @@ from unterbau.cloud.openstack.http import Api, Json
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, wait_gone
 from unterbau.cloud.port import Listing, Marker, Source, is_marker
 from unterbau.errors import Conflict, Forbidden, NotFound
-from unterbau.workload import (
+from unterbau.tenant.workload import (
     AddressGroup,
     AddressPair,
     AllocationPool,

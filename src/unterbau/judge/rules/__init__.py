@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from unterbau.catalogue import faults, plain_yaml, read
 from unterbau.errors import UsageError
-from unterbau.judge.catalogue import faults, plain_yaml, read
 from unterbau.judge.rule import RuleSet
 
 HERE = Path(__file__).parent

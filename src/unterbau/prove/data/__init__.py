@@ -17,9 +17,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from unterbau.canonical import digest
 from unterbau.errors import UsageError
-from unterbau.flavor_name import Meaning, is_valid, parse
 from unterbau.prove.inventory import SECTIONS
 from unterbau.prove.verdicts import State
+from unterbau.scs.flavor_name import Meaning, is_valid, parse
 from unterbau.verdict import Model
 
 

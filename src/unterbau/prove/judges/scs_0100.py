@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from unterbau.flavor_name import CPU_TYPES, DISK_TYPES, BadName, Meaning, is_v1, parse_any, shortfalls
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import (
     Decision,
@@ -27,6 +26,7 @@ from unterbau.prove.judges.frame import (
 )
 from unterbau.prove.judges.suite import accepts_name
 from unterbau.prove.verdicts import Finding, Fix
+from unterbau.scs.flavor_name import CPU_TYPES, DISK_TYPES, BadName, Meaning, is_v1, parse_any, shortfalls
 
 PREFIX = "SCS-"
 

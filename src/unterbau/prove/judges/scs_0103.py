@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 
-from unterbau.flavor_name import CPU_TYPES, DISK_TYPES, BadName, parse_any, shortfalls, to_v1
 from unterbau.prove.data import StandardFlavor
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import (
@@ -27,6 +26,7 @@ from unterbau.prove.judges.frame import (
 )
 from unterbau.prove.judges.scs_0100 import offered, specs, usable
 from unterbau.prove.verdicts import Finding, Fix
+from unterbau.scs.flavor_name import CPU_TYPES, DISK_TYPES, BadName, parse_any, shortfalls, to_v1
 
 
 def figures(flavor: StandardFlavor) -> dict[str, int]:

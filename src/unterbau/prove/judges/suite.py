@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from unterbau.flavor_name import cpu_generations, gpu_generations
+from unterbau.scs.flavor_name import cpu_generations, gpu_generations
 
 Groups: TypeAlias = tuple[str | None, ...]
 

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the listings of one census agree with each other: what one names and none has, what was counted and not listed. Pure.
+
+`census` asks, and reads the kinds again that do not agree. A listing can be short without any sign of its own: Neutron
+leaves out what its policy cannot judge yet, a project's first look makes its group `default` between two listings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from unterbau.cloud.port import Listing
+from unterbau.tenant.workload import (
+    Image,
+    Kind,
+    Network,
+    NotShown,
+    Offering,
+    Ref,
+    Resource,
+    SecurityGroup,
+    SecurityGroupRule,
+    Server,
+    kind_of,
+    ref,
+)
+
+COUNTED: Mapping[Kind, tuple[str, str]] = {
+    Kind.NETWORK: ("network", "network"),
+    Kind.SUBNET: ("network", "subnet"),
+    Kind.ROUTER: ("network", "router"),
+    Kind.ROUTER_INTERFACE: ("network", "port"),
+    Kind.PORT: ("network", "port"),
+    Kind.FLOATING_IP: ("network", "floatingip"),
+    Kind.SECURITY_GROUP: ("network", "security_group"),
+    Kind.SECURITY_GROUP_RULE: ("network", "security_group_rule"),
+    Kind.SERVER: ("compute", "instances"),
+    Kind.SERVER_GROUP: ("compute", "server_groups"),
+}
+"""Kinds whose listing gives no count, and the quota whose use is one: everything of the project that exists."""
+
+
+@dataclass(frozen=True)
+class Loose:
+    """One disagreement: what is to be read again, and what is not shown if it stays."""
+
+    kinds: frozenset[Kind]
+    reason: str
+    missing: Ref = ""
+    """What was named and not listed; empty for other disagreements."""
+    place: str = ""
+    """Where the disagreement is seen, if nothing is missing: a kind, or a Ref with a field."""
+    sure: bool = True
+    """Whether the missing thing is the project's own. If not it must be looked at first (see `is_elsewhere`)."""
+
+    @property
+    def is_hunch(self) -> bool:
+        """Nothing that would not be shown, but worth one more look."""
+        return not (self.missing or self.place)
+
+
+def notes(loose: Iterable[Loose]) -> Iterator[NotShown]:
+    """What is not shown if these stay: each place, and each kind of which something is missing."""
+    kinds: dict[str, list[str]] = {}
+    missing: dict[str, list[Ref]] = {}
+    for one in loose:
+        if one.missing:
+            yield NotShown(what=one.missing, reason=one.reason)
+            missing.setdefault(kind_of(one.missing).value, []).append(one.missing)
+        elif one.place:
+            kinds.setdefault(one.place, []).append(one.reason)
+    for kind, refs in missing.items():
+        kinds.setdefault(kind, []).append(f"{len(refs)} are named by others and not listed, first {refs[0]}")
+    for place, reasons in kinds.items():
+        yield NotShown(what=place, reason="; ".join(dict.fromkeys(reasons)))
+
+
+def loose_ends(read: Mapping[Kind, Listing], offering: Offering) -> tuple[Loose, ...]:
+    """All disagreements between the listings that were read, each missing thing once."""
+    resources = [r for listing in read.values() for r in listing.resources]
+    known = {r.ref for r in resources}
+    provided = {ref(Kind.IMAGE, i.id) for i in offering.images}
+    provided |= {ref(Kind.NETWORK, n.id) for n in offering.external_networks}
+    doubted = {n.what for listing in read.values() for n in listing.not_shown}
+    readable = {k for k in read if k.value not in doubted}
+    named = _named(resources, known | provided, readable)
+    return (*named.values(), *_unclaimed(resources), *_uncounted(read, offering), *_ruleless(read))
+
+
+def _named(resources: Iterable[Resource], known: set[Ref], readable: set[Kind]) -> dict[Ref, Loose]:
+    """What something names and no listing has; not of kinds that were not read whole anyway."""
+    found: dict[Ref, Loose] = {}
+    for resource in resources:
+        for field, target, sure in resource.ties():
+            kind = kind_of(target)
+            if target in known or kind not in readable or (target in found and found[target].sure):
+                continue
+            reason = f"{resource.ref} names it ({field}), and the listing of the project does not have it"
+            found[target] = Loose(frozenset({resource.own_kind, kind}), reason, missing=target, sure=sure)
+    return found
+
+
+def _unclaimed(resources: Sequence[Resource]) -> Iterator[Loose]:
+    """Ports that say that they are a server's which does not have them."""
+    servers = {r.ref: r for r in resources if isinstance(r, Server)}
+    for resource in resources:
+        for field, target, _ in resource.ties():
+            server = servers.get(target)
+            if field == "device_id" and server is not None and resource.id not in server.port_ids:
+                reason = f"{resource.ref} says that it is one of them"
+                yield Loose(frozenset({Kind.SERVER, Kind.PORT}), reason, place=f"{target}.port_ids")
+
+
+def _uncounted(read: Mapping[Kind, Listing], offering: Offering) -> Iterator[Loose]:
+    """Kinds of which the project uses more, by its quota, than the listing has."""
+    used = {(q.service, q.resource): q.used for q in offering.quotas}
+    for kind, listing in read.items():
+        count = used.get(COUNTED[kind], 0) if kind in COUNTED else 0
+        entries = len(listing.resources) if listing.entries is None else listing.entries
+        if count > entries:
+            reason = f"its listing has {entries} entries, the service counts {count} in use"
+            yield Loose(frozenset({kind}), reason, place=kind.value)
+
+
+def _ruleless(read: Mapping[Kind, Listing]) -> Iterator[Loose]:
+    """The group `default` without a rule: it is made with some, so they may have been listed just before."""
+    if {Kind.SECURITY_GROUP, Kind.SECURITY_GROUP_RULE} <= read.keys():
+        rules = read[Kind.SECURITY_GROUP_RULE].resources
+        ruled = {r.security_group_id for r in rules if isinstance(r, SecurityGroupRule)}
+        for group in read[Kind.SECURITY_GROUP].resources:
+            if isinstance(group, SecurityGroup) and group.is_default and group.id not in ruled:
+                yield Loose(frozenset({Kind.SECURITY_GROUP, Kind.SECURITY_GROUP_RULE}), "")
+
+
+def is_elsewhere(found: Resource | None, project_id: str) -> bool:
+    """Whether what is named and not listed is rightly so: gone, or another project's that this one may use.
+
+    A subnet is where its network is, which the caller looks at.
+    """
+    match found:
+        case None:
+            return True
+        case Network():
+            return found.shared or found.external
+        case Image():
+            return found.owner_id != project_id
+    return False

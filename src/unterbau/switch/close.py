@@ -1,0 +1,447 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb `close` for a drill with `--keep`: empty its source, or take its target back. `cli` calls it.
+
+Either may delete the last copy of something. So both look at the clouds first, ask a person, and delete nothing that
+is not as it was seen; what stays is named with its reason. What may go at the source is decided in `closing`; a
+rehearsal's target is `drill.Drill.close_target`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from unterbau.cloud.port import Cloud
+from unterbau.errors import Failed, Interrupted, Refused
+from unterbau.evidence import fingerprint, signing_key
+from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
+from unterbau.switch import census, closing, evidence, move
+from unterbau.switch import folder as state
+from unterbau.switch.drill import AGAIN, Drill
+from unterbau.switch.plan import Loss, has_local_disk
+from unterbau.switch.verify import Again, counterparts, observe, observed
+from unterbau.tenant.workload import (
+    CloudIdentity,
+    Ref,
+    Resource,
+    Secret,
+    Server,
+    StoredObject,
+    Volume,
+    Workload,
+    kind_of,
+)
+from unterbau.verdict import Model
+
+
+class Question(Model):
+    """What a person is asked before anything goes: how many things, what is lost with them, what protects some."""
+
+    going: tuple[Ref, ...]
+    kept: dict[Ref, str]
+    losses: tuple[Loss, ...] = ()
+    protected: dict[Ref, str] = {}
+    unseen: tuple[str, ...] = ()
+    """What could not be looked at and goes all the same."""
+
+
+class Closed(Model):
+    """How a closing ended. `kept` says why each thing stayed; `evidence` is the bundle that tells it (a path)."""
+
+    deleted: tuple[Ref, ...]
+    kept: dict[Ref, str]
+    rest: Workload
+    evidence: str = ""
+
+    @property
+    def stayed(self) -> dict[Ref, str]:
+        """What was kept and is not there from birth."""
+        return {r: why for r, why in self.kept.items() if why not in closing.FROM_BIRTH}
+
+
+Confirm = Callable[[Question], None]
+"""Asks; raises what ends the command if the answer is no."""
+
+
+class _Closing(Drill):
+    """What both verbs need: the bundle by our own word, and whether the source was touched."""
+
+    def own_bundle(self, bundle: bytes) -> evidence.CheckResult:
+        """The bundle, if by our own word it is of this drill, and these are the clouds of it. Raises BundleError, Refused."""
+        own = fingerprint(signing_key(self.tools.keys).public_key)
+        checked = evidence.check(bundle, trusted_key=own)  # nobody else's word empties anything
+        sealed = checked.bundle
+        if sealed.context.run != self.folder.run:
+            raise Refused(
+                f"the bundle is of drill {sealed.context.run}, not of {self.folder.run}",
+                f"Name the bundle of this drill: {self.folder.bundle}",
+            )
+        if sealed.closed is not None:
+            raise Refused(
+                "that drill was a rehearsal: its target was cleaned, so nothing would be left anywhere",
+                "Make a drill with --keep, and check its bundle.",
+            )
+        for side, cloud, told in zip(
+            ("source", "target"), self.clouds(), (sealed.plan.source, sealed.plan.target), strict=True
+        ):
+            now = cloud.identity()
+            if _place(now) != _place(told):
+                raise Refused(
+                    f"the {side} of this bundle is project {told.project_id} at {told.auth_url}, and {now.name} is "
+                    f"project {now.project_id} at {now.auth_url}",
+                    "Name the bundle of this pair, or mend clouds.yaml.",
+                )
+        return checked
+
+    def earlier(self) -> list[closing.Attempt]:
+        """The attempts at emptying the source so far, with their journals."""
+        found: list[closing.Attempt] = []
+        while (path := self.folder.closing(len(found) + 1)).exists():
+            attempt = self.read(path, closing.Attempt)
+            rows = self._rows(self.folder.closing_journal(len(found) + 1))
+            found.append(attempt.model_copy(update={"journal": rows}))
+        return found
+
+    def _counted(self, kind: str, label: str, total: int) -> Callable[[Event], None]:
+        done, lock = [0], threading.Lock()
+
+        def event(event: Event) -> None:
+            if event.kind == kind:
+                with lock:
+                    done[0] += 1
+                self.tools.face.detail(f"{kind}: {event.node}")
+                self.tools.face.count(label, done[0], total)
+
+        return event
+
+    def old_journal(self) -> tuple[dict[str, JsonValue], ...]:
+        """Of an emptying by a version that kept no record of what it saw."""
+        return self._rows(self.folder.close_source_journal)
+
+    def _rows(self, path: Path) -> tuple[dict[str, JsonValue], ...]:
+        """A journal's rows, when requests of the process that wrote it have surely ended."""
+        if not path.exists():
+            return ()
+        with Journal(path, now=self.tools.now) as journal:
+            if journal.status.begun():  # its process was killed: a deletion may still be under way
+                self._wait_since(datetime.fromisoformat(journal.rows()[-1].at))
+            return tuple(journal.export())
+
+    def _wait_since(self, last: datetime) -> None:
+        """Until a cloud can finish nothing any more that was asked for then. Raises Interrupted."""
+        left = self.tools.late_seconds - (self.tools.now() - last).total_seconds()
+        if left > 0:
+            self.tools.face.say(f"waiting {left:.0f} s: an earlier process was killed in the middle (--late-writes)")
+            if self.tools.stop.wait(left):
+                raise Interrupted("stopped while waiting for requests of a killed process", AGAIN)
+
+
+class SourceClosing(_Closing):
+    """Empties the source of a kept drill by its bundle. Every call is an attempt of its own: it looks anew."""
+
+    def empty(self, bundle: bytes, accepted: Sequence[str], confirm: Confirm) -> Closed:
+        """Delete what is held now and that nobody would miss. `accepted`: losses by id or `KIND.FIELD`.
+
+        Raises BundleError if the bundle is not whole or not signed by us, Refused if it is of another drill, of another
+        pair or of a rehearsal, UsageError for a loss that there is none of, Interrupted, Failed, and CloudErrors.
+        """
+        checked = self.own_bundle(bundle)
+        sealed = closing.Sealed(checked.bundle.source, checked.bundle.plan, checked.verdicts)
+        earlier = self.earlier()
+        attempt, pairs = self._look(sealed, tuple(accepted), earlier)
+        decision = closing.decide(sealed, attempt.look, pairs, accepted, frozenset(attempt.put_back))
+        closing.demand_known(accepted, decision)
+        late: dict[Ref, str] = {}
+        result: RunResult | None = None
+        errors: dict[str, JsonObject] = {}
+        if decision.chosen:
+            confirm(_question(decision, attempt.look.source))
+            number = len(earlier) + 1
+            state.write(self.folder.closing(number), attempt.model_dump_json(indent=1).encode())
+            result, errors = self._delete(decision, pairs, attempt, number)
+            attempt = attempt.model_copy(update={"journal": self._rows(self.folder.closing_journal(number))})
+            late = closing.kept_late(attempt.journal)
+        record = self._record([*earlier, attempt], {**decision.kept, **late}, result)
+        path = self._seal(checked.bundle, record)
+        if result is not None:
+            self._demand_complete(result, errors)
+        rest = record.after or census.take(self.tools.connect(self.state.source), now=self.tools.now)
+        return Closed(deleted=closing.deleted(record), kept=record.kept, rest=rest, evidence=path)
+
+    # --- before
+
+    def _look(
+        self, sealed: closing.Sealed, accepted: tuple[str, ...], earlier: Sequence[closing.Attempt]
+    ) -> tuple[closing.Attempt, Mapping[Ref, Ref]]:
+        """Both sides as they are now, every content hashed, and who is whose counterpart."""
+        source, target = self.clouds()
+        face = self.tools.face
+        face.phase("look at both sides, and hash every content again")
+        seen = observe(
+            {"source": source, "target": target}, work=self.folder.path, now=self.tools.now, stop=self.tools.stop,
+            count=face.count, passed=face.bytes, late_seconds=self.tools.late_seconds, say=face.say,
+        )  # fmt: skip
+        before = earlier[-1].look.source if earlier else sealed.source
+        taken = closing.touched(self.old_journal()).union(*(closing.touched(one.journal) for one in earlier))
+        whole, back = closing.put_back(seen.source, before, taken)
+        there = {"source": whole.by_ref, "target": seen.target.by_ref}
+        known = earlier[-1].hashes() if earlier else {}
+        hashes = {(side, r): o for (side, r), o in known.items() if r in there[side]} | seen.hashes
+        seen = seen.of(source=whole, hashes=hashes)
+        look = seen.contents(sealed.plan)
+        attempt = closing.Attempt(started=seen.started, accepted=accepted, look=look, put_back=back)
+        told = attempt.hashes()
+        unpaired = tuple(o for where, o in sorted(seen.hashes.items()) if where not in told)
+        pairs = counterparts(whole, seen.target, sealed.plan, seen.hashes)
+        return attempt.model_copy(update={"unpaired": unpaired}), pairs
+
+    # --- deleting, and after
+
+    def _delete(
+        self, decision: closing.Decision, pairs: Mapping[Ref, Ref], attempt: closing.Attempt, number: int
+    ) -> tuple[RunResult, dict[str, JsonObject]]:
+        source, target = self.clouds()
+        clouds: dict[str, Cloud] = {"source": source, "target": target}
+        again = Again(
+            clouds, work=self.folder.path, now=self.tools.now, stop=self.tools.stop,
+            late_seconds=self.tools.late_seconds,
+        )  # fmt: skip
+        witness = closing.Witness(clouds, attempt.look, attempt.hashes(), again.read)
+        steps = closing.emptying_steps(decision, pairs, witness)
+        with Journal(self.folder.closing_journal(number), now=self.tools.now) as journal:
+            result = run(
+                steps, journal, plan=closing.digest(attempt), workers=self.tools.workers, stop=self.tools.stop,
+                listener=self._counted("done", "objects of the source compared and deleted", len(steps)),
+                late_seconds=self.tools.late_seconds,
+            )  # fmt: skip
+            return result, dict(journal.status.errors)
+
+    def _record(
+        self, attempts: list[closing.Attempt], kept: dict[Ref, str], result: RunResult | None
+    ) -> closing.Closing:
+        complete = result is None or result.complete
+        after = census.take(self.tools.connect(self.state.source), now=self.tools.now) if complete else None
+        return closing.Closing(
+            attempts=tuple(attempts), complete=complete, ended=self.tools.now(), kept=kept, after=after
+        )
+
+    def _seal(self, bundle: evidence.Bundle, record: closing.Closing) -> str:
+        """The bundle of the drill with the record of its closing; none as long as nothing was deleted."""
+        if not closing.deleted(record):
+            return ""
+        secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
+        data = evidence.seal(
+            bundle.model_copy(update={"closing": record}), signing_key(self.tools.keys), secrets=secrets
+        )
+        state.write(self.folder.closed_bundle, data)
+        return str(self.folder.closed_bundle)
+
+
+class TargetClosing(_Closing):
+    """Takes back the target of a kept drill: production, until a person has typed its name."""
+
+    def take_back(self, confirm: Confirm) -> Closed:
+        """Delete what the drill made and nobody changed or uses since. Raises Refused while it may be the last copy."""
+        sealed = self.own_bundle(self.folder.bundle.read_bytes()).bundle
+        self._refuse_emptied()
+        clouds = self.clouds()
+        self.tools.face.phase("look at both sides")
+        here, there = (census.take(c, now=self.tools.now, progress=self.tools.face.count) for c in clouds)
+        self._refuse_last_copy(sealed, here, there)
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            made = {
+                line.step: f"{line.kind}:{line.id}"
+                for line in move.ledger(journal.status)
+                if line.side == "target" and line.id is not None and line.step in sealed.plan.by_ref
+            }
+            taken = frozenset(made.values()) if journal.status.unwinding else frozenset[Ref]()
+            guard = _Guard(self, clouds, sealed, there, taken)
+            kept = guard.kept(made.values())
+            going = tuple(r for r in made.values() if r in there.by_ref and r not in kept)
+            alike: tuple[str, ...] = ()
+            if going:
+                confirm(Question(going=going, kept=kept, unseen=_unseen(there, going)))
+                kept |= self._unwind(journal, sealed, guard, made, clouds)
+                alike = self._sweep(journal).named
+        rest = census.take(clouds[1], now=self.tools.now)
+        gone = tuple(r for r in going if r not in rest.by_ref)
+        stays = {r: why for r, why in kept.items() if r in rest.by_ref}
+        stays |= dict.fromkeys(alike, "it looks like the drill's and carries no mark")
+        return Closed(deleted=gone, kept=stays, rest=rest)
+
+    def _refuse_emptied(self) -> None:
+        """A deletion that was begun may still come, whatever the source shows now."""
+        journals = [self.old_journal(), *(a.journal for a in self.earlier())]
+        begun = sorted({r for rows in journals for r in closing.begun(rows)})
+        if begun:
+            raise Refused(
+                f"the source is being emptied, or was: {len(begun)} deletions were begun, first {begun[0]}; of what went "
+                "the target has the only copy",
+                f"To bring the tenant back: unterbau drill {self.state.target} {self.state.source} --keep",
+            )
+
+    def _refuse_last_copy(self, sealed: evidence.Bundle, source: Workload, target: Workload) -> None:
+        """The target may go only while the source, as it is asked now, has all that was moved."""
+        told = sealed.verification
+        pairs = counterparts(told.source, told.target, sealed.plan, observed(told.verdicts))
+        moved = [e.ref for e in sealed.plan.entries if e.fate.moves and pairs.get(e.ref) in target.by_ref]
+        unseen = {n.what: n.reason for n in source.not_shown}
+        blind = [r for r in moved if r not in source.by_ref and kind_of(r).value in unseen]
+        if blind:
+            kind = kind_of(blind[0]).value
+            raise Refused(
+                f"whether the source still has {blind[0]} is not shown: {unseen[kind]}", "Mend the cause and run again."
+            )
+        missing = [r for r in moved if r not in source.by_ref and not self._expired(sealed.source.by_ref[r])]
+        if missing:
+            names = ", ".join(f"{r} ({sealed.source.by_ref[r].name})" for r in missing[:5])
+            raise Refused(
+                f"the source no longer has {len(missing)} things that were moved, so the target has the only copy: {names}",
+                "Bring them back to the source, or delete them on the target by hand if nobody needs them; then run again.",
+            )
+
+    def _expired(self, resource: Resource) -> bool:
+        """An object that goes by its own word goes on both sides."""
+        at = resource.delete_at if isinstance(resource, StoredObject) else None
+        return at is not None and at <= self.tools.now()
+
+    def _unwind(
+        self,
+        journal: Journal,
+        sealed: evidence.Bundle,
+        guard: _Guard,
+        made: Mapping[str, Ref],
+        clouds: tuple[Cloud, Cloud],
+    ) -> dict[Ref, str]:
+        """Take the steps of the move back, but for what is kept. Returns what is kept besides, and why."""
+        steps = [_Guarded(s, guard, made) for s in move.steps(sealed.plan, sealed.source, *clouds)]
+        result = unwind(
+            steps, journal, plan=sealed.plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
+            listener=self._counted("undone", "steps taken back", len(journal.status.intents)),
+        )  # fmt: skip
+        failed = tuple(name for name in result.failed if _whose(name, made) not in guard.stayed)
+        self._demand_complete(result.model_copy(update={"failed": failed}), dict(journal.status.errors))
+        blocked = {_whose(name, made): "something that needs it is kept" for name in result.blocked}
+        return {r: why for r, why in {**blocked, **guard.stayed}.items() if r}
+
+
+class _Guard:
+    """Says of what stands on the target whether it is as it was verified. `stayed`: what it kept, with the reason."""
+
+    def __init__(
+        self, work: Drill, clouds: tuple[Cloud, Cloud], sealed: evidence.Bundle, now: Workload, taken: frozenset[Ref]
+    ) -> None:
+        self.verified, self.now, self.taken = sealed.verification.target, now, taken
+        self.stayed: dict[Ref, str] = {}
+        sides = dict(zip(("source", "target"), clouds, strict=True))
+        again = Again(
+            sides, work=work.folder.path, now=work.tools.now, stop=work.tools.stop, late_seconds=work.tools.late_seconds
+        )
+        look = sealed.verification.model_copy(update={"target": now})
+        hashes = observed(look.verdicts)
+        self.witness = closing.Witness(sides, look, hashes, again.read)
+        self._read = frozenset(r for side, r in hashes if side == "target")
+        self._relations = closing.Relations(now)
+
+    def kept(self, made: Iterable[Ref]) -> dict[Ref, str]:
+        """What was changed since the verification, what the drill did not make, and what these need."""
+        made = frozenset(made)
+        found: dict[Ref, str] = {}
+        for resource in self.now.resources:
+            if resource.ref not in made:
+                found[resource.ref] = "the drill did not make it"
+            elif why := self._changed(resource):
+                found[resource.ref] = why
+        self._relations.keep_what_is_needed(found)
+        self.stayed = {r: why for r, why in found.items() if r in made}
+        return dict(self.stayed)
+
+    def _changed(self, now: Resource) -> str:
+        before = self.verified.by_ref.get(now.ref)
+        if before is None:
+            return "it was not there when the target was verified"
+        try:
+            closing.demand_same("target", before, closing.as_before(before, now, self.taken))
+            if now.ref in self._read and not isinstance(now, Secret):
+                self.witness.demand_content("target", before, now)
+        except closing.Kept as kept:
+            return str(kept)
+        return ""
+
+    def demand(self, reference: Ref) -> None:
+        """Raises Failed, and remembers why, if the thing is kept or is no longer what it was when the person was asked."""
+        if reference not in self.stayed and reference in self.now.by_ref:
+            before = self.now.by_ref[reference]
+            going = frozenset(self.now.by_ref) - self.stayed.keys()
+            there = self.witness.clouds["target"].read(reference)
+            try:
+                if there is not None:
+                    closing.demand_same("target", before, closing.as_before(before, there, going))
+                    if isinstance(there, Volume | StoredObject) and reference in self._read:
+                        self.witness.demand_content("target", self.verified.by_ref[reference], there)
+                    self.witness.outlive("target", closing.doomed_disks(self._relations, reference))
+            except closing.Kept as kept:
+                self.stayed[reference] = str(kept)
+        if reference in self.stayed:
+            raise Failed(self.stayed[reference])
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """A step of the move whose undoing asks first."""
+
+    step: Step
+    guard: _Guard
+    made: Mapping[str, Ref]
+
+    @property
+    def name(self) -> str:
+        """See `Step`."""
+        return self.step.name
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """See `Step`."""
+        return self.step.needs
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """See `Step`."""
+        return self.step.intend(done)
+
+    def act(self, intent: JsonObject, done: Outputs, attempt: Attempt) -> JsonObject:
+        """See `Step`."""
+        return self.step.act(intent, done, attempt)
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Undo it, unless what it made is kept."""
+        whose = _whose(self.name, self.made)
+        if whose:
+            self.guard.demand(whose)
+        self.step.undo(intent, output, done)
+
+
+def _whose(step: str, made: Mapping[str, Ref]) -> Ref:
+    """The thing on the target that a step of the move made or set (`power of ..`, `routes of ..`), or ""."""
+    return made.get(step) or made.get(step.removeprefix("power of ").removeprefix("routes of "), "")
+
+
+def _unseen(now: Workload, going: Iterable[Ref]) -> tuple[str, ...]:
+    servers = [s for s in (now.by_ref[r] for r in going) if isinstance(s, Server)]
+    return tuple(f"{s.ref} ({s.name}): what was written to its local disk" for s in servers if has_local_disk(s, now))
+
+
+def _place(identity: CloudIdentity) -> tuple[str, str, str]:
+    return identity.auth_url, identity.region, identity.project_id
+
+
+def _question(decision: closing.Decision, source: Workload) -> Question:
+    protected = {r: closing.protection(source.by_ref[r]) for r in decision.chosen}
+    return Question(
+        going=decision.chosen, kept=decision.kept, losses=decision.accepted,
+        protected={r: how for r, how in protected.items() if how},
+    )  # fmt: skip

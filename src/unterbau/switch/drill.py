@@ -1,0 +1,479 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole of a switch in order: census, plan, move, verify, clean up, seal, report.
+
+`cli` calls `drill` and the single verbs. Each phase leaves its result as a file in the drill's folder and is
+passed over when that file is there, so a run is the resume of an empty folder. Nothing is decided here about
+fates, steps or verdicts: those are `planning`, `move` and `verify`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from unterbau.cloud.port import Cloud
+from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
+from unterbau.evidence import signing_key
+from unterbau.face import Face
+from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, Step, run, unwind, wait_out
+from unterbau.switch import census, evidence, move, planning
+from unterbau.switch import folder as state
+from unterbau.switch.evidence.bundle import Context, PhaseTime
+from unterbau.switch.folder import Folder
+from unterbau.switch.move import Swept
+from unterbau.switch.plan import Plan
+from unterbau.switch.report import html
+from unterbau.switch.verify import Contents
+from unterbau.tenant.workload import Workload, kind_of
+from unterbau.verdict import Model, Outcome, Verdict, exit_code
+
+M = TypeVar("M", bound=BaseModel)
+AGAIN = "Run the same command again: it goes on where it stopped."
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the phases work with; `wiring` puts it together."""
+
+    connect: Callable[[str], Cloud]
+    now: Callable[[], datetime]
+    face: Face
+    stop: threading.Event
+    keys: Path
+    """Folder of the signing key."""
+    versions: Callable[[], dict[str, str]]
+    secrets: Callable[[str], tuple[str, ...]]
+    """The credentials of a cloud, which may stand nowhere in the evidence."""
+    workers: int = 8
+    late_seconds: float = LATE_SECONDS
+    """How long a cloud may still finish a write that it did not answer."""
+
+
+class Moved(RunResult):
+    """How a move ended, and what was swept after its last step."""
+
+    swept: Swept
+
+
+class Closed(Model):
+    """What a closed project still holds, and what was swept."""
+
+    rest: Workload
+    swept: Swept
+    verdict: Verdict | None
+    """Whether something new is there; not asked of a target that was to be kept."""
+
+    @property
+    def exit(self) -> Exit:
+        """0, unless something is there of which nobody can tell whose it is, or that was not there before."""
+        outcomes = [Outcome.NOT_SHOWN if self.swept.named else Outcome.HELD]
+        return exit_code([*outcomes, *([self.verdict.outcome] if self.verdict else [])])
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a person decides at the command line: `--map` and `--allow-opening`."""
+
+    choices: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+
+NO_WORDS = Words()
+
+
+class Drill:
+    """One drill in its folder. The methods are its phases; each may be called again."""
+
+    def __init__(self, folder: Folder, tools: Tools) -> None:
+        self.folder, self.tools = folder, tools
+        self.state = folder.load()
+
+    # --- phases
+
+    def census(self) -> None:
+        """Both sides, as they are before anything is written."""
+        for side, path in (("source", self.folder.source), ("target", self.folder.target)):
+            if not path.exists():
+                cloud = self.tools.connect(getattr(self.state, side))
+                taken = census.take(cloud, now=self.tools.now, progress=self.tools.face.count)
+                state.write(path, taken.model_dump_json(indent=1).encode())
+
+    def plan(self, words: Words = NO_WORDS) -> Plan:
+        """The plan file; an existing one (which a person may have edited) stays, unless another choice is made.
+
+        Raises Refused for a choice that comes too late.
+        """
+        stands = self.folder.plan.exists()
+        anew = stands and bool(words.choices) and self.load_plan().choices != words.choices
+        if anew:
+            self._refuse_begun("another choice (--map) comes too late")
+            self.tools.face.say("the plan is made anew: something else is chosen with --map")
+        if anew or not stands:
+            source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
+            made = planning.make(source, target, run=self.folder.run, now=self.tools.now(), choices=words.choices)
+            state.write(self.folder.plan, planning.dump(made).encode())
+        return self.judged(words)
+
+    def judged(self, words: Words = NO_WORDS) -> Plan:
+        """The plan as it stands with what it opens, and what of that is allowed: durable before the move begins.
+
+        Raises UsageError for an allowance of what does not open, Refused for one that comes too late.
+        """
+        plan = self.load_plan()
+        if self._begun():
+            if not set(words.allowed) <= set(plan.allowed_openings):
+                self._refuse_begun("another allowance (--allow-opening) comes too late")
+            return plan
+        source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
+        plan.check_against(source)
+        found = planning.judged(plan, source, target, words.allowed)
+        if found != plan:
+            state.write(self.folder.plan, planning.dump(found).encode())
+        return found
+
+    def adopt(self, path: Path) -> None:
+        """Make the plan of a file, which a person may have edited, that of this drill. Raises PlanError, Refused."""
+        given = read_plan(path)
+        if given.run != self.folder.run:
+            raise Refused(
+                f"{path} is the plan of drill {given.run}; the one that is not finished is {self.folder.run}",
+                f"Give the plan of drill {self.folder.run}, or make a new one: unterbau plan SOURCE TARGET -o FILE.",
+            )
+        if path.resolve() == self.folder.plan.resolve():
+            return
+        if not self._begun():
+            state.write(self.folder.plan, path.read_bytes())
+        elif _as_written(given) != _as_written(self.load_plan()):
+            self._refuse_begun(f"{path} is another plan than the one it was begun with")
+
+    def _begun(self) -> bool:
+        """Whether something may have been written to a cloud."""
+        if not self.folder.journal.exists():
+            return False
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            return journal.status.opened
+
+    def _refuse_begun(self, what: str) -> None:
+        if self._begun():
+            raise Refused(
+                f"the move of drill {self.folder.run} has begun: {what}",
+                f"Finish it as it was begun, or take it back: unterbau close {self.folder.run} --target",
+            )
+
+    def move(self, words: Words = NO_WORDS) -> Moved:
+        """Run the plan's steps, or those that are not done yet; when all are done, sweep what was made twice."""
+        plan, source = self.judged(words), self.read(self.folder.source, Workload)
+        plan.check_against(source)
+        _refuse_failed_checks(plan)
+        steps = move.steps(plan, source, *self.clouds())
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            if not journal.status.opened:
+                self._refuse_stale(plan, source)
+            counter = _Counter(steps, journal, "steps of the move", self.tools.face)
+            result = run(
+                steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
+                late_seconds=self.tools.late_seconds, listener=counter.event, progress=self.tools.face.bytes,
+            )  # fmt: skip
+            errors = dict(journal.status.errors)
+            swept = self._sweep(journal) if result.complete else Swept()
+        if result.interrupted:
+            raise Interrupted("the move was stopped", AGAIN)
+        for name in result.failed:
+            self.tools.face.say(f"failed: {name}: {errors[name]['message']}")
+        return Moved(**result.model_dump(), swept=swept)
+
+    def verify(self) -> Contents:
+        """The verifier, as a process of its own that gets no more than the names and the plan."""
+        if not self.folder.verdicts.exists():
+            argv = [sys.executable, "-m", "unterbau", "verify", self.state.source, self.state.target]
+            argv += ["--plan", str(self.folder.plan), "--output", str(self.folder.verdicts)]
+            argv += ["--work", str(self.folder.path), *(["--quiet"] if self.tools.face.quiet else [])]
+            argv += ["--late-writes", str(self.tools.late_seconds)]
+            code = self._child(argv)
+            if code not in (Exit.HELD, Exit.FAILED, Exit.NOT_SHOWN) or not self.folder.verdicts.exists():
+                if code == Exit.INTERRUPTED or self.tools.stop.is_set():
+                    raise Interrupted("the verification was stopped", AGAIN)
+                raise Failed(f"the verifier ended with exit code {code}", "Its message stands above. " + AGAIN)
+        return self.read(self.folder.verdicts, Contents)
+
+    def _child(self, argv: Sequence[str]) -> int:
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as child:
+            told = False
+            while True:
+                try:
+                    return child.wait(timeout=0.3)
+                except subprocess.TimeoutExpired:
+                    if self.tools.stop.is_set() and not told:
+                        child.terminate()
+                        told = True
+
+    def close_target(self) -> Closed:
+        """Take back what the move made, on both clouds, sweep, and look at what remains."""
+        after, swept = None, Swept()
+        if self.folder.journal.exists():
+            with Journal(self.folder.journal, now=self.tools.now) as journal:
+                swept = self._take_back(journal)
+                after = self._target_now()
+                late = () if self.state.keep else move.left_over(journal.status, after)
+                if late:
+                    more = self._sweep(journal, late)
+                    swept = Swept(removed=swept.removed + more.removed, named=swept.named + more.named)
+                    after = self._target_now()
+        after = after or self._target_now()
+        state.write(self.folder.target_closed, after.model_dump_json(indent=1).encode())
+        return Closed(rest=after, swept=swept, verdict=self._remainder(after))
+
+    def _remainder(self, after: Workload) -> Verdict | None:
+        if self.state.keep or not self.folder.target.exists():
+            return None
+        made = (
+            {kind_of(e.ref) for e in self.load_plan().entries if e.fate.moves} if self.folder.plan.exists() else set()
+        )
+        return evidence.remainder(self.read(self.folder.target, Workload), after, made)
+
+    def _target_now(self) -> Workload:
+        return census.take(self.tools.connect(self.state.target), now=self.tools.now)
+
+    def _take_back(self, journal: Journal) -> Swept:
+        plan, source = self.load_plan(), self.read(self.folder.source, Workload)
+        steps = move.steps(plan, source, *self.clouds())
+
+        def back() -> RunResult:
+            counter = _Counter(steps, journal, "steps taken back", self.tools.face, back=True)
+            return unwind(
+                steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
+                listener=counter.event,
+            )  # fmt: skip
+
+        result = back()
+        if result.interrupted:
+            raise Interrupted("the clean-up was stopped", AGAIN)
+        swept = self._sweep(journal, move.temporaries(journal.status))
+        if result.failed and swept.removed:  # perhaps by what is swept now
+            result = back()
+        self._demand_complete(result, dict(journal.status.errors))
+        return swept
+
+    def _sweep(self, journal: Journal, more: Collection[str] = ()) -> Swept:
+        """Wait out the writes without an answer, then remove what they made and the ledger does not hold by id.
+
+        `more` are steps to be looked at although all their writes were answered. Of the others a kept target may by now
+        hold things with their markers that the application made, such as a volume from a backup.
+        """
+        late = self.tools.late_seconds
+        asked = wait_out(journal, late, now=self.tools.now, stop=self.tools.stop, say=self.tools.face.say)
+        plan, source = self.load_plan(), self.read(self.folder.source, Workload)
+        concerned = journal.status.doubtful.union(more)
+        swept = move.sweep(plan, source, *self.clouds(), journal.status, concerned, stop=self.tools.stop)
+        if asked or swept.removed or swept.named:
+            told: JsonObject = {"removed": [*swept.removed], "named": [*swept.named]}
+            journal.append(Event(kind="swept", data=told))
+        for line in swept.removed:
+            self.tools.face.say(f"removed, made by a request that got no answer: {line}")
+        for line in swept.named:
+            self.tools.face.say(
+                f"it looks like the drill's and carries no mark, so it stays: {line}; delete it if it is not yours"
+            )
+        return swept
+
+    def _demand_complete(self, result: RunResult, errors: dict[str, JsonObject]) -> None:
+        if result.interrupted:
+            raise Interrupted("the clean-up was stopped", AGAIN)
+        if result.failed:
+            first = result.failed[0]
+            raise Failed(
+                f"{len(result.failed)} things could not be removed, first {first}: {errors[first].get('message', '')}",
+                "Mend the cause, then run the same command again.",
+            )
+
+    def seal(self) -> evidence.Bundle:
+        """The signed bundle of all that is in the folder."""
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            rows = tuple(journal.export())
+        sealed = evidence.Bundle(
+            source=self.read(self.folder.source, Workload),
+            target=self.read(self.folder.target, Workload),
+            plan=self.load_plan(),
+            journal=rows,
+            verification=self.read(self.folder.verdicts, Contents),
+            context=self._context(),
+            closed=self.read(self.folder.target_closed, Workload) if self.folder.target_closed.exists() else None,
+        )
+        secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
+        data = evidence.seal(sealed, signing_key(self.tools.keys), secrets=secrets)
+        state.write(self.folder.bundle, data)
+        return sealed
+
+    def _context(self) -> Context:
+        phases = tuple(PhaseTime(name=p.name, started=p.started, ended=p.ended) for p in self.folder.load().phases)
+        plan = self.load_plan()
+        words = ["unterbau", "drill", self.state.source, self.state.target, *(["--keep"] if self.state.keep else [])]
+        words += [w for c in plan.choices for w in ("--map", c)]
+        words += [w for o in plan.allowed_openings for w in ("--allow-opening", o)]
+        return Context(
+            run=self.folder.run,
+            command=shlex.join(words),
+            rehearsal=not self.state.keep,
+            sealed=self.tools.now(),
+            versions=self.tools.versions(),
+            phases=phases,
+        )
+
+    def report(self, language: str) -> None:
+        """The report of the sealed bundle."""
+        data = self.folder.bundle.read_bytes()
+        state.write(self.folder.report, html.render(evidence.check(data), data, language).encode())
+
+    # --- helpers
+
+    def clouds(self) -> tuple[Cloud, Cloud]:
+        """Source and target."""
+        return self.tools.connect(self.state.source), self.tools.connect(self.state.target)
+
+    def load_plan(self) -> Plan:
+        """The plan as it stands in the folder. Raises PlanError."""
+        return read_plan(self.folder.plan)
+
+    def read(self, path: Path, type_: type[M]) -> M:
+        """One result of an earlier phase. Raises LocalError."""
+        try:
+            return type_.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise LocalError(f"{path} is missing", "Start the drill anew.") from None
+        except ValidationError as error:
+            raise LocalError(f"{path} is damaged ({error.error_count()} faults)", "Start the drill anew.") from None
+
+    def _refuse_stale(self, plan: Plan, source: Workload) -> None:
+        """Before the first write: the source must be what the plan was made from."""
+        now = census.take(self.tools.connect(self.state.source), now=self.tools.now)
+        if census.digest(now, self.folder.run) != plan.source_digest:
+            lines = census.difference(source, now, self.folder.run)
+            raise PlanError(
+                "the source changed since the plan was made: " + "; ".join(lines[:6]),
+                "Make a new plan. Stop the application first, if it still writes.",
+            )
+
+
+class _Counter:
+    """Shows how many steps of a saga are done."""
+
+    def __init__(self, steps: Sequence[Step], journal: Journal, label: str, face: Face, *, back: bool = False) -> None:
+        self.label, self.face, self.total = label, face, len(steps)
+        self.kind = "undone" if back else "done"
+        states = journal.status.states
+        if back:
+            self.total = sum(1 for n in journal.status.intents)
+        self.done = sum(1 for s in states.values() if s == self.kind)
+
+    def event(self, event: Event) -> None:
+        """Called for each journal entry."""
+        if event.kind == self.kind:
+            self.done += 1
+            self.face.detail(f"{event.kind}: {event.node}")
+            self.face.count(self.label, self.done, self.total)
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan of a file. Raises PlanError naming the place, LocalError if it cannot be read."""
+    try:
+        return planning.load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlanError(f"{path}: there is no such plan", "Make one: unterbau plan SOURCE TARGET.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocalError(f"{path}: cannot be read ({error})", "Mend the file's permissions.") from None
+
+
+def _as_written(plan: Plan) -> Plan:
+    """The plan without what is found from it: two files of one plan are equal so."""
+    return plan.model_copy(update={"openings": (), "allowed_openings": (), "checks": ()})
+
+
+def _refuse_failed_checks(plan: Plan) -> None:
+    failed = [c for c in plan.checks if c.outcome is Outcome.FAILED]
+    if failed:
+        raise Refused(
+            "the plan's checks failed: " + "; ".join(f"{c.name}: {c.text}" for c in failed),
+            " ".join(c.remedy for c in failed if c.remedy) or "Mend the cause and make a new plan.",
+        )
+
+
+def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
+    """The folder of the drill to work on: the unfinished one between these two, or a new one."""
+    if source == target:
+        raise Refused(f"source and target are the same cloud ({source})", "Name two.")
+    for name in (source, target):
+        tools.connect(name).identity()
+    with state.choosing(source, target):
+        found = state.unfinished(source, target)
+        if found is None:
+            return state.begin(source, target, keep, tools.now())
+    told = found.load()
+    if told.keep != keep and not found.journal.exists():  # only planned so far: nothing was made anywhere
+        found.save(told.model_copy(update={"keep": keep}))
+    elif told.keep != keep:
+        raise Refused(
+            f"drill {found.run} between {source} and {target} is unfinished and was begun "
+            + ("with" if told.keep else "without") + " --keep",
+            "Finish it with the same command, or take it back: unterbau close " + found.run + " --target",
+        )  # fmt: skip
+    tools.face.say(f"resuming drill {found.run}")
+    return found
+
+
+def drill(
+    source: str, target: str, *, keep: bool, tools: Tools, language: str = "en", words: Words = NO_WORDS,
+    plan_file: Path | None = None, plan_output: Path | None = None,
+) -> tuple[Folder, tuple[Verdict, ...]]:  # fmt: skip
+    """The whole of it, by the plan of `plan_file` if one is given; `plan_output` gets the plan, also if it is refused.
+
+    Returns the verdicts of the verification and of the whole, as the check of the bundle makes them.
+
+    Raises Interrupted (resume by the same call) and whatever a phase raises.
+    """
+    folder = start(source, target, keep=keep, tools=tools)
+    with folder.locked():
+        work = Drill(folder, tools)
+        if plan_file is not None:
+            work.adopt(plan_file)
+
+        def plan() -> None:
+            work.plan(words)
+            if plan_output is not None:
+                state.write(plan_output, folder.plan.read_bytes(), mode=0o644)
+
+        phases: list[tuple[str, str, Callable[[], object]]] = [
+            ("census", "census of both sides", work.census),
+            ("plan", "plan", plan),
+            ("move", "move", work.move),
+            ("verify", "verify, as a process of its own", work.verify),
+        ]
+        if not keep:
+            phases.append(("close", "clean the target", work.close_target))
+        sealed: list[evidence.Bundle] = []
+        phases.append(("seal", "seal the evidence", lambda: sealed.append(work.seal())))
+        phases.append(("report", "write the report", lambda: work.report(language)))
+        for number, (name, title, phase) in enumerate(phases, start=1):
+            if tools.stop.is_set():
+                raise Interrupted(f"stopped before: {title}", AGAIN)
+            if name == "move" and folder.verdicts.exists():
+                continue  # it was verified: what follows must see the move as it was then
+            tools.face.phase(f"[{number}/{len(phases)}] {title}")
+            started = tools.now()
+            phase()
+            folder.finish_phase(name, started, tools.now())
+        folder.save(folder.load().model_copy(update={"finished": True}))
+        return folder, (*sealed[0].verification.verdicts, *evidence.of_the_whole(sealed[0]))
+
+
+def remainder(workload: Workload) -> list[str]:
+    """What a closed project still holds, a line a thing."""
+    return [f"{r.ref} {r.name}" for r in planning.foreign_objects(workload)]

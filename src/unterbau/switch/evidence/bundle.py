@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle: one file that says what a drill saw, and can be judged again by somebody who trusts nobody.
+
+`drill` seals one; `evidence check` opens it on any machine. The check believes no verdict: it recomputes all
+of them from the censuses, the plan and the hashes in the bundle. Who may lie about what is written in
+docs/design/evidence-threat-model.md. Needs pydantic and securesystemslib, and no cloud.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+
+from pydantic import BaseModel, Field, JsonValue, ValidationError
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+
+from unterbau.errors import BundleError, Failed, LocalError, PlanError
+from unterbau.evidence.core import NOT_OURS, STATEMENT, check_chain, sign, verify
+from unterbau.saga.status import Event, fold
+from unterbau.switch import census
+from unterbau.switch.closing import Closing, deleted
+from unterbau.switch.evidence.closing import check_closing
+from unterbau.switch.evidence.looks import check_pair, judge_again
+from unterbau.switch.plan import Plan
+from unterbau.switch.verify import Contents, observed
+from unterbau.switch.verify.structure import REMAINDER
+from unterbau.tenant.workload import Kind, SecurityGroup, SecurityGroupRule, Workload, kind_of
+from unterbau.verdict import Claim, Model, Observation, Outcome, Source, Verdict, conjoin
+
+LARGEST = 512 * 2**20
+"""Bytes that the members may have in all when unpacked."""
+SHORTEST_SECRET = 5
+"""A password this short (or shorter) may stand in a name by chance, and is not searched for."""
+_EPOCH = (2020, 1, 1, 0, 0, 0)
+
+NOT_TESTED = (
+    "Contracts, notice periods and prices of either provider.",
+    "People: whether somebody who knows the application could run it on the target.",
+    "Licences that are bound to a provider, a host or an address.",
+    "DNS: public addresses change, and nobody was told.",
+    "Load: whether the target carries the application's traffic.",
+    "The inside of the servers: no guest was logged into.",
+    "Local disks of servers that did not boot from a volume: they cannot be read with tenant rights.",
+    "user_data of servers: it cannot be read with tenant rights.",
+    "Writes to the source after the census: stop the application before a real switch.",
+)
+
+
+class PhaseTime(Model):
+    """When a phase ran (UTC)."""
+
+    name: str
+    started: datetime
+    ended: datetime
+
+
+class Context(Model):
+    """The circumstances of a drill."""
+
+    run: str
+    command: str
+    rehearsal: bool
+    sealed: datetime
+    versions: dict[str, str]
+    phases: tuple[PhaseTime, ...] = ()
+    not_tested: tuple[str, ...] = NOT_TESTED
+
+
+class Bundle(Model):
+    """Everything in a bundle. `closed` is the target after the clean-up of a rehearsal, `closing` how the source was emptied."""
+
+    source: Workload
+    target: Workload
+    plan: Plan
+    journal: tuple[dict[str, JsonValue], ...]
+    verification: Contents
+    context: Context
+    closed: Workload | None = None
+    closing: Closing | None = None
+
+    def members(self) -> dict[str, bytes]:
+        """File name -> bytes."""
+        found: dict[str, bytes] = {
+            "source-census.json": _json(self.source),
+            "target-census.json": _json(self.target),
+            "plan.json": _json(self.plan),
+            "journal.json": json.dumps(self.journal, indent=1, ensure_ascii=False).encode(),
+            "verification.json": _json(self.verification),
+            "context.json": _json(self.context),
+        }
+        optional = {"target-census-closed.json": self.closed, "source-closing.json": self.closing}
+        return {**found, **{name: _json(member) for name, member in optional.items() if member is not None}}
+
+
+class CheckResult(Model):
+    """What a check found. `verdicts` were recomputed, not read."""
+
+    bundle: Bundle = Field(exclude=True)
+    verdicts: tuple[Verdict, ...]
+    outcome: Outcome
+    signer: str
+    signer_trusted: bool
+    """False: the bundle is whole, but whose key signed it is not shown."""
+
+
+def seal(bundle: Bundle, signer: CryptoSigner, *, secrets: Iterable[str] = ()) -> bytes:
+    """The bundle as bytes. Raises Failed if one of the known secrets stands in it (law 8)."""
+    members = bundle.members()
+    refuse_secrets(members, secrets)
+    return pack(members, sign(members, _predicate(bundle), signer))
+
+
+def refuse_secrets(members: Mapping[str, bytes], secrets: Iterable[str]) -> None:
+    """Raises Failed if one of these known secrets stands in a member (law 8)."""
+    for secret in secrets:
+        spelled = {secret.encode(), *(json.dumps(secret, ensure_ascii=a)[1:-1].encode() for a in (True, False))}
+        found = [n for n, data in members.items() if len(secret) > SHORTEST_SECRET and any(s in data for s in spelled)]
+        if found:
+            raise Failed(
+                f"{', '.join(found)} holds a secret; nothing was sealed", "This is a defect: please report it."
+            )
+
+
+def pack(members: Mapping[str, bytes], statement: bytes) -> bytes:
+    """The file: members and their statement, the same bytes for the same contents."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in [*sorted(members.items()), (STATEMENT, statement)]:
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, compress_type=zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def check(data: bytes, *, trusted_key: str | None = None) -> CheckResult:
+    """Judge a bundle. `trusted_key` is the id of the key that must have signed it.
+
+    Raises BundleError for anything that is not as it was sealed, or that contradicts itself.
+    """
+    members = unpack(data)
+    statement = members.pop(STATEMENT, None)
+    if statement is None:
+        raise BundleError(f"{STATEMENT} is missing", NOT_OURS)
+    predicate, key = verify(statement, members)
+    if trusted_key is not None and key.keyid != trusted_key:
+        raise BundleError(
+            f"signed by key {key.keyid}, not by {trusted_key}", "Ask whose key that is, or name the right one."
+        )
+    bundle = _bundle(members)
+    if predicate != {"format": 1, **_predicate(bundle)}:
+        raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
+    verdicts = _judge_again(bundle)
+    if bundle.closing is not None:
+        verdicts += check_closing(
+            bundle.closing, bundle.source, bundle.plan, verdicts, rehearsal=bundle.closed is not None
+        )
+    verdicts += tuple(of_the_whole(bundle))
+    return CheckResult(
+        bundle=bundle,
+        verdicts=verdicts,
+        outcome=conjoin(v.outcome for v in verdicts),
+        signer=str(key.keyid),
+        signer_trusted=trusted_key is not None,
+    )
+
+
+def _predicate(bundle: Bundle) -> dict[str, JsonValue]:
+    """The summary: whose clouds, which outcomes (as lists of claims, never as a number of merit)."""
+    verdicts = bundle.verification.verdicts
+    by_outcome: dict[str, JsonValue] = {
+        o.value: [v.claim.id for v in verdicts if v.outcome is o] for o in (Outcome.FAILED, Outcome.NOT_SHOWN)
+    }
+    return {
+        "run": bundle.context.run,
+        "sealed": bundle.context.sealed.isoformat(),
+        "source": _json_object(bundle.source.identity),
+        "target": _json_object(bundle.target.identity),
+        "outcome": conjoin(v.outcome for v in verdicts).value,
+        "claims": len(verdicts),
+        "journal": {"rows": len(bundle.journal), "last": bundle.journal[-1].get("hash") if bundle.journal else None},
+        **by_outcome,
+        **_of_closing(bundle.closing),
+    }
+
+
+def _of_closing(record: Closing | None) -> dict[str, JsonValue]:
+    if record is None:
+        return {}
+    accepted = sorted({name for attempt in record.attempts for name in attempt.accepted})
+    told: dict[str, JsonValue] = {"complete": record.complete, "deleted": len(deleted(record)), "accepted": [*accepted]}
+    return {"closing": told}
+
+
+def unpack(data: bytes) -> dict[str, bytes]:
+    """The members, if the file consists of them and of nothing else."""
+    members: dict[str, bytes] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            doubled = [i.filename for n, i in enumerate(infos) if i.filename in {j.filename for j in infos[:n]}]
+            if doubled:
+                raise BundleError(f"{doubled[0]} stands twice in the bundle", NOT_OURS)
+            if sum(i.file_size for i in infos) > LARGEST:
+                raise BundleError(f"its members are larger than {LARGEST} bytes in all", NOT_OURS)
+            if len(data) != _size(infos) or archive.comment:
+                raise BundleError("the file holds bytes that belong to no member", NOT_OURS)
+            for info in infos:
+                with archive.open(info) as member:
+                    members[info.filename] = member.read(info.file_size + 1)
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
+        raise BundleError(
+            f"the file is truncated or no bundle ({error})", "Fetch it again; compare its size."
+        ) from None
+    return members
+
+
+def _size(infos: Iterable[zipfile.ZipInfo]) -> int:
+    """Bytes of a zip of these members without extra fields, comments or anything between them (APPNOTE 4.3)."""
+    return 22 + sum(30 + 46 + 2 * len(i.filename.encode()) + i.compress_size for i in infos)
+
+
+def _bundle(members: Mapping[str, bytes]) -> Bundle:
+    names = {"source": "source-census.json", "target": "target-census.json", "plan": "plan.json"}
+    names |= {"journal": "journal.json", "verification": "verification.json", "context": "context.json"}
+    for field, name in (("closed", "target-census-closed.json"), ("closing", "source-closing.json")):
+        if name in members:
+            names[field] = name
+    for name in sorted(members.keys() ^ set(names.values())):
+        raise BundleError(f"{name} is {'missing' if name not in members else 'not part of a bundle'}", NOT_OURS)
+    try:
+        return Bundle.model_validate({field: json.loads(members[name]) for field, name in names.items()})
+    except (ValidationError, ValueError, RecursionError) as error:
+        count = error.error_count() if isinstance(error, ValidationError) else 1
+        raise BundleError(f"the contents do not fit the format ({count} faults)", NOT_OURS) from None
+
+
+def _judge_again(bundle: Bundle) -> tuple[Verdict, ...]:
+    """Every verdict anew, from censuses, plan and hashes; they must be those that the bundle tells."""
+    _consistent(bundle)
+    return judge_again(bundle.verification, bundle.plan, observed(bundle.verification.verdicts), "verification.json")
+
+
+def remainder(before: Workload, closed: Workload, made: Collection[Kind]) -> Verdict:
+    """Whether a clean-up left something: the target's census after it against the one before the move.
+
+    `made` are the kinds of which the move made something. The project's default group may come late, and is no remainder.
+    """
+    claim = Claim(
+        id="completeness closed target", kind="completeness", subject="target",
+        text="After the clean-up the target holds nothing that it did not hold before.",
+    )  # fmt: skip
+    default = {g.id for g in closed.of(SecurityGroup) if g.is_default}
+    new: list[JsonValue] = [
+        f"{r.ref} {r.name}".rstrip() for r in closed.resources
+        if r.ref not in before.by_ref and r.id not in default
+        and not (isinstance(r, SecurityGroupRule) and r.security_group_id in default)
+    ]  # fmt: skip
+    unseen = [f"{n.what}: {n.reason}" for n in closed.not_shown if n.what in set(made)]
+    where = Source(where=f"target: {closed.identity.name} after the clean-up", at=closed.taken_at)
+    seen = (Observation(what="new since the census before", value=new, source=where, reason="; ".join(unseen)),)
+    if new:
+        return Verdict(claim=claim, outcome=Outcome.FAILED, reason=f"new: {', '.join(map(str, new))}", evidence=seen)
+    if unseen:
+        return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason="; ".join(unseen), evidence=seen)
+    return Verdict(claim=claim, outcome=Outcome.HELD, reason="nothing is new", evidence=seen)
+
+
+def of_the_whole(bundle: Bundle) -> Iterator[Verdict]:
+    """The claims that only a whole drill can be judged by, beside those of its verification."""
+    if bundle.closed is not None and REMAINDER in bundle.verification.judging:
+        made = {kind_of(e.ref) for e in bundle.plan.entries if e.fate.moves}
+        yield remainder(bundle.target, bundle.closed, made)
+    yield from _surroundings(bundle)
+
+
+def _surroundings(bundle: Bundle) -> Iterator[Verdict]:
+    """Whether the same cloud answered before and after: its catalog and its certificate."""
+    for side, before, after in (
+        ("source", bundle.source, bundle.verification.source),
+        ("target", bundle.target, bundle.verification.target),
+    ):
+        for what, text in (("catalog_digest", "service catalog"), ("certificate_sha256", "certificate")):
+            seen = [getattr(w.identity, what) for w in (before, after)]
+            if seen[0] != seen[1]:
+                claim = Claim(
+                    id=f"coverage {side} {what}", kind="coverage", subject=what,
+                    text=f"The {text} of the {side} was the same before the move and at the verification.",
+                )  # fmt: skip
+                yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=f"{seen[0]} became {seen[1]}")
+
+
+def _consistent(bundle: Bundle) -> None:
+    """The members speak of the same clouds, the same plan, the same run."""
+    check_chain(bundle.journal)
+    plan, told = bundle.plan, bundle.verification
+    if bundle.context.run != plan.run:
+        raise BundleError(f"context.json is of drill {bundle.context.run}, plan.json of {plan.run}", NOT_OURS)
+    if bundle.context.rehearsal != (bundle.closed is not None):
+        raise BundleError("context.json and the members differ on whether it was a rehearsal", NOT_OURS)
+    for source, target in ((bundle.source, bundle.target), (told.source, told.target)):
+        check_pair(plan, source, target)
+    if bundle.closed is not None:
+        check_pair(plan, bundle.source, bundle.closed)
+    if plan.source_digest != census.digest(bundle.source):
+        raise BundleError("plan.json was not made from source-census.json", NOT_OURS)
+    opened = bundle.journal[0].get("event") if bundle.journal else None
+    data = opened.get("data") if isinstance(opened, dict) else None
+    if not isinstance(data, dict) or data.get("plan") != plan.digest():
+        raise BundleError("journal.json is of another plan", NOT_OURS)
+    _ended(bundle.journal, taken_back=bundle.closed is not None)
+    try:
+        plan.check_against(bundle.source)
+    except PlanError as error:
+        raise BundleError(f"plan.json: {error.what}", NOT_OURS) from None
+
+
+def _ended(rows: Iterable[Mapping[str, JsonValue]], *, taken_back: bool) -> None:
+    """The journal goes to the end of the run: no step stands between its beginning and its end."""
+    try:
+        events = [Event.model_validate(row["event"]) for row in rows]
+        states = fold(events).states
+    except (LocalError, ValidationError) as error:
+        raise BundleError(f"journal.json tells what cannot have happened ({type(error).__name__})", NOT_OURS) from None
+    ends = {"undone"} if taken_back else {"done", "failed"}
+    if any(event.kind == "failed" for event in events):
+        ends.add("planned")  # what needed the failed step was never begun
+    open_ = [name for name, state in states.items() if state not in ends]
+    if open_:
+        raise BundleError(f"journal.json ends before {open_[0]} had ended", NOT_OURS)
+
+
+def _json(model: BaseModel) -> bytes:
+    return model.model_dump_json(indent=1).encode()
+
+
+def _json_object(model: BaseModel) -> dict[str, JsonValue]:
+    plain: dict[str, JsonValue] = model.model_dump(mode="json")
+    return plain

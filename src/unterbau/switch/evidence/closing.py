@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The check of how a source was emptied: every decision made anew from what was seen before it. `bundle` calls it.
+
+It believes no decision: whether a thing might go follows from the look that stands in the record, from the plan and
+from what a person accepted; that nothing else went follows from the journals. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import JsonValue, ValidationError
+
+from unterbau.errors import BundleError, LocalError
+from unterbau.evidence.core import NOT_OURS, check_chain
+from unterbau.saga.status import Event, fold
+from unterbau.switch import closing
+from unterbau.switch.closing import Attempt, Closing, Decision, Sealed
+from unterbau.switch.evidence.looks import check_pair, judge_again
+from unterbau.switch.plan import Loss, Plan
+from unterbau.switch.verify import counterparts
+from unterbau.tenant.workload import Kind, Ref, Workload, kind_of
+from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict
+
+NAME = "source-closing.json"
+
+
+def check_closing(
+    record: Closing, source: Workload, plan: Plan, verdicts: tuple[Verdict, ...], *, rehearsal: bool
+) -> tuple[Verdict, ...]:
+    """Verdicts about the closing: that what went was held, and every loss that was accepted. Raises BundleError.
+
+    `source`, `plan` and `verdicts` are those of the drill, `rehearsal` whether its target was cleaned.
+    """
+    if rehearsal:
+        raise BundleError(f"{NAME}: nothing may be deleted after a rehearsal", NOT_OURS)
+    checks = [_Check(Sealed(source, plan, verdicts), attempt) for attempt in record.attempts]
+    for check in checks:
+        check.journal()
+        check.deletions()
+    last = checks[-1] if checks else None
+    if last is None or record.kept != {**last.decision.kept, **closing.kept_late(last.attempt.journal)}:
+        raise BundleError(f"{NAME}: what was kept does not follow from what was seen", NOT_OURS)
+    if record.after is not None:
+        check_pair(plan, record.after, last.attempt.look.target)
+    gone = frozenset(closing.deleted(record))
+    lost = {one.id: _loss(one, check.attempt) for check in checks for one in check.lost(gone)}
+    return (*_told(record), *lost.values())
+
+
+class _Check:
+    """One attempt against what it saw. Made from a look that contradicts itself, it raises BundleError."""
+
+    def __init__(self, sealed: Sealed, attempt: Attempt) -> None:
+        self.attempt, self.look, self.hashes = attempt, attempt.look, attempt.hashes()
+        check_pair(sealed.plan, self.look.source, self.look.target)
+        judge_again(self.look, sealed.plan, self.hashes, NAME)
+        back = frozenset(attempt.put_back)
+        if not back <= sealed.source.by_ref.keys():
+            raise BundleError(f"{NAME}: what was put back was never at the source", NOT_OURS)
+        self.pairs = counterparts(self.look.source, self.look.target, sealed.plan, self.hashes)
+        self.decision: Decision = closing.decide(sealed, self.look, self.pairs, attempt.accepted, back)
+        self.gone = closing.deletions(attempt.journal)
+
+    def journal(self) -> None:
+        """Its chain is whole, it is of this attempt, and it is about nothing that had to stay."""
+        rows = self.attempt.journal
+        if not rows:
+            return
+        check_chain(rows)
+        try:
+            status = fold([Event.model_validate(row["event"]) for row in rows])
+        except (LocalError, ValidationError) as error:
+            what = f"a journal tells what cannot have happened ({type(error).__name__})"
+            raise BundleError(f"{NAME}: {what}", NOT_OURS) from None
+        if status.plan != closing.digest(self.attempt):
+            raise BundleError(f"{NAME}: a journal is of another attempt", NOT_OURS)
+        surplus = closing.touched(rows) - set(self.decision.chosen)
+        if surplus:
+            raise BundleError(f"{NAME}: {min(surplus)} was to go, and by what was seen it had to stay", NOT_OURS)
+
+    def deletions(self) -> None:
+        """What was shown of each content just before it went fits what was hashed before."""
+        claimed = {v.claim.subject for v in self.look.verdicts if v.claim.kind == "content"}
+        for reference in self.gone.keys() & claimed:
+            sides = [("source", reference)]
+            if kind_of(reference) is not Kind.SECRET and "content" not in self.decision.drifted.get(reference, ()):
+                sides.append(("target", self.pairs[reference]))
+            for side, whose in sides:
+                if not self._fits(side, whose, self.gone[reference].get(side)):
+                    raise BundleError(f"{NAME}: it is not shown that {reference} was whole when it went", NOT_OURS)
+
+    def _fits(self, side: str, whose: Ref, shown: JsonValue) -> bool:
+        if not isinstance(shown, dict) or not shown:
+            return False
+        if "sha256" in shown:
+            return (side, whose) in self.hashes and shown == {"sha256": self.hashes[side, whose].value}
+        if kind_of(whose) is Kind.SECRET:
+            return shown == {"compared": "equal"}
+        if kind_of(whose) is Kind.VOLUME:
+            at = self.look.stamps.get(f"{side} {whose}")
+            return at is not None and shown == {"updated_at": at.isoformat()}
+        seen: Workload = {"source": self.look.source, "target": self.look.target}[side]
+        return shown == closing.content_stamp(seen.by_ref[whose])
+
+    def lost(self, gone: frozenset[Ref]) -> tuple[Loss, ...]:
+        """The accepted losses of what this attempt began to delete and is gone."""
+        went = gone & closing.begun(self.attempt.journal)
+        return tuple(one for one in self.decision.accepted if one.id.removesuffix(f".{one.field}") in went)
+
+
+def _told(record: Closing) -> Iterator[Verdict]:
+    """What follows from the record as a whole."""
+    gone = sorted(closing.deleted(record))
+    seen = Observation(what="deleted", value=[*gone], source=Source(where=f"the journals in {NAME}", at=record.ended))
+    yield _verdict(
+        "held", "What was deleted at the source was held on the target just before.", Outcome.HELD,
+        f"{len(gone)} things deleted, each after a comparison with what was seen", seen,
+    )  # fmt: skip
+    claim = "What was deleted at the source is not there any more."
+    if record.after is None:
+        outcome, reason = Outcome.NOT_SHOWN, "the closing was stopped before its end; the same command goes on"
+    else:
+        there = [r for r in gone if r in record.after.by_ref]
+        outcome = Outcome.FAILED if there else Outcome.HELD
+        reason = f"there again: {', '.join(there[:5])}" if there else "a census afterwards does not list it"
+    yield _verdict("gone", claim, outcome, reason, seen)
+
+
+def _verdict(name: str, text: str, outcome: Outcome, reason: str, seen: Observation) -> Verdict:
+    claim = Claim(id=f"closing {name}", kind="completeness", subject="closing", text=text)
+    return Verdict(claim=claim, outcome=outcome, reason=reason, evidence=(seen,))
+
+
+def _loss(one: Loss, attempt: Attempt) -> Verdict:
+    """A loss that a person accepted: it is not shown that nothing was lost, and it will never be."""
+    reference = one.id.removesuffix(f".{one.field}")
+    claim = Claim(
+        id=f"loss {one.id}", kind="coverage", subject=reference,
+        text=f"{one.field} of {reference} was not lost when it was deleted at the source.",
+    )  # fmt: skip
+    where = Source(where=f"a person: --accept-loss {' '.join(attempt.accepted)}", at=attempt.started)
+    seen = Observation(what="accepted", value=one.id, source=where)
+    return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=f"accepted by name: {one.why}", evidence=(seen,))

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A look at both sides that stands in a bundle: whose it is, and its verdicts made anew. Pure. The checks call it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from unterbau.errors import BundleError
+from unterbau.evidence.core import NOT_OURS
+from unterbau.switch.plan import Plan
+from unterbau.switch.verify import JUDGINGS, Contents, compare
+from unterbau.tenant.workload import Ref, Workload
+from unterbau.verdict import Observation, Verdict
+
+
+def check_pair(plan: Plan, source: Workload, target: Workload) -> None:
+    """Raises BundleError if these are not the two clouds and projects of the plan."""
+    for side, left, right in (("source", plan.source, source.identity), ("target", plan.target, target.identity)):
+        if (left.auth_url, left.region, left.project_id) != (right.auth_url, right.region, right.project_id):
+            raise BundleError(f"the {side} is another cloud or project in different members", NOT_OURS)
+
+
+def judge_again(
+    told: Contents, plan: Plan, hashes: Mapping[tuple[str, Ref], Observation], name: str
+) -> tuple[Verdict, ...]:
+    """The verdicts of one look at both sides, made anew; BundleError if they are not those that it tells."""
+    unknown = sorted(set(told.judging) - set(JUDGINGS))
+    if unknown:
+        raise BundleError(
+            f"{name} was judged by {', '.join(unknown)}, which this version does not know",
+            "Check it with a newer version of Unterbau.",
+        )
+    again = compare(told.source, told.target, plan, hashes, told.judging)
+    if again != told.verdicts:
+        recomputed = {v.claim.id: v for v in again}
+        wrong = [v.claim.id for v in told.verdicts if recomputed.get(v.claim.id) != v]
+        wrong += [i for i in recomputed if i not in {v.claim.id for v in told.verdicts}]
+        raise BundleError(f"{name}: {', '.join(wrong[:3]) or 'the order'} does not follow from the contents", NOT_OURS)
+    return again

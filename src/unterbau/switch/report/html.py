@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report of a drill: one HTML file without any external resource, in German and English. `drill` calls it.
+
+It is rendered from a checked bundle, so what it shows was recomputed. It decides nothing: verdicts first, then
+what was lost or changed, both sides as drawings, the timeline, what was not shown, what was not tested.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from unterbau.switch.evidence import CheckResult
+from unterbau.switch.plan import Entry, Fate
+from unterbau.switch.report.drawing import timeline, topology
+from unterbau.switch.report.german import german
+from unterbau.switch.report.terminal import openings_among, printable
+from unterbau.switch.verify import OPENINGS
+from unterbau.tenant.workload import Attachment, FloatingIp, Port, Ref, Server, Volume, Workload
+from unterbau.verdict import Outcome
+
+KINDS_DE = {
+    "structure": "Aufbau", "content": "Inhalt", "completeness": "Vollständigkeit", "coverage": "Abdeckung",
+    "opening": "Öffnung",
+}  # fmt: skip
+
+
+def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
+    """The report as text. `data` is the bundle, whose digest the report names. `language`: `de` or `en` first."""
+    bundle = checked.bundle
+    entries = [e for e in bundle.plan.entries if e.fate is not Fate.CARRIED]
+    counts = Counter((v.claim.kind, v.outcome) for v in checked.verdicts)
+    environment = Environment(
+        loader=PackageLoader("unterbau.switch.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["printable"] = printable
+    environment.globals["t"] = _both
+    environment.globals["words"] = outcome_words
+    environment.filters["both"] = lambda text: _both(printable(german(text)), printable(text))
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        language=language,
+        checked=checked,
+        bundle=bundle,
+        kinds=[
+            (k, KINDS_DE[k], {o: counts[k, o] for o in Outcome})
+            for k in KINDS_DE
+            if k != "opening" or OPENINGS in bundle.verification.judging
+        ],
+        outcomes=list(Outcome),
+        failed=[v for v in checked.verdicts if v.outcome is Outcome.FAILED],
+        unseen=[v for v in checked.verdicts if v.outcome is Outcome.NOT_SHOWN],
+        changed=[e for e in entries if e.fate is Fate.CHANGED],
+        left=[e for e in entries if not e.fate.moves],
+        carried=sum(e.fate.moves for e in bundle.plan.entries),
+        drawings=_drawings(checked, entries),
+        timeline=timeline(
+            bundle.journal,
+            {r.ref: f"{r.own_kind.value} {r.name}".strip() for r in bundle.source.resources},
+            "Schritte des Umzugs / steps of the move",
+        ),
+        openings=openings_among(checked.verdicts),
+        judged_openings=OPENINGS in bundle.verification.judging,
+        called=_called(checked),
+        servers=_servers,
+        digest=hashlib.sha256(data).hexdigest(),
+        seconds=lambda phase: f"{(phase.ended - phase.started).total_seconds():.1f}",
+        remainder=_remainder(bundle.closed),
+    )
+
+
+def _both(de: str, en: str) -> Markup:
+    """A text in both languages; the style sheet shows one."""
+    return Markup('<span lang="de">{}</span><span lang="en">{}</span>').format(escape(de), escape(en))
+
+
+def _drawings(checked: CheckResult, entries: list[Entry]) -> list[tuple[str, str, Markup, Workload]]:
+    bundle = checked.bundle
+    marks: dict[Ref, str] = {e.ref: "left" if not e.fate.moves else "changed" for e in entries}
+    marks |= {v.claim.subject: "failed" for v in checked.verdicts if v.outcome is Outcome.FAILED}
+    seen = bundle.verification
+    there = {other: marks[own] for own, other in _counterparts(checked).items() if own in marks}
+    return [
+        ("Quelle", "Source", topology(seen.source, marks, "source"), seen.source),
+        ("Ziel", "Target", topology(seen.target, there, "target"), seen.target),
+    ]
+
+
+def _counterparts(checked: CheckResult) -> dict[Ref, Ref]:
+    """Objects of the source -> those of the target with which they were compared."""
+    target = checked.bundle.verification.target
+    start = f"target: {target.identity.name} "
+    pairs = ((v.claim.subject, v.evidence[1].source.where.removeprefix(start))
+             for v in checked.verdicts if v.claim.kind == "structure" and len(v.evidence) == 2)  # fmt: skip
+    return {own: other for own, other in pairs if other in target.by_ref}
+
+
+def _called(checked: CheckResult) -> dict[Ref, str]:
+    """What a person calls an object that is not carried as it is: its name, or its address before and after."""
+    source, target, pairs = checked.bundle.source, checked.bundle.verification.target, _counterparts(checked)
+    names = {}
+    for entry in checked.bundle.plan.entries:
+        own, other = source.by_ref[entry.ref], target.by_ref.get(pairs.get(entry.ref, ""))
+        name = entry.name
+        if isinstance(own, FloatingIp):
+            name = own.address + (f" → {other.address}" if isinstance(other, FloatingIp) else "")
+        names[entry.ref] = name or entry.ref
+    return names
+
+
+def _servers(workload: Workload) -> list[tuple[str, str, str, str]]:
+    """Name, flavor and state, addresses, volumes of each server: the drawing in words."""
+    rows = []
+    for server in workload.of(Server):
+        ports = [p for p in workload.of(Port) if p.id in server.port_ids]
+        addresses = [ip.ip_address for p in ports for ip in p.fixed_ips]
+        addresses += [f.address for f in workload.of(FloatingIp) if f.port_id in server.port_ids]
+        own = [a.volume_id for a in workload.of(Attachment) if a.server_id == server.id]
+        volumes = [f"{v.name} {v.size_gib} GiB" for v in workload.of(Volume) if v.id in own]
+        rows.append((server.name, f"{server.flavor.name} {server.status}", ", ".join(addresses), ", ".join(volumes)))
+    return rows
+
+
+def _remainder(closed: Workload | None) -> list[str] | None:
+    """What the target still holds after the clean-up; None if it was kept."""
+    if closed is None:
+        return None
+    return [printable(f"{r.ref} {r.name}") for r in closed.resources if r.marker is not None]
+
+
+def outcome_words(outcome: Outcome) -> tuple[str, str]:
+    """German and English."""
+    words: dict[Outcome, tuple[str, str]] = {
+        Outcome.HELD: ("gehalten", "held"),
+        Outcome.FAILED: ("nicht gehalten", "failed"),
+        Outcome.NOT_SHOWN: ("nicht gezeigt", "not shown"),
+    }
+    return words[outcome]

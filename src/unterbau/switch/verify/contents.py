@@ -1,0 +1,470 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at both sides: a census of each, and our own SHA-256 of every image, volume and object. `cli` calls it.
+
+Reading suffices for images and objects. A volume can only be read as an image, so the verifier makes
+temporaries of its own (a snapshot and a copy if it is in use, then an image) with member rights, in a saga of
+its own: named durably first, deleted at the end, and cleaned up by the next run if this one is killed. Without
+these rights the volume's content is not shown. So it does to find out whether it is told ACLs (`ownership`). Secrets are compared by an HMAC whose key is never kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from unterbau.cloud.port import ByteStream, Cloud
+from unterbau.cloud.port import Source as Origin
+from unterbau.errors import CloudError, Interrupted
+from unterbau.saga import (
+    LATE_SECONDS,
+    Attempt,
+    Event,
+    Journal,
+    JsonObject,
+    Marker,
+    Outputs,
+    Progress,
+    Step,
+    insist,
+    note_killed,
+    run,
+    unwind,
+    wait_out,
+)
+from unterbau.switch import census
+from unterbau.switch.plan import Plan
+from unterbau.switch.verify import ownership
+from unterbau.switch.verify.structure import JUDGINGS, OWNED, compare
+from unterbau.tenant.workload import Image, Kind, Ref, Resource, Secret, Snapshot, StoredObject, Volume, Workload, ref
+from unterbau.verdict import Model, Observation, Source, Verdict, later
+
+WAIT = timedelta(minutes=60)
+MARK = "unterbau.v"
+"""Every temporary of a verifier is tagged so."""
+
+
+class Contents(Model):
+    """What one verification saw: both censuses as it took them, and its verdicts."""
+
+    source: Workload
+    target: Workload
+    verdicts: tuple[Verdict, ...]
+    started: datetime
+    ended: datetime
+    left_behind: tuple[str, ...] = ()
+    """Temporaries of the verifier that a cloud would not delete; the next verification tries again."""
+    judging: tuple[str, ...] = later(())
+    """Names of the judgings by which the verdicts were made, beside that of format 1."""
+    stamps: dict[str, datetime] = later({})
+    """`source volume:ID` -> its `updated_at` right after it was hashed, if it stood unattached all the while."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What `observe` saw of both sides, before any comparison. `hashes` and `stamps`: by (side, Ref)."""
+
+    source: Workload
+    target: Workload
+    hashes: dict[tuple[str, Ref], Observation]
+    stamps: dict[tuple[str, Ref], datetime]
+    left: tuple[str, ...]
+    started: datetime
+    ended: datetime
+
+    def of(self, source: Workload, hashes: dict[tuple[str, Ref], Observation]) -> Seen:
+        """The same look with another source: what was taken from it since an earlier look, put back."""
+        return replace(self, source=source, hashes=hashes)
+
+    def contents(self, plan: Plan | None) -> Contents:
+        """The comparison of what was seen."""
+        return Contents(
+            source=self.source, target=self.target, verdicts=compare(self.source, self.target, plan, self.hashes),
+            started=self.started, ended=self.ended, left_behind=self.left, judging=JUDGINGS,
+            stamps={f"{side} {reference}": at for (side, reference), at in sorted(self.stamps.items())},
+        )  # fmt: skip
+
+
+def look(
+    source: Cloud,
+    target: Cloud,
+    plan: Plan | None,
+    *,
+    work: Path,
+    now: Callable[[], datetime],
+    stop: threading.Event | None = None,
+    workers: int = 6,
+    count: Callable[[str, int, int], None] = lambda label, done, total: None,
+    passed: Callable[[str, int, int | None], None] = lambda label, done, total: None,
+    late_seconds: float = LATE_SECONDS,
+    say: Callable[[str], None] = lambda line: None,
+) -> Contents:
+    """Verify. `work` is a folder of ours for the journals of temporaries.
+
+    `late_seconds`: how long a cloud may still finish a write that it did not answer; if there was one, the end waits for it.
+    Raises AuthFailed, Unreachable if a side cannot be read at all; Interrupted when `stop` is set.
+    """
+    seen = observe(
+        {"source": source, "target": target}, work=work, now=now, stop=stop, workers=workers, count=count, passed=passed,
+        late_seconds=late_seconds, say=say,
+    )  # fmt: skip
+    return seen.contents(plan)
+
+
+def observe(
+    sides: dict[str, Cloud],
+    *,
+    work: Path,
+    now: Callable[[], datetime],
+    stop: threading.Event | None = None,
+    workers: int = 6,
+    count: Callable[[str, int, int], None] = lambda label, done, total: None,
+    passed: Callable[[str, int, int | None], None] = lambda label, done, total: None,
+    late_seconds: float = LATE_SECONDS,
+    say: Callable[[str], None] = lambda line: None,
+) -> Seen:
+    """A census of `source` and `target` (`sides`), and the hash of every content. Raises as `look` does."""
+    watcher = _Watcher(stop or threading.Event(), now, passed, late_seconds, say)
+    started = now()
+    killed = sorted(work.glob("verify-*.db"))
+    own = {marker for path in killed for marker in _clean_up(sides, path, watcher)}
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        taken = {s: pool.submit(census.take, c, now=now, progress=count) for s, c in sides.items()}
+    seen = {side: _without(future.result(), own) for side, future in taken.items()}
+    hashes, stamps, left = _hashes(sides, seen, work, watcher, workers, count)
+    for path in killed:
+        _forget_at_last(sides, path, watcher)
+    seen = {side: ownership.known(w, hashes.get((side, OWNED))) for side, w in seen.items()}
+    return Seen(seen["source"], seen["target"], hashes, stamps, left, started, now())
+
+
+class Again:
+    """Reads single contents once more: what is about to be deleted, and its counterpart. `emptying` holds one.
+
+    A volume is read by temporaries, as `observe` does, `VOLUMES_AT_ONCE` at a time.
+    """
+
+    VOLUMES_AT_ONCE = 3
+
+    def __init__(
+        self, sides: dict[str, Cloud], *, work: Path, now: Callable[[], datetime], stop: threading.Event,
+        late_seconds: float = LATE_SECONDS,
+    ) -> None:  # fmt: skip
+        self._sides, self._work = sides, work
+        self._watcher = _Watcher(stop, now, lambda label, done, total: None, late_seconds, lambda line: None)
+        self._key = secrets.token_bytes(32)
+        self._turn = threading.Semaphore(self.VOLUMES_AT_ONCE)
+
+    def read(self, side: str, resource: Resource, snapshots: bool = False) -> tuple[Observation, datetime | None]:
+        """The hash of one content now, and of an unattached volume its `updated_at` right after.
+
+        `snapshots`: whether the volume has some. Hashes of secrets of one `Again` compare with each other only.
+        """
+        cloud = self._sides[side]
+        if not isinstance(resource, Volume):
+            return _observe(side, cloud, resource, self._key, self._watcher), None
+        with self._turn:
+            hashes, stamps, _ = _volume_hashes({side: cloud}, [(side, resource, snapshots)], self._work, self._watcher)
+        return hashes[side, resource.ref], stamps.get((side, resource.ref))
+
+
+@dataclass(frozen=True)
+class _Watcher:
+    stop: threading.Event
+    now: Callable[[], datetime]
+    passed: Callable[[str, int, int | None], None]
+    late_seconds: float
+    say: Callable[[str], None]
+
+    def hash(self, label: str, stream: ByteStream) -> str:
+        """SHA-256 of a stream (hex), with progress; Interrupted when asked to stop."""
+        digest, done = hashlib.sha256(), 0
+        for chunk in stream:
+            if self.stop.is_set():
+                raise Interrupted("stopped while reading a content", "Run the same command again.")
+            digest.update(chunk)
+            done += len(chunk)
+            if done > 8 << 20:
+                self.passed(label, done, stream.size_bytes)
+        return digest.hexdigest()
+
+
+def _hashes(
+    sides: dict[str, Cloud],
+    seen: dict[str, Workload],
+    work: Path,
+    watcher: _Watcher,
+    workers: int,
+    count: Callable[[str, int, int], None],
+) -> tuple[dict[tuple[str, Ref], Observation], dict[tuple[str, Ref], datetime], tuple[str, ...]]:
+    """Observations of every content of both sides; stamps of volumes; and temporaries that could not be removed."""
+    key = secrets.token_bytes(32)
+    tasks = [(side, r) for side, w in seen.items() for r in w.resources if _has_content(r)]
+    found: dict[tuple[str, Ref], Observation] = {}
+
+    def one(task: tuple[str, Resource]) -> None:
+        side, resource = task
+        found[side, resource.ref] = _observe(side, sides[side], resource, key, watcher)
+        count("contents read", len(found), len(tasks))
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        trials = partial(ownership.trials, sides, seen)
+        volumes = pool.submit(_volume_hashes, sides, _readable_volumes(seen), work, watcher, trials)
+        list(pool.map(one, tasks))
+    hashes, stamps, left = volumes.result()
+    return {**found, **hashes}, stamps, left
+
+
+def _readable_volumes(seen: dict[str, Workload]) -> list[tuple[str, Volume, bool]]:
+    """(side, volume, whether it has snapshots) of every volume that is not a verifier's own and can be read."""
+    found = []
+    for side, workload in seen.items():
+        snapshots = {s.volume_id for s in workload.of(Snapshot)}
+        for volume in workload.of(Volume):
+            if not (volume.marker or "").startswith(MARK) and volume.status in ("available", "in-use"):
+                found.append((side, volume, volume.id in snapshots))
+    return found
+
+
+def _has_content(resource: Resource) -> bool:
+    """Whether there is something to hash besides volumes: a symlink has none, and what it leads to may be another's."""
+    if isinstance(resource, StoredObject):
+        return resource.symlink_to is None
+    return isinstance(resource, Image | Secret)
+
+
+def _observe(side: str, cloud: Cloud, resource: Resource, key: bytes, watcher: _Watcher) -> Observation:
+    """The hash of one content, or the reason why it could not be read."""
+    what = "hmac-sha256 (key not kept)" if isinstance(resource, Secret) else "sha256"
+    value, reason = None, ""
+    try:
+        if isinstance(resource, Secret):
+            payload = cloud.secret_payload(resource.id)
+            if payload is not None:
+                value = hmac.new(key, payload.get_secret_value(), hashlib.sha256).hexdigest()
+            else:
+                reason = "it has no payload"
+        elif isinstance(resource, Image):
+            with cloud.image_bytes(resource.id) as stream:
+                value = watcher.hash(f"{side}: image {resource.name}", stream)
+        elif isinstance(resource, StoredObject):
+            with cloud.object_bytes(resource.container, resource.name) as stream:
+                value = watcher.hash(f"{side}: object {resource.name[:40]}", stream)
+    except CloudError as error:
+        reason = f"{error.kind}: {error.what}"
+    return _observation(side, resource, what, value, reason, watcher)
+
+
+def _observation(
+    side: str, resource: Resource, what: str, value: JsonValue, reason: str, watcher: _Watcher
+) -> Observation:
+    where = f"{side}: {resource.ref}"
+    return Observation(what=what, value=value, source=Source(where=where, at=watcher.now()), reason=reason)
+
+
+# --- volumes: temporaries in a saga of the verifier's own
+
+
+@dataclass(frozen=True)
+class _Temporary:
+    """A snapshot, a copy or an image of a volume; deleted by undo."""
+
+    cloud: Cloud
+    volume: Volume
+    side: str
+    what: str
+    run_id: str
+    needs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.what} of {self.side} {self.volume.ref}"
+
+    @property
+    def kind(self) -> Kind:
+        return {"snapshot": Kind.SNAPSHOT, "image": Kind.IMAGE}.get(self.what, Kind.VOLUME)
+
+    def intend(self, done: Outputs) -> JsonObject:
+        marker = Marker(run=self.run_id, node=self.name).tag()
+        return {"side": self.side, "kind": self.kind.value, "name": marker, "marker": marker}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
+        name, origin = str(intent["name"]), str(done[self.needs[0]]["id"]) if self.needs else self.volume.id
+        size, type_ = self.volume.size_gib, self.volume.volume_type
+        wishes: dict[str, tuple[Resource, Origin]] = {
+            "snapshot": (
+                Snapshot(id="-", name=name, status="", volume_id=self.volume.id, size_gib=size),
+                Origin(force=True),
+            ),
+            "copy": (
+                Volume(id="-", name=name, status="", size_gib=size, volume_type=type_),
+                Origin(snapshot_id=origin),
+            ),
+            "clone": (Volume(id="-", name=name, status="", size_gib=size, volume_type=type_), Origin(volume_id=origin)),
+            "image": (
+                Image(
+                    id="-", name=name, status="queued", disk_format="raw", container_format="bare", visibility="private"
+                ),
+                Origin(volume_id=origin),
+            ),
+        }
+        wish, source = wishes[self.what]
+        id_ = insist(lambda: self.cloud.ensure(wish, str(intent["marker"]), source=source), progress)
+        self.cloud.settle(ref(self.kind, id_), WAIT)
+        return {"id": id_} | ({} if self.needs else self._stamp())
+
+    def _stamp(self) -> JsonObject:
+        """When the volume's state changed last, now that its bytes are taken and before anybody can write anew."""
+        there = self.cloud.settle(self.volume.ref, WAIT) if self.what == "image" else None
+        return {"updated_at": _unattached_since(there)}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        _delete(self.cloud, self.kind, str(intent["marker"]), output)
+
+
+@dataclass(frozen=True)
+class _Hash:
+    """Read the temporary image and hash it."""
+
+    cloud: Cloud
+    volume: Volume
+    side: str
+    needs: tuple[str, ...]
+    watcher: _Watcher
+
+    @property
+    def name(self) -> str:
+        return f"hash of {self.side} {self.volume.ref}"
+
+    def intend(self, done: Outputs) -> JsonObject:
+        return {}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        taken = done[self.needs[0]]
+        with self.cloud.image_bytes(str(taken["id"])) as stream:
+            digest = self.watcher.hash(f"{self.side}: volume {self.volume.name}", stream)
+        stamp = taken.get("updated_at")
+        same = stamp is not None and stamp == _unattached_since(self.cloud.read(self.volume.ref))
+        return {"sha256": digest, "updated_at": stamp if same else None}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Nothing was made."""
+
+
+def _unattached_since(volume: Resource | None) -> str | None:
+    """The `updated_at` of a volume that stands unattached."""
+    if not isinstance(volume, Volume) or volume.status != "available" or volume.updated_at is None:
+        return None
+    return volume.updated_at.isoformat()
+
+
+def _delete(cloud: Cloud, kind: Kind, marker: str, output: JsonObject | None) -> None:
+    found = cloud.listing(kind).resources if output is None else ()
+    for id_ in [str(output["id"])] if output else [r.id for r in found if marker in (r.marker, r.name)]:
+        cloud.delete(ref(kind, id_), WAIT)
+
+
+def _steps(side: str, cloud: Cloud, volume: Volume, has_snapshots: bool, run_id: str, watcher: _Watcher) -> list[Step]:
+    made: list[_Temporary] = []
+
+    def temporary(what: str) -> None:
+        needs = (made[-1].name,) if made else ()
+        made.append(_Temporary(cloud, volume, side, what, run_id, needs))
+
+    if volume.status == "in-use":
+        temporary("snapshot")
+        temporary("copy")
+    elif has_snapshots:
+        temporary("clone")
+    temporary("image")
+    return [*made, _Hash(cloud, volume, side, (made[-1].name,), watcher)]
+
+
+def _volume_hashes(
+    sides: dict[str, Cloud],
+    volumes: list[tuple[str, Volume, bool]],
+    work: Path,
+    watcher: _Watcher,
+    trials: Callable[[str], list[Step]] = lambda run_id: [],
+) -> tuple[dict[tuple[str, Ref], Observation], dict[tuple[str, Ref], datetime], tuple[str, ...]]:
+    run_id = f"v{secrets.token_hex(4)}"
+    steps = trials(run_id)
+    for side, volume, has_snapshots in volumes:
+        steps += _steps(side, sides[side], volume, has_snapshots, run_id, watcher)
+    path = work / f"verify-{run_id}.db"
+    with Journal(path, now=watcher.now) as journal:
+        result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop, late_seconds=watcher.late_seconds)
+        outputs, errors = journal.status.outputs, dict(journal.status.errors)
+        found = {(side, v.ref): _volume_seen(side, v, outputs, errors, watcher) for side, v, _ in volumes}
+        found |= ownership.told(steps, outputs, errors, watcher.now())
+        tidied = unwind(steps, journal, plan=run_id)
+        left = tuple(str(journal.status.intents[name].get("name", name)) for name in tidied.failed)
+        if not result.interrupted:
+            _sweep(sides, journal, watcher)
+        certain = tidied.complete and not journal.doubts
+    if certain:
+        _forget(path)
+    if result.interrupted:
+        raise Interrupted("stopped while reading volumes; the temporaries are removed", "Run the same command again.")
+    told = {(side, v.ref): outputs.get(f"hash of {side} {v.ref}", {}).get("updated_at") for side, v, _ in volumes}
+    stamps = {where: datetime.fromisoformat(at) for where, at in told.items() if isinstance(at, str)}
+    return found, stamps, left
+
+
+def _volume_seen(
+    side: str, volume: Volume, outputs: Outputs, errors: dict[str, JsonObject], watcher: _Watcher
+) -> Observation:
+    digest = outputs.get(f"hash of {side} {volume.ref}", {}).get("sha256")
+    failed = [e for name, e in errors.items() if name.endswith(f" of {side} {volume.ref}")]
+    reason = "" if digest else f"{failed[0]['kind']}: {failed[0]['message']}" if failed else "it was not read"
+    return _observation(side, volume, "sha256", digest, reason, watcher)
+
+
+def _sweep(sides: dict[str, Cloud], journal: Journal, watcher: _Watcher) -> None:
+    """Delete what a request that got no answer made after all, once it can make nothing any more."""
+    if wait_out(journal, watcher.late_seconds, now=watcher.now, stop=watcher.stop, say=watcher.say):
+        for name in journal.doubts:
+            intent = journal.status.intents[name]
+            if "marker" in intent:
+                _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), None)
+        journal.append(Event(kind="swept"))
+
+
+def _clean_up(sides: dict[str, Cloud], path: Path, watcher: _Watcher) -> list[str]:
+    """Delete the temporaries of a verification that was killed: what its journal names, and nothing else.
+
+    What its last requests make later goes at the end of this one; until then a census may meet it: its markers.
+    """
+    with Journal(path, now=watcher.now) as journal:
+        note_killed(journal)
+        intents = [(name, i) for name, i in journal.status.intents.items() if "marker" in i]
+        for name, intent in reversed(intents):
+            output = journal.status.outputs.get(name)
+            _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), output)
+        return [str(intent["marker"]) for _, intent in intents]
+
+
+def _forget_at_last(sides: dict[str, Cloud], path: Path, watcher: _Watcher) -> None:
+    with Journal(path, now=watcher.now) as journal:
+        _sweep(sides, journal, watcher)
+    _forget(path)
+
+
+def _without(seen: Workload, markers: set[str]) -> Workload:
+    """A census without the temporaries of our own earlier verifications."""
+    kept = tuple(r for r in seen.resources if r.marker not in markers and r.name not in markers)
+    return seen if len(kept) == len(seen.resources) else seen.model_copy(update={"resources": kept})
+
+
+def _forget(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compare two censuses as meaning, and hashes with hashes: claims in, verdicts out. Pure.
+
+Objects of the two sides are paired by what they are, never by ids or tags: names, addresses, places. Ids in
+their fields are replaced by these natural keys on both sides, so that what is left must be equal. A plan, if
+given, declares differences: then the left side of a comparison is the object as the plan wants it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from unterbau import canonical
+from unterbau.switch.plan import Fate, Plan
+from unterbau.switch.verify.opened import openings
+from unterbau.tenant.workload import (
+    OWNER_ONLY,
+    Attachment,
+    Container,
+    FloatingIp,
+    Image,
+    Keypair,
+    Kind,
+    Network,
+    Port,
+    Ref,
+    Resource,
+    Router,
+    RouterInterface,
+    Secret,
+    SecurityGroup,
+    SecurityGroupRule,
+    Server,
+    StoredObject,
+    Subnet,
+    Volume,
+    Workload,
+)
+from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict, judge_equal
+
+ABSENT = "absent"
+USABLE = {Kind.VOLUME: ("available", "in-use"), Kind.IMAGE: ("active",), Kind.SECRET: ("ACTIVE",)}
+UNORDERED = {
+    "tags", "addresses", "host_routes", "routes", "allocation_pools", "members", "acl_users", "entries",
+    "security_group_ids", "allowed_address_pairs", "fixed_ips", "extra_dhcp_opts",
+}  # fmt: skip
+"""Fields whose order means nothing to the cloud."""
+HAVE_CONTENT = (Image, Volume, StoredObject, Secret)
+HIDDEN = "hidden fields"
+"""What a census names as not shown of an object, or knows only to be there, holds and fails nothing."""
+OWNED = OWNER_ONLY[0]
+"""Under this the observation stands by which the verifier knows that it is an owner (see `verify.ownership`)."""
+OPENINGS = "openings"
+"""What is open on the target and was closed on the source fails, unless it is allowed by name."""
+REMAINDER = "remainder"
+"""What a rehearsal left on its target fails (`evidence.remainder`, since that is known only after the clean-up)."""
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER)
+"""Names of the judgings that came after format 1; a bundle is judged by those that it names."""
+
+
+class Keys:
+    """The natural key of every object of one side: the same on both sides if the object is the same.
+
+    Twins (objects of one kind that are called the same) are numbered in the order of what they are and contain,
+    so that the first here is the first there. `contents` are the hashes of this side's contents by Ref.
+    """
+
+    def __init__(self, workload: Workload, contents: Mapping[Ref, JsonValue] | None = None) -> None:
+        self.workload, self._contents = workload, contents or {}
+        self._known: dict[Ref, str] = {}
+        self.by_key: dict[str, Resource] = {}
+        # In the order of creation: whatever an object refers to has its key before it.
+        for kind in Kind:
+            by_base: dict[str, list[Resource]] = defaultdict(list)
+            for resource in workload.resources:
+                if resource.own_kind is kind:
+                    by_base[self._base(resource)].append(resource)
+            for base, twins in by_base.items():
+                self._number(base, twins)
+
+    def _number(self, base: str, twins: list[Resource]) -> None:
+        for number, resource in enumerate(sorted(twins, key=self._nature) if len(twins) > 1 else twins, start=1):
+            key = base if number == 1 else f"{base} ({number})"
+            self._known[resource.ref] = key
+            self.by_key[key] = resource
+
+    def __call__(self, reference: Ref) -> str:
+        """The key of an object of this side; what is not the project's own keeps its Ref's kind."""
+        if reference in self._known:
+            return self._known[reference]
+        resource = self.workload.by_ref.get(reference)
+        return self._base(resource) if resource is not None else f"foreign {reference}"
+
+    def _base(self, r: Resource) -> str:
+        match r:
+            case Subnet():
+                return f"subnet {r.cidr} of {self._of(Kind.NETWORK, r.network_id)}"
+            case RouterInterface():
+                ips = ",".join(ip.ip_address for ip in r.fixed_ips)
+                return f"leg {ips} of {self._of(Kind.ROUTER, r.router_id)}"
+            case Port():
+                ips = ",".join(sorted(ip.ip_address for ip in r.fixed_ips)) or r.mac_address
+                return f"port {r.name} {ips} on {self._of(Kind.NETWORK, r.network_id)}"
+            case SecurityGroupRule():
+                return "rule " + canonical.canonical_bytes(self._rule(r)).decode()
+            case FloatingIp():
+                port = self._of(Kind.PORT, r.port_id) if r.port_id else "nothing"
+                return f"floating ip {r.description} for {port}"
+            case Attachment():
+                return f"{self._of(Kind.VOLUME, r.volume_id)} on {self._of(Kind.SERVER, r.server_id)}"
+            case StoredObject():
+                return f"object {r.id}"
+            case _:
+                return f"{r.own_kind.value} {r.name}"
+
+    def _rule(self, r: SecurityGroupRule) -> dict[str, JsonValue]:
+        plain = r.model_dump(mode="json", exclude={"id", "name", "marker", "kind", "description"})
+        for field, kind in r.REFERS.items():
+            if plain[field]:
+                plain[field] = self._of(kind, plain[field])
+        return plain
+
+    def _of(self, kind: Kind, id_: str) -> str:
+        return self(f"{kind.value}:{id_}")
+
+    def _nature(self, r: Resource) -> tuple[bytes, str]:
+        """What tells twins apart: what they are with what belongs to them, then their content."""
+        belongings: list[str] = []
+        match r:
+            case Network():
+                belongings = [s.cidr for s in self.workload.of(Subnet) if s.network_id == r.id]
+            case Router():
+                legs = [i for i in self.workload.of(RouterInterface) if i.router_id == r.id]
+                belongings = [ip.ip_address for leg in legs for ip in leg.fixed_ips]
+            case SecurityGroup():
+                rules = [x for x in self.workload.of(SecurityGroupRule) if x.security_group_id == r.id]
+                belongings = [x.model_copy(update={"id": "-", "security_group_id": "-", "remote_group_id": None})
+                              .model_dump_json() for x in rules]  # fmt: skip
+            case Server():
+                belongings = [str(disk) for disk in _disks(r, self)]
+        plain = {**r.with_ids(self).comparable(), "belongings": sorted(belongings)}
+        return canonical.canonical_bytes(plain), str(self._contents.get(r.ref, ""))
+
+
+def facts(resource: Resource, keys: Keys) -> dict[str, JsonValue]:
+    """What must be equal on both sides, in plain data with natural keys for ids."""
+    plain: dict[str, JsonValue] = resource.with_ids(keys).comparable()
+    for field in UNORDERED & plain.keys():
+        plain[field] = _as_set(plain[field])
+    match resource:
+        case Router():
+            plain["has_gateway"] = resource.external_network_id is not None
+        case Server():
+            plain["flavor"] = resource.flavor.model_dump(mode="json", exclude={"id"})
+            plain["disks"] = _disks(resource, keys)
+        case Container():
+            own = keys.workload.identity.project_id
+            for field in ("read_acl", "write_acl"):
+                grants = str(plain[field]).replace(f"{own}:", "own project:").split(",")
+                plain[field] = [*sorted(g.strip() for g in grants if g.strip())]
+        case Volume() | Image() | Secret():
+            plain["usable"] = resource.status in USABLE[resource.own_kind] or resource.status
+        case Attachment():
+            plain.pop("device")  # a name that the guest may not even use; the order stands with the server
+    return plain
+
+
+def _told(hidden: Mapping[str, str]) -> str:
+    """The reasons, each with the fields that it is about."""
+    fields = {why: ", ".join(sorted(f for f in hidden if hidden[f] == why)) for why in hidden.values()}
+    return "; ".join(f"{names}: {why}" for why, names in sorted(fields.items()))
+
+
+def _less(these: list[JsonValue], those: list[JsonValue]) -> list[str]:
+    return sorted({str(t) for t in these} - {str(t) for t in those})
+
+
+def _as_set(value: JsonValue) -> JsonValue:
+    """Lists whose order means nothing, in one order."""
+    return sorted(value, key=canonical.canonical_bytes) if isinstance(value, list) else value
+
+
+def _disks(server: Server, keys: Keys) -> list[JsonValue]:
+    """The server's volumes in the order of their devices, root first."""
+    own = [a for a in keys.workload.of(Attachment) if a.server_id == server.id]
+    ordered = sorted(own, key=lambda a: (a.boot_index != 0, len(a.device), a.device))
+    return [keys(f"volume:{a.volume_id}") for a in ordered]
+
+
+def compare(
+    source: Workload,
+    target: Workload,
+    plan: Plan | None,
+    hashes: Mapping[tuple[str, Ref], Observation],
+    judging: Sequence[str] = JUDGINGS,
+) -> tuple[Verdict, ...]:
+    """All verdicts. `hashes` maps (`source` or `target`, Ref) to what was seen of a content.
+
+    `judging` names the judgings beside that of format 1 (see `JUDGINGS`).
+    """
+    return _Comparison(source, target, plan, hashes, judging).verdicts()
+
+
+def counterparts(
+    source: Workload, target: Workload, plan: Plan | None, hashes: Mapping[tuple[str, Ref], Observation]
+) -> dict[Ref, Ref]:
+    """Objects of the source -> those of the target with which `compare` compares them; without those that have none."""
+    return _Comparison(source, target, plan, hashes, ()).counterparts()
+
+
+def observed(verdicts: Iterable[Verdict]) -> dict[tuple[str, Ref], Observation]:
+    """What was observed beside the censuses (hashes, mostly), by side and subject (`source: volume:…` as it says)."""
+    found: dict[tuple[str, Ref], Observation] = {}
+    for verdict in verdicts:
+        if verdict.claim.kind in ("content", "coverage"):
+            for observation in verdict.evidence:
+                side, _, reference = observation.source.where.partition(": ")
+                found[side, reference] = observation
+    return found
+
+
+class _Comparison:
+    def __init__(
+        self,
+        source: Workload,
+        target: Workload,
+        plan: Plan | None,
+        hashes: Mapping[tuple[str, Ref], Observation],
+        judging: Sequence[str],
+    ) -> None:
+        self.source, self.target, self.plan, self.hashes = source, target, plan, hashes
+        self.judging = frozenset(judging)
+        self.wished = self._as_declared()
+        self.left_keys = Keys(self.wished, self._contents("source"))
+        self.right_keys = Keys(target, self._contents("target"))
+
+    def _contents(self, side: str) -> dict[Ref, JsonValue]:
+        return {reference: seen.value for (at, reference), seen in self.hashes.items() if at == side}
+
+    def _as_declared(self) -> Workload:
+        """The source with the plan's declared changes."""
+        if self.plan is None:
+            return self.source
+        entries = self.plan.by_ref
+        resources = tuple(entries[r.ref].wish(r) if r.ref in entries else r for r in self.source.resources)
+        return self.source.model_copy(update={"resources": resources})
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        found: list[Verdict] = []
+        for resource in self.wished.resources:
+            found += self._of_object(resource)
+        found += [self._completeness(kind) for kind in Kind if self._present(kind)]
+        found += [self._not_seen(side, w) for side, ws in (("source", self.source), ("target", self.target))
+                  for w in self._unseen(ws)]  # fmt: skip
+        if HIDDEN in self.judging:
+            found += [self._owner(side) for side in ("source", "target") if (side, OWNED) in self.hashes]
+        if OPENINGS in self.judging:
+            found += openings(self.source, self.target, self.plan, self.counterparts())
+        return tuple(found)
+
+    def _owner(self, side: str) -> Verdict:
+        """Whether what an owner alone is told was told to the verifier, so that what is empty is empty."""
+        claim = Claim(
+            id=f"coverage {side} owner", kind="coverage", subject=OWNED,
+            text=f"What an object store tells to owners only was told to the verifier on the {side}.",
+        )  # fmt: skip
+        seen = self.hashes[side, OWNED]
+        if seen.value:
+            reason = "it put an ACL on a container of its own and was told it: an ACL that it was not told of is empty"
+            return Verdict(claim=claim, outcome=Outcome.HELD, reason=reason, evidence=(seen,))
+        return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=seen.reason, evidence=(seen,))
+
+    def counterparts(self) -> dict[Ref, Ref]:
+        """Refs of the source -> those of the target that are called the same."""
+        pairs = ((r.ref, self.right_keys.by_key.get(self.left_keys(r.ref))) for r in self.wished.resources)
+        return {ours: theirs.ref for ours, theirs in pairs if theirs is not None}
+
+    def _unseen(self, workload: Workload) -> list[tuple[str, str]]:
+        return [(n.what, n.reason) for n in workload.not_shown]
+
+    def _of_object(self, resource: Resource) -> list[Verdict]:
+        key = self.left_keys(resource.ref)
+        claim = Claim(
+            id=f"structure {resource.ref}", kind="structure", subject=resource.ref,
+            text=f"{key} is on the target as it was on the source.",
+        )  # fmt: skip
+        there = self.right_keys.by_key.get(key)
+        hidden = self._hidden(resource, there)
+        left = self._facts("source", resource, hidden)
+        declared = self._declared(resource)
+        if declared and not declared[0]:
+            return [Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=declared[1], evidence=(left,))]
+        unseen = self._kind_unseen(resource.own_kind) if there is None else ""
+        value = None if unseen else ABSENT
+        absent = self._seen("target", self.target.taken_at, key, value, unseen)
+        verdict = judge_equal(claim, left, absent if there is None else self._facts("target", there, hidden))
+        if there is None and verdict.outcome is Outcome.FAILED:
+            verdict = verdict.model_copy(update={"reason": "missing on the target"})
+        elif hidden and verdict.outcome is Outcome.HELD:
+            verdict = verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": _told(hidden)})
+        elif declared and verdict.outcome is Outcome.HELD:
+            verdict = verdict.model_copy(update={"reason": declared[1]})
+        return [verdict, *self._content(resource, there, key)]
+
+    def _hidden(self, resource: Resource, there: Resource | None) -> dict[str, str]:
+        """Fields that one side did not show -> the reason."""
+        if HIDDEN not in self.judging:
+            return {}
+        right = self.target.hidden_fields(there) if there is not None else {}
+        return {**right, **self.wished.hidden_fields(resource)}
+
+    def _facts(self, side: str, resource: Resource, hidden: Mapping[str, str]) -> Observation:
+        """What must be equal, without what one of the sides did not show; no value if only its being is known."""
+        workload, keys = (self.wished, self.left_keys) if side == "source" else (self.target, self.right_keys)
+        unseen = workload.reasons.get(resource.ref, "") if HIDDEN in self.judging else ""
+        plain = {k: v for k, v in facts(resource, keys).items() if k not in hidden}
+        return self._seen(side, workload.taken_at, resource.ref, None if unseen else plain, unseen)
+
+    def _declared(self, resource: Resource) -> tuple[bool, str] | None:
+        """(whether it moves, what the plan declares), or None if it declares nothing."""
+        entry = self.plan.by_ref.get(resource.ref) if self.plan else None
+        if entry is None:
+            return None
+        if not entry.fate.moves:
+            return False, f"left, as the plan declares: {entry.why}"
+        if entry.fate is Fate.CHANGED:
+            return True, f"equal but for what the plan declares: {entry.why}"
+        return None
+
+    def _kind_unseen(self, kind: Kind) -> str:
+        return next((n.reason for n in self.target.not_shown if n.what == kind.value), "")
+
+    def _content(self, resource: Resource, there: Resource | None, key: str) -> list[Verdict]:
+        if not isinstance(resource, HAVE_CONTENT) or there is None:
+            return []
+        if isinstance(resource, Secret) and resource.content_type is None:
+            return []
+        if isinstance(resource, StoredObject) and resource.symlink_to:
+            return []
+        claim = Claim(
+            id=f"content {resource.ref}", kind="content", subject=resource.ref,
+            text=f"The content of {key} is the same on both sides.",
+        )  # fmt: skip
+        left, right = self.hashes.get(("source", resource.ref)), self.hashes.get(("target", there.ref))
+        return [judge_equal(claim, left, right)]
+
+    def _present(self, kind: Kind) -> bool:
+        return any(r.own_kind is kind for w in (self.source, self.target) for r in w.resources)
+
+    def _completeness(self, kind: Kind) -> Verdict:
+        claim = Claim(
+            id=f"completeness {kind.value}", kind="completeness", subject=kind.value,
+            text=f"Nothing of kind {kind.value} is missing or surplus on the target.",
+        )  # fmt: skip
+        left = self._keys(self.wished, self.left_keys, kind, moving=True)
+        right = self._keys(self.target, self.right_keys, kind, moving=False)
+        unseen = [next((n.reason for n in w.not_shown if n.what == kind.value), "") for w in (self.source, self.target)]
+        seen = judge_equal(
+            claim,
+            self._seen("source", self.source.taken_at, kind.value, None if unseen[0] else left, unseen[0]),
+            self._seen("target", self.target.taken_at, kind.value, None if unseen[1] else right, unseen[1]),
+        )
+        if seen.outcome is Outcome.FAILED:
+            missing, surplus = _less(left, right), _less(right, left)
+            parts = [f"missing: {', '.join(missing[:5])}"] if missing else []
+            parts += [f"surplus: {', '.join(surplus[:5])}"] if surplus else []
+            return seen.model_copy(update={"reason": "; ".join(parts)})
+        return seen
+
+    def _keys(self, workload: Workload, keys: Keys, kind: Kind, *, moving: bool) -> list[JsonValue]:
+        # Every project has a group `default` from birth. It concerns the tenant if the source's is meant by it.
+        meant = any(g.is_default for g in self.wished.of(SecurityGroup))
+        default = set() if meant else {g.id for g in workload.of(SecurityGroup) if g.is_default}
+        found = []
+        for resource in workload.resources:
+            if resource.own_kind is not kind:
+                continue
+            if (
+                moving
+                and self.plan
+                and resource.ref in self.plan.by_ref
+                and not self.plan.by_ref[resource.ref].fate.moves
+            ):
+                continue
+            if isinstance(resource, SecurityGroup) and resource.id in default:
+                continue
+            if isinstance(resource, SecurityGroupRule) and resource.security_group_id in default:
+                continue
+            if isinstance(resource, Keypair) and not moving and keys(resource.ref) not in self.left_keys.by_key:
+                continue  # keypairs belong to the user, who may have others there
+            found.append(keys(resource.ref))
+        return [*sorted(found)]
+
+    def _not_seen(self, side: str, note: tuple[str, str]) -> Verdict:
+        what, reason = note
+        claim = Claim(
+            id=f"coverage {side} {what}", kind="coverage", subject=what, text=f"{what} of the {side} was looked at."
+        )
+        return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=reason)
+
+    def _seen(self, side: str, at: datetime, what: str, value: JsonValue, reason: str = "") -> Observation:
+        workload = self.source if side == "source" else self.target
+        where = f"{side}: {workload.identity.name} {what}"
+        return Observation(what="facts", value=value, source=Source(where=where, at=at), reason=reason)
