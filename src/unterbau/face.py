@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The face towards the terminal while work goes on: progress, and lines where there is no terminal.
+"""The face towards the terminal: progress while work goes on, and the lines and tables of its results.
 
 `cli` makes one `Face` a command and hands it to the use cases, which call `phase`, `say`, `count` and `bytes`.
 Everything goes to standard error: standard output belongs to the result. With a terminal there are bars with
 rate and time left; without one a plain line about every ten seconds; with --quiet nothing.
+
+Each verb's report writes its results by `say` and `table`: tables where there is a terminal, plain lines where there
+is none. Names come from clouds and may hold anything: `printable` makes control characters visible, so that no name
+can move the cursor or reorder a line.
 """
 
 from __future__ import annotations
@@ -11,6 +15,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import unicodedata
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -28,8 +34,12 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Table
 
-from unterbau.switch.report.terminal import printable
+from unterbau.verdict import Outcome
+
+MARKS = {Outcome.HELD: "✓ held", Outcome.FAILED: "✗ failed", Outcome.NOT_SHOWN: "? not shown"}
+STYLES = {Outcome.HELD: "green", Outcome.FAILED: "bold red", Outcome.NOT_SHOWN: "yellow"}
 
 _PLAIN_EVERY_SECONDS = 10.0
 
@@ -139,3 +149,38 @@ class Face:
         if self._running is not None:
             self._running.stop()
             self._running = None
+
+
+def printable(text: str) -> str:
+    """The text with control, format (direction, zero width) and surrogate characters shown as \\u…."""
+    return "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{ord(c):04x}" for c in text)
+
+
+def safe(text: object) -> str:
+    """A cell of a table: printable, and no markup."""
+    return escape(printable(str(text)))
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=False)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on a terminal; tab-separated lines elsewhere. Cells are markup."""
+    console = _console()
+    if not console.is_terminal:
+        console.soft_wrap = True
+        for row in rows:
+            console.print("\t".join(row), soft_wrap=True)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def say(line: str) -> None:
+    """One line of the result."""
+    _console().print(safe(line), soft_wrap=True)

@@ -17,7 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from unterbau import __version__, reference
-from unterbau.catalogue.model import Stack
 from unterbau.cloud.port import Cloud
 from unterbau.cloud.survey import Surveyed
 from unterbau.errors import LocalError
@@ -27,6 +26,7 @@ from unterbau.prove.write import Trial
 from unterbau.reference import tenant as seed
 from unterbau.reference.layout import clouds_home, data_home
 from unterbau.saga import LATE_SECONDS
+from unterbau.stack.model import Stack
 from unterbau.switch.drill import Tools
 
 LIBRARIES = ("openstacksdk", "keystoneauth1", "pydantic", "securesystemslib", "cryptography")

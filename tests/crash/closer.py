@@ -21,14 +21,13 @@ from pathlib import Path
 
 from pydantic import SecretBytes
 
-from unterbau import wiring
+from unterbau import files, wiring
 from unterbau.cli import main as command_line
 from unterbau.cloud.port import NOTHING, Source
 from unterbau.cloud.simulator import GIB, Simulator
 from unterbau.face import Face
 from unterbau.saga import Journal, Marker
-from unterbau.switch import close, drill, verify
-from unterbau.switch import folder as state
+from unterbau.switch import close, drill, folders, verify
 from unterbau.tenant.workload import (
     Attachment,
     Container,
@@ -118,19 +117,19 @@ def put(there: Simulator, name: str, data: bytes) -> Ref:
     return ref(Kind.OBJECT, f"box/{name}")
 
 
-def drilled(root: Path, *, keep: bool, target: str = "b") -> state.Folder:
+def drilled(root: Path, *, keep: bool, target: str = "b") -> folders.Folder:
     """A finished drill from `a`, whose tenant stands already. The environment must be `environment(root)`."""
     tools = drill.Tools(
         connect=lambda name: cloud(root, name), now=lambda: datetime.now(UTC), face=Face(quiet=True),
         stop=threading.Event(), keys=root / "data" / "unterbau" / "keys", versions=dict, secrets=lambda name: (),
     )  # fmt: skip
-    folder = state.begin("a", target, keep, tools.now())
+    folder = folders.begin("a", target, keep, tools.now())
     work = drill.Drill(folder, tools)
     work.census()
     plan = work.plan()
     assert work.move().complete
     seen = verify.look(*work.clouds(), plan, work=folder.path, now=tools.now)
-    state.write(folder.verdicts, seen.model_dump_json(indent=1).encode())
+    files.write(folder.verdicts, seen.model_dump_json(indent=1).encode())
     if not keep:
         work.close_target()
     work.seal()

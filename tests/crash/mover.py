@@ -26,7 +26,7 @@ from unterbau.cloud.simulator import Simulator
 from unterbau.face import Face
 from unterbau.saga import Journal
 from unterbau.switch import drill
-from unterbau.switch.folder import Folder
+from unterbau.switch.folders import Folder
 
 EACH, SOON, LATE, WAIT = 11, 0.2, 0.8, 2.0
 

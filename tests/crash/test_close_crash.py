@@ -20,8 +20,7 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau.cloud.simulator import GIB, Simulator
 from unterbau.errors import BundleError
-from unterbau.switch import closing, evidence
-from unterbau.switch import folder as state
+from unterbau.switch import closing, evidence, folders
 from unterbau.switch.closing import Closing
 from unterbau.switch.report.german import german
 from unterbau.tenant.workload import Attachment, Kind, Ref, id_of, ref
@@ -42,8 +41,8 @@ class World:
     run: str
 
     @property
-    def folder(self) -> state.Folder:
-        return state.folder(self.run)
+    def folder(self) -> folders.Folder:
+        return folders.folder(self.run)
 
     def cloud(self, name: str) -> Simulator:
         return closer.cloud(self.root, name)
@@ -230,7 +229,7 @@ def test_without_the_name_nothing_goes(world: World, typed: str, code: int) -> N
 def test_a_rehearsals_bundle_empties_nothing(world: World) -> None:
     run = closer.drilled(world.root, keep=False, target="c").run
     for whose, said in ((run, "was a rehearsal"), (world.run, f"is of drill {run}")):
-        bundle = str(state.folder(run).bundle)
+        bundle = str(folders.folder(run).bundle)
         done = closer.run(world.root, "close", whose, "--source", "--bundle", bundle, typed="a\n")
         assert done.returncode == 2 and said in done.stderr, done.stderr
         assert world.left() == set(world.refs)

@@ -23,7 +23,7 @@ from unterbau.face import Face
 from unterbau.reference import tenant as seed
 from unterbau.saga import Journal
 from unterbau.switch import census, drill, planning
-from unterbau.switch.folder import DrillState
+from unterbau.switch.folders import DrillState
 from unterbau.tenant.workload import Kind, Volume, kind_of
 from unterbau.verdict import Outcome
 

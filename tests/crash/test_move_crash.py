@@ -23,7 +23,7 @@ from unterbau.cloud.simulator import Simulator
 from unterbau.reference import tenant as seed
 from unterbau.saga import Journal
 from unterbau.switch import census, planning
-from unterbau.switch.folder import DrillState
+from unterbau.switch.folders import DrillState
 from unterbau.switch.move.steps import NEVER_MARKED
 
 pytestmark = pytest.mark.timeout(2400)

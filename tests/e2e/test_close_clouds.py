@@ -24,8 +24,7 @@ import pytest
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau import reference
-from unterbau.switch import evidence
-from unterbau.switch import folder as state
+from unterbau.switch import evidence, folders
 
 pytestmark = [
     pytest.mark.cloud,
@@ -48,8 +47,8 @@ class Kept:
     run: str = ""
 
     @property
-    def folder(self) -> state.Folder:
-        return state.folder(self.run)
+    def folder(self) -> folders.Folder:
+        return folders.folder(self.run)
 
     def emptying(self, *accepted: str) -> list[str]:
         losses = [a for name in accepted for a in ("--accept-loss", name)]

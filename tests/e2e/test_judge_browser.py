@@ -11,8 +11,8 @@ from judge_world import TODAY, stack
 from playwright.sync_api import Browser, sync_playwright
 
 from unterbau import catalogue
-from unterbau.catalogue.model import Part, Place, Stack
 from unterbau.judge import engine, report, rules
+from unterbau.stack.model import Part, Place, Stack
 from unterbau.stack.recognise import recognise
 
 pytestmark = pytest.mark.browser

@@ -19,8 +19,7 @@ import pytest
 import yaml
 
 from unterbau import reference
-from unterbau.switch import evidence, planning
-from unterbau.switch import folder as state
+from unterbau.switch import evidence, folders, planning
 from unterbau.verdict import Outcome
 
 pytestmark = [pytest.mark.cloud, pytest.mark.timeout(1500), pytest.mark.filterwarnings("ignore")]
@@ -114,7 +113,7 @@ def test_another_external_network_is_left_until_it_is_chosen_and_shut_until_it_i
     moved = unterbau("move", str(file), *allowed)
     assert moved.returncode == 0, moved.stderr
     run = made["run"]
-    kept = state.folder(run).plan
+    kept = folders.folder(run).plan
     verified = unterbau("verify", *two_clouds, "--plan", str(kept), "--format", "json", "-q")
     assert verified.returncode in (0, 3) and failed(verified, "opening") == [], verified.stdout
     told = [v for v in json.loads(verified.stdout)["verdicts"] if v["claim"]["id"] == f"opening {ids['SNAT']}"]

@@ -14,10 +14,11 @@ from judge_world import TODAY
 
 from unterbau import catalogue, schemas
 from unterbau.catalogue import FastLoader
-from unterbau.catalogue.model import KINDS, Part, Stack
+from unterbau.catalogue.model import KINDS
 from unterbau.errors import UsageError
 from unterbau.judge import history, rules
 from unterbau.judge.rule import OPEN
+from unterbau.stack.model import Part, Stack
 from unterbau.stack.recognise import Index, recognise
 
 GOOD = """\

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unterbau import catalogue
-from unterbau.catalogue.model import Part, Place, Stack
 from unterbau.catalogue.versions import exhaustive, parse, within
 from unterbau.errors import UsageError
 from unterbau.judge import rules
 from unterbau.judge.engine import judge
 from unterbau.map import official, report
 from unterbau.map.chart import Chart, chart
+from unterbau.stack.model import Part, Place, Stack
 from unterbau.verdict import Outcome, conjoin
 
 DAY = date(2026, 11, 23)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from packageurl import PackageURL
 
 from unterbau import stack as readers
-from unterbau.catalogue.model import Stack
 from unterbau.errors import UsageError
 from unterbau.stack import image, purls
+from unterbau.stack.model import Stack
 from unterbau.stack.source import Source
 from unterbau.stack.variables import GONE, interpolate
 

@@ -18,8 +18,8 @@ import jsonschema
 import pytest
 
 from unterbau import schemas
-from unterbau.switch import folder as state
-from unterbau.switch.report.terminal import printable
+from unterbau.face import printable
+from unterbau.switch import folders
 
 ROOT = Path(__file__).parents[2]
 ASSET = ROOT / "tests" / "assets" / "drill.unterbau"
@@ -169,7 +169,7 @@ def test_names_cannot_move_the_cursor_or_turn_the_line() -> None:
 
 def test_state_of_a_newer_or_broken_kind_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert state.drills() == ()
+    assert folders.drills() == ()
 
 
 def test_a_terminal_of_60_columns_is_enough(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from lying_cloud import (
 )
 from pydantic import SecretBytes
 
+from unterbau import files
 from unterbau.cli import main
 from unterbau.cloud import openstack
 from unterbau.cloud.openstack import OpenStack
@@ -43,9 +44,8 @@ from unterbau.evidence import signing_key
 from unterbau.reference.layout import data_home
 from unterbau.reference.rest import Rest
 from unterbau.saga import Marker
-from unterbau.switch import census, evidence, planning
-from unterbau.switch import folder as state
-from unterbau.switch.folder import DrillState
+from unterbau.switch import census, evidence, folders, planning
+from unterbau.switch.folders import DrillState
 from unterbau.switch.plan import Plan
 from unterbau.tenant.workload import Image, Network, Secret, SecurityGroup, StoredObject, Workload
 
@@ -130,14 +130,14 @@ def drill(golden: evidence.Bundle, moved_once: tuple[Path, Plan, Workload], scen
     born = [r for r in there.resources if r.id in group or getattr(r, "security_group_id", "") in group]
     before = there.model_copy(update={"resources": tuple(born)})
     for name in (plan.run, golden.context.run):
-        folder = state.folder(name)
+        folder = folders.folder(name)
         folder.path.mkdir()
         folder.save(DrillState(run=name, source="quelle", target="ziel", keep=True, created=now))
-        state.write(folder.source, workload.model_dump_json().encode())
-        state.write(folder.target, before.model_dump_json().encode())
-        state.write(folder.plan, planning.dump(plan).encode())
+        files.write(folder.source, workload.model_dump_json().encode())
+        files.write(folder.target, before.model_dump_json().encode())
+        files.write(folder.plan, planning.dump(plan).encode())
     signer = signing_key(data_home() / "keys")
-    state.write(state.folder(golden.context.run).bundle, evidence.seal(golden, signer))
+    files.write(folders.folder(golden.context.run).bundle, evidence.seal(golden, signer))
     return golden.context.run
 
 
@@ -161,8 +161,8 @@ VERBS: dict[str, list[str]] = {
 @pytest.mark.parametrize("status", REDIRECTS)
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_password_is_sent_on(scene: Scene, run: Run, drill: str, verb: str, status: int) -> None:
-    folder = state.folder(drill)
-    real = {"PLAN": str(state.folder("unit").plan), "RUN": drill, "BUNDLE": str(folder.bundle)}
+    folder = folders.folder(drill)
+    real = {"PLAN": str(folders.folder("unit").plan), "RUN": drill, "BUNDLE": str(folder.bundle)}
     scheme = "https" if status == 307 else "http"
     scene.cloud.lie = away(scene, status, lambda a: a.path.endswith("/auth/tokens"), scheme)
     code, _, err = run(*(real.get(a, a) for a in VERBS[verb]), "--quiet", typed="quelle\n")

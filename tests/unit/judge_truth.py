@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 
 from unterbau import stack as readers
-from unterbau.catalogue.model import Catalogue, Part
+from unterbau.catalogue.model import Catalogue
 from unterbau.errors import UsageError
+from unterbau.stack.model import Part
 from unterbau.stack.recognise import recognise
 
 TRUTH = Path(__file__).parents[1] / "assets" / "truth"

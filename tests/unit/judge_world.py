@@ -6,10 +6,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from unterbau.catalogue.model import Catalogue, Part, Place, Stack, Technology
+from unterbau.catalogue.model import Catalogue, Technology
 from unterbau.judge import engine
 from unterbau.judge.judgement import Finding, Judgement
 from unterbau.judge.rule import RuleSet
+from unterbau.stack.model import Part, Place, Stack
 from unterbau.stack.recognise import recognise
 
 TODAY = date(2026, 11, 23)

@@ -13,18 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from unterbau import files
 from unterbau.cloud.port import Surroundings
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Refused, UsageError
 from unterbau.evidence import signing_key
 from unterbau.face import Face
 from unterbau.saga import Journal, run
-from unterbau.switch import census, evidence, move, planning, verify
-from unterbau.switch import folder as state
+from unterbau.switch import census, evidence, folders, move, planning, verify
 from unterbau.switch.drill import Drill, Tools, Words
 from unterbau.switch.evidence import Bundle
 from unterbau.switch.evidence.bundle import Context
-from unterbau.switch.plan import Change, Fate, Opened, Plan
+from unterbau.switch.plan import Change, Fate, Plan
+from unterbau.tenant.openings.model import Opened
 from unterbau.tenant.workload import (
     Container,
     ExternalNetwork,
@@ -76,7 +77,7 @@ class World:
             connect=lambda name: clouds[name], now=lambda: NOW, face=Face(quiet=True, verbose=False),
             stop=threading.Event(), keys=root / "keys", versions=dict, secrets=lambda name: (),
         )  # fmt: skip
-        self.drill = Drill(state.begin("a", "b", True, NOW), self.tools)
+        self.drill = Drill(folders.begin("a", "b", True, NOW), self.tools)
         self.folder = self.drill.folder
 
     def plan(self, *choices: str) -> Plan:
@@ -181,7 +182,7 @@ def test_the_bundle_holds_the_words_and_its_check_judges_by_them(world: World) -
     made = world.plan("external:intern-wan=public")
     world.drill.move(Words(allowed=tuple(o.id for o in made.openings)))
     seen = verify.look(world.source, world.target, world.drill.load_plan(), work=world.folder.path, now=lambda: NOW)
-    state.write(world.folder.verdicts, seen.model_dump_json().encode())
+    files.write(world.folder.verdicts, seen.model_dump_json().encode())
     sealed = world.drill.seal()
     assert sealed.context.command == (
         f"unterbau drill a b --keep --map external:intern-wan=public --allow-opening {made.openings[0].id}"

@@ -9,11 +9,12 @@ import pytest
 
 from unterbau import catalogue as shipped
 from unterbau.catalogue import contradictions
-from unterbau.catalogue.model import Catalogue, Part, Stack, Technology
+from unterbau.catalogue.model import Catalogue, Technology
 from unterbau.catalogue.versions import within
 from unterbau.judge import engine, rules
 from unterbau.judge.judgement import Finding
 from unterbau.map import official
+from unterbau.stack.model import Part, Stack
 
 DAY = date(2026, 11, 25)
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from judge_world import TODAY, catalogue, fact, judged, only, rules, stack, technology
 
-from unterbau.catalogue.model import Part, Place, Stack, Unread
 from unterbau.catalogue.spdx import osi
 from unterbau.judge.rule import OPEN
+from unterbau.stack.model import Part, Place, Stack, Unread
 from unterbau.verdict import Outcome
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN

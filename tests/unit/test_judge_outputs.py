@@ -14,7 +14,7 @@ import pytest
 from judge_world import TODAY, catalogue, fact, judged, rules, stack, technology
 
 from unterbau import catalogue as shipped
-from unterbau.catalogue.model import Catalogue, Part, Place, Stack, Unread
+from unterbau.catalogue.model import Catalogue
 from unterbau.errors import BundleError
 from unterbau.evidence import signing_key
 from unterbau.judge import evidence as judgements
@@ -24,6 +24,7 @@ from unterbau.judge.difference import difference
 from unterbau.judge.engine import judge
 from unterbau.judge.judgement import Judgement
 from unterbau.judge.output import oscal, sarif
+from unterbau.stack.model import Part, Place, Stack, Unread
 from unterbau.stack.recognise import recognise
 from unterbau.switch import evidence
 from unterbau.verdict import Outcome

@@ -15,10 +15,11 @@ import pytest
 
 from unterbau import catalogue
 from unterbau import stack as readers
-from unterbau.catalogue.model import Layer, Stack
+from unterbau.catalogue.model import Layer
 from unterbau.errors import UsageError
 from unterbau.judge import engine, rules
 from unterbau.stack import licences, packages
+from unterbau.stack.model import Stack
 from unterbau.stack.openstack import openstack_stack
 from unterbau.stack.recognise import recognise
 from unterbau.stack.source import Source

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from unterbau import stack as readers
-from unterbau.catalogue.model import Stack
 from unterbau.errors import UsageError
+from unterbau.stack.model import Stack
 
 
 def read(folder: Path, name: str, content: str | Mapping[str, Any]) -> Stack:

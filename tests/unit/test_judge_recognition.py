@@ -13,8 +13,9 @@ import pytest
 
 from unterbau import catalogue
 from unterbau import stack as readers
-from unterbau.catalogue.model import Catalogue, Part, Stack
+from unterbau.catalogue.model import Catalogue
 from unterbau.stack import mirrors
+from unterbau.stack.model import Part, Stack
 from unterbau.stack.recognise import Index, recognise
 
 Told = dict[str, tuple[str | None, str | None]]

@@ -26,8 +26,9 @@ from spdx_tools.spdx.model.spdx_no_assertion import SpdxNoAssertion
 from spdx_tools.spdx.writer.write_anything import write_file
 
 from unterbau import stack as readers
-from unterbau.catalogue.model import Layer, Stack
+from unterbau.catalogue.model import Layer
 from unterbau.errors import UsageError
+from unterbau.stack.model import Stack
 
 Told = set[tuple[str, str | None, str | None, str | None]]
 

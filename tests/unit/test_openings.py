@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unterbau.switch.plan import Opened, Opening
 from unterbau.tenant import openings
+from unterbau.tenant.openings.model import Opened, Opening
 from unterbau.tenant.workload import (
     AddressGroup,
     AddressPair,

@@ -11,9 +11,10 @@ from world import World
 
 from unterbau.errors import UsageError
 from unterbau.switch import planning
-from unterbau.switch.plan import Change, Entry, Fate, Opened, Plan
+from unterbau.switch.plan import Change, Entry, Fate, Plan
+from unterbau.switch.planned_openings import of_plan
 from unterbau.switch.verify import OPENINGS, compare
-from unterbau.tenant.openings import of_plan
+from unterbau.tenant.openings.model import Opened
 from unterbau.tenant.workload import (
     CloudIdentity,
     Container,

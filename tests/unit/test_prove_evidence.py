@@ -17,13 +17,13 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau.errors import BundleError, Failed
 from unterbau.evidence import signing_key
+from unterbau.evidence.container import pack
 from unterbau.evidence.core import sign
 from unterbau.judge import evidence as judgements
 from unterbau.prove import evidence as conformance
 from unterbau.prove import evidence as proofs
 from unterbau.prove.proof import Proof, Question, prove
 from unterbau.switch import evidence
-from unterbau.switch.evidence.bundle import pack
 from unterbau.verdict import Outcome
 
 SEALED = datetime(2026, 11, 23, 13, tzinfo=UTC)

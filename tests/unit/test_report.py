@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from unterbau.switch import evidence
-from unterbau.switch.plan import Opened, Opening
 from unterbau.switch.report import html
 from unterbau.switch.report.drawing import topology
+from unterbau.tenant.openings.model import Opened, Opening
 from unterbau.tenant.workload import Network, Server, Workload
 from unterbau.verdict import Claim, Outcome, Verdict
 

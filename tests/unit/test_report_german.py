@@ -11,8 +11,8 @@ from kept_bundles import KEPT, checked
 
 from unterbau.switch import planning
 from unterbau.switch.evidence.bundle import NOT_TESTED
-from unterbau.switch.plan import Opened, Opening
 from unterbau.switch.report.german import german
+from unterbau.tenant.openings.model import Opened, Opening
 
 
 def _texts(tree: ast.AST) -> set[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from unterbau import files
 from unterbau.errors import LocalError, Refused, UsageError
-from unterbau.switch import folder as state
+from unterbau.switch import folders
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -24,24 +25,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_unfinished_drill_is_found_again_and_a_finished_one_is_not() -> None:
-    assert state.unfinished("a", "b") is None
-    folder = state.begin("a", "b", keep=False, now=NOW)
-    found = state.unfinished("a", "b")
+    assert folders.unfinished("a", "b") is None
+    folder = folders.begin("a", "b", keep=False, now=NOW)
+    found = folders.unfinished("a", "b")
     assert found is not None and found.path == folder.path
-    assert state.unfinished("b", "a") is None
+    assert folders.unfinished("b", "a") is None
     folder.save(folder.load().model_copy(update={"finished": True}))
-    assert state.unfinished("a", "b") is None
-    assert [s.run for _, s in state.drills()] == [folder.run]
+    assert folders.unfinished("a", "b") is None
+    assert [s.run for _, s in folders.drills()] == [folder.run]
 
 
 def test_folder_and_files_are_for_their_owner_only() -> None:
-    folder = state.begin("a", "b", keep=False, now=NOW)
+    folder = folders.begin("a", "b", keep=False, now=NOW)
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
     assert stat.S_IMODE(folder.state.stat().st_mode) == 0o600
 
 
 def test_a_second_holder_is_refused_with_the_first_ones_process() -> None:
-    folder = state.begin("a", "b", keep=False, now=NOW)
+    folder = folders.begin("a", "b", keep=False, now=NOW)
     with folder.locked(), pytest.raises(Refused, match=str(os.getpid())), folder.locked():
         pass
     with folder.locked():
@@ -49,7 +50,7 @@ def test_a_second_holder_is_refused_with_the_first_ones_process() -> None:
 
 
 def test_a_phase_noted_twice_stands_once() -> None:
-    folder = state.begin("a", "b", keep=False, now=NOW)
+    folder = folders.begin("a", "b", keep=False, now=NOW)
     for _ in range(2):
         folder.finish_phase("census", NOW, NOW)
     assert [p.name for p in folder.load().phases] == ["census"]
@@ -57,14 +58,14 @@ def test_a_phase_noted_twice_stands_once() -> None:
 
 def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "f"
-    state.write(path, b"old")
+    files.write(path, b"old")
 
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(LocalError) as caught:
-        state.write(path, b"new")
+        files.write(path, b"new")
     assert "space" in caught.value.remedy
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
@@ -73,12 +74,12 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(monkeypatch: pytest
 @pytest.mark.parametrize("name", ["", "../x", "A", "a/b", "x" * 40])
 def test_a_name_that_cannot_be_a_drill_is_refused(name: str) -> None:
     with pytest.raises(UsageError):
-        state.folder(name)
+        folders.folder(name)
 
 
 def test_a_broken_state_file_is_named() -> None:
-    folder = state.begin("a", "b", keep=False, now=NOW)
+    folder = folders.begin("a", "b", keep=False, now=NOW)
     folder.state.write_bytes(b"{")
     with pytest.raises(UsageError, match="not a drill's state"):
         folder.load()
-    assert state.drills() == ()
+    assert folders.drills() == ()

@@ -17,17 +17,18 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from unterbau import __version__, reference, schemas, wiring
+from unterbau import __version__, files, reference, schemas, wiring
 from unterbau.cli import judge as judge_verbs
 from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
 from unterbau.cli.frame import EXITS, Context, F, command, late_writes
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
+from unterbau.face import printable
 from unterbau.judge import evidence as judgements
 from unterbau.prove import evidence as proofs
-from unterbau.switch import census, evidence, verify
+from unterbau.reference import words as cloud_words
+from unterbau.switch import census, evidence, folders, verify
 from unterbau.switch import drill as drills
-from unterbau.switch import folder as state
 from unterbau.switch.close import Closed, Confirm, Question, SourceClosing, TargetClosing
 from unterbau.switch.report import html, terminal
 from unterbau.verdict import Outcome, exit_code
@@ -68,10 +69,10 @@ def tell(error: UnterbauError) -> Exit:
         told = {"error": error.kind, "what": error.what, "remedy": error.remedy, "exit": int(error.exit)}
         click.echo(json.dumps(told), err=True)
     else:
-        lines = [terminal.printable(line) for line in error.what.splitlines()]
+        lines = [printable(line) for line in error.what.splitlines()]
         click.echo("unterbau: " + "\n".join(lines), err=True)
         if error.remedy:
-            click.echo(f"  {terminal.printable(error.remedy)}", err=True)
+            click.echo(f"  {printable(error.remedy)}", err=True)
     return error.exit
 
 
@@ -116,7 +117,7 @@ def cloud_down(context: Context, names: tuple[str, ...]) -> None:
 def cloud_status(context: Context, name: str | None) -> Exit:
     """The truth about each service of NAME, or of all clouds: asked of processes and ports."""
     found = [reference.status(name)] if name else reference.names()
-    context.show(lambda: terminal.cloud_services(found), [plain(s) for s in found])
+    context.show(lambda: cloud_words.cloud_services(found), [plain(s) for s in found])
     return Exit.HELD if all(s.state in ("running", "stopped") for s in found) else Exit.FAILED
 
 
@@ -124,7 +125,7 @@ def cloud_status(context: Context, name: str | None) -> Exit:
 def cloud_list(context: Context) -> None:
     """The clouds of this machine."""
     found = reference.names()
-    context.show(lambda: terminal.clouds(found), [plain(s) for s in found])
+    context.show(lambda: cloud_words.clouds(found), [plain(s) for s in found])
 
 
 @command(cloud, "env")
@@ -146,7 +147,7 @@ def cloud_logs(context: Context, name: str, service: str | None, lines: int, fol
     for line in reference.logs(name, service, lines=lines, follow=follow):
         if context.stop.is_set():
             return
-        click.echo(json.dumps({"line": line}) if context.json else terminal.printable(line))
+        click.echo(json.dumps({"line": line}) if context.json else printable(line))
 
 
 @command(cloud, "wipe")
@@ -214,7 +215,7 @@ def plan_(
         work.census()
         made = work.plan(drills.Words(choices, allowed))
     if output is not None:
-        state.write(output, folder.plan.read_bytes(), mode=0o644)
+        files.write(output, folder.plan.read_bytes(), mode=0o644)
     context.show(lambda: terminal.plan(made), made)
     context.face.say(f"the plan: {output or folder.plan}")
     outcomes = [c.outcome for c in made.checks] + [Outcome.NOT_SHOWN for e in made.entries if not e.fate.moves]
@@ -228,7 +229,7 @@ def plan_(
 def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seconds: float) -> Exit:
     """Create on the target what PLAN says. Killed or stopped at any moment, the same command finishes it."""
     plan = drills.read_plan(plan_file)
-    folder = state.folder(plan.run)
+    folder = folders.folder(plan.run)
     folder.load()
     tools = wiring.tools(context.face, context.stop, late_seconds)
     with folder.locked():
@@ -263,7 +264,7 @@ def verify_(
     """
     plan = drills.read_plan(plan_file) if plan_file else None
     left, right = wiring.open_cloud(source), wiring.open_cloud(target)
-    folder = work or state.root().parent / "verify"
+    folder = work or folders.root().parent / "verify"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     face = context.face
     seen = verify.look(
@@ -279,7 +280,7 @@ def verify_(
         say=face.say,
     )
     if output is not None:
-        state.write(output, seen.model_dump_json(indent=1).encode())
+        files.write(output, seen.model_dump_json(indent=1).encode())
     for name in seen.left_behind:
         context.face.say(f"left behind, since the cloud would not delete it: {name}; the next verification tries again")
     context.show(lambda: terminal.verdicts(seen.verdicts, everything=everything), seen)
@@ -304,7 +305,7 @@ def close_(
     """Clean up after the drill RUN: its target, or, after a verified move, the source."""
     if side is None:
         raise UsageError("say which side to close", "--target or --source")
-    folder = state.folder(run)
+    folder = folders.folder(run)
     told = folder.load()
     tools = wiring.tools(context.face, context.stop, late_seconds)
     with folder.locked():
@@ -374,7 +375,7 @@ def drill_(
 ) -> Exit:  # fmt: skip
     """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
     if listing:
-        found = state.drills()
+        found = folders.drills()
         context.show(lambda: terminal.drills(found), [s.model_dump(mode="json") for _, s in found])
         return Exit.HELD
     if source is None or target is None:
@@ -390,7 +391,7 @@ def drill_(
     )  # fmt: skip
     for path, data in ((report_file, folder.report), (output, folder.verdicts)):
         if path is not None:
-            state.write(path, data.read_bytes(), mode=0o644)
+            files.write(path, data.read_bytes(), mode=0o644)
     told = {"run": folder.run, "bundle": str(folder.bundle), "report": str(report_file or folder.report)}
     context.show(
         lambda: terminal.verdicts(verdicts, everything=everything),
@@ -422,7 +423,7 @@ def evidence_check(context: Context, file: Path, key: str | None, report_file: P
         return judge_verbs.check(context, data, key, report_file)
     checked = evidence.check(data, trusted_key=key)
     if report_file is not None:
-        state.write(report_file, html.render(checked, data, language).encode(), mode=0o644)
+        files.write(report_file, html.render(checked, data, language).encode(), mode=0o644)
     context.show(lambda: terminal.verdicts(checked.verdicts), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")

@@ -14,9 +14,9 @@ from typing import Any
 
 import click
 
-from unterbau import catalogue, wiring
+from unterbau import catalogue, files, wiring
 from unterbau.catalogue import audit, contradictions, importers
-from unterbau.catalogue.model import KINDS, Catalogue, Part, Stack, Technology
+from unterbau.catalogue.model import KINDS, Catalogue, Technology
 from unterbau.cli.frame import EXITS, Context, Day, command
 from unterbau.errors import Exit, UsageError
 from unterbau.evidence import signing_key
@@ -25,8 +25,8 @@ from unterbau.judge import evidence as judgements
 from unterbau.judge.judgement import Judgement, KnownFact
 from unterbau.judge.seeing import View
 from unterbau.reference.layout import data_home
+from unterbau.stack.model import Part, Stack
 from unterbau.stack.recognise import Index, recognise
-from unterbau.switch import folder as state
 from unterbau.verdict import Outcome, exit_code
 
 SOON = timedelta(days=60)
@@ -61,15 +61,15 @@ def judge_(
         judged = engine.judge(stack, known, rule_sets, day, measures)
     for path, made in ((sarif, output.sarif), (oscal, output.oscal)):
         if path is not None:
-            state.write(path, json.dumps(made(judged), indent=1, ensure_ascii=False).encode(), mode=0o644)
+            files.write(path, json.dumps(made(judged), indent=1, ensure_ascii=False).encode(), mode=0o644)
     if html is not None:
-        state.write(html, report.html(judged).encode(), mode=0o644)
+        files.write(html, report.html(judged).encode(), mode=0o644)
     if bundle is not None:
         signer = signing_key(data_home() / "keys")
         sealed = judgements.seal_stack(
             stack, known, rule_sets, judged, signer=signer, sealed=wiring.now(), measures=measures
         )  # fmt: skip
-        state.write(bundle, sealed, mode=0o644)
+        files.write(bundle, sealed, mode=0o644)
     context.show(lambda: report.judged(judged, everything=everything), judged)
     return _exit(judged, fail_on)
 
@@ -138,7 +138,7 @@ def check(context: Context, data: bytes, key: str | None, report_file: Path | No
     """`evidence check` for the bundle of a judged stack."""
     checked = judgements.check_stack(data, trusted_key=key)
     if report_file is not None:
-        state.write(report_file, report.html(checked.judgement).encode(), mode=0o644)
+        files.write(report_file, report.html(checked.judgement).encode(), mode=0o644)
     context.show(lambda: report.judged(checked.judgement), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
@@ -183,7 +183,7 @@ def refresh_(context: Context, folder: Path | None, to: Path | None, days: tuple
         raise UsageError(f"{place}: {error.strerror}", "Name a folder that can be written with --to.") from None
     rows = []
     for data_set in found:
-        state.write(place / importers.file_name(data_set), importers.spelled(data_set), mode=0o644)
+        files.write(place / importers.file_name(data_set), importers.spelled(data_set), mode=0o644)
         count = sum(len(facts) for facts in data_set.facts.values())
         rows.append({"data_set": data_set.data_set, "as_of": data_set.as_of, "technologies": len(data_set.facts),
                      "facts": count, "passed_over": data_set.passed_over})  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import yaml
 
-from unterbau import catalogue, wiring
+from unterbau import catalogue, files, wiring
 from unterbau.cli.frame import Context, Day, command
 from unterbau.cli.judge import OUT
 from unterbau.errors import Exit, LocalError, UsageError
@@ -17,7 +17,6 @@ from unterbau.judge import rules
 from unterbau.map import official, report
 from unterbau.map.chart import Chart, chart
 from unterbau.map.official import MapDifference
-from unterbau.switch import folder as state
 
 
 def _chart(rule_names: tuple[str, ...], at: date | None) -> Chart:
@@ -49,7 +48,7 @@ def build(
     pages = report.site(drawn, changes)
     for path, data in pages.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        state.write(folder / path, data, mode=0o644)
+        files.write(folder / path, data, mode=0o644)
     told = {"folder": str(folder), "pages": len(pages), "technologies": len(drawn.sheets)}
     context.show(lambda: context.face.say(f"the map: {folder / 'index.html'} ({len(pages)} pages)"), told)
     return Exit.HELD
@@ -59,7 +58,7 @@ def export(context: Context, target: Path, rule_names: tuple[str, ...], at: date
     """Write data.yml of CNCF's landscape2, which the official map is made with."""
     made = official.landscape2(_chart(rule_names, at))
     text = yaml.safe_dump(made, sort_keys=False, allow_unicode=True, width=120)
-    state.write(target, text.encode(), mode=0o644)
+    files.write(target, text.encode(), mode=0o644)
     context.show(lambda: context.face.say(f"written: {target}"), made)
     return Exit.HELD
 

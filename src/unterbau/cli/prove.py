@@ -17,7 +17,7 @@ from typing import Any
 import click
 import yaml
 
-from unterbau import __version__, wiring
+from unterbau import __version__, files, wiring
 from unterbau.cli.frame import Context, Day, command, late_writes
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
 from unterbau.evidence import signing_key
@@ -28,7 +28,7 @@ from unterbau.prove.evaluate import SCOPE
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof, Question, prove
 from unterbau.reference.layout import data_home
-from unterbau.switch import folder as state
+from unterbau.switch import folders
 from unterbau.verdict import Outcome, exit_code
 
 OUT = click.Path(path_type=Path, dir_okay=False)
@@ -99,7 +99,7 @@ def _look(
             from unterbau.prove import write
 
             section = write.run(
-                wiring.open_trial(name), now=wiring.now, folder=state.root().parent / "prove", stop=context.stop,
+                wiring.open_trial(name), now=wiring.now, folder=folders.root().parent / "prove", stop=context.stop,
                 say=context.face.say, patience=write.Patience(late=late_seconds),
             )  # fmt: skip
             return seen.model_copy(update={"sections": {**seen.sections, "write_results": section}})
@@ -129,7 +129,7 @@ def _write_files(found: Sequence[Proof], wanted: dict[str, Path | None]) -> None
     }
     for name, path in wanted.items():
         if path is not None:
-            state.write(path, forms[name](), mode=0o644)
+            files.write(path, forms[name](), mode=0o644)
 
 
 def _write_single(
@@ -137,18 +137,18 @@ def _write_single(
     secrets: Sequence[str],
 ) -> None:  # fmt: skip
     if save is not None:
-        state.write(save, proof.inventory.to_json().encode(), mode=0o644)
+        files.write(save, proof.inventory.to_json().encode(), mode=0o644)
     if scs_report is not None:
         told = yaml.safe_dump(output.scs_report(proof), sort_keys=False, allow_unicode=True)
-        state.write(scs_report, told.encode(), mode=0o644)
+        files.write(scs_report, told.encode(), mode=0o644)
     if fixes is not None:
         fixes.mkdir(parents=True, exist_ok=True)
         for name, text in fix_plan.render(proof, cloud=_operator(proof.inventory.subject.name)).items():
-            state.write(fixes / name, text.encode(), mode=0o755 if name.endswith(".sh") else 0o644)
+            files.write(fixes / name, text.encode(), mode=0o755 if name.endswith(".sh") else 0o644)
     if bundle is not None:
         signer = signing_key(data_home() / "keys")
         sealed = proofs.seal_proof(proof, signer=signer, sealed=wiring.now(), secrets=secrets)
-        state.write(bundle, sealed, mode=0o644)
+        files.write(bundle, sealed, mode=0o644)
 
 
 def _operator(name: str) -> str:
@@ -171,7 +171,7 @@ def _watch(
 ) -> Exit:  # fmt: skip
     """Again and again until Ctrl-C: the whole once, then what changed, each look kept in the history."""
     last = Exit.NOT_SHOWN
-    folder = state.root().parent / "prove" / "history"
+    folder = folders.root().parent / "prove" / "history"
     while not context.stop.is_set():
         inventories, errors = _look(context, clouds, None, seconds, tls)
         for error in errors:
@@ -189,7 +189,7 @@ def check(context: Context, data: bytes, key: str | None, report_file: Path | No
     """`evidence check` for the bundle of a proof."""
     checked = proofs.check_proof(data, trusted_key=key)
     if report_file is not None:
-        state.write(report_file, report.html([checked.proof]).encode(), mode=0o644)
+        files.write(report_file, report.html([checked.proof]).encode(), mode=0o644)
     context.show(lambda: report.proofs([checked.proof]), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")

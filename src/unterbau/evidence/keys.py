@@ -10,7 +10,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner, Key  # type: ignore[attr-defined]
 
+from unterbau import files
 from unterbau.errors import LocalError
+
+Signer = CryptoSigner
+"""What signs a bundle; each verb's `evidence` takes one."""
 
 
 def signing_key(folder: Path) -> CryptoSigner:
@@ -42,9 +46,7 @@ def _make(path: Path) -> None:
     with contextlib.suppress(FileExistsError):
         os.link(fresh, path)
     fresh.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    files.sync_folder(path.parent)
 
 
 def fingerprint(key: Key) -> str:

@@ -19,10 +19,8 @@ from unterbau.catalogue.model import (
     Fact,
     Function,
     Layer,
-    Part,
     ReferenceFact,
     Source,
-    Stack,
     Technology,
     TextFact,
 )
@@ -76,6 +74,7 @@ from unterbau.judge.seeing import (
     since,
     some_of,
 )
+from unterbau.stack.model import Part, Stack
 from unterbau.verdict import Outcome, conjoin
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN

@@ -13,15 +13,16 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
-from unterbau.catalogue.model import Catalogue, Stack, Technology
+from unterbau.catalogue.model import Catalogue, Technology
 from unterbau.errors import BundleError
+from unterbau.evidence.container import pack, unpack
 from unterbau.evidence.core import NOT_OURS, STATEMENT, sign, verify
+from unterbau.evidence.keys import Signer
 from unterbau.judge.engine import Measures, judge
 from unterbau.judge.judgement import Judgement
 from unterbau.judge.rule import RuleSet
-from unterbau.switch.evidence.bundle import pack, unpack
+from unterbau.stack.model import Stack
 from unterbau.verdict import Model, Outcome, conjoin
 
 KIND = "https://unterbau.example/evidence/stack/v1"
@@ -61,7 +62,7 @@ def seal_stack(
     rule_sets: tuple[RuleSet, ...],
     judgement: Judgement,
     *,
-    signer: CryptoSigner,
+    signer: Signer,
     sealed: datetime,
     measures: Measures | None = None,
 ) -> bytes:

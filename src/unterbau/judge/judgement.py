@@ -11,7 +11,8 @@ from datetime import date
 
 from pydantic import SkipValidation
 
-from unterbau.catalogue.model import Fact, Part, Source, Unread
+from unterbau.catalogue.model import Fact, Source
+from unterbau.stack.model import Part, Unread
 from unterbau.verdict import Model, Outcome
 
 

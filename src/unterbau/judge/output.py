@@ -13,9 +13,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from unterbau import __version__
 from unterbau.canonical import digest
-from unterbau.catalogue.model import Place
 from unterbau.judge.judgement import Finding, Judgement, KnownFact
 from unterbau.judge.seeing import tell
+from unterbau.stack.model import Place
 from unterbau.verdict import Outcome
 
 MOST_PLACES = 20

@@ -16,9 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from unterbau.catalogue.audit import Audited
 from unterbau.catalogue.contradictions import Contradiction
 from unterbau.catalogue.model import Layer, Source, Technology
+from unterbau.face import MARKS, STYLES, printable, safe, say, table
 from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact, Ladder
 from unterbau.judge.seeing import tell
-from unterbau.switch.report.terminal import MARKS, STYLES, printable, safe, say, table
 from unterbau.verdict import Outcome, conjoin
 
 MOST_PLACES = 12

@@ -14,11 +14,12 @@ from itertools import groupby, pairwise
 from typing import TypeVar
 
 from unterbau.catalogue import spdx
-from unterbau.catalogue.model import Catalogue, Layer, Part, Place, Source, Stack, Technology
+from unterbau.catalogue.model import Catalogue, Layer, Source, Technology
 from unterbau.catalogue.versions import parse, within
 from unterbau.judge.engine import judge
 from unterbau.judge.judgement import Finding, Judgement, KnownFact, Ladder
 from unterbau.judge.rule import RuleSet
+from unterbau.stack.model import Part, Place, Stack
 from unterbau.verdict import Model, Outcome, conjoin
 
 _TERM = re.compile(r"(<=|>=|==|!=|<|>|=)?\s*([^\s,|<>=!*]+)")

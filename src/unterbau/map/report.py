@@ -16,10 +16,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from unterbau.catalogue.model import BaseFact
+from unterbau.face import MARKS, printable, safe, say, table
 from unterbau.judge.seeing import tell
 from unterbau.map.chart import Chart, RuleSetVerdict, Sheet
 from unterbau.map.official import LAYERS, MapDifference, Match
-from unterbau.switch.report.terminal import MARKS, printable, safe, say, table
 from unterbau.verdict import Outcome
 
 RELATION_WORDS = {

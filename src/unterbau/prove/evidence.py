@@ -13,15 +13,15 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau.errors import BundleError, UsageError
+from unterbau.evidence.container import pack, refuse_secrets, unpack
 from unterbau.evidence.core import NOT_OURS, STATEMENT, sign, verify
+from unterbau.evidence.keys import Signer
 from unterbau.prove.data import load
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof, Question, prove
 from unterbau.prove.verdicts import CaseVerdict, Report
-from unterbau.switch.evidence.bundle import pack, refuse_secrets, unpack
 from unterbau.verdict import Model, Outcome
 
 KIND = "https://unterbau.example/evidence/conformance/v1"
@@ -40,7 +40,7 @@ class ProofCheck(Model):
     sealed: datetime
 
 
-def seal_proof(proof: Proof, *, signer: CryptoSigner, sealed: datetime, secrets: Iterable[str] = ()) -> bytes:
+def seal_proof(proof: Proof, *, signer: Signer, sealed: datetime, secrets: Iterable[str] = ()) -> bytes:
     """The bundle as bytes. Raises Failed if one of the known secrets stands in it (law 8)."""
     members = {
         INVENTORY: proof.inventory.to_json().encode(),

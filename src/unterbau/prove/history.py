@@ -8,23 +8,20 @@ date and at the new one. What that already explains was not the cloud.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
+from unterbau import files
 from unterbau.canonical import canonical_bytes, digest, digest_bytes
 from unterbau.errors import LocalError, UsageError
 from unterbau.prove.inventory import Inventory, Subject
 from unterbau.prove.proof import Proof, prove
 from unterbau.prove.verdicts import CaseOutcome
-from unterbau.switch import folder as state
 from unterbau.verdict import Model
 
 _TOLD = ("versions", "cases", "sections")
@@ -88,23 +85,23 @@ def append(folder: Path, proof: Proof) -> tuple[str, ...]:
     """
     name = _name(proof.inventory.subject, proof.report.scope)
     path, last = folder / f"{name}.jsonl", folder / f"{name}.last.json"
-    with state.translated(folder):
+    with files.translated(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(folder / f".{name}.lock"):
+    with files.locked(folder / f".{name}.lock"):
         before = _tail(path)
         entry = _entry(proof, before)
         lines = tuple(
             _first(entry) if before is None else _told(before, entry, changes(before, proof, _kept(last, before)))
         )
         _write(path, _short(before, entry))
-        state.write(last, proof.inventory.to_json().encode())
+        files.write(last, proof.inventory.to_json().encode())
     return lines
 
 
 def read(path: Path) -> tuple[Entry, ...]:
     """The whole history of one cloud. Raises LocalError if a line was changed, added or taken out."""
     found: list[Entry] = []
-    with state.translated(path):
+    with files.translated(path):
         lines = path.read_bytes().splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):  # a crash while it was written: it never was
@@ -134,22 +131,11 @@ def _name(subject: Subject, scope: str) -> str:
     return f"{label}-{key}"
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with state.translated(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
 def _tail(path: Path) -> Entry | None:
     """The last entry, filled in; the whole chain is checked on the way. What a crash left half-written is cut off."""
     if not path.exists():
         return None
-    with state.translated(path):
+    with files.translated(path):
         data = path.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
         if len(whole) != len(data):
@@ -171,14 +157,7 @@ def _short(before: Entry | None, entry: Entry) -> Entry:
 
 
 def _write(path: Path, entry: Entry) -> None:
-    line = entry.model_dump_json().encode() + b"\n"
-    with state.translated(path):
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(handle, line)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    files.append(path, entry.model_dump_json().encode() + b"\n")
 
 
 def _kept(path: Path, before: Entry) -> Inventory | None:
@@ -327,5 +306,5 @@ def _told(before: Entry, entry: Entry, changed: tuple[Change, ...]) -> Iterator[
 
 def fingerprint(path: Path) -> str:
     """`sha256:..` of a whole history file, to note somewhere else: who has it notices when the file is rewritten."""
-    with state.translated(path):
+    with files.translated(path):
         return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from unterbau.face import printable, safe, say, table
 from unterbau.prove.proof import Proof
 from unterbau.prove.verdicts import CaseOutcome, CaseVerdict, Level, VersionVerdict
-from unterbau.switch.report.terminal import printable, safe, say, table
 
 MARKS = {
     CaseOutcome.HELD: "✓ held",

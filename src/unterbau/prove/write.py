@@ -25,6 +25,7 @@ from typing import Any, Protocol
 
 from pydantic import JsonValue, SecretBytes
 
+from unterbau import files
 from unterbau.cloud.port import NOTHING, Cloud
 from unterbau.cloud.port import Source as Origin
 from unterbau.errors import (
@@ -58,7 +59,6 @@ from unterbau.saga import (
     wait_out,
 )
 from unterbau.saga import run as run_saga
-from unterbau.switch import folder as state
 from unterbau.tenant.workload import (
     Attachment,
     Backup,
@@ -123,7 +123,7 @@ def run(
     `folder` keeps the journal while it is needed. Raises Interrupted when it was stopped (everything is removed
     then, too), AuthFailed, Unreachable, LocalError.
     """
-    with state.translated(folder):
+    with files.translated(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     identity = cloud.identity()
     place = hashlib.sha256("\n".join([identity.auth_url, identity.region, identity.project_id]).encode()).hexdigest()[

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import psutil
 
+from unterbau import files
 from unterbau.errors import LocalError
 from unterbau.reference import disk, plant, process
 
@@ -71,7 +72,7 @@ def look(name: str) -> CloudStatus:
         LocalError: there is no such cloud on this machine.
     """
     layout = plant.load(name)
-    held = disk.is_held(layout.root / "supervisor.lock")
+    held = files.is_held(layout.root / "supervisor.lock")
     record = disk.read_json(layout.root / "status.json") or {"phase": "stopped", "services": {}, "error": ""}
     with ThreadPoolExecutor(max_workers=8) as pool:
         services = tuple(pool.map(_service, record["services"].values()))

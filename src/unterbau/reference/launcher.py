@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from unterbau import files
 from unterbau.errors import LocalError, ServiceDied, UsageError
 from unterbau.reference import clients, condition, disk, plant
 from unterbau.reference import process as processes
@@ -163,7 +164,7 @@ def _alone(name: str, progress: Progress) -> Iterator[None]:
 
 
 def _running(name: str) -> bool:
-    return disk.is_held(plant.root(name) / "supervisor.lock")
+    return files.is_held(plant.root(name) / "supervisor.lock")
 
 
 def _spawn(name: str) -> None:

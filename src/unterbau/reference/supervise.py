@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 
-from unterbau.reference import disk, plant
+from unterbau import files
+from unterbau.reference import plant
 
 
 def main(name: str) -> int:
@@ -19,7 +20,7 @@ def main(name: str) -> int:
     if os.fork():
         # The launcher waits for this parent only; the child belongs to nobody and leaves no zombie.
         os._exit(0)
-    lock = disk.take(layout.root / "supervisor.lock")
+    lock = files.take(layout.root / "supervisor.lock")
     if lock is None:
         return 0
     supervisor = plant.supervisor(layout)

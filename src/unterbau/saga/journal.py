@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from typing import Self
 
 from pydantic import JsonValue, SecretBytes, SecretStr, ValidationError
 
+from unterbau import files
 from unterbau.errors import LocalError, Refused
 from unterbau.saga.status import Event, JsonObject, Status
 from unterbau.verdict import Model
@@ -203,18 +203,9 @@ class Journal:
 
 def _locked(path: Path) -> int:
     beside = path.with_name(path.name + ".lock")
-    try:
-        handle = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise LocalError(f"journal {path}: {error}", "make its folder exist and writable") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(handle, 32, 0).decode(errors="replace").strip()
-        os.close(handle)
-        raise Refused(f"run {path.parent.name} is already active (pid {holder})", "wait for it") from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    handle = files.take(beside)
+    if handle is None:
+        raise Refused(f"run {path.parent.name} is already active (pid {files.holder(beside)})", "wait for it")
     return handle
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from unterbau.catalogue.model import Stack
 from unterbau.errors import UsageError
 from unterbau.stack import (
     ansible,
@@ -45,6 +44,7 @@ from unterbau.stack import (
     sbom_spdx as spdx,
 )
 from unterbau.stack.found import Found, short
+from unterbau.stack.model import Stack
 from unterbau.stack.source import BRACES, Source, wide
 
 MAX_FILES = 50_000

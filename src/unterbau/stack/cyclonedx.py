@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from unterbau.catalogue.model import Layer, Part, Place
+from unterbau.catalogue.model import Layer
 from unterbau.stack import image, licences, purls
 from unterbau.stack.found import Found, Hints, short
+from unterbau.stack.model import Part, Place
 from unterbau.stack.source import Source
 
 _NAMED = frozenset(["operating-system", "application", "platform", "container", "firmware", "device-driver"])

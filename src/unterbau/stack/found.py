@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from unterbau.catalogue.model import Fact, Layer, Part, Place, Stack, Unread
+from unterbau.catalogue.model import Fact, Layer
 from unterbau.stack import image
+from unterbau.stack.model import Part, Place, Stack, Unread
 from unterbau.stack.source import line_of
 
 Hints = tuple[tuple[str, str], ...]

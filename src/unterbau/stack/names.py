@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from functools import cache
 
 from unterbau import catalogue
-from unterbau.catalogue.model import Part, Place, Stack
 from unterbau.stack.found import Found, Hints, short
+from unterbau.stack.model import Part, Place, Stack
 from unterbau.stack.recognise import Index
 from unterbau.stack.source import Source
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from unterbau.catalogue.model import Layer, Stack
+from unterbau.catalogue.model import Layer
 from unterbau.stack.found import Found, short
+from unterbau.stack.model import Stack
 from unterbau.stack.source import Source, mapping, sequence, text
 
 Plain = Mapping[str, Any]

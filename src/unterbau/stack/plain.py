@@ -14,9 +14,9 @@ import yaml
 from pydantic import ValidationError
 
 from unterbau import catalogue
-from unterbau.catalogue.model import Part, Place
 from unterbau.stack import image, purls
 from unterbau.stack.found import Found, short
+from unterbau.stack.model import Part, Place
 from unterbau.stack.source import Source, line_of
 from unterbau.stack.stackfile import FORMS, StackFile, StackPart
 

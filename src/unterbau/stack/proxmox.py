@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from unterbau.catalogue.model import Layer, Stack
+from unterbau.catalogue.model import Layer
 from unterbau.errors import AuthFailed, Broken, CloudError, Forbidden, NotFound, Unreachable, UsageError
 from unterbau.places import REDIRECTS, Place, redirected
 from unterbau.stack.found import Found, short
+from unterbau.stack.model import Stack
 from unterbau.stack.source import Source, mapping, sequence, text
 
 _ROOT = "/api2/json"

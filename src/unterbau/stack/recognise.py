@@ -14,8 +14,9 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Iterator
 
-from unterbau.catalogue.model import Catalogue, Part, Recognise, Stack
+from unterbau.catalogue.model import Catalogue, Recognise
 from unterbau.stack import mirrors
+from unterbau.stack.model import Part, Stack
 
 _FORMS = {
     "image": "images", "chart": "charts", "package": "packages", "collection": "collections",

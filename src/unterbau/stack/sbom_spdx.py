@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from unterbau.catalogue.model import Layer, Part, Place
+from unterbau.catalogue.model import Layer
 from unterbau.stack import image, licences, purls
 from unterbau.stack.found import Found, Hints, short, spot
+from unterbau.stack.model import Part, Place
 from unterbau.stack.source import Source
 
 _TAG = re.compile(r"^([A-Za-z]+):\s?(.*)$")

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from unterbau import files
 from unterbau.cloud.port import Cloud
 from unterbau.errors import Failed, Interrupted, Refused
 from unterbau.evidence import fingerprint, signing_key
 from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
 from unterbau.switch import census, closing, evidence, move
-from unterbau.switch import folder as state
 from unterbau.switch.drill import AGAIN, Drill
 from unterbau.switch.plan import Loss, has_local_disk
 from unterbau.switch.verify import Again, counterparts, observe, observed
@@ -162,7 +162,7 @@ class SourceClosing(_Closing):
         if decision.chosen:
             confirm(_question(decision, attempt.look.source))
             number = len(earlier) + 1
-            state.write(self.folder.closing(number), attempt.model_dump_json(indent=1).encode())
+            files.write(self.folder.closing(number), attempt.model_dump_json(indent=1).encode())
             result, errors = self._delete(decision, pairs, attempt, number)
             attempt = attempt.model_copy(update={"journal": self._rows(self.folder.closing_journal(number))})
             late = closing.kept_late(attempt.journal)
@@ -238,7 +238,7 @@ class SourceClosing(_Closing):
         data = evidence.seal(
             bundle.model_copy(update={"closing": record}), signing_key(self.tools.keys), secrets=secrets
         )
-        state.write(self.folder.closed_bundle, data)
+        files.write(self.folder.closed_bundle, data)
         return str(self.folder.closed_bundle)
 
 

@@ -20,15 +20,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from unterbau import files
 from unterbau.cloud.port import Cloud
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
 from unterbau.evidence import signing_key
 from unterbau.face import Face
 from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, Step, run, unwind, wait_out
-from unterbau.switch import census, evidence, move, planning
-from unterbau.switch import folder as state
+from unterbau.switch import census, evidence, folders, move, planning
 from unterbau.switch.evidence.bundle import Context, PhaseTime
-from unterbau.switch.folder import Folder
+from unterbau.switch.folders import Folder
 from unterbau.switch.move import Swept
 from unterbau.switch.plan import Plan
 from unterbau.switch.report import html
@@ -105,7 +105,7 @@ class Drill:
             if not path.exists():
                 cloud = self.tools.connect(getattr(self.state, side))
                 taken = census.take(cloud, now=self.tools.now, progress=self.tools.face.count)
-                state.write(path, taken.model_dump_json(indent=1).encode())
+                files.write(path, taken.model_dump_json(indent=1).encode())
 
     def plan(self, words: Words = NO_WORDS) -> Plan:
         """The plan file; an existing one (which a person may have edited) stays, unless another choice is made.
@@ -120,7 +120,7 @@ class Drill:
         if anew or not stands:
             source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
             made = planning.make(source, target, run=self.folder.run, now=self.tools.now(), choices=words.choices)
-            state.write(self.folder.plan, planning.dump(made).encode())
+            files.write(self.folder.plan, planning.dump(made).encode())
         return self.judged(words)
 
     def judged(self, words: Words = NO_WORDS) -> Plan:
@@ -137,7 +137,7 @@ class Drill:
         plan.check_against(source)
         found = planning.judged(plan, source, target, words.allowed)
         if found != plan:
-            state.write(self.folder.plan, planning.dump(found).encode())
+            files.write(self.folder.plan, planning.dump(found).encode())
         return found
 
     def adopt(self, path: Path) -> None:
@@ -151,7 +151,7 @@ class Drill:
         if path.resolve() == self.folder.plan.resolve():
             return
         if not self._begun():
-            state.write(self.folder.plan, path.read_bytes())
+            files.write(self.folder.plan, path.read_bytes())
         elif _as_written(given) != _as_written(self.load_plan()):
             self._refuse_begun(f"{path} is another plan than the one it was begun with")
 
@@ -229,7 +229,7 @@ class Drill:
                     swept = Swept(removed=swept.removed + more.removed, named=swept.named + more.named)
                     after = self._target_now()
         after = after or self._target_now()
-        state.write(self.folder.target_closed, after.model_dump_json(indent=1).encode())
+        files.write(self.folder.target_closed, after.model_dump_json(indent=1).encode())
         return Closed(rest=after, swept=swept, verdict=self._remainder(after))
 
     def _remainder(self, after: Workload) -> Verdict | None:
@@ -310,7 +310,7 @@ class Drill:
         )
         secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
         data = evidence.seal(sealed, signing_key(self.tools.keys), secrets=secrets)
-        state.write(self.folder.bundle, data)
+        files.write(self.folder.bundle, data)
         return sealed
 
     def _context(self) -> Context:
@@ -331,7 +331,7 @@ class Drill:
     def report(self, language: str) -> None:
         """The report of the sealed bundle."""
         data = self.folder.bundle.read_bytes()
-        state.write(self.folder.report, html.render(evidence.check(data), data, language).encode())
+        files.write(self.folder.report, html.render(evidence.check(data), data, language).encode())
 
     # --- helpers
 
@@ -412,10 +412,10 @@ def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
         raise Refused(f"source and target are the same cloud ({source})", "Name two.")
     for name in (source, target):
         tools.connect(name).identity()
-    with state.choosing(source, target):
-        found = state.unfinished(source, target)
+    with folders.choosing(source, target):
+        found = folders.unfinished(source, target)
         if found is None:
-            return state.begin(source, target, keep, tools.now())
+            return folders.begin(source, target, keep, tools.now())
     told = found.load()
     if told.keep != keep and not found.journal.exists():  # only planned so far: nothing was made anywhere
         found.save(told.model_copy(update={"keep": keep}))
@@ -448,7 +448,7 @@ def drill(
         def plan() -> None:
             work.plan(words)
             if plan_output is not None:
-                state.write(plan_output, folder.plan.read_bytes(), mode=0o644)
+                files.write(plan_output, folder.plan.read_bytes(), mode=0o644)
 
         phases: list[tuple[str, str, Callable[[], object]]] = [
             ("census", "census of both sides", work.census),

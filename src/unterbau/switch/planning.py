@@ -22,8 +22,9 @@ from pydantic import JsonValue, ValidationError
 from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.scs import flavor_name
 from unterbau.switch import census
-from unterbau.switch.plan import Change, Check, Entry, Fate, Opening, Plan, losses
-from unterbau.tenant import openings
+from unterbau.switch.plan import Change, Check, Entry, Fate, Plan, losses
+from unterbau.switch.planned_openings import of_plan
+from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import (
     AddressGroup,
     Attachment,
@@ -115,7 +116,7 @@ def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str
     `allowed` are ids that a person allows now; those that stand in the plan stay as long as they open something.
     Raises UsageError for one of `allowed` that opens nothing, PlanError for changes that make no sense.
     """
-    found = openings.of_plan(plan, source, target)
+    found = of_plan(plan, source, target)
     known = [o.id for o in found]
     for id_ in allowed:
         if id_ not in known:

@@ -12,8 +12,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from unterbau.face import printable
 from unterbau.switch.report.german import german
-from unterbau.switch.report.terminal import printable
 from unterbau.tenant.workload import (
     Attachment,
     FloatingIp,

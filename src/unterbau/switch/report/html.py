@@ -13,11 +13,12 @@ from collections import Counter
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Entry, Fate
 from unterbau.switch.report.drawing import timeline, topology
 from unterbau.switch.report.german import german
-from unterbau.switch.report.terminal import openings_among, printable
+from unterbau.switch.report.terminal import openings_among
 from unterbau.switch.verify import OPENINGS
 from unterbau.tenant.workload import Attachment, FloatingIp, Port, Ref, Server, Volume, Workload
 from unterbau.verdict import Outcome

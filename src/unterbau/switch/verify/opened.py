@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from unterbau.switch.plan import Opened, Opening, Plan
+from unterbau.switch.plan import Plan
 from unterbau.tenant.openings import Judged, Unseen, judge
+from unterbau.tenant.openings.model import Opened, Opening
 from unterbau.tenant.workload import Ref, Workload
 from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict
 

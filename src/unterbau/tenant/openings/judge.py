@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
-from unterbau.switch.plan import Opened, Opening
 from unterbau.tenant.openings import acl
+from unterbau.tenant.openings.model import Opened, Opening
 from unterbau.tenant.openings.traffic import (
     WHOLE,
     Firewall,

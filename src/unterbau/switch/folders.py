@@ -2,18 +2,15 @@
 """Where drills live on disk: one folder a drill under `$XDG_STATE_HOME/unterbau/drills/`.
 
 `drill` and the single verbs write their results here; nobody else knows the paths. A file of a folder is
-written whole or not at all (temporary file, fsync, rename), so its presence means that its phase is done.
+written whole or not at all (`files.write`), so its presence means that its phase is done.
 This module knows no cloud and judges nothing.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,7 +18,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from unterbau.errors import LocalError, Refused, UsageError
+from unterbau import files
+from unterbau.errors import Refused, UsageError
 from unterbau.verdict import Model
 
 RUN_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -93,7 +91,7 @@ class Folder:
 
     def save(self, state: DrillState) -> None:
         """Write the state durably."""
-        write(self.state, state.model_dump_json(indent=2).encode())
+        files.write(self.state, state.model_dump_json(indent=2).encode())
 
     def finish_phase(self, name: str, started: datetime, ended: datetime) -> None:
         """Note a phase; one of the same name from an earlier attempt is replaced."""
@@ -105,18 +103,14 @@ class Folder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the drill. Raises Refused if another process holds it."""
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = self.path / "lock"
+        handle = files.take(lock)
+        if handle is None:
+            raise Refused(
+                f"drill {self.run} is running already (process {files.holder(lock)})",
+                "Wait for it, or stop it; then run the same command again.",
+            )
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                owner = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
-                raise Refused(
-                    f"drill {self.run} is running already (process {owner})",
-                    "Wait for it, or stop it; then run the same command again.",
-                ) from None
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
             yield
         finally:
             os.close(handle)
@@ -126,7 +120,7 @@ def root() -> Path:
     """The folder of all drills, made if need be with mode 0700."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     path = Path(base) / "unterbau" / "drills"
-    with translated(path):
+    with files.translated(path):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
 
@@ -154,7 +148,7 @@ def begin(source: str, target: str, keep: bool, now: datetime) -> Folder:
     """A new drill's folder, durable with its state."""
     run = f"{now:%Y%m%d}-{secrets.token_hex(4)}"
     made = Folder(root() / run)
-    with translated(made.path):
+    with files.translated(made.path):
         made.path.mkdir(mode=0o700)
     made.save(DrillState(run=run, source=source, target=target, keep=keep, created=now))
     return made
@@ -171,50 +165,5 @@ def unfinished(source: str, target: str) -> Folder | None:
 @contextmanager
 def choosing(source: str, target: str) -> Iterator[None]:
     """Held while one process decides whether to resume or to begin a drill between these two."""
-    path = root() / ".choosing"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with files.locked(root() / ".choosing"):
         yield
-    finally:
-        os.close(handle)
-
-
-def write(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a file whole or not at all, durably. Raises LocalError (disk full, no permission)."""
-    with translated(path):
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
-            os.chmod(temporary, mode)
-            os.replace(temporary, path)
-        except BaseException:  # Ctrl-C included: never leave the temporary file
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn an OSError about `path` into a LocalError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        remedy = {
-            errno.ENOSPC: "Free some space or set XDG_STATE_HOME to another disk; then run the command again.",
-            errno.EDQUOT: "Your disk quota is exhausted; free some space and run the command again.",
-            errno.EACCES: "Give yourself write permission, or set XDG_STATE_HOME to a folder of your own.",
-            errno.EROFS: "The file system is read-only; set XDG_STATE_HOME to another one.",
-        }.get(error.errno or 0, "See the message of the operating system.")
-        raise LocalError(f"{path}: {os.strerror(error.errno or 0)}", remedy) from None

@@ -9,8 +9,9 @@ provider gives it stands in the target's census.
 
 from __future__ import annotations
 
-from unterbau.switch.plan import Entry, Opening, Plan
+from unterbau.switch.plan import Entry, Plan
 from unterbau.tenant.openings.judge import judge
+from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import (
     Kind,
     Ref,

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files on our side: written whole or not at all and durably, locks between processes, and errors a person can act on.
+
+Called by everybody who keeps something on disk: a drill's folder, the journal's lock, the history of `prove`, the
+embedded cloud. A lock is `flock(2)` on an open file: it ends with the process that holds it, however that ends. It
+is not `filelock`'s, which truncates the file at each try: ours holds the number of the process that has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from unterbau.errors import LocalError
+
+STATE = "XDG_STATE_HOME"
+"""The variable that a person sets to have state elsewhere."""
+DATA = "XDG_DATA_HOME"
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def translated(where: Path, home: str = STATE) -> Iterator[None]:
+    """Turn an OSError about `where` into a LocalError that says what to do; `home` names the variable to set."""
+    try:
+        yield
+    except OSError as error:
+        told = os.strerror(error.errno or 0)
+        if error.errno in _FULL:
+            raise LocalError(
+                f"{where}: no room left on the disk ({told})",
+                f"Free some space or set {home} to another disk; then run the same command again.",
+            ) from None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise LocalError(
+                f"{error.filename or where}: no permission ({told})",
+                f"Give yourself write permission, or set {home} to a folder of your own.",
+            ) from None
+        if error.errno == errno.EROFS:
+            raise LocalError(
+                f"{where}: no permission ({told})", f"The file system is read-only; set {home} to another one."
+            ) from None
+        raise LocalError(f"{error.filename or where}: {told}", "See the message of the operating system.") from None
+
+
+def write(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True, home: str = STATE) -> None:
+    """Write a file whole or not at all; `durable`: it and its name survive a loss of power. Raises LocalError."""
+    with translated(path, home):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+                out.flush()
+                if durable:
+                    os.fsync(out.fileno())
+            os.chmod(temporary, mode)
+            os.replace(temporary, path)
+        except BaseException:  # Ctrl-C included: never leave the temporary file
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        if durable:
+            sync_folder(path.parent)
+
+
+def append(path: Path, line: bytes) -> None:
+    """Add a line durably, in one write; the file is made 0600. Raises LocalError."""
+    with translated(path):
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(handle, line)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def locked(path: Path, on_wait: Callable[[], None] = lambda: None, *, home: str = STATE) -> Iterator[None]:
+    """Hold the lock `path`, waiting for it; `on_wait` is called once if somebody else holds it."""
+    with translated(path, home):
+        handle = _open(path)
+    try:
+        if not _try(handle):
+            on_wait()
+            while not _try(handle):
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(handle)
+
+
+def take(path: Path, *, home: str = STATE) -> int | None:
+    """A descriptor that holds the lock until it is closed or this process ends, with our pid in it; None if it is held."""
+    with translated(path, home):
+        handle = _open(path)
+        if not _try(handle):
+            os.close(handle)
+            return None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
+
+
+def holder(path: Path) -> str:
+    """The pid that whoever took the lock `path` wrote into it."""
+    try:
+        return path.read_bytes()[:32].decode(errors="replace").strip() or "unknown"
+    except OSError:
+        return "unknown"
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock `path`."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _try(handle: int, how: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
