@@ -30,9 +30,10 @@ from typing import Any
 
 from pydantic import SecretBytes, TypeAdapter
 
-from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings, owner_only
+from unterbau.cloud.port import Listing, Marker, Power, Surroundings, owner_only
 from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import (
+    NOTHING,
     AddressGroup,
     Attachment,
     CloudIdentity,
@@ -56,6 +57,7 @@ from unterbau.tenant.kinds import (
     Server,
     ServerGroup,
     Snapshot,
+    Source,
     StoredObject,
     Subnet,
     Volume,

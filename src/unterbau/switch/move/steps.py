@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
-from unterbau.cloud.port import NOTHING, Cloud, Source
+from unterbau.cloud.port import Cloud
 from unterbau.errors import NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
 from unterbau.switch.move.transfer import relay
 from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
+    NOTHING,
     AddressGroup,
     Attachment,
     Image,
@@ -41,6 +42,7 @@ from unterbau.tenant.kinds import (
     Server,
     ServerGroup,
     Snapshot,
+    Source,
     StoredObject,
     Volume,
     id_of,

@@ -15,12 +15,11 @@ from markupsafe import Markup, escape
 
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
-from unterbau.switch.plan import Entry, Fate
 from unterbau.switch.report.drawing import timeline, topology
 from unterbau.switch.report.german import german
 from unterbau.switch.report.terminal import openings_among
 from unterbau.switch.verify import OPENINGS
-from unterbau.tenant.kinds import Attachment, FloatingIp, Port, Ref, Server, Volume
+from unterbau.tenant.kinds import Attachment, Entry, Fate, FloatingIp, Port, Ref, Server, Volume
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome
 

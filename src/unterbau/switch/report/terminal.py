@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unterbau.face import MARKS, STYLES, safe, say, table
-from unterbau.switch.plan import Fate, Plan
-from unterbau.tenant.openings.model import Opened
+from unterbau.switch.plan import Plan
+from unterbau.tenant.kinds import Fate, Opened
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict
 

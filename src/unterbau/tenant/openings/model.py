@@ -7,36 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from unterbau import canonical
+from unterbau.tenant.kinds import Opened
 from unterbau.verdict import Model
-
-
-class Opened(StrEnum):
-    """In which way something can be more open on the target than it was on the source."""
-
-    INGRESS = "traffic in"
-    EGRESS = "traffic out"
-    REPLIES = "reply traffic"
-    PORT_SECURITY = "port security"
-    ADDRESS_PAIRS = "address pairs"
-    SWITCHED_ON = "administrative state"
-    ATTACHED = "networks of servers and ports"
-    CONNECTED = "connections of networks"
-    GATEWAY = "external gateways"
-    SNAT = "SNAT"
-    PUBLIC_ADDRESS = "public addresses"
-    SHARED = "shared networks and groups"
-    CONTAINER_ACL = "container ACLs"
-    CONTAINER_SYNC = "container sync"
-    SECRET_ACL = "secret ACLs"  # noqa: S105 - the name of a kind
-    IMAGE = "image visibility"
-    ENCRYPTION = "encryption at rest"
-
 
 _SAID: Mapping[Opened, str] = {
     Opened.INGRESS: "{what} reaches {who}",
