@@ -29,7 +29,8 @@ from unterbau.cli import cli
 from unterbau.errors import Exit
 from unterbau.reference import plant, process, readiness, services
 from unterbau.switch import census
-from unterbau.tenant.workload import Kind, Workload, ref
+from unterbau.tenant.kinds import Kind, ref
+from unterbau.tenant.workload import Workload
 
 pytestmark = [
     pytest.mark.cloud,
