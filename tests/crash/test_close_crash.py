@@ -23,7 +23,7 @@ from unterbau.errors import BundleError
 from unterbau.switch import closing, evidence, folders
 from unterbau.switch.closing import Closing
 from unterbau.switch.report.german import german
-from unterbau.tenant.workload import Attachment, Kind, Ref, id_of, ref
+from unterbau.tenant.kinds import Attachment, Kind, Ref, id_of, ref
 from unterbau.verdict import Outcome
 
 pytestmark = pytest.mark.timeout(2400)

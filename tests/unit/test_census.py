@@ -20,12 +20,11 @@ from unterbau.errors import Unreachable
 from unterbau.reference import tenant as seed
 from unterbau.switch import census
 from unterbau.switch.agreement import COUNTED
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     OWNER_ONLY,
     Image,
     Kind,
     Network,
-    NotShown,
     Port,
     Quota,
     Ref,
@@ -37,9 +36,9 @@ from unterbau.tenant.workload import (
     SecurityGroupRule,
     Server,
     Subnet,
-    Workload,
     ref,
 )
+from unterbau.tenant.workload import NotShown, Workload
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 Filter = Callable[[Kind, int, Listing], Listing]

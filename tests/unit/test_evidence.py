@@ -256,7 +256,8 @@ def closed_with(*things: Any, **fields: Any) -> Any:
 
 
 def test_what_stands_on_the_target_after_the_clean_up_and_not_before_has_failed() -> None:
-    from unterbau.tenant.workload import Network, NotShown, SecurityGroup, SecurityGroupRule, ServerGroup
+    from unterbau.tenant.kinds import Network, SecurityGroup, SecurityGroupRule, ServerGroup
+    from unterbau.tenant.workload import NotShown
 
     assert closed_with().outcome is Outcome.HELD
     left = closed_with(Network(id="n", name="fv-intern"), ServerGroup(id="g", name="fv-web", policy="affinity"))

@@ -14,8 +14,7 @@ from unterbau.switch import planning
 from unterbau.switch.plan import Change, Entry, Fate, Plan
 from unterbau.switch.planned_openings import of_plan
 from unterbau.switch.verify import OPENINGS, compare
-from unterbau.tenant.openings.model import Opened
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     CloudIdentity,
     Container,
     ExternalNetwork,
@@ -31,8 +30,9 @@ from unterbau.tenant.workload import (
     SecurityGroupRule,
     Volume,
     VolumeType,
-    Workload,
 )
+from unterbau.tenant.openings.model import Opened
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

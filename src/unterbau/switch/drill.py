@@ -33,7 +33,8 @@ from unterbau.switch.move import Swept
 from unterbau.switch.plan import Plan
 from unterbau.switch.report import html
 from unterbau.switch.verify import Contents
-from unterbau.tenant.workload import Workload, kind_of
+from unterbau.tenant.kinds import kind_of
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 
 M = TypeVar("M", bound=BaseModel)

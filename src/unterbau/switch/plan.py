@@ -18,18 +18,9 @@ from pydantic import Field, JsonValue
 
 from unterbau import canonical
 from unterbau.errors import PlanError
+from unterbau.tenant.kinds import Attachment, CloudIdentity, Container, FloatingIp, Ref, Resource, Router, Server
 from unterbau.tenant.openings.model import Opened, Opening
-from unterbau.tenant.workload import (
-    Attachment,
-    CloudIdentity,
-    Container,
-    FloatingIp,
-    Ref,
-    Resource,
-    Router,
-    Server,
-    Workload,
-)
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Words, later
 
 PLAN_SCHEMA = "https://unterbau.example/schema/plan/v1"

@@ -24,8 +24,7 @@ from unterbau.scs import flavor_name
 from unterbau.switch import census
 from unterbau.switch.plan import Change, Check, Entry, Fate, Plan, losses
 from unterbau.switch.planned_openings import of_plan
-from unterbau.tenant.openings.model import Opening
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     Attachment,
     Backup,
@@ -52,10 +51,11 @@ from unterbau.tenant.workload import (
     Subnet,
     Volume,
     VolumeType,
-    Workload,
     kind_of,
     ref,
 )
+from unterbau.tenant.openings.model import Opening
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Words, joined
 
 GIB, MIB = 2**30, 2**20

@@ -9,7 +9,8 @@ from unterbau.errors import BundleError
 from unterbau.evidence.core import NOT_OURS
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare
-from unterbau.tenant.workload import Ref, Workload
+from unterbau.tenant.kinds import Ref
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Verdict
 
 

@@ -20,7 +20,8 @@ from unterbau.switch.report.drawing import timeline, topology
 from unterbau.switch.report.german import german
 from unterbau.switch.report.terminal import openings_among
 from unterbau.switch.verify import OPENINGS
-from unterbau.tenant.workload import Attachment, FloatingIp, Port, Ref, Server, Volume, Workload
+from unterbau.tenant.kinds import Attachment, FloatingIp, Port, Ref, Server, Volume
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Words, words
 
 KINDS_DE = {

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from unterbau import canonical
 from unterbau.switch.plan import Fate, Plan
 from unterbau.switch.verify.opened import openings
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     OWNER_ONLY,
     Attachment,
     Container,
@@ -38,8 +38,8 @@ from unterbau.tenant.workload import (
     StoredObject,
     Subnet,
     Volume,
-    Workload,
 )
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined, judge_equal, words
 
 ABSENT = "absent"
