@@ -43,7 +43,9 @@ def test_a_field_without_a_policy_does_not_load(kind: Kind) -> None:
 
 def test_a_kind_that_does_not_say_what_is_known_of_it_does_not_load() -> None:
     with pytest.raises(TypeError, match="does not say: fate, natural_key, KNOWN"):
-        create_model("Listener", __base__=ResourceBase, kind=(Literal["listener"], "listener"))
+
+        class Listener(ResourceBase):
+            kind: Literal["listener"] = "listener"
 
 
 def test_a_field_that_is_ignored_says_why() -> None:

@@ -20,7 +20,7 @@ from unterbau.errors import PlanError
 from unterbau.tenant.kinds import Check, CloudIdentity, Entry, Loss, Opened, R, Ref, ResourceBase
 from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, later
+from unterbau.verdict import Model, Words, later
 
 PLAN_SCHEMA = "https://unterbau.example/schema/plan/v1"
 
@@ -33,7 +33,7 @@ def losses(entry: Entry, resource: ResourceBase, source: Workload) -> tuple[Loss
     """
     found = {one.id: one for one in entry.losses}
 
-    def add(field: str, why: str) -> None:
+    def add(field: str, why: Words) -> None:
         found.setdefault(f"{resource.ref}.{field}", Loss.of(resource.ref, field, why))
 
     for change in entry.changes:

@@ -18,7 +18,7 @@ from pydantic import Field, JsonValue
 from unterbau import canonical
 from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate
 from unterbau.tenant.kinds.policy import Becomes, Content, Known, Policy, Told, changed, ignored
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Words, joined
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.ground import Ground, Relations, Side
@@ -211,7 +211,9 @@ class ResourceBase(Model):
         """What becomes of it."""
         raise NotImplementedError
 
-    def carry(self, ground: Ground, *changes: Change, why: str = "", size: int = 0, more: Iterable[Ref] = ()) -> Entry:
+    def carry(
+        self, ground: Ground, *changes: Change, why: Words = "", size: int = 0, more: Iterable[Ref] = ()
+    ) -> Entry:
         """The entry of what moves; fields that are never carried are named. `more`: what it needs beside its references."""
         told = {c.field: c for c in (*changes, *self._leavings())}
         for field, change in told.items():
@@ -224,7 +226,7 @@ class ResourceBase(Model):
             ref=self.ref,
             name=self.name,
             fate=Fate.CHANGED if told or why else Fate.CARRIED,
-            why=why or "; ".join(c.why for c in told.values()),
+            why=why or joined(c.why for c in told.values()),
             changes=tuple(told.values()),
             needs=tuple(dict.fromkeys(own)),
             bytes=size,
@@ -236,7 +238,7 @@ class ResourceBase(Model):
             if policy.becomes is Becomes.LEFT and was:
                 yield Change(field=field, was=was, to=None, why=policy.why)
 
-    def leave(self, why: str, remedy: str) -> Entry:
+    def leave(self, why: Words, remedy: Words) -> Entry:
         """The entry of what stays where it is."""
         return Entry(ref=self.ref, name=self.name, fate=Fate.LEFT, why=why, remedy=remedy)
 
@@ -249,7 +251,7 @@ class ResourceBase(Model):
         """What is to be looked at for the whole kind before anything is written."""
         yield from ()
 
-    def beyond(self, side: Side) -> Iterator[tuple[str, str]]:
+    def beyond(self, side: Side) -> Iterator[tuple[str, Words]]:
         """What it is and no field shows, so that no API gives it: (its name, why it is lost)."""
         yield from ()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import JsonValue
 
 from unterbau.errors import PlanError
-from unterbau.verdict import Model, Outcome, later
+from unterbau.verdict import Model, Outcome, Words, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.base import Ref, ResourceBase
@@ -45,7 +45,7 @@ class Change(Model):
     was: JsonValue = None
     to: JsonValue = None
     chosen_by_target: bool = False
-    why: str
+    why: Words
 
 
 class Loss(Model):
@@ -56,10 +56,10 @@ class Loss(Model):
 
     id: str
     field: str
-    why: str
+    why: Words
 
     @classmethod
-    def of(cls, reference: Ref, field: str, why: str) -> Loss:
+    def of(cls, reference: Ref, field: str, why: Words) -> Loss:
         """The loss of a field, or of something that no field shows."""
         return cls(id=f"{reference}.{field}", field=field, why=why)
 
@@ -76,8 +76,8 @@ class Entry(Model):
     ref: str
     name: str
     fate: Fate
-    why: str = ""
-    remedy: str = ""
+    why: Words = ""
+    remedy: Words = ""
     changes: tuple[Change, ...] = ()
     needs: tuple[str, ...] = ()
     stands_in: str | None = None
@@ -106,5 +106,5 @@ class Check(Model):
 
     name: str
     outcome: Outcome
-    text: str
-    remedy: str = ""
+    text: Words
+    remedy: Words = ""

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from unterbau.tenant.kinds.base import Kind, R, Ref, ResourceBase
 from unterbau.tenant.kinds.offering import CloudIdentity, Offering
+from unterbau.verdict import Words
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class Side(Protocol):
         """All resources by their Ref."""
 
     @property
-    def reasons(self) -> Mapping[str, str]:
+    def reasons(self) -> Mapping[str, Words]:
         """What was not shown -> why."""
 
     @property

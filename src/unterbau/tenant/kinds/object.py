@@ -72,7 +72,7 @@ class Container(ResourceBase):
             was = getattr(self, field)
             kept, dropped = _own(was, ground.source.identity.project_id)
             if dropped:
-                why = f"{OTHERS}: {', '.join(dropped)}"
+                why = f"grants to others of the source cloud stay shut: {', '.join(dropped)}"
                 changes.append(Change(field=field, was=was, to=kept, why=why))
         if self.versions_enabled:
             why = self.POLICY["versions_enabled"].why

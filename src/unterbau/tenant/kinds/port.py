@@ -23,7 +23,7 @@ from unterbau.tenant.kinds.policy import (
     ignored,
     left,
 )
-from unterbau.verdict import Model
+from unterbau.verdict import Model, joined
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -211,7 +211,7 @@ class FloatingIp(ResourceBase):
             why="a tenant cannot keep a public address: change the DNS entry, the target chooses another",
         )  # fmt: skip
         notes = ground.another(self.external_network_id, external)
-        return self.carry(ground, change, why="; ".join([change.why, *notes]), more=self._legs(ground.source.relations))
+        return self.carry(ground, change, why=joined([change.why, *notes]), more=self._legs(ground.source.relations))
 
     def _legs(self, relations: Relations) -> list[Ref]:
         """The legs on its port's network, by which it is reached."""

@@ -14,6 +14,7 @@ from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.network import IN_ZONES, Route, zones
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored
 from unterbau.tenant.kinds.port import FixedIp, same_address
+from unterbau.verdict import joined
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -88,7 +89,7 @@ class Router(ResourceBase):
                     why = "only an admin may switch SNAT off: the router arrives with it"
                     changes.append(Change(field="enable_snat", was=False, to=True, why=why))
                     remedy = "Ask the provider to switch it off after the move, or leave the gateway out (external_network_id: null)."
-        entry = self.carry(ground, *changes, why="; ".join([*(c.why for c in changes), *notes]))
+        entry = self.carry(ground, *changes, why=joined([*(c.why for c in changes), *notes]))
         return entry.model_copy(update={"remedy": remedy})
 
     def extensions(self) -> Iterator[str]:

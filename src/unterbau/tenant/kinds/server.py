@@ -14,6 +14,7 @@ from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.flavor import Flavor, nearest, size_of
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, ignored
+from unterbau.verdict import Words, joined
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -158,7 +159,7 @@ class Server(ResourceBase):
             notes.append("its local disk is made anew from the image: what was written there since is not "
                          "readable with tenant rights")  # fmt: skip
         notes.append("its user_data, if it had any, is not carried: it is not readable with tenant rights")
-        return self.carry(ground, *changes, why="; ".join(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots])
+        return self.carry(ground, *changes, why=joined(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots])
 
     def _image(self, ground: Ground) -> Entry | None:
         """None if the image is the project's own or has a twin on the target; else the server is left."""
@@ -173,7 +174,7 @@ class Server(ResourceBase):
         ground.translate[f"image:{self.image_id}"] = twin.id
         return None
 
-    def beyond(self, side: Side) -> Iterator[tuple[str, str]]:
+    def beyond(self, side: Side) -> Iterator[tuple[str, Words]]:
         """Its local disk and its user_data."""
         if self.unread(side):
             yield "local_disk", "what was written to its local disk is not readable with tenant rights"
