@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, JsonValue
 
@@ -23,6 +23,7 @@ from unterbau.verdict import Model, Words, joined
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.ground import Ground, Relations, Side
     from unterbau.tenant.kinds.origin import Source
+    from unterbau.tenant.kinds.server import Attachment
     from unterbau.tenant.kinds.volume import Passage
 
 Ref: TypeAlias = str
@@ -294,6 +295,10 @@ class ResourceBase(Model):
         """The temporary things by which its content is exported, in the order of their making (only of a disk)."""
         return []
 
+    def passage(self, what: str) -> Passage:
+        """One of these, or the image on the target from which it is made, by name (only of a disk)."""
+        raise TypeError(f"{self.own_kind} is not exported: {what}")
+
     def is_unattached(self) -> bool:
         """Whether nobody can write it now (only of a disk)."""
         return False
@@ -355,6 +360,33 @@ class ResourceBase(Model):
         return None
 
     # --- being made
+
+    HALF_MADE: ClassVar[tuple[Kind, ...]] = ()
+    """Kinds as which one is listed that a request left half-made."""
+
+    def place(self) -> str:
+        """Its id, where that is not the cloud's to choose, else ""."""
+        return self.name if self.KNOWN.id_is_name else ""
+
+    def attachments(self, side: Side) -> list[Attachment]:
+        """What attaches disks to it."""
+        return []
+
+    def leaves_with_another(self) -> bool:
+        """Whether it goes with another thing, and cannot go before it."""
+        return False
+
+    def power(self) -> Literal["", "SHUTOFF"]:
+        """The state to which it is brought in the end; "": that in which it is made."""
+        return ""
+
+    def is_filled(self) -> bool:
+        """Whether it has its content (only of what is written once)."""
+        return False
+
+    def is_linked(self) -> bool:
+        """Whether its content is that of others: joined, or shown."""
+        return False
 
     def alike(self, there: ResourceBase) -> bool:
         """Whether `there` looks as this wish would, once it is made."""

@@ -86,6 +86,10 @@ class Image(ResourceBase):
             return {}
         return {"hash_algo": self.hash_algo, "hash_value": self.hash_value}
 
+    def is_filled(self) -> bool:
+        """By its status."""
+        return self.status == "active"
+
     def elsewhere(self, project_id: str) -> bool:
         """One of another project."""
         return self.owner_id != project_id

@@ -143,10 +143,13 @@ class StoredObject(ResourceBase):
         others = [s.path for s in self.segments or ()] + link
         return (*super().references(), *dict.fromkeys(ref(Kind.OBJECT, path) for path in others))
 
-    @property
     def is_linked(self) -> bool:
-        """Whether its content is that of others: joined, or shown."""
+        """A manifest joins others, a symlink shows one."""
         return bool(self.segments is not None or self.symlink_to or self.dlo_prefix is not None)
+
+    def place(self) -> str:
+        """Its container, and its name."""
+        return f"{self.container}/{self.name}"
 
     def natural_key(self, key: Key) -> str:
         """Its place."""
@@ -169,7 +172,7 @@ class StoredObject(ResourceBase):
             return self.leave(f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
         if self._circles(ground.source):
             return self.leave("its links lead in a circle: nobody can read it", "Delete it, or point it elsewhere.")
-        return self.carry(ground, *self._pinned(ground.source), size=0 if self.is_linked else self.size_bytes)
+        return self.carry(ground, *self._pinned(ground.source), size=0 if self.is_linked() else self.size_bytes)
 
     def _pinned(self, side: Side) -> list[Change]:
         """A static link names the ETag of its target, which for a static large object is another in each cloud."""
@@ -194,7 +197,7 @@ class StoredObject(ResourceBase):
 
     def uses(self) -> Iterator[tuple[str, str, int]]:
         """Its bytes."""
-        yield "object_store", "bytes", 0 if self.is_linked else self.size_bytes
+        yield "object_store", "bytes", 0 if self.is_linked() else self.size_bytes
 
     def has_content(self) -> bool:
         """A symlink has none, and what it leads to may be another's."""

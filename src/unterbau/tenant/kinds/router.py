@@ -129,6 +129,7 @@ class RouterInterface(ResourceBase):
         api="https://docs.openstack.org/api-ref/network/v2/#add-interface-to-router", quota=("network", "port"),
         counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
     )  # fmt: skip
+    HALF_MADE = (Kind.PORT,)
     kind: Literal["router_interface"] = "router_interface"
     router_id: Annotated[str, carried(refers=Kind.ROUTER, own=True, opens=[Opened.CONNECTED])]
     network_id: Annotated[str, carried(refers=Kind.NETWORK, opens=[Opened.CONNECTED])]

@@ -203,6 +203,10 @@ class Server(ResourceBase):
         """Its lock is taken away before it goes."""
         return {"locked": False} if self.ref in gone else {}
 
+    def power(self) -> Literal["", "SHUTOFF"]:
+        """A server is made running."""
+        return "SHUTOFF" if self.status == "SHUTOFF" else ""
+
     def protection(self) -> str:
         """Its lock."""
         return "locked" if self.locked else ""
@@ -235,6 +239,19 @@ class Attachment(ResourceBase):
     delete_on_termination: Annotated[bool, carried()] = False
     tag: Annotated[str | None, carried()] = None
 
+    @property
+    def disk(self) -> Ref:
+        """Its volume."""
+        return ref(Kind.VOLUME, self.volume_id)
+
+    def place(self) -> str:
+        """Its server, and its volume."""
+        return f"{self.server_id}/{self.volume_id}"
+
+    def leaves_with_another(self) -> bool:
+        """A root disk leaves with its server."""
+        return self.boot_index == 0
+
     def natural_key(self, key: Key) -> str:
         """Its volume, and its server."""
         return f"{key(ref(Kind.VOLUME, self.volume_id))} on {key(ref(Kind.SERVER, self.server_id))}"
@@ -258,4 +275,4 @@ class Attachment(ResourceBase):
 
 def in_order(attachments: Iterable[Attachment]) -> list[Attachment]:
     """In the order of their devices, root first."""
-    return sorted(attachments, key=lambda a: (a.boot_index != 0, len(a.device), a.device))
+    return sorted(attachments, key=lambda a: (a.boot_index != 0, len(a.device), a.device, a.id))

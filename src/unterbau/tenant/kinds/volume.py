@@ -141,7 +141,7 @@ class Volume(ResourceBase):
             made: dict[str, tuple[Image | Volume | Snapshot, Source]] = {
                 "snapshot": (snapshot, Source(force=True)), "copy": (copy, Source(snapshot_id=origin)),
                 "clone": (copy, Source(volume_id=origin)), "image": (image, Source(volume_id=origin)),
-                "arrival": (image, NOTHING),
+                ARRIVAL: (image, NOTHING),
             }  # fmt: skip
             return made[what]
 
@@ -153,8 +153,9 @@ class Volume(ResourceBase):
         return [*super().upheld(relations, itself), *uses]
 
 
+ARRIVAL = "arrival"
 PASSAGES = {
-    "snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME, "image": Kind.IMAGE, "arrival": Kind.IMAGE,
+    "snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME, "image": Kind.IMAGE, ARRIVAL: Kind.IMAGE,
 }  # fmt: skip
 """What the temporary things are called; `arrival` is on the target: an image to make the volume from."""
 
