@@ -30,7 +30,7 @@ from unterbau.tenant.kinds.policy import carried, ignored
 
 SOURCE = Path(unterbau.__file__).parent
 NAMELESS = ("switch/planning.py", "switch/plan.py", "switch/planned_openings.py", "switch/census.py", "switch/agreement.py",
-            "switch/verify", "switch/closing", "switch/close.py")  # fmt: skip
+            "switch/verify", "switch/closing", "switch/close.py", "switch/move", "cloud/simulator.py")  # fmt: skip
 """Rooms that ask resources and name no kind."""
 
 

@@ -29,7 +29,6 @@ from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
     KINDS,
     NOTHING,
-    Attachment,
     Content,
     Kind,
     Mark,
@@ -40,7 +39,7 @@ from unterbau.tenant.kinds import (
     kind_of,
     ref,
 )
-from unterbau.tenant.kinds.server import in_order
+from unterbau.tenant.kinds.server import Disks
 from unterbau.tenant.kinds.volume import ARRIVAL, PASSAGES
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
@@ -138,10 +137,9 @@ def _afterwards(move: Move, resource: Resource) -> Iterator[Step]:
         yield PowerStep(move, resource.ref, _needs(move.plan, (resource.ref, *disks)))
 
 
-def _disks(move: Move, resource: Resource) -> list[Attachment]:
+def _disks(move: Move, resource: Resource) -> Disks:
     """Its disks that move, in the order of their devices, root first."""
-    own = resource.attachments(move.workload)
-    return in_order(a for a in own if move.plan.by_ref[a.ref].fate.moves)
+    return [a for a in resource.attachments(move.workload) if move.plan.by_ref[a.ref].fate.moves]
 
 
 def _chained_attachments(move: Move, made: list[Step]) -> list[Step]:

@@ -21,6 +21,7 @@ from pydantic import Field
 from unterbau.tenant.kinds.base import Kind, R, Ref, ResourceBase, id_of, kind_of, ref
 from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate, Loss
 from unterbau.tenant.kinds.flavor import Flavor
+from unterbau.tenant.kinds.floating_ip import FloatingIp
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.image import Image
 from unterbau.tenant.kinds.network import AllocationPool, Network, Route, Subnet
@@ -28,7 +29,7 @@ from unterbau.tenant.kinds.object import OWNER_ONLY, Container, Segment, StoredO
 from unterbau.tenant.kinds.offering import CloudIdentity, ExternalNetwork, Offering, Quota, VolumeType
 from unterbau.tenant.kinds.origin import NOTHING, Source
 from unterbau.tenant.kinds.policy import Becomes, Content, Known, Mark, Opened, Policy, Told
-from unterbau.tenant.kinds.port import AddressPair, DhcpOption, FixedIp, FloatingIp, Port
+from unterbau.tenant.kinds.port import AddressPair, DhcpOption, FixedIp, Port
 from unterbau.tenant.kinds.router import Router, RouterInterface
 from unterbau.tenant.kinds.secret import Secret, SecretContainer, SecretEntry
 from unterbau.tenant.kinds.security_group import AddressGroup, SecurityGroup, SecurityGroupRule

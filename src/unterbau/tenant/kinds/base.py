@@ -23,7 +23,7 @@ from unterbau.verdict import Model, Words, joined
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.ground import Ground, Relations, Side
     from unterbau.tenant.kinds.origin import Source
-    from unterbau.tenant.kinds.server import Attachment
+    from unterbau.tenant.kinds.server import Disks
     from unterbau.tenant.kinds.volume import Passage
 
 Ref: TypeAlias = str
@@ -359,7 +359,7 @@ class ResourceBase(Model):
         """When it goes by its own word."""
         return None
 
-    # --- being made
+    # --- being made, and how a cloud treats it (the simulator asks)
 
     HALF_MADE: ClassVar[tuple[Kind, ...]] = ()
     """Kinds as which one is listed that a request left half-made."""
@@ -368,8 +368,8 @@ class ResourceBase(Model):
         """Its id, where that is not the cloud's to choose, else ""."""
         return self.name if self.KNOWN.id_is_name else ""
 
-    def attachments(self, side: Side) -> list[Attachment]:
-        """What attaches disks to it."""
+    def attachments(self, side: Side) -> Disks:
+        """What attaches disks to it, in the order of their devices, root first."""
         return []
 
     def leaves_with_another(self) -> bool:
@@ -386,6 +386,66 @@ class ResourceBase(Model):
 
     def is_linked(self) -> bool:
         """Whether its content is that of others: joined, or shown."""
+        return False
+
+    def denied(self) -> str:
+        """Why a member may not have it so, or ""."""
+        return ""
+
+    def lacks(self, side: Side) -> str:
+        """What must be there before it can be made, beside its references, and is not; or ""."""
+        return ""
+
+    def born(self, origin: Source, number: int) -> Self:
+        """As the cloud makes it from `origin`; `number` is another one for each thing."""
+        return self
+
+    def draws(self, origin: Source) -> Ref | None:
+        """Whose content it takes over."""
+        return None
+
+    def too_busy(self, drawn: ResourceBase, origin: Source) -> str:
+        """Why it cannot take over the content of `drawn` now, or ""."""
+        return ""
+
+    def filled(self, size_bytes: int) -> Self:
+        """With its content."""
+        return self
+
+    def parts(self) -> tuple[Ref, ...] | None:
+        """Whose contents one after the other are its content; None: they are not the project's to read."""
+        return (self.ref,)
+
+    def pinned(self) -> Iterator[tuple[Ref, str]]:
+        """(Ref, the ETag that it must have) of what its content is made of."""
+        yield from ()
+
+    def occupies(self) -> Ref | None:
+        """The disk that it keeps in use."""
+        return None
+
+    def occupied(self, by_another: bool) -> Self:
+        """In use, or free."""
+        return self
+
+    def is_occupied(self) -> bool:
+        """Whether it is in use, so that it cannot go."""
+        return False
+
+    def touched(self, at: datetime) -> Self:
+        """With the time of its last change of state, if it tells one."""
+        return self
+
+    def along(self, side: Side) -> list[Ref]:
+        """What a cloud deletes with it."""
+        return []
+
+    def held(self) -> Iterator[Ref]:
+        """What the cloud does not delete as long as this names it."""
+        yield from (target for field, target, _ in ResourceBase.ties(self) if self.POLICY[field].holds)
+
+    def any_of_alike(self) -> bool:
+        """Whether of several that look alike one may be taken as ours, nothing being in them."""
         return False
 
     def alike(self, there: ResourceBase) -> bool:

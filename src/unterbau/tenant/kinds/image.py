@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import Key, Ref, ResourceBase
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.ground import Ground, Side
+    from unterbau.tenant.kinds.origin import Source
 
 MIB = 2**20
 
@@ -89,6 +90,28 @@ class Image(ResourceBase):
     def is_filled(self) -> bool:
         """By its status."""
         return self.status == "active"
+
+    def denied(self) -> str:
+        """A member cannot publish one."""
+        return "a member cannot publish it" if self.visibility == "public" else ""
+
+    def born(self, origin: Source, number: int) -> Self:
+        """Empty, and private until it is filled; from a volume it is filled at once."""
+        if origin.volume_id is not None:
+            return self
+        return self.model_copy(update={"status": "queued", "visibility": "private", "protected": False})
+
+    def draws(self, origin: Source) -> Ref | None:
+        """A volume's."""
+        return ref(Kind.VOLUME, origin.volume_id) if origin.volume_id else None
+
+    def too_busy(self, drawn: ResourceBase, origin: Source) -> str:
+        """A volume is uploaded only when it stands unattached."""
+        return "" if drawn.is_unattached() else "its status must be available"
+
+    def filled(self, size_bytes: int) -> Self:
+        """Active."""
+        return self.model_copy(update={"status": "active", "size_bytes": size_bytes})
 
     def elsewhere(self, project_id: str) -> bool:
         """One of another project."""

@@ -195,6 +195,20 @@ class StoredObject(ResourceBase):
                 return True
         return False
 
+    def parts(self) -> tuple[Ref, ...] | None:
+        """Its segments, or what it shows; what another account has is not ours to read."""
+        if self.symlink_account:
+            return None
+        if self.symlink_to:
+            return (ref(Kind.OBJECT, self.symlink_to),)
+        return (self.ref,) if self.segments is None else tuple(ref(Kind.OBJECT, s.path) for s in self.segments)
+
+    def pinned(self) -> Iterator[tuple[Ref, str]]:
+        """Its segments, and what a static link shows."""
+        yield from ((ref(Kind.OBJECT, s.path), s.etag) for s in self.segments or ())
+        if self.symlink_etag is not None:
+            yield ref(Kind.OBJECT, self.symlink_to or "-"), self.symlink_etag
+
     def uses(self) -> Iterator[tuple[str, str, int]]:
         """Its bytes."""
         yield "object_store", "bytes", 0 if self.is_linked() else self.size_bytes

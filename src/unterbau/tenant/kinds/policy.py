@@ -77,7 +77,8 @@ class Policy:
     """What is known of one field. Made by `carried`, `changed`, `chosen`, `left`, `ignored`.
 
     `refers`: the kind that its ids are of; `within`: the field of a nested model in which the id stands; `own`: that kind's
-    thing is the project's own for certain (else it may be another's, or gone). `unordered`: its order means nothing to the
+    thing is the project's own for certain (else it may be another's, or gone); `holds`: as long as this names it the cloud
+    does not delete it. `unordered`: its order means nothing to the
     cloud. `moment`: it changes by itself. `member`: who has the role member can decide it. `replaced`: a change of it takes
     nothing away, since something of the target serves instead. `opens`: in which ways it may open something.
     """
@@ -87,6 +88,7 @@ class Policy:
     refers: Kind | None = None
     within: str = ""
     own: bool = False
+    holds: bool = True
     unordered: bool = False
     moment: bool = False
     member: bool = True
@@ -100,13 +102,13 @@ class Policy:
 
 
 def carried(
-    *, refers: Kind | None = None, within: str = "", own: bool = False, unordered: bool = False, moment: bool = False,
+    *, refers: Kind | None = None, within: str = "", own: bool = False, holds: bool = True, unordered: bool = False, moment: bool = False,
     member: bool = True, told: Told = Told.ALWAYS, opens: Iterable[Opened] = (),
 ) -> Policy:  # fmt: skip
     """Equal in the other cloud."""
     return Policy(
-        becomes=Becomes.CARRIED, why="", refers=refers, within=within, own=own, unordered=unordered, moment=moment,
-        member=member, told=told, opens=frozenset(opens),
+        becomes=Becomes.CARRIED, why="", refers=refers, within=within, own=own, holds=holds, unordered=unordered,
+        moment=moment, member=member, told=told, opens=frozenset(opens),
     )  # fmt: skip
 
 

@@ -81,6 +81,10 @@ class Secret(ResourceBase):
         """Not without a payload."""
         return self.content_type is not None
 
+    def any_of_alike(self) -> bool:
+        """Without a payload each is as good as the other."""
+        return True
+
     def alike(self, there: ResourceBase) -> bool:
         """By its name, which is not unique: the rest comes with the payload."""
         return isinstance(there, Secret) and self.name == there.name
@@ -105,7 +109,9 @@ class SecretContainer(ResourceBase):
     )  # fmt: skip
     kind: Literal["secret_container"] = "secret_container"
     type: Annotated[str, carried()]
-    entries: Annotated[tuple[SecretEntry, ...], carried(refers=Kind.SECRET, within="secret_id", unordered=True)] = ()
+    entries: Annotated[
+        tuple[SecretEntry, ...], carried(refers=Kind.SECRET, within="secret_id", holds=False, unordered=True)
+    ] = ()
     status: Annotated[str, ignored("a state of this cloud", moment=True)] = "ACTIVE"
     acl_project_access: Annotated[bool, PROJECT] = later(True)
     acl_users: Annotated[tuple[str, ...], USERS] = later(())
@@ -123,3 +129,7 @@ class SecretContainer(ResourceBase):
         if foreign:
             return self.leave(f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
         return self.carry(ground, *_shut_users(self.acl_users))
+
+    def any_of_alike(self) -> bool:
+        """Of those with the same entries each is as good as the other."""
+        return True

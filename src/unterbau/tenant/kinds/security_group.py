@@ -109,6 +109,10 @@ class SecurityGroup(ResourceBase):
         rules = relations.naming(Kind.SECURITY_GROUP_RULE, "security_group_id", self.id)
         return [*super().upheld(relations, itself), *rules]
 
+    def along(self, side: Side) -> list[Ref]:
+        """Its rules."""
+        return side.relations.naming(Kind.SECURITY_GROUP_RULE, "security_group_id", self.id)
+
     def takes(self, there: ResourceBase, origin: Source) -> bool:
         """The place of the group `default`."""
         return isinstance(there, SecurityGroup) and self.is_default and there.is_default
@@ -124,15 +128,17 @@ class SecurityGroupRule(ResourceBase):
     )  # fmt: skip
     kind: Literal["security_group_rule"] = "security_group_rule"
     description: Annotated[str, carried()] = ""
-    security_group_id: Annotated[str, carried(refers=Kind.SECURITY_GROUP, own=True, opens=TRAFFIC)]
+    security_group_id: Annotated[str, carried(refers=Kind.SECURITY_GROUP, own=True, holds=False, opens=TRAFFIC)]
     direction: Annotated[Literal["ingress", "egress"], carried(opens=TRAFFIC)]
     ethertype: Annotated[Literal["IPv4", "IPv6"], carried(opens=TRAFFIC)]
     protocol: Annotated[str | None, carried(opens=TRAFFIC)] = None
     port_range_min: Annotated[int | None, carried(opens=TRAFFIC)] = None
     port_range_max: Annotated[int | None, carried(opens=TRAFFIC)] = None
     remote_ip_prefix: Annotated[str | None, carried(opens=TRAFFIC)] = None
-    remote_group_id: Annotated[str | None, carried(refers=Kind.SECURITY_GROUP, opens=TRAFFIC)] = None
-    remote_address_group_id: Annotated[str | None, carried(refers=Kind.ADDRESS_GROUP, opens=TRAFFIC)] = None
+    remote_group_id: Annotated[str | None, carried(refers=Kind.SECURITY_GROUP, holds=False, opens=TRAFFIC)] = None
+    remote_address_group_id: Annotated[str | None, carried(refers=Kind.ADDRESS_GROUP, holds=False, opens=TRAFFIC)] = (
+        None
+    )
 
     @model_validator(mode="after")
     def _one_remote(self) -> Self:
@@ -219,3 +225,8 @@ def _default_of(side: Side) -> tuple[Ref | None, dict[tuple[object, ...], Securi
 def _rules_of(side: Side, group_id: str) -> list[SecurityGroupRule]:
     found = (side.by_ref[r] for r in side.relations.naming(Kind.SECURITY_GROUP_RULE, "security_group_id", group_id))
     return [r for r in found if isinstance(r, SecurityGroupRule)]
+
+
+def from_birth(id_: str) -> SecurityGroup:
+    """The group that each project has."""
+    return SecurityGroup(id=id_, name="default")

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, JsonValue
 
@@ -98,9 +98,9 @@ class Server(ResourceBase):
     description: Annotated[str, carried()] = ""
     status: Annotated[str, carried(moment=True)]
     flavor: Annotated[Flavor, changed("the target has no such flavor: the nearest that covers it", replaced=True)]
-    image_id: Annotated[str | None, carried(refers=Kind.IMAGE)] = None
-    key_name: Annotated[str | None, carried(refers=Kind.KEYPAIR)] = None
-    server_group_id: Annotated[str | None, carried(refers=Kind.SERVER_GROUP, own=True)] = None
+    image_id: Annotated[str | None, carried(refers=Kind.IMAGE, holds=False)] = None
+    key_name: Annotated[str | None, carried(refers=Kind.KEYPAIR, holds=False)] = None
+    server_group_id: Annotated[str | None, carried(refers=Kind.SERVER_GROUP, own=True, holds=False)] = None
     port_ids: Annotated[tuple[str, ...], carried(refers=Kind.PORT, own=True, opens=[Opened.ATTACHED])] = ()
     metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
@@ -124,12 +124,12 @@ class Server(ResourceBase):
         return {**super().facts(side, key), "flavor": flavor, "disks": [*self._disks(side, key)]}
 
     def _disks(self, side: Side, key: Key) -> list[str]:
-        return [key(ref(Kind.VOLUME, a.volume_id)) for a in in_order(self.attachments(side))]
+        return [key(ref(Kind.VOLUME, a.volume_id)) for a in self.attachments(side)]
 
-    def attachments(self, side: Side) -> list[Attachment]:
+    def attachments(self, side: Side) -> Disks:
         """What attaches volumes to it."""
         found = (side.by_ref[r] for r in side.relations.naming(Kind.ATTACHMENT, "server_id", self.id))
-        return [a for a in found if isinstance(a, Attachment)]
+        return sorted((a for a in found if isinstance(a, Attachment)), key=_place_on_server)
 
     def fate(self, ground: Ground) -> Entry:
         """Carried on a flavor that covers its own; its local disk is made anew."""
@@ -215,6 +215,15 @@ class Server(ResourceBase):
         """Attachments whose volumes the cloud deletes with it."""
         return tuple(a.ref for a in self.attachments(relations.side) if a.delete_on_termination)
 
+    def born(self, origin: Source, number: int) -> Self:
+        """It is made running."""
+        return self.model_copy(update={"status": "ACTIVE", "locked": False})
+
+    def along(self, side: Side) -> list[Ref]:
+        """Its attachments, and the disks that were to go with it."""
+        found = self.attachments(side)
+        return [*(a.ref for a in found), *(a.disk for a in found if a.delete_on_termination)]
+
     def takes(self, there: ResourceBase, origin: Source) -> bool:
         """A port of another one, or a volume that is attached."""
         if isinstance(there, Attachment):
@@ -230,8 +239,8 @@ class Attachment(ResourceBase):
         quota=None, counted=False, marker=Mark.PLACE, content=Content.NONE, id_is_name=False, personal=False, usable=(),
     )  # fmt: skip
     kind: Literal["attachment"] = "attachment"
-    server_id: Annotated[str, carried(refers=Kind.SERVER, own=True)]
-    volume_id: Annotated[str, carried(refers=Kind.VOLUME, own=True)]
+    server_id: Annotated[str, carried(refers=Kind.SERVER, own=True, holds=False)]
+    volume_id: Annotated[str, carried(refers=Kind.VOLUME, own=True, holds=False)]
     device: Annotated[
         str, ignored("a name that the guest may not even use; the server's disks are compared in their order")
     ] = ""
@@ -268,11 +277,18 @@ class Attachment(ResourceBase):
         """Its volume is kept from going with the server."""
         return {"delete_on_termination": False} if ref(Kind.SERVER, self.server_id) in gone else {}
 
+    def occupies(self) -> Ref | None:
+        """Its volume."""
+        return self.disk
+
     def takes(self, there: ResourceBase, origin: Source) -> bool:
         """A volume that is attached."""
         return isinstance(there, Attachment) and self.volume_id == there.volume_id
 
 
-def in_order(attachments: Iterable[Attachment]) -> list[Attachment]:
-    """In the order of their devices, root first."""
-    return sorted(attachments, key=lambda a: (a.boot_index != 0, len(a.device), a.device, a.id))
+Disks: TypeAlias = list[Attachment]
+"""In the order of their devices, root first."""
+
+
+def _place_on_server(attachment: Attachment) -> tuple[object, ...]:
+    return (attachment.boot_index != 0, len(attachment.device), attachment.device, attachment.id)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.image import Image
@@ -147,6 +147,27 @@ class Volume(ResourceBase):
 
         return Passage(what, PASSAGES[what], make)
 
+    def born(self, origin: Source, number: int) -> Self:
+        """Available."""
+        return self.model_copy(update={"status": "available"})
+
+    def draws(self, origin: Source) -> Ref | None:
+        """An image's, a snapshot's or a volume's."""
+        origins = (Kind.IMAGE, origin.image_id), (Kind.SNAPSHOT, origin.snapshot_id), (Kind.VOLUME, origin.volume_id)
+        return next((ref(kind, id_) for kind, id_ in origins if id_), None)
+
+    def occupied(self, by_another: bool) -> Self:
+        """By its status."""
+        return self.model_copy(update={"status": "in-use" if by_another else "available"})
+
+    def is_occupied(self) -> bool:
+        """By its status."""
+        return self.status == "in-use"
+
+    def touched(self, at: datetime) -> Self:
+        """See the class."""
+        return self.model_copy(update={"updated_at": at})
+
     def upheld(self, relations: Relations, itself: bool) -> list[Ref]:
         """Kept for itself it keeps its attachments."""
         uses = relations.naming(Kind.ATTACHMENT, "volume_id", self.id) if itself else []
@@ -204,6 +225,18 @@ class Snapshot(ResourceBase):
     def natural_key(self, key: Key) -> str:
         """Its name."""
         return f"snapshot {self.name}"
+
+    def born(self, origin: Source, number: int) -> Self:
+        """Available."""
+        return self.model_copy(update={"status": "available"})
+
+    def draws(self, origin: Source) -> Ref | None:
+        """Its volume's."""
+        return ref(Kind.VOLUME, self.volume_id)
+
+    def too_busy(self, drawn: ResourceBase, origin: Source) -> str:
+        """Of a volume in use only by force."""
+        return "it is in use" if drawn.is_occupied() and not origin.force else ""
 
     def fate(self, ground: Ground) -> Entry:
         """Left."""
