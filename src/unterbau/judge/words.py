@@ -98,7 +98,7 @@ _WHERE_DE = {
 }
 
 
-class Words:
+class Speech:
     """One language."""
 
     def __init__(self, language: Language) -> None:
@@ -146,7 +146,7 @@ def ten_lines(judgement: Judgement, told: Summary, language: Language, width: in
 
     Each is made to fit into `width` by naming fewer things, and says how many it does not name.
     """
-    lines = _Lines(judgement, told, Words(language), width)
+    lines = _Lines(judgement, told, Speech(language), width)
     head = [lines.head(), *lines.failing(), *lines.unread(), *lines.ending()]
     first = [lines.action(a) for a in told.first[:2]]
     room = MOST_LINES - len(head) - len(first)
@@ -156,7 +156,7 @@ def ten_lines(judgement: Judgement, told: Summary, language: Language, width: in
 class _Lines:
     """The lines of one summary."""
 
-    def __init__(self, judgement: Judgement, told: Summary, words: Words, width: int) -> None:
+    def __init__(self, judgement: Judgement, told: Summary, words: Speech, width: int) -> None:
         self.judgement, self.told, self.words, self.width = judgement, told, words, width
         self.whole = words.of("the stack as a whole", "der Stack im Ganzen")
 
@@ -262,7 +262,7 @@ class _Lines:
         return self._line("first", 4, lambda n: before + words.few(named, n))
 
 
-def _some(words: Words, names: Sequence[str], most: int) -> str:
+def _some(words: Speech, names: Sequence[str], most: int) -> str:
     return f" ({words.few(names, most)})" if most > 0 else ""
 
 
@@ -284,7 +284,7 @@ def step(told: Step, judgement: Judgement, language: Language = "en", *, brief: 
 
     `brief` names one culprit, and not what is not shown.
     """
-    words = Words(language)
+    words = Speech(language)
     stage = words.of("step", "Stufe")
     pieces = [_reached(told, words)]
     if told.fails_at is not None:
@@ -298,7 +298,7 @@ def step(told: Step, judgement: Judgement, language: Language = "en", *, brief: 
     return "; ".join(pieces)
 
 
-def _reached(told: Step, words: Words) -> str:
+def _reached(told: Step, words: Speech) -> str:
     """`step 2 of 5`, `no step of 4 shown`, `no step of 5 reached`."""
     if told.reached is not None:
         return words.of(f"step {told.reached} of {told.top}", f"Stufe {told.reached} von {told.top}")
@@ -308,10 +308,10 @@ def _reached(told: Step, words: Words) -> str:
 
 def reached(told: Step, language: Language = "en") -> str:
     """The step alone, where there is no room for why."""
-    return _reached(told, Words(language))
+    return _reached(told, Speech(language))
 
 
-def _by(told: Step, judgement: Judgement, words: Words, most: int) -> str:
+def _by(told: Step, judgement: Judgement, words: Speech, most: int) -> str:
     facts = {k.id: k for k in judgement.facts}
 
     def decided(findings: Sequence[Finding]) -> str:
@@ -329,7 +329,7 @@ def _by(told: Step, judgement: Judgement, words: Words, most: int) -> str:
     return words.few(named, most)
 
 
-def _ranges(numbers: Sequence[int], words: Words) -> str:
+def _ranges(numbers: Sequence[int], words: Speech) -> str:
     """`0, 2 to 5`."""
     runs: list[list[int]] = []
     for number in numbers:
@@ -343,7 +343,7 @@ def _ranges(numbers: Sequence[int], words: Words) -> str:
 
 def once(told: Once, language: Language = "en") -> str:
     """One line for all parts of which nobody measured or answered it."""
-    words = Words(language)
+    words = Speech(language)
     ids = words.few([r.id.partition("/")[2] for r in told.rules], 5)
     if told.needs == "measurement":
         return words.of(f"not measured: {ids}; give --history TECHNOLOGY=FILE ({told.parts} kinds of part)",
