@@ -110,9 +110,7 @@ def checked(found: CheckResult) -> None:
     """What the check of a bundle found, and what no drill tests."""
     verdicts(found.verdicts)
     say("")
-    say("Not tested:")
-    for line in found.not_tested:
-        say(f"  {safe(line)}")
+    table(["outcome", "what no drill tests"], [["not tested", safe(line)] for line in found.not_tested])
 
 
 def openings_among(found: Iterable[Verdict]) -> list[Verdict]:
