@@ -96,7 +96,7 @@ def _taken() -> Workload:
 
 def _notes(taken: Workload) -> dict[str, str]:
     """What is not shown, without what no tenant can read."""
-    return {n.what: n.reason for n in taken.not_shown if not n.what.endswith(".user_data")}
+    return {n.what: str(n.reason) for n in taken.not_shown if not n.what.endswith(".user_data")}
 
 
 @pytest.fixture(scope="module")

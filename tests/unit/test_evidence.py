@@ -69,7 +69,8 @@ def edited(name: str, change: Callable[[Any], Any], *, resign: bool) -> bytes:
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_every_bundle_that_is_kept_is_whole_and_nothing_in_it_failed(path: Path) -> None:
     assert checked(path).outcome is Outcome.NOT_SHOWN
-    assert checked(path).bundle.verification.verdicts == checked(path).verdicts
+    told = checked(path)
+    assert [v.substance() for v in told.bundle.verification.verdicts] == [v.substance() for v in told.verdicts]
 
 
 def test_the_first_bundle_is_as_it_was_sealed() -> None:

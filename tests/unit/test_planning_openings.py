@@ -66,7 +66,7 @@ def plan(*choices: str, source: Workload = SOURCE, target: Workload = TARGET, al
 def check(made: Plan) -> tuple[Outcome, str]:
     found = [c for c in made.checks if c.name == planning.OPENINGS]
     assert len(found) == 1
-    return found[0].outcome, found[0].text
+    return found[0].outcome, str(found[0].text)
 
 
 def test_another_external_network_is_never_chosen_by_the_planner() -> None:

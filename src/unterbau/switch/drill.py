@@ -403,7 +403,7 @@ def _refuse_failed_checks(plan: Plan) -> None:
     if failed:
         raise Refused(
             "the plan's checks failed: " + "; ".join(f"{c.name}: {c.text}" for c in failed),
-            " ".join(c.remedy for c in failed if c.remedy) or "Mend the cause and make a new plan.",
+            " ".join(str(c.remedy) for c in failed if c.remedy) or "Mend the cause and make a new plan.",
         )
 
 

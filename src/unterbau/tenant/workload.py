@@ -15,7 +15,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from unterbau.tenant.kinds import CloudIdentity, Offering, R, Ref, Resource, ResourceBase
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Words
 
 SCHEMA = "https://unterbau.example/schema/workload/v1"
 
@@ -29,7 +29,7 @@ class NotShown(Model):
     """
 
     what: str
-    reason: str
+    reason: Words
 
 
 class Workload(Model):
@@ -57,19 +57,19 @@ class Workload(Model):
         return {r.ref: r for r in self.resources}
 
     @cached_property
-    def reasons(self) -> Mapping[str, str]:
+    def reasons(self) -> Mapping[str, Words]:
         """`NotShown.what` -> why."""
         return {n.what: n.reason for n in self.not_shown}
 
-    def hidden_fields(self, resource: ResourceBase) -> dict[str, str]:
+    def hidden_fields(self, resource: ResourceBase) -> dict[str, Words]:
         """Fields that were not shown of a resource of this workload -> why. Their values in it say nothing."""
         named = ((f, f"{o}.{f}") for o in (resource.own_kind.value, resource.ref) for f in sorted(resource.HIDEABLE))
         return {field: self.reasons[what] for field, what in named if what in self.reasons}
 
     @cached_property
-    def hidden(self) -> Mapping[Ref, Mapping[str, str]]:
+    def hidden(self) -> Mapping[Ref, Mapping[str, Words]]:
         """Of each resource: field -> why it was not shown (a `NotShown` whose `what` is `REF.FIELD`, or `REF`: all)."""
-        found: dict[Ref, dict[str, str]] = {}
+        found: dict[Ref, dict[str, Words]] = {}
         for note in self.not_shown:
             whose, _, field = note.what.rpartition(".") if note.what not in self.by_ref else (note.what, "", "contents")
             if whose in self.by_ref:

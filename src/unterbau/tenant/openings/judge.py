@@ -45,7 +45,7 @@ from unterbau.tenant.openings.traffic import (
     within,
 )
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Words
 
 R = TypeVar("R", bound=ResourceBase)
 Found = tuple[Opened, str, str]
@@ -70,7 +70,7 @@ class Unseen(Model):
     kind: Opened
     side: Literal["source", "target"]
     what: str
-    reason: str
+    reason: Words
     subject: str = ""
 
 
