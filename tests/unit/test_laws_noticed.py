@@ -22,6 +22,7 @@ from typing import Any
 import closer
 import pytest
 import requests
+import trials
 from kept_bundles import FIRST, checked
 from pydantic import SecretStr
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
@@ -36,13 +37,13 @@ from unterbau.errors import BundleError, Interrupted, PlanError, Refused, Unreac
 from unterbau.evidence import container, core, signing_key
 from unterbau.face import Face
 from unterbau.saga import Event, Journal, Marker
-from unterbau.switch import census, drill, evidence, folders, planning
+from unterbau.switch import census, evidence, folders, move, planning, verify
 from unterbau.switch.close import Question, SourceClosing
 from unterbau.switch.drill import Drill, Tools
 from unterbau.switch.folders import Folder
 from unterbau.switch.plan import Check
 from unterbau.tenant.kinds import Container, Image, Kind, Network, Volume, ref
-from unterbau.tenant.workload import NotShown
+from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Outcome
 
 NOW = datetime(2026, 11, 26, 10, tzinfo=UTC)
@@ -205,24 +206,54 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 # --- what is waited for
 
 
-def test_a_write_without_an_answer_is_waited_for_before_a_move_ends(world: World) -> None:
-    work = world.planned()
-    said: list[str] = []
-    stop = threading.Event()
-    face = Face(quiet=True)
+class Impatient:
+    """Somebody who stops the program when it says that it waits."""
 
-    def say(line: str, *, strong: bool = False) -> None:
-        said.append(line)
+    def __init__(self) -> None:
+        self.said, self.stop = list[str](), threading.Event()
+
+    def say(self, line: str, *, strong: bool = False) -> None:
+        self.said.append(line)
         if line.startswith("waiting"):
-            stop.set()
+            self.stop.set()
 
-    face.say = say  # type: ignore[method-assign]
-    lost = Simulator(world.root / "b", name="b", lost=lambda request: 0.0 if request == "create network" else None)
-    clouds = {"a": world.cloud("a"), "b": lost}
-    work = Drill(work.folder, world.tools(connect=clouds.__getitem__, face=face, stop=stop, late_seconds=600.0))
+    @property
+    def waited(self) -> bool:
+        return any(line.startswith("waiting") for line in self.said)
+
+
+def without_answer(request: str) -> Callable[[str], float | None]:
+    """A cloud does at once what it is asked and answers nothing to this sort of request."""
+    return lambda asked: 0.0 if asked == request else None
+
+
+def test_a_write_without_an_answer_is_waited_for_before_a_move_ends(world: World) -> None:
+    work, person, face = world.planned(), Impatient(), Face(quiet=True)
+    face.say = person.say  # type: ignore[method-assign]
+    clouds = {"a": world.cloud("a"), "b": Simulator(world.root / "b", name="b", lost=without_answer("create network"))}
+    tools = world.tools(connect=clouds.__getitem__, face=face, stop=person.stop, late_seconds=600.0)
     with pytest.raises(Interrupted):
-        work.move()
-    assert [line for line in said if line.startswith("waiting")], "a cloud may still finish what it did not answer"
+        Drill(work.folder, tools).move()
+    assert person.waited, "a cloud may still finish what it did not answer"
+
+
+def test_a_write_without_an_answer_is_waited_for_before_a_verification_ends(world: World) -> None:
+    person = Impatient()
+    there = Simulator(world.root / "a", name="a", lost=without_answer("create image"))
+    with pytest.raises(Interrupted):
+        verify.look(there, world.cloud("b"), None, work=world.root, now=lambda: datetime.now(UTC), stop=person.stop,
+                    late_seconds=600.0, say=person.say)  # fmt: skip
+    assert person.waited
+
+
+def test_a_write_without_an_answer_is_waited_for_before_a_trial_ends(tmp_path: Path) -> None:
+    person = Impatient()
+    cloud = trials.Trials(tmp_path / "cloud")
+    cloud.lost = without_answer("create volume")
+    with pytest.raises(Interrupted):
+        trials.run(cloud, tmp_path / "journals", stop=person.stop, say=person.say,
+                   patience=replace(trials.PATIENCE, late=600.0))  # fmt: skip
+    assert person.waited
 
 
 def test_what_a_killed_emptying_asked_for_is_waited_for(world: World) -> None:
@@ -324,7 +355,7 @@ def unknown(*services: str) -> dict[str, str]:
 
     cloud: Any = nobody
     found = Unknown(cloud, lambda: services, cloud, cloud, OBJECTS, lambda: "p").not_understood()
-    return {n.what: n.reason for n in found}
+    return {n.what: str(n.reason) for n in found}
 
 
 class _Objects:
@@ -369,7 +400,7 @@ class Poor:
 def test_a_census_says_what_it_could_not_see(world: World) -> None:
     poor: Any = Poor(world.cloud("a"))
     taken = census.take(poor, now=lambda: NOW, pause=lambda seconds: None)
-    told = {n.what: n.reason for n in taken.not_shown}
+    told = {n.what: str(n.reason) for n in taken.not_shown}
     assert told["container"] == told["object"] == "the cloud has no service for it"
     assert told["service:dns"] == "this service is not understood"
     assert told["secret"] == "Unreachable: no answer"
@@ -502,7 +533,7 @@ def test_a_move_that_began_goes_on_although_its_source_changed(world: World) -> 
 
 
 def _steps(work: Drill) -> Any:
-    return drill.move.steps(work.load_plan(), work.read(work.folder.source, census.Workload), *work.clouds())
+    return move.steps(work.load_plan(), work.read(work.folder.source, Workload), *work.clouds())
 
 
 def test_a_plan_whose_checks_failed_is_not_carried_out(world: World) -> None:
