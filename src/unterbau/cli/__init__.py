@@ -266,7 +266,7 @@ def verify_(
     plan = drills.read_plan(plan_file) if plan_file else None
     left, right = wiring.open_cloud(source), wiring.open_cloud(target)
     folder = work or folders.root().parent / "verify"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.make_folder(folder)
     face = context.face
     seen = verify.look(
         left,
