@@ -100,6 +100,7 @@ class Simulator:
         self._late.mkdir(exist_ok=True)
         self._file = folder / "world.json"
         self._world: dict[str, dict[str, Any]] = {}
+        self._known: dict[Ref, tuple[dict[str, Any], Resource]] = {}
         if self._file.exists():
             self._world = json.loads(self._file.read_text())
         else:
@@ -208,7 +209,15 @@ class Simulator:
     def _all(self) -> list[Resource]:
         with self._lock:
             self._catch_up()
-            return [_RESOURCE.validate_python(v) for v in self._world.values()]
+            return [self._parsed(reference) for reference in self._world]
+
+    def _parsed(self, reference: Ref) -> Resource:
+        """What stands in the world under a Ref; it is read once as long as it stays the same."""
+        plain = self._world[reference]
+        known = self._known.get(reference)
+        if known is None or known[0] is not plain:
+            known = self._known[reference] = plain, _RESOURCE.validate_python(plain)
+        return known[1]
 
     def listing(self, kind: Kind) -> Listing:
         """See the port."""
@@ -252,8 +261,8 @@ class Simulator:
         self._refuse_private(reference)
         with self._lock:
             self._catch_up()
-            found = self._world.get(reference)
-        return self._as_told(_RESOURCE.validate_python(found)) if found else None
+            found = self._parsed(reference) if reference in self._world else None
+        return self._as_told(found) if found else None
 
     def _must(self, reference: Ref) -> Resource:
         found = self.read(reference)

@@ -37,9 +37,7 @@ def losses(entry: Entry, resource: ResourceBase, source: Workload) -> tuple[Loss
         found.setdefault(f"{resource.ref}.{field}", Loss.of(resource.ref, field, why))
 
     for change in entry.changes:
-        other = change.was not in (None, "", [], {}) and (change.chosen_by_target or change.was != change.to)
-        policy = resource.POLICY.get(change.field)
-        if other and not (policy is not None and policy.replaced):
+        if change.takes_away and not resource.replaces(change.field):
             add(change.field, change.why)
     for field, why in resource.beyond(source):
         add(field, why)
@@ -82,6 +80,13 @@ class Plan(Model):
     def by_ref(self) -> Mapping[Ref, Entry]:
         """Entries by Ref."""
         return {e.ref: e for e in self.entries}
+
+    def would_lose(self) -> tuple[Loss, ...]:
+        """What does not come along: each object that is left (its field is ""), and each loss of one that moves."""
+        found: list[Loss] = []
+        for entry in self.entries:
+            found += entry.losses if entry.fate.moves else [Loss(id=entry.ref, field="", why=entry.why)]
+        return tuple(found)
 
     def allows(self) -> frozenset[tuple[Opened, str, str]]:
         """What a person allowed to be open: (kind, what, subject)."""

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from unterbau import canonical
 from unterbau.switch.plan import Plan
+from unterbau.switch.verify import lost
 from unterbau.switch.verify.opened import openings
 from unterbau.tenant.kinds import OWNER_ONLY, Fate, Kind, Ref, Resource
 from unterbau.tenant.workload import Workload
@@ -28,9 +29,11 @@ OWNED = OWNER_ONLY[0]
 """Under this the observation stands by which the verifier knows that it is an owner (see `verify.ownership`)."""
 OPENINGS = "openings"
 """What is open on the target and was closed on the source fails, unless it is allowed by name."""
+LOSSES = "losses"
+"""Each field that will not be there as it was has a claim of its own; what a member cannot decide fails nothing."""
 REMAINDER = "remainder"
 """What a rehearsal left on its target fails (`evidence.remainder`, since that is known only after the clean-up)."""
-JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER)
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
@@ -212,7 +215,23 @@ class _Comparison:
             verdict = verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": _told(hidden)})
         elif declared and verdict.outcome is Outcome.HELD:
             verdict = verdict.model_copy(update={"reason": declared[1]})
-        return [verdict, *self._content(resource, there, key)]
+        found = [verdict, *self._content(resource, there, key)]
+        if LOSSES in self.judging and self.plan is not None:
+            decided = self._decided(claim, resource, there)
+            found += lost.of_object(self.plan, self.source, resource, key, verdict, decided)
+        return found
+
+    def _decided(self, claim: Claim, resource: Resource, there: Resource | None) -> Verdict | None:
+        """The same of what a member cannot decide there."""
+        fields = resource.undecided(self.target.identity.roles)
+        if there is None or not fields:
+            return None
+        left, right = facts(resource, self.left_keys), facts(there, self.right_keys)
+        return judge_equal(
+            claim,
+            self._seen("source", self.source.taken_at, resource.ref, {f: left[f] for f in fields}),
+            self._seen("target", self.target.taken_at, there.ref, {f: right[f] for f in fields}),
+        )
 
     def _hidden(self, resource: Resource, there: Resource | None) -> dict[str, Words]:
         """Fields that one side did not show -> the reason."""
@@ -225,7 +244,8 @@ class _Comparison:
         """What must be equal, without what one of the sides did not show; no value if only its being is known."""
         workload, keys = (self.wished, self.left_keys) if side == "source" else (self.target, self.right_keys)
         unseen = workload.reasons.get(resource.ref, "") if HIDDEN in self.judging else ""
-        plain = {k: v for k, v in facts(resource, keys).items() if k not in hidden}
+        passed_over = resource.undecided(self.target.identity.roles) if LOSSES in self.judging else frozenset()
+        plain = {k: v for k, v in facts(resource, keys).items() if k not in hidden and k not in passed_over}
         return self._seen(side, workload.taken_at, resource.ref, None if unseen else plain, unseen)
 
     def _declared(self, resource: Resource) -> tuple[bool, Words] | None:

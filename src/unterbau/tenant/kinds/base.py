@@ -239,6 +239,11 @@ class ResourceBase(Model):
             if policy.becomes is Becomes.LEFT and was:
                 yield Change(field=field, was=was, to=None, why=policy.why)
 
+    def replaces(self, field: str) -> bool:
+        """Whether a change of this field takes nothing away (see `Policy.replaced`)."""
+        policy = self.POLICY.get(field)
+        return policy is not None and policy.replaced
+
     def leave(self, why: Words, remedy: Words) -> Entry:
         """The entry of what stays where it is."""
         return Entry(ref=self.ref, name=self.name, fate=Fate.LEFT, why=why, remedy=remedy)

@@ -47,6 +47,11 @@ class Change(Model):
     chosen_by_target: bool = False
     why: Words
 
+    @property
+    def takes_away(self) -> bool:
+        """Whether something was there that will not be."""
+        return self.was not in (None, "", [], {}) and (self.chosen_by_target or self.was != self.to)
+
 
 class Loss(Model):
     """Something that deleting the source's object takes away, and that nothing on the target gives back.

@@ -74,8 +74,8 @@ class Container(ResourceBase):
             if dropped:
                 why = f"grants to others of the source cloud stay shut: {', '.join(dropped)}"
                 changes.append(Change(field=field, was=was, to=kept, why=why))
-        if self.versions_enabled:
-            why = self.POLICY["versions_enabled"].why
+        if self.versions_enabled:  # the census names those that there are: they are a loss of their own
+            why = "earlier versions of its objects are not carried"
             changes.append(Change(field="versions_enabled", was=True, to=True, why=why))
         return self.carry(ground, *changes)
 
