@@ -59,19 +59,7 @@ from unterbau.saga import (
     wait_out,
 )
 from unterbau.saga import run as run_saga
-from unterbau.tenant.workload import (
-    Attachment,
-    Backup,
-    Flavor,
-    Image,
-    Kind,
-    Ref,
-    Resource,
-    Secret,
-    Server,
-    Volume,
-    ref,
-)
+from unterbau.tenant.kinds import Attachment, Backup, Flavor, Image, Kind, Ref, Resource, Secret, Server, Volume, ref
 
 
 class Trial(Cloud, Protocol):
@@ -123,8 +111,7 @@ def run(
     `folder` keeps the journal while it is needed. Raises Interrupted when it was stopped (everything is removed
     then, too), AuthFailed, Unreachable, LocalError.
     """
-    with files.translated(folder):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.make_folder(folder)
     identity = cloud.identity()
     place = hashlib.sha256("\n".join([identity.auth_url, identity.region, identity.project_id]).encode()).hexdigest()[
         :12

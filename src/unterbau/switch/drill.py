@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from unterbau import files
 from unterbau.cloud.port import Cloud
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
-from unterbau.evidence import signing_key
+from unterbau.evidence import fingerprint, signing_key
 from unterbau.face import Face
 from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, Step, run, unwind, wait_out
 from unterbau.switch import census, evidence, folders, move, planning
@@ -33,7 +33,8 @@ from unterbau.switch.move import Swept
 from unterbau.switch.plan import Plan
 from unterbau.switch.report import html
 from unterbau.switch.verify import Contents
-from unterbau.tenant.workload import Workload, kind_of
+from unterbau.tenant.kinds import kind_of
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 
 M = TypeVar("M", bound=BaseModel)
@@ -331,7 +332,8 @@ class Drill:
     def report(self, language: str) -> None:
         """The report of the sealed bundle."""
         data = self.folder.bundle.read_bytes()
-        files.write(self.folder.report, html.render(evidence.check(data), data, language).encode())
+        own = fingerprint(signing_key(self.tools.keys).public_key)
+        files.write(self.folder.report, html.render(evidence.check(data, trusted_key=own), data, language).encode())
 
     # --- helpers
 
@@ -402,7 +404,7 @@ def _refuse_failed_checks(plan: Plan) -> None:
     if failed:
         raise Refused(
             "the plan's checks failed: " + "; ".join(f"{c.name}: {c.text}" for c in failed),
-            " ".join(c.remedy for c in failed if c.remedy) or "Mend the cause and make a new plan.",
+            " ".join(str(c.remedy) for c in failed if c.remedy) or "Mend the cause and make a new plan.",
         )
 
 

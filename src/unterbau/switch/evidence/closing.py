@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from pydantic import JsonValue, ValidationError
 
 from unterbau.errors import BundleError, LocalError
-from unterbau.evidence.core import NOT_OURS, check_chain
+from unterbau.evidence.core import check_chain
+from unterbau.evidence.limits import NOT_OURS
 from unterbau.saga.status import Event, fold
 from unterbau.switch import closing
 from unterbau.switch.closing import Attempt, Closing, Decision, Sealed
 from unterbau.switch.evidence.looks import check_pair, judge_again
 from unterbau.switch.plan import Loss, Plan
 from unterbau.switch.verify import counterparts
-from unterbau.tenant.workload import Kind, Ref, Workload, kind_of
+from unterbau.tenant.kinds import Kind, Ref, kind_of
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict
 
 NAME = "source-closing.json"
