@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
+from unterbau.switch.evidence.bundle import NOT_TESTED
 from unterbau.switch.plan import Entry, Fate
 from unterbau.switch.report.drawing import timeline, topology
 from unterbau.switch.report.german import german
@@ -22,12 +24,20 @@ from unterbau.switch.report.terminal import openings_among
 from unterbau.switch.verify import OPENINGS
 from unterbau.tenant.kinds import Attachment, FloatingIp, Port, Ref, Server, Volume
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Outcome, Words, words
+from unterbau.verdict import Outcome, Reason, Words, words
 
 KINDS_DE = {
     "structure": "Aufbau", "content": "Inhalt", "completeness": "Vollständigkeit", "coverage": "Abdeckung",
     "opening": "Öffnung",
 }  # fmt: skip
+
+
+PHASES = {
+    "census": Reason.of("phase.census"), "plan": Reason.of("phase.plan"), "move": Reason.of("phase.move"),
+    "verify": Reason.of("phase.verify"), "close": Reason.of("phase.close"), "seal": Reason.of("phase.seal"),
+    "report": Reason.of("phase.report"),
+}  # fmt: skip
+"""What the phases of a drill are called."""
 
 
 def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
@@ -43,6 +53,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
     environment.globals["t"] = _both
     environment.globals["words"] = outcome_words
     environment.filters["both"] = _in_both
+    environment.globals["phase"] = lambda name: _in_both(PHASES.get(name) or name)
     template = environment.get_template("report.html.j2")
     return template.render(
         language=language,
@@ -72,6 +83,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         digest=hashlib.sha256(data).hexdigest(),
         seconds=lambda phase: f"{(phase.ended - phase.started).total_seconds():.1f}",
         remainder=_remainder(bundle.closed),
+        not_tested=not_tested(bundle.context.not_tested),
     )
 
 
@@ -84,6 +96,12 @@ def _in_both(told: Words) -> Markup:
 def _both(de: str, en: str) -> Markup:
     """A text in both languages; the style sheet shows one."""
     return Markup('<span lang="de">{}</span><span lang="en">{}</span>').format(escape(de), escape(en))
+
+
+def not_tested(told: Iterable[Words]) -> list[Words]:
+    """What no drill tests: by this version, and what besides the bundle's own version says."""
+    known = {str(one) for one in NOT_TESTED}
+    return [*NOT_TESTED, *(one for one in told if str(one) not in known)]
 
 
 def _drawings(checked: CheckResult, entries: list[Entry]) -> list[tuple[str, str, Markup, Workload]]:
