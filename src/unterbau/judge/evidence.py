@@ -89,6 +89,24 @@ def check_stack(data: bytes, *, trusted_key: str | None = None) -> StackCheck:
 
     Raises BundleError for anything that is not as it was sealed, or does not follow from the contents.
     """
+    bundle, again, signer = _opened(data, trusted_key)
+    return StackCheck(
+        judgement=again,
+        outcome=outcome(again),
+        signer=signer,
+        signer_trusted=trusted_key is not None,
+        sealed=bundle.sealed,
+        facts=sum(len(t.facts) for t in bundle.catalogue.values()),
+    )
+
+
+def open_stack(data: bytes, *, trusted_key: str | None = None) -> tuple[StackBundle, str]:
+    """What a bundle holds, after it was checked as `check_stack` does it, and the id of the key that signed it."""
+    bundle, again, signer = _opened(data, trusted_key)
+    return bundle.model_copy(update={"judgement": again}), signer
+
+
+def _opened(data: bytes, trusted_key: str | None) -> tuple[StackBundle, Judgement, str]:
     members = unpack(data)
     statement = members.pop(STATEMENT, None)
     if statement is None:
@@ -103,14 +121,7 @@ def check_stack(data: bytes, *, trusted_key: str | None = None) -> StackCheck:
     _same(bundle.judgement, again)
     if predicate != {"format": 1, **_predicate(again, bundle.sealed)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
-    return StackCheck(
-        judgement=again,
-        outcome=outcome(again),
-        signer=str(key.keyid),
-        signer_trusted=trusted_key is not None,
-        sealed=bundle.sealed,
-        facts=sum(len(t.facts) for t in bundle.catalogue.values()),
-    )
+    return bundle, again, str(key.keyid)
 
 
 def _predicate(judgement: Judgement, sealed: datetime) -> dict[str, JsonValue]:
