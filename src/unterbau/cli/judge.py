@@ -18,8 +18,9 @@ from unterbau import catalogue, files, wiring
 from unterbau.catalogue import audit, contradictions, importers
 from unterbau.catalogue.model import KINDS, Catalogue, Technology
 from unterbau.cli.frame import EXITS, Context, Day, command
-from unterbau.errors import Exit, UsageError
+from unterbau.errors import BundleError, Exit, UsageError
 from unterbau.evidence import signing_key
+from unterbau.evidence.opening import Opened, open_bundle, read_file
 from unterbau.judge import bom, difference, engine, history, no_collector, output, page, report, rules
 from unterbau.judge import evidence as judgements
 from unterbau.judge.judgement import Difference, Judgement, KnownFact, Since
@@ -93,8 +94,9 @@ class _Earlier(NamedTuple):
 def _earlier(place: Path, stacks: Sequence[str]) -> _Earlier:
     """The bundle, or the newest one of this stack in a folder. Raises UsageError, BundleError."""
     if not place.is_dir():
-        return _open(place)
-    found = [_open(p) for p in sorted(place.glob("*.unterbau")) if judgements.is_stack(_bytes(p))]
+        return _judged_then(place, _opened(place))
+    opened = [(p, _opened(p)) for p in sorted(place.glob("*.unterbau"))]
+    found = [_judged_then(p, o) for p, o in opened if o.kind == judgements.KIND]
     name = " + ".join(stacks)
     same = [e for e in found if e.bundle.stack.name == name] or [
         e for e in found if Path(e.bundle.stack.name).name == Path(name).name
@@ -106,18 +108,19 @@ def _earlier(place: Path, stacks: Sequence[str]) -> _Earlier:
     return max(same, key=lambda e: e.bundle.sealed)
 
 
-def _open(path: Path) -> _Earlier:
-    bundle, signer = judgements.open_stack(_bytes(path))
-    return _Earlier(str(path), signer, bundle)
-
-
-def _bytes(path: Path) -> bytes:
+def _opened(path: Path) -> Opened:
     try:
-        return path.read_bytes()
+        return open_bundle(read_file(path))
     except OSError as error:
         raise UsageError(
             f"{path}: {error.strerror}", "Name a bundle that --bundle wrote, or a folder of them."
         ) from None
+    except BundleError as error:
+        raise BundleError(f"{path}: {error.what}", error.remedy) from None
+
+
+def _judged_then(path: Path, opened: Opened) -> _Earlier:
+    return _Earlier(str(path), opened.signer, judgements.judged_again(opened))
 
 
 def _since(context: Context, earlier: _Earlier, now: difference.Basis) -> Exit:
@@ -200,9 +203,9 @@ def _measures(histories: Sequence[str], known: Catalogue, day: date) -> dict[str
     return found
 
 
-def check(context: Context, data: bytes, key: str | None, report_file: Path | None, language: Language = "en") -> Exit:
+def check(context: Context, opened: Opened, report_file: Path | None, language: Language = "en") -> Exit:
     """`evidence check` for the bundle of a judged stack."""
-    checked = judgements.check_stack(data, trusted_key=key)
+    checked = judgements.check_opened(opened)
     if report_file is not None:
         files.write(report_file, page.html(checked.judgement, language).encode(), mode=0o644)
     context.show(lambda: report.judged(checked.judgement), checked)

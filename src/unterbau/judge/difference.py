@@ -97,7 +97,7 @@ def causes(then: Basis, now: Basis) -> Causes:
 def fact_changes(then: Basis, now: Basis) -> tuple[FactChange, ...]:
     """Of the technologies in either stack, and in both catalogues."""
     named = {p.technology for s in (then.stack, now.stack) for p in s.parts} - {None}
-    found = []
+    found: list[FactChange] = []
     for name in sorted(n for n in named if n is not None):
         old, new = (b.catalogue[name].facts if name in b.catalogue else () for b in (then, now))
         found += _facts(name, old, new)
