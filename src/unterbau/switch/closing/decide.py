@@ -24,7 +24,7 @@ from unterbau.switch.plan import Plan, losses
 from unterbau.switch.verify import Contents, observed
 from unterbau.tenant.kinds import Kind, Loss, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Observation, Outcome, Verdict
+from unterbau.verdict import Model, Observation, Outcome, Reason, Verdict, Words, joined, told_as
 
 Rows: TypeAlias = Sequence[Mapping[str, JsonValue]]
 """Rows of a journal as `Journal.export` gives them."""
@@ -61,7 +61,7 @@ class Closing(Model):
     attempts: tuple[Attempt, ...]
     complete: bool
     ended: datetime
-    kept: dict[Ref, str]
+    kept: dict[Ref, Words]
     after: Workload | None = None
 
 
@@ -83,7 +83,7 @@ class Decision:
     """
 
     chosen: tuple[Ref, ...]
-    kept: dict[Ref, str]
+    kept: dict[Ref, Words]
     losses: dict[Ref, tuple[Loss, ...]]
     accepted: tuple[Loss, ...] = ()
     drifted: dict[Ref, frozenset[str]] = field(default_factory=dict)
@@ -98,7 +98,7 @@ def decide(
     `put_back`), which neither goes nor stays.
     """
     judge = _Judge(sealed, look, pairs)
-    kept: dict[Ref, str] = {}
+    kept: dict[Ref, Words] = {}
     known: dict[Ref, tuple[Loss, ...]] = {}
     drifted: dict[Ref, frozenset[str]] = {}
     for resource in look.source.resources:
@@ -140,13 +140,13 @@ def _is_accepted(loss: Loss, resource: Resource, accepted: Sequence[str]) -> boo
     return loss.id in accepted or f"{resource.own_kind.value}.{loss.field}" in accepted
 
 
-def _lost(resource: Resource, missing: Sequence[Loss]) -> str:
+def _lost(resource: Resource, missing: Sequence[Loss]) -> Words:
     """The reason for which a thing with losses that nobody accepted is kept."""
     if not missing:
         return ""
-    told = "; ".join(f"{one.id}: {one.why}" for one in missing)
+    told = joined(Reason.of("about", what=one.id, reason=one.why) for one in missing)
     names = " ".join(f"--accept-loss {resource.own_kind.value}.{one.field}" for one in missing)
-    return f"lost for good with it: {told} ({names} deletes it all the same)"
+    return Reason.of("close.lost", losses=told, options=names)
 
 
 class _Judge:
@@ -161,29 +161,29 @@ class _Judge:
         self.then = {v.claim.id: v for v in sealed.verdicts}
         self.drift: dict[Ref, tuple[Loss, ...]] = {}
 
-    def obstacle(self, resource: Resource) -> str:
+    def obstacle(self, resource: Resource) -> Words:
         """Why it stays, or ""."""
         given = resource.from_birth(self.look.source)
         if given:
             return given
         if resource.ref not in self.sealed.source.by_ref:
-            return "it came after the census"
+            return Reason.of("close.after-census")
         entry = self.sealed.plan.by_ref[resource.ref]
         if not entry.fate.moves:
-            return f"it was not moved: {entry.why}"
+            return Reason.of("close.not-moved", why=entry.why)
         return self._unheld(resource)
 
-    def _unheld(self, resource: Resource) -> str:
+    def _unheld(self, resource: Resource) -> Words:
         """The first claim that does not hold now and is no change of the target's alone."""
         if not self.now[resource.ref]:
-            return "not verified: no claim was judged"
+            return Reason.of("close.unjudged")
         drift: list[Loss] = []
         for verdict in self.now[resource.ref]:
             if verdict.outcome is Outcome.HELD:
                 continue
             found = self._hidden(resource, verdict) or self._only_there(verdict)
             if not found:
-                return f"not verified: {verdict.reason}"
+                return Reason.of("close.not-verified", why=verdict.reason)
             drift += found
         self.drift[resource.ref] = tuple(drift)
         return ""
@@ -205,7 +205,7 @@ class _Judge:
         left, right = (o.value for o in verdict.evidence)
         if then.outcome is not Outcome.HELD or then.evidence[0].value != left:
             return []
-        subject, why = verdict.claim.subject, "the target changed it since the move"
+        subject, why = verdict.claim.subject, Reason.of("loss.drift")
         if verdict.claim.kind == "content":
             return [Loss.of(subject, "content", why)]
         if not isinstance(left, dict) or not isinstance(right, dict):
@@ -264,9 +264,9 @@ def begun(journal: Rows) -> set[Ref]:
     return {n.removeprefix(DELETE) for n in intended if n.startswith(DELETE)} - kept_late(journal).keys()
 
 
-def kept_late(journal: Rows) -> dict[Ref, str]:
+def kept_late(journal: Rows) -> dict[Ref, Words]:
     """What was to go and was kept by the look just before."""
-    return {r: str(told["kept"]) for r, told in _ended(journal).items() if "kept" in told}
+    return {r: told_as(told["kept"]) for r, told in _ended(journal).items() if "kept" in told}
 
 
 def deleted(record: Closing) -> tuple[Ref, ...]:

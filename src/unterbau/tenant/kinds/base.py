@@ -202,7 +202,7 @@ class ResourceBase(Model):
         decides = "admin" in roles
         return frozenset(f for f, p in self.POLICY.items() if p.becomes.compared and not (p.member or decides))
 
-    def from_birth(self, side: Side) -> str:
+    def from_birth(self, side: Side) -> Words:
         """Why it is in every project from birth, or ""."""
         return ""
 
@@ -261,8 +261,8 @@ class ResourceBase(Model):
         """What it is and no field shows, so that no API gives it: (its name, why it is lost)."""
         yield from ()
 
-    def unread(self, side: Side) -> str:
-        """What nobody can read of it at all, or ""."""
+    def unread(self, side: Side) -> Words:
+        """What nobody can read of it at all, with its name, or ""."""
         return ""
 
     def uses(self) -> Iterator[tuple[str, str, int]]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from unterbau.tenant.kinds.base import Kind, R, Ref, ResourceBase
 from unterbau.tenant.kinds.offering import CloudIdentity, Offering
-from unterbau.verdict import Words
+from unterbau.verdict import Reason, Words
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class Relations:
         """What must not go before it."""
         return resource.under(self)
 
-    def keep_what_is_needed(self, kept: dict[Ref, str]) -> None:
+    def keep_what_is_needed(self, kept: dict[Ref, Words]) -> None:
         """Add to `kept` whatever a kept thing needs, and what that needs."""
         ahead, own = list(kept), frozenset(kept)
         while ahead:
@@ -75,7 +75,7 @@ class Relations:
             resource = self.side.by_ref.get(reference)
             for need in resource.upheld(self, reference in own) if resource is not None else ():
                 if need not in kept:
-                    kept[need] = f"{reference} needs it and is kept"
+                    kept[need] = Reason.of("close.needed", by=reference)
                     ahead.append(need)
 
 

@@ -8,10 +8,12 @@ key) are methods of the kind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from unterbau.verdict import Reason
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.base import Kind
@@ -38,6 +40,32 @@ class Opened(StrEnum):
     IMAGE = "image visibility"
     ENCRYPTION = "encryption at rest"
 
+    @property
+    def words(self) -> Reason:
+        """What a person calls it."""
+        return _NAMED[self]
+
+
+_NAMED: Mapping[Opened, Reason] = {
+    Opened.INGRESS: Reason.of("opened.ingress"),
+    Opened.EGRESS: Reason.of("opened.egress"),
+    Opened.REPLIES: Reason.of("opened.replies"),
+    Opened.PORT_SECURITY: Reason.of("opened.port-security"),
+    Opened.ADDRESS_PAIRS: Reason.of("opened.address-pairs"),
+    Opened.SWITCHED_ON: Reason.of("opened.switched-on"),
+    Opened.ATTACHED: Reason.of("opened.attached"),
+    Opened.CONNECTED: Reason.of("opened.connected"),
+    Opened.GATEWAY: Reason.of("opened.gateway"),
+    Opened.SNAT: Reason.of("opened.snat"),
+    Opened.PUBLIC_ADDRESS: Reason.of("opened.public-address"),
+    Opened.SHARED: Reason.of("opened.shared"),
+    Opened.CONTAINER_ACL: Reason.of("opened.container-acl"),
+    Opened.CONTAINER_SYNC: Reason.of("opened.container-sync"),
+    Opened.SECRET_ACL: Reason.of("opened.secret-acl"),
+    Opened.IMAGE: Reason.of("opened.image"),
+    Opened.ENCRYPTION: Reason.of("opened.encryption"),
+}
+"""What a person calls a kind of opening."""
 
 TRAFFIC = (Opened.INGRESS, Opened.EGRESS)
 

@@ -14,7 +14,7 @@ from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.network import SHARED_WITH, unshared
 from unterbau.tenant.kinds.policy import TRAFFIC, Content, Known, Mark, Opened, carried
-from unterbau.verdict import later
+from unterbau.verdict import Reason, Words, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -76,9 +76,9 @@ class SecurityGroup(ResourceBase):
         update = {"id": "-", "security_group_id": "-", "remote_group_id": None}
         return [rule.model_copy(update=update).model_dump_json() for rule in _rules_of(side, self.id)]
 
-    def from_birth(self, side: Side) -> str:
+    def from_birth(self, side: Side) -> Words:
         """The group `default`."""
-        return "every project has this group from birth" if self.is_default else ""
+        return Reason.of("close.from-birth") if self.is_default else ""
 
     def fate(self, ground: Ground) -> Entry:
         """Carried; the group `default` stands for the target's if both mean the same."""
@@ -165,10 +165,10 @@ class SecurityGroupRule(ResourceBase):
                 plain[field] = key(ref(kind, str(plain[field])))
         return "rule " + canonical.canonical_bytes(plain).decode()
 
-    def from_birth(self, side: Side) -> str:
+    def from_birth(self, side: Side) -> Words:
         """A rule of the group `default`."""
         group = side.by_ref.get(ref(Kind.SECURITY_GROUP, self.security_group_id))
-        return "it belongs to the default group" if isinstance(group, SecurityGroup) and group.is_default else ""
+        return Reason.of("close.default-group") if isinstance(group, SecurityGroup) and group.is_default else ""
 
     def fate(self, ground: Ground) -> Entry:
         """Carried, unless its remote is not there: without it the rule would open."""

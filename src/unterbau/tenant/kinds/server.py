@@ -14,7 +14,7 @@ from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.flavor import Flavor, nearest, size_of
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, ignored
-from unterbau.verdict import Words, joined
+from unterbau.verdict import Reason, Words, joined
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -177,14 +177,14 @@ class Server(ResourceBase):
     def beyond(self, side: Side) -> Iterator[tuple[str, Words]]:
         """Its local disk and its user_data."""
         if self.unread(side):
-            yield "local_disk", "what was written to its local disk is not readable with tenant rights"
-        yield "user_data", "its user_data, if it had any, is not readable with tenant rights"
+            yield "local_disk", Reason.of("loss.local-disk")
+        yield "user_data", Reason.of("loss.user-data")
 
-    def unread(self, side: Side) -> str:
+    def unread(self, side: Side) -> Words:
         """A disk that lives on its host, where no API reads it."""
         from_volume = any(a.boot_index == 0 for a in self.attachments(side))
         local = self.flavor.ephemeral_gib > 0 or (self.image_id is not None and not from_volume)
-        return "what was written to its local disk" if local else ""
+        return Reason.of("close.local-disk", server=self.ref, name=self.name) if local else ""
 
     def uses(self) -> Iterator[tuple[str, str, int]]:
         """Also cores and memory."""
