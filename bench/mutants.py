@@ -7,11 +7,12 @@ fails. What survives stands in docs/mutants.md. What mutmut does besides is not 
 only, and a module of ours is half data. Which tests come by a statement is measured once a core; only these are asked,
 the quickest first.
 
-A mutant is never written to a file. A process that has pytest and the foreign libraries in memory forks one child a
-mutant, which imports our modules afresh, one of them changed by an import hook. So a kill leaves nothing behind.
+A mutant is never written to a file, so a kill leaves nothing behind. A process that has collected the tests forks one
+child a mutant, which gives the function in question its changed code and runs the tests. What is run when a module is
+imported cannot be changed so: such a mutant is met by a child that imports all of ours, one module from a changed source.
 
 Not drawn, because no test should notice them: annotations and docstrings (mutmut leaves them out), sentences (literals
-with a space in them, and f-strings), and letters' case (a changed literal is drawn once). A mutant that means the same
+with a space in them, and f-strings), letters' case (a changed literal is drawn once), `__all__` and aliases of types. A mutant that means the same
 is named in `bench/mutants-equal.yaml` with the reason, and counts neither way.
 
 Results are kept in .mutants/ by core. A mutant is asked again when its module has changed, or when it survived and the
@@ -24,6 +25,7 @@ import argparse
 import ast
 import contextlib
 import functools
+import gc
 import hashlib
 import importlib
 import importlib.abc
@@ -33,16 +35,16 @@ import json
 import os
 import random
 import resource
-import shutil
 import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import yaml
@@ -102,7 +104,11 @@ CORES: dict[str, Core] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one module. `was` and `now` are the changed piece of code, `within` the line it begins on."""
+    """One change of one module. `was` and `now` are the changed piece of code, `within` the line it begins on.
+
+    `function` is the qualified name of the outermost function that it lies in, `first` where that begins (with its
+    decorators); "" and 0 for what is run at import. `lines` are those of the innermost statement.
+    """
 
     module: str
     line: int
@@ -111,11 +117,16 @@ class Mutant:
     now: str
     number: int
     """Among all mutants of its module, in mutmut's order."""
+    twin: int
+    """Among those of the same words."""
+    function: str
+    first: int
+    lines: tuple[int, ...]
 
     @property
     def key(self) -> str:
         """The same as long as its line, and what is changed in it, stay the same."""
-        told = "\0".join([self.module, self.within, self.was, self.now])
+        told = "\0".join([self.module, self.within, self.was, self.now, str(self.twin)])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -163,14 +174,69 @@ def parsed(place: str) -> Module:
     wrapper = MetadataWrapper(tree, unsafe_skip_copy=True)
     where = wrapper.resolve(PositionProvider)
     found = []
+    names, statements = _names_only(source), Statements(source)
+    twins: Counter[tuple[str, str, str]] = Counter()
     for number, one in enumerate(mutations):
         was, now = (tree.code_for_node(node).strip() for node in (one.original_node, one.mutated_node))
         if isinstance(one.original_node, SimpleString) and (" " in was.strip() or not _is_changed_once(was, now)):
             continue
         line = where[one.original_node].start.line if one.original_node in where else 0
+        if line in names:
+            continue
         within = lines[line - 1].strip() if line else ""
-        found.append((Mutant(place, line, within, was, now, number), one.original_node, one.mutated_node))
+        twins[within, was, now] += 1
+        function, first = statements.function(line)
+        mutant = Mutant(place, line, within, was, now, number, twins[within, was, now], function, first,
+                        statements.lines(line))  # fmt: skip
+        found.append((mutant, one.original_node, one.mutated_node))
     return Module(name_of(place), path, tree, tuple(found))
+
+
+class Statements:
+    """Where the statements and functions of a source lie."""
+
+    def __init__(self, source: str) -> None:
+        self.tree = ast.parse(source)
+        self.heads: list[range] = []
+        """From the outside inwards. The head of a statement with a body ends where its body begins."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.stmt):
+                parts = ast.iter_child_nodes(node)
+                inner = [
+                    n.lineno for n in parts if isinstance(n, ast.stmt | ast.ExceptHandler) and n.lineno > node.lineno
+                ]
+                self.heads.append(range(node.lineno, min(inner, default=(node.end_lineno or node.lineno) + 1)))
+
+    def lines(self, line: int) -> tuple[int, ...]:
+        """Of the innermost statement at a line; of one with a body, those of its head."""
+        return tuple(next((lines for lines in reversed(self.heads) if line in lines), (line,)))
+
+    def function(self, line: int) -> tuple[str, int]:
+        """The outermost function whose body holds a line, and where it begins; ("", 0) if none does."""
+        return self._function(self.tree.body, "", line)
+
+    def _function(self, body: Sequence[ast.stmt], above: str, line: int) -> tuple[str, int]:
+        for node in body:
+            if not node.lineno <= line <= (node.end_lineno or node.lineno):
+                continue
+            if isinstance(node, ast.FunctionDef) and line >= node.body[0].lineno:
+                return above + node.name, min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if isinstance(node, ast.ClassDef):
+                return self._function(node.body, f"{above}{node.name}.", line)
+        return "", 0
+
+
+def _names_only(source: str) -> set[int]:
+    """Lines of statements that only name things, for readers and the type checker: `__all__`, aliases, TypeVars."""
+    found: set[int] = set()
+    for node in ast.parse(source).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        name = target.id if isinstance(target, ast.Name) else ""
+        is_alias = isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias"
+        is_variable = isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("TypeVar(")
+        if name == "__all__" or is_alias or is_variable:
+            found.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return found
 
 
 def _is_changed_once(was: str, now: str) -> bool:
@@ -201,8 +267,168 @@ def drawn(name: str, number: int) -> tuple[int, tuple[Mutant, ...]]:
 # --- one mutant, in a process of its own
 
 
+def forked(work: Callable[[], str]) -> tuple[str, str]:
+    """Do it in a child. How it ended ("noticed", "stuck" or "survived"), and by which test, as `work` says."""
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        said = "a defect of this program"
+        try:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+            if not os.environ.get("MUTANTS_TELL"):
+                quiet = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(quiet, 1)
+                os.dup2(quiet, 2)
+            said = work()
+        except BaseException:  # noqa: BLE001 - what ends a child is told by it, and never goes on in the parent
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os.write(writer, said.encode()[:4000])
+            os._exit(0)
+    os.close(writer)
+    ended = _waited(pid)
+    with os.fdopen(reader, "rb") as told:
+        said = told.read().decode()
+    if not ended:
+        return "stuck", ""
+    return ("noticed", said) if said else ("survived", "")
+
+
+def _waited(pid: int) -> bool:
+    """Whether a child came to its end in time. Nothing of its group stays."""
+    end = time.monotonic() + WALL_SECONDS
+    status = None
+    while time.monotonic() < end and status is None:
+        ended, told = os.waitpid(pid, os.WNOHANG)
+        status = told if ended else None
+        time.sleep(0 if ended else 0.01)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    if status is None:
+        os.waitpid(pid, 0)
+    return status is not None and os.WIFEXITED(status)
+
+
+def asked(core: Core, plugin: object, finder: Changed | None = None) -> int:
+    """Call pytest in this process with a core's tests."""
+    import hypothesis
+    import pytest
+
+    os.chdir(ROOT)
+    if finder is not None:
+        sys.meta_path.insert(0, finder)
+    hypothesis.settings.register_profile("mutants", database=None, derandomize=True, deadline=None)
+    hypothesis.settings.load_profile("mutants")
+    left_out = ["-k", f"not ({core.without})"] if core.without else []
+    options = [
+        "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+        f"--basetemp={tempfile.gettempdir()}/tests", *left_out,
+    ]  # fmt: skip
+    return int(pytest.main([*options, *(f"tests/{t}" for t in core.tests)], plugins=[plugin]))
+
+
+class Ordered:
+    """A plugin of pytest: the quickest tests first, and which of them noticed."""
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self.seconds, self.failed = seconds, ""
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Sort them."""
+        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keep the first that failed."""
+        if report.failed and not self.failed:
+            self.failed = str(report.nodeid)
+
+
+class Meeting:
+    """A plugin of pytest: the tests are collected once, and each mutant meets those that come by, in a fork of its own."""
+
+    def __init__(self, mutants: Sequence[Mutant], told: Callable[[Mutant, str, str], None], learnt: Path) -> None:
+        self.mutants, self.told, self.learnt = mutants, told, learnt
+        self.seconds: dict[str, float] = {}
+        self.items: dict[str, Any] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Set-up, call and tear-down."""
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        """In the place of pytest's own."""
+        self.items = {item.nodeid: item for item in session.items}
+        how, by = forked(self._learn)
+        if how != "survived":
+            print(f"the tests fail without any mutant: {by or how}")
+            session.testsfailed = 1
+            return True
+        learnt = Learnt.read(self.learnt)
+        for mutant in self.mutants:
+            module = parsed(mutant.module)
+            names = learnt.tests(module.path, mutant.lines)
+            code = compile(module.mutated(mutant.number), str(module.path), "exec", dont_inherit=True)
+            self.told(
+                mutant, *(forked(functools.partial(self._meet, mutant, code, names)) if names else ("survived", ""))
+            )
+        return True
+
+    def _meet(self, mutant: Mutant, code: CodeType, names: Sequence[str]) -> str:
+        replace_code(mutant, code)
+        return self._run(names)
+
+    def _run(self, names: Iterable[str], before: Callable[[str], None] = lambda name: None) -> str:
+        """Run these until one fails; its name."""
+        ordered = [self.items[name] for name in names]
+        for item, following in zip(ordered, [*ordered[1:], None], strict=True):
+            before(item.nodeid)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if item.session.testsfailed:
+                return str(item.nodeid)
+        return ""
+
+    def _learn(self) -> str:
+        from coverage import Coverage
+
+        coverage = Coverage(data_file=None, include=[str(ROOT / "src" / "*")], config_file=False)
+        with coverage.collect():
+            failed = self._run(self.items, coverage.switch_context)
+        data = coverage.get_data()
+        lines = {file: data.contexts_by_lineno(file) for file in data.measured_files()}
+        foreign = [m for m in sys.modules if not m.startswith(("unterbau", "tests"))]
+        self.learnt.write_text(json.dumps({"seconds": self.seconds, "lines": lines, "modules": foreign}))
+        return failed
+
+
+def replace_code(mutant: Mutant, module: CodeType) -> None:
+    """Give the function that is changed its new code, whoever holds it; what was remembered of any is forgotten."""
+    which = (mutant.function, mutant.first)
+    (code,) = [c for c in _functions(module) if (c.co_qualname, c.co_firstlineno) == which]
+    found = 0
+    for one in gc.get_objects():
+        if isinstance(one, FunctionType):
+            own = one.__code__
+            if own.co_filename == module.co_filename and (own.co_qualname, own.co_firstlineno) == which:
+                one.__code__ = code
+                found += 1
+        elif isinstance(one, functools._lru_cache_wrapper):
+            one.cache_clear()
+    if not found:
+        raise AssertionError(f"{mutant.function} is nowhere")
+
+
+def _functions(code: CodeType) -> Iterator[CodeType]:
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            yield one
+            yield from _functions(one)
+
+
 class Changed(importlib.abc.MetaPathFinder):
-    """Loads one module from a changed source."""
+    """Loads one module from a changed source: for what is run when a module is imported."""
 
     def __init__(self, name: str, path: Path, source: str) -> None:
         self.name, self.path, self.source = name, path, source
@@ -225,154 +451,36 @@ class _Loader(importlib.machinery.SourceFileLoader):
         return compile(self.changed, self.path, "exec", dont_inherit=True)
 
 
-class Passing:
-    """A plugin of pytest that learns which tests come by which lines of our modules, and how long each takes."""
+@dataclass(frozen=True)
+class Learnt:
+    """Which tests come by a line of a file, what each takes, and which modules of others they load."""
 
-    def __init__(self) -> None:
-        from coverage import Coverage
+    seconds: dict[str, float]
+    lines: dict[str, dict[str, list[str]]]
+    modules: tuple[str, ...]
 
-        self.coverage = Coverage(data_file=None, include=[str(ROOT / "src" / "*")], config_file=False)
-        self.seconds: dict[str, float] = {}
+    @classmethod
+    def read(cls, path: Path) -> Learnt:
+        """From what `Meeting` wrote."""
+        told = json.loads(path.read_text())
+        return cls(told["seconds"], told["lines"], tuple(told["modules"]))
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """What runs from now on, runs for this test."""
-        self.coverage.switch_context(nodeid)
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Set-up, call and tear-down."""
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
-
-    def write(self, path: Path) -> None:
-        """`{modules: [..], seconds: {test: s}, lines: {file: {line: [tests]}}}`."""
-        data = self.coverage.get_data()
-        lines = {file: data.contexts_by_lineno(file) for file in data.measured_files()}
-        foreign = [m for m in sys.modules if not m.startswith(("unterbau", "tests"))]
-        path.write_text(json.dumps({"modules": foreign, "seconds": self.seconds, "lines": lines}))
-
-
-def child(tests: Sequence[str], finder: Changed | None, folder: Path, seen: Path | None = None) -> int:
-    """Run the tests in this process and say how they ended, as pytest does. `seen` gets what `Passing` learns."""
-    import hypothesis
-    import pytest
-
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
-    os.chdir(ROOT)
-    if finder is not None:
-        sys.meta_path.insert(0, finder)
-    hypothesis.settings.register_profile("mutants", database=None, derandomize=True, deadline=None)
-    hypothesis.settings.load_profile("mutants")
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no",
-               "-W", "ignore::pytest.PytestAssertRewriteWarning", f"--basetemp={folder / 'tmp'}"]  # fmt: skip
-    if seen is None:
-        return int(pytest.main([*options, *tests]))
-    passing = Passing()
-    with passing.coverage.collect():
-        code = int(pytest.main([*options, *tests], plugins=[passing]))
-    passing.write(seen)
-    return code
-
-
-def forked(tests: Sequence[str], finder: Changed | None, seen: Path | None = None) -> tuple[str, str]:
-    """How a child ended ("noticed", "stuck" or "survived"), and the test that noticed."""
-    folder = Path(tempfile.mkdtemp(prefix="mutant-"))
-    told = folder / "told"
-    pid = os.fork()
-    if pid == 0:
-        code = 70
-        try:
-            os.setsid()
-            out = os.open(told, os.O_WRONLY | os.O_CREAT, 0o600)
-            os.dup2(out, 1)
-            os.dup2(out, 2)
-            code = child(tests, finder, folder, seen)
-        except BaseException:  # noqa: BLE001 - what ends a child is told in its output, and never goes on in the parent
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    status = _waited(pid)
-    first = next((line for line in _lines(told) if line.startswith(("FAILED ", "ERROR "))), "")
-    if os.environ.get("MUTANTS_TELL"):
-        print(told.read_text(errors="replace"))
-    shutil.rmtree(folder, ignore_errors=True)
-    if status is None or os.WIFSIGNALED(status):
-        return "stuck", ""
-    code = os.WEXITSTATUS(status)
-    if code == 0:
-        return "survived", ""
-    return "noticed", first.split(" - ")[0].partition(" ")[2] or f"pytest ended with {code}"
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-
-
-def _waited(pid: int) -> int | None:
-    """The status of a child; None if it took too long. Nothing of its group stays."""
-    end = time.monotonic() + WALL_SECONDS
-    status = None
-    while time.monotonic() < end:
-        ended, told = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            status = told
-            break
-        time.sleep(0.02)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-    if status is None:
-        os.waitpid(pid, 0)
-    return status
+    def tests(self, path: Path, lines: Iterable[int]) -> list[str]:
+        """Those that come by one of these lines, the quickest first."""
+        known = self.lines.get(str(path), {})
+        names = {name for line in lines for name in known.get(str(line), ()) if name}
+        return sorted(names, key=lambda name: self.seconds.get(name, 0.0))
 
 
 # --- a core
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """Which tests come by a line of a file (a test named "" is an import), and what each takes."""
-
-    seconds: dict[str, float]
-    lines: dict[str, dict[str, list[str]]]
-
-    def tests(self, path: Path, span: range) -> list[str]:
-        """Those that come by one of these lines, the quickest first; all if they are run at import."""
-        lines = self.lines.get(str(path), {})
-        names = {name for line in span for name in lines.get(str(line), ())}
-        if "" in names:
-            names = set(self.seconds)
-        return sorted(names, key=lambda name: self.seconds.get(name, 0.0))
-
-
-def learn(name: str) -> Learnt:
-    """Run a core's tests without any mutant; afterwards this process has all foreign libraries that they need."""
-    with tempfile.TemporaryDirectory() as folder:
-        seen = Path(folder) / "seen"
-        core = CORES[name]
-        left_out = ["-k", f"not ({core.without})"] if core.without else []
-        how, by = forked([*left_out, *(f"tests/{t}" for t in core.tests)], None, seen)
-        if how != "survived":
-            sys.exit(f"{name}: the tests fail without any mutant: {by or how}")
-        told = json.loads(seen.read_text())
-    for module in told["modules"]:
-        with contextlib.suppress(Exception):  # a part of a library that cannot be loaded by itself is loaded later
-            importlib.import_module(module)
-    return Learnt(told["seconds"], told["lines"])
-
-
-def span(mutant: Mutant, path: Path) -> range:
-    """The lines of the innermost statement that is changed; of one with a body, those of its head."""
-    found = range(mutant.line, mutant.line + 1)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):  # from the outside inwards
-        if isinstance(node, ast.stmt):
-            inner = [n.lineno for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt) and n.lineno > node.lineno]
-            lines = range(node.lineno, min(inner, default=(node.end_lineno or node.lineno) + 1))
-            found = lines if mutant.line in lines else found
-    return found
-
-
 def ask(name: str, number: int, afresh: bool) -> None:
-    """Ask each drawn mutant of a core that is not known yet; keep what became of it."""
+    """Ask each drawn mutant of a core that is not known yet; keep what became of it.
+
+    This process loads nothing of ours. A child that did, with the tests collected, asks those of functions; those of
+    what is run at import then meet the tests in children of this process.
+    """
     core = CORES[name]
     _, mutants = drawn(name, number)
     tests = digest(sorted({ROOT / "tests" / t.partition("::")[0] for t in core.tests}))
@@ -380,18 +488,43 @@ def ask(name: str, number: int, afresh: bool) -> None:
     ask_for = [m for m in mutants if not _is_known(kept.get(m.key), tests)]
     if not ask_for:
         return
-    learnt = learn(name)
-    for count, mutant in enumerate(ask_for, start=1):
-        module = parsed(mutant.module)
-        asked = learnt.tests(module.path, span(mutant, module.path))
-        how, by = "survived", "no test comes by"
-        if asked:
-            how, by = forked(asked, Changed(module.name, module.path, module.mutated(mutant.number)))
-        kept[mutant.key] = Ended(mutant, how, by, digest([module.path]), tests)
+    if afresh:
         write(name, kept)
-        print(
-            f"{name} {count}/{len(ask_for)} {how:9}{mutant.module}:{mutant.line} {by.rpartition('::')[2]}", flush=True
-        )
+
+    def told(mutant: Mutant, how: str, by: str) -> None:
+        known = read(name)
+        place = ROOT / "src" / "unterbau" / mutant.module
+        known[mutant.key] = Ended(mutant, how, by, digest([place]), tests)
+        write(name, known)
+        print(f"{name} {how:9}{mutant.module}:{mutant.line} {by.rpartition('::')[2]}", flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        learnt = Path(folder) / "learnt"
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                code = asked(core, Meeting([m for m in ask_for if m.function], told, learnt))
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        _, status = os.waitpid(pid, 0)
+        if status:
+            sys.exit(f"{name}: stopped")
+        known = Learnt.read(learnt)
+    for module in known.modules:
+        with contextlib.suppress(Exception):  # a part of a library that cannot be loaded by itself is loaded later
+            importlib.import_module(module)
+    for mutant in ask_for:
+        if not mutant.function:
+            told(mutant, *forked(functools.partial(_at_import, core, mutant, known)))
+
+
+def _at_import(core: Core, mutant: Mutant, learnt: Learnt) -> str:
+    module = parsed(mutant.module)
+    plugin = Ordered(learnt.seconds)
+    code = asked(core, plugin, Changed(module.name, module.path, module.mutated(mutant.number)))
+    return "" if code == 0 else plugin.failed or f"pytest ended with {code}"
 
 
 def _is_known(ended: Ended | None, tests: str) -> bool:
@@ -414,7 +547,9 @@ def read(name: str) -> dict[str, Ended]:
     """What is known of a core's mutants, by key."""
     path = KEPT / f"{name}.json"
     rows = json.loads(path.read_text()) if path.exists() else []
-    ended = [Ended(**{**row, "mutant": Mutant(**row["mutant"])}) for row in rows]
+    ended = [
+        Ended(**{**row, "mutant": Mutant(**{**row["mutant"], "lines": tuple(row["mutant"]["lines"])})}) for row in rows
+    ]
     return {one.mutant.key: one for one in ended}
 
 
