@@ -162,7 +162,7 @@ class ComputeService:
             flavor=_embedded_flavor(entry["flavor"]),
             image_id=(entry.get("image") or {}).get("id"),
             key_name=entry.get("key_name"),
-            server_group_id=next((by_id(g) for g in groups if entry["id"] in (g.get("members") or ())), None),
+            server_group_id=next((by_id(g) for g in groups if entry["id"] in _members(g)), None),
             port_ids=port_ids,
             metadata=metadata,
             tags=tuple(sorted(entry.get("tags") or ())),
@@ -425,6 +425,11 @@ class ComputeService:
             wait_gone(kind, id_, deadline, lambda: (self._entry(id_) or {}).get("OS-EXT-STS:vm_state"))
 
 
+def _members(group: Json) -> Sequence[Any]:
+    told = group.get("members")
+    return told if isinstance(told, list) else ()
+
+
 def _hostname(entry: Told) -> str:
     """What Nova makes of a server's name (nova.utils.sanitize_hostname; 2.90 and newer take another)."""
     latin = (entry.get("name") or "").encode("latin-1", "ignore").decode("latin-1")[:63]
@@ -442,7 +447,8 @@ def _read(
     reading = Reading(kind.value, TABLES[kind])
     taken = [reading.take(ref(kind, id_), entry, make) for id_, entry in entries]
     notes = [*(short(kind.value, kind, listed.doubt) if listed.doubt else ()), *reading.notes()]
-    return Listing(resources=tuple(r for r in taken if r is not None), not_shown=tuple(notes))
+    found = tuple(r for r in taken if r is not None)
+    return Listing(resources=found, not_shown=tuple(notes), entries=len(listed.entries))
 
 
 def _told(server: Json) -> dict[str, Json]:
