@@ -28,7 +28,7 @@ from unterbau.cloud.simulator import GIB, Simulator
 from unterbau.face import Face
 from unterbau.saga import Journal, Marker
 from unterbau.switch import close, drill, folders, verify
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Attachment,
     Container,
     FixedIp,

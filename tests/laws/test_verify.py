@@ -13,7 +13,7 @@ from world import World
 from unterbau.cloud.port import Listing
 from unterbau.switch import verify
 from unterbau.switch.verify import Contents
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Attachment,
     Container,
     FixedIp,

@@ -47,7 +47,8 @@ from unterbau.saga import Marker
 from unterbau.switch import census, evidence, folders, planning
 from unterbau.switch.folders import DrillState
 from unterbau.switch.plan import Plan
-from unterbau.tenant.workload import Image, Network, Secret, SecurityGroup, StoredObject, Workload
+from unterbau.tenant.kinds import Image, Network, Secret, SecurityGroup, StoredObject
+from unterbau.tenant.workload import Workload
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 ASSET = Path(__file__).parents[1] / "assets" / "drill.unterbau"

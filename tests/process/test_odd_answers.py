@@ -11,6 +11,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lying_cloud import PATHS, Asked, Scene, Told, standing
 from recorded import Edit, Recorded
 
 from unterbau.cli import main
-from unterbau.tenant.workload import OWNER_ONLY
+from unterbau.tenant.kinds import OWNER_ONLY
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -157,6 +158,19 @@ def of_all(edits: Mapping[str, Edit]) -> Edit:
     return edit
 
 
+def setting(fields: Mapping[str, Mapping[str, Any]]) -> Edit:
+    """The first entry of each kind with other values of these fields."""
+    return of_all({kind: in_listing(kind, partial(_update, values)) for kind, values in fields.items()})
+
+
+def _update(values: Mapping[str, Any], entry: dict[str, Any]) -> None:
+    entry.update(values)
+
+
+def _planting(at: Callable[[dict[str, Any]], dict[str, str]], plant: dict[str, str]) -> Callable[[Any], None]:
+    return lambda entry: at(entry).update(plant)
+
+
 def new_notes(taken: dict[str, Any], whole: dict[str, Any]) -> set[str]:
     return {what for what in notes(taken) if what not in notes(whole)}
 
@@ -181,7 +195,7 @@ def test_a_field_within_a_field_likewise(census: Census, whole: dict[str, Any]) 
         "secret_container": (lambda e: e["secret_refs"][0], "secret_refs[]"),
         "subnet": (lambda e: e["allocation_pools"][0], "allocation_pools[]"),
     }
-    edits = {k: in_listing(k, lambda e, at=at: at(e).update(plant)) for k, (at, _) in inner.items()}
+    edits = {k: in_listing(k, _planting(at, plant)) for k, (at, _) in inner.items()}
     taken = census(of_all(edits))
     assert refs(taken) == refs(whole)
     assert new_notes(taken, whole) == {f"{kind}.{path}.x-planted" for kind, (_, path) in inner.items()}
@@ -201,8 +215,7 @@ NOT_DEFAULT: list[tuple[str, str, Any]] = [
 
 
 def test_a_known_field_that_is_not_carried_is_named_where_it_is_used(census: Census, whole: dict[str, Any]) -> None:
-    edits = {k: in_listing(k, lambda e, k=k: e.update({f: v for o, f, v in NOT_DEFAULT if o == k})) for k in LISTINGS}
-    taken = census(of_all(edits))
+    taken = census(setting({k: {f: v for o, f, v in NOT_DEFAULT if o == k} for k in LISTINGS}))
     assert refs(taken) == refs(whole)
     assert new_notes(taken, whole) == {f"{kind}.{field}" for kind, field, _ in NOT_DEFAULT}
 
@@ -233,7 +246,7 @@ BAD: dict[str, tuple[str, Any, str]] = {
 
 
 def test_what_does_not_fit_costs_itself_and_names_its_place(census: Census, whole: dict[str, Any]) -> None:
-    taken = census(of_all({k: in_listing(k, lambda e, k=k: e.update({BAD[k][0]: BAD[k][1]})) for k in BAD}))
+    taken = census(setting({k: {field: value} for k, (field, value, _) in BAD.items()}))
     missing = refs(whole) - refs(taken)
     assert {r.partition(":")[0] for r in missing} == BAD.keys()
     assert new_notes(taken, whole) == missing
@@ -247,7 +260,7 @@ def test_what_does_not_fit_costs_itself_and_names_its_place(census: Census, whol
 def test_a_thing_without_an_id_is_told_of_its_kind(census: Census, whole: dict[str, Any], value: object) -> None:
     """One of each kind: the others are there, and that the kind is not whole is said."""
     keys = {"keypair": "name", "attachment": "volumeId", "secret": "secret_ref", "secret_container": "container_ref"}
-    taken = census(of_all({k: in_listing(k, lambda e, k=k: e.update({keys.get(k, "id"): value})) for k in LISTINGS}))
+    taken = census(setting({k: {keys.get(k, "id"): value} for k in LISTINGS}))
     assert refs(taken) < refs(whole)
     for kind in LISTINGS:
         reasons = "; ".join(n["reason"] for n in taken["not_shown"] if n["what"] == kind)
@@ -282,7 +295,7 @@ DATES = {
 
 @pytest.mark.parametrize("value", ["yesterday", 7, "0001-01-01T00:00:00+23:00", [], "9" * 5000])
 def test_a_date_that_is_none_costs_the_date(census: Census, whole: dict[str, Any], value: object) -> None:
-    taken = census(of_all({k: in_listing(k, lambda e, k=k: e.update({DATES[k]: value})) for k in DATES}))
+    taken = census(setting({k: {field: value} for k, field in DATES.items()}))
     assert refs(taken) == refs(whole)
     assert new_notes(taken, whole) == {f"{kind}.{field}" for kind, field in DATES.items()}
 

@@ -420,7 +420,7 @@ def evidence_check(context: Context, file: Path, key: str | None, report_file: P
     if proofs.is_proof(data):
         return prove_verb.check(context, data, key, report_file)
     if judgements.is_stack(data):
-        return judge_verbs.check(context, data, key, report_file)
+        return judge_verbs.check(context, data, key, report_file, "de" if language == "de" else "en")
     checked = evidence.check(data, trusted_key=key)
     if report_file is not None:
         files.write(report_file, html.render(checked, data, language).encode(), mode=0o644)

@@ -32,7 +32,7 @@ from pydantic import SecretBytes, TypeAdapter
 
 from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings, owner_only
 from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     Attachment,
     CloudIdentity,
@@ -43,7 +43,6 @@ from unterbau.tenant.workload import (
     Image,
     Keypair,
     Kind,
-    NotShown,
     Offering,
     Port,
     Ref,
@@ -64,6 +63,7 @@ from unterbau.tenant.workload import (
     kind_of,
     ref,
 )
+from unterbau.tenant.workload import NotShown
 
 GIB = 64 * 1024
 """What a GiB of volume is here, in bytes."""

@@ -59,19 +59,7 @@ from unterbau.saga import (
     wait_out,
 )
 from unterbau.saga import run as run_saga
-from unterbau.tenant.workload import (
-    Attachment,
-    Backup,
-    Flavor,
-    Image,
-    Kind,
-    Ref,
-    Resource,
-    Secret,
-    Server,
-    Volume,
-    ref,
-)
+from unterbau.tenant.kinds import Attachment, Backup, Flavor, Image, Kind, Ref, Resource, Secret, Server, Volume, ref
 
 
 class Trial(Cloud, Protocol):

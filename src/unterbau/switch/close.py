@@ -25,17 +25,8 @@ from unterbau.switch import census, closing, evidence, move
 from unterbau.switch.drill import AGAIN, Drill
 from unterbau.switch.plan import Loss, has_local_disk
 from unterbau.switch.verify import Again, counterparts, observe, observed
-from unterbau.tenant.workload import (
-    CloudIdentity,
-    Ref,
-    Resource,
-    Secret,
-    Server,
-    StoredObject,
-    Volume,
-    Workload,
-    kind_of,
-)
+from unterbau.tenant.kinds import CloudIdentity, Ref, Resource, Secret, Server, StoredObject, Volume, kind_of
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
 
 

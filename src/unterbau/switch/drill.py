@@ -33,7 +33,8 @@ from unterbau.switch.move import Swept
 from unterbau.switch.plan import Plan
 from unterbau.switch.report import html
 from unterbau.switch.verify import Contents
-from unterbau.tenant.workload import Workload, kind_of
+from unterbau.tenant.kinds import kind_of
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 
 M = TypeVar("M", bound=BaseModel)
@@ -402,7 +403,7 @@ def _refuse_failed_checks(plan: Plan) -> None:
     if failed:
         raise Refused(
             "the plan's checks failed: " + "; ".join(f"{c.name}: {c.text}" for c in failed),
-            " ".join(c.remedy for c in failed if c.remedy) or "Mend the cause and make a new plan.",
+            " ".join(str(c.remedy) for c in failed if c.remedy) or "Mend the cause and make a new plan.",
         )
 
 

@@ -22,7 +22,8 @@ from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unreachable, Unsupported
-from unterbau.tenant.workload import Attachment, Flavor, Keypair, Kind, NotShown, Resource, Server, ServerGroup, ref
+from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, ref
+from unterbau.tenant.workload import NotShown
 
 USER_DATA_REASON = "user_data is not readable with tenant rights"
 MUTE = "it stands in a cell of this cloud that does not answer"

@@ -27,7 +27,8 @@ from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, s
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, Source, is_marker
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.tenant.workload import Image, Kind, NotShown, Resource, ref
+from unterbau.tenant.kinds import Image, Kind, Resource, ref
+from unterbau.tenant.workload import NotShown
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 _API = "https://docs.openstack.org/api-ref/image/v2/index.html#"

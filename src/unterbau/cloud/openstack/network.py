@@ -22,7 +22,7 @@ from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, sett
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, Source, is_marker
 from unterbau.errors import Conflict, Forbidden, NotFound
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     AddressPair,
     AllocationPool,
@@ -31,7 +31,6 @@ from unterbau.tenant.workload import (
     FloatingIp,
     Kind,
     Network,
-    NotShown,
     Port,
     Resource,
     Route,
@@ -42,6 +41,7 @@ from unterbau.tenant.workload import (
     Subnet,
     ref,
 )
+from unterbau.tenant.workload import NotShown
 
 ROUTER_INTERFACE = "network:router_interface"
 ROUTER_OWNERS = frozenset(

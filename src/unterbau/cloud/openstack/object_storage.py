@@ -31,7 +31,8 @@ from unterbau.cloud.openstack.swift import (
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
 from unterbau.cloud.port import Listing, Marker, Source, carries, marked, owner_only
 from unterbau.errors import AuthFailed, Broken, CloudError, Conflict, Elsewhere, NotFound, Unreachable, Unsupported
-from unterbau.tenant.workload import Container, Kind, NotShown, Quota, Resource, Segment, StoredObject, ref
+from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, StoredObject, ref
+from unterbau.tenant.workload import NotShown
 
 T = TypeVar("T")
 PARALLEL = 16

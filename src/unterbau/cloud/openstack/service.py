@@ -10,7 +10,8 @@ from typing import Protocol, cast
 from unterbau.cloud.openstack.http import Json, wait
 from unterbau.cloud.port import Listing, Marker, Source, is_marker, markers
 from unterbau.errors import Broken, Conflict, NotFound
-from unterbau.tenant.workload import Kind, NotShown, Resource, ref
+from unterbau.tenant.kinds import Kind, Resource, ref
+from unterbau.tenant.workload import NotShown
 
 
 class Service(Protocol):

@@ -25,7 +25,7 @@ from unterbau.errors import NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
 from unterbau.switch.move.transfer import relay
 from unterbau.switch.plan import Plan
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     Attachment,
     Image,
@@ -43,11 +43,11 @@ from unterbau.tenant.workload import (
     Snapshot,
     StoredObject,
     Volume,
-    Workload,
     id_of,
     kind_of,
     ref,
 )
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
 
 QUICK = timedelta(minutes=5)

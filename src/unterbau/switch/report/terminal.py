@@ -14,7 +14,7 @@ from unterbau.face import MARKS, STYLES, safe, say, table
 from unterbau.switch.plan import Fate, Plan
 from unterbau.tenant.openings.model import Opened
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Outcome, Verdict
+from unterbau.verdict import Outcome, Verdict, Words
 
 
 def census(workload: Workload) -> None:
@@ -31,7 +31,7 @@ def census(workload: Workload) -> None:
     not_shown([(n.what, n.reason) for n in workload.not_shown])
 
 
-def not_shown(notes: Sequence[tuple[str, str]]) -> None:
+def not_shown(notes: Sequence[tuple[str, Words]]) -> None:
     """What could not be looked at."""
     if notes:
         say("")
@@ -62,7 +62,7 @@ def plan(made: Plan) -> None:
     _losses(made)
     say("")
     table(["check", "outcome", "what"], [
-        [safe(c.name), f"[{STYLES[c.outcome]}]{MARKS[c.outcome]}[/]", safe(c.text + (f" {c.remedy}" if c.remedy else ""))]
+        [safe(c.name), f"[{STYLES[c.outcome]}]{MARKS[c.outcome]}[/]", safe(f"{c.text} {c.remedy}".rstrip())]
         for c in made.checks
     ])  # fmt: skip
     say("")
@@ -72,7 +72,7 @@ def plan(made: Plan) -> None:
 
 def _losses(made: Plan) -> None:
     """What goes with the source for good, a line a kind and field."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Words]] = {}
     for entry in made.entries:
         for one in entry.losses:
             found.setdefault(f"{entry.ref.partition(':')[0]}.{one.field}", []).append(one.why)
@@ -97,7 +97,7 @@ def verdicts(found: Sequence[Verdict], *, everything: bool = False) -> None:
     allowed = [v for v in openings_among(found) if v.outcome is Outcome.HELD]
     if allowed:
         say("Open on the target and closed on the source, as somebody allowed by name:")
-        table(["what"], [[safe(v.claim.text.partition(": ")[2])] for v in allowed])
+        table(["what"], [[safe(str(v.claim.text).partition(": ")[2])] for v in allowed])
         say("")
     counts = Counter((v.claim.kind, v.outcome) for v in found)
     table(["claims of", "outcome", "count"], [
