@@ -28,18 +28,32 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SOURCE, TARGET = "test-quelle", "test-ziel"
 
 
-@pytest.fixture(scope="session")
-def two_clouds() -> Iterator[tuple[str, str]]:
-    """Names of two running clouds; what is in them is up to the test that uses them."""
+def _running(name: str) -> Iterator[str]:
     from unterbau import reference
 
-    for name in (SOURCE, TARGET):
-        reference.up(name, progress=lambda line: None)
-    yield SOURCE, TARGET
+    reference.up(name, progress=lambda line: None)
+    yield name
     if not os.environ.get("UNTERBAU_TEST_KEEP"):
-        for name in (SOURCE, TARGET):
-            reference.down(name)
-            reference.wipe(name)
+        reference.down(name)
+        reference.wipe(name)
+
+
+@pytest.fixture(scope="session")
+def source_cloud() -> Iterator[str]:
+    """Name of a running cloud."""
+    yield from _running(SOURCE)
+
+
+@pytest.fixture(scope="session")
+def target_cloud() -> Iterator[str]:
+    """Name of a running cloud, of which a test that needs one only makes use."""
+    yield from _running(TARGET)
+
+
+@pytest.fixture(scope="session")
+def two_clouds(source_cloud: str, target_cloud: str) -> tuple[str, str]:
+    """Names of two running clouds; what is in them is up to the test that uses them."""
+    return source_cloud, target_cloud
 
 
 @pytest.fixture(scope="session")

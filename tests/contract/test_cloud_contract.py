@@ -59,7 +59,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Cloud:
         return Simulator(tmp_path)
     from unterbau import wiring
 
-    return wiring.open_cloud(request.getfixturevalue("two_clouds")[1])
+    return wiring.open_cloud(request.getfixturevalue("target_cloud"))
 
 
 class Maker:

@@ -573,14 +573,14 @@ def _root(server: Json, attachments: Sequence[Json]) -> tuple[str | None, str]:
 
 def _attachment(entry: Told, told: Mapping[str, Any], root: str | None) -> Attachment:
     server_id, volume_id = entry["serverId"], entry["volumeId"]
-    kept = entry.get("delete_on_termination", told.get("delete_on_termination"))
+    kept = truth(entry.get("delete_on_termination", told.get("delete_on_termination")))
     return Attachment(
         id=f"{server_id}/{volume_id}",
         server_id=server_id,
         volume_id=volume_id,
         device=entry.get("device") or "",
         boot_index=0 if volume_id == root else None,
-        delete_on_termination=truth(kept),
+        delete_on_termination=kept,
         tag=entry.get("tag"),
     )
 
