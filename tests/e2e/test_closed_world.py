@@ -30,7 +30,7 @@ def now() -> datetime:
 def told(name: str) -> dict[str, str]:
     """What a census does not show, but for the user data of servers."""
     taken = census.take(wiring.open_cloud(name), now=now)
-    return {n.what: n.reason for n in taken.not_shown if not n.what.endswith(".user_data")}
+    return {n.what: str(n.reason) for n in taken.not_shown if not n.what.endswith(".user_data")}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from unterbau.catalogue.audit import Audited
+from unterbau.catalogue.audit import Audited, by_class_and_age
 from unterbau.catalogue.contradictions import Contradiction
 from unterbau.catalogue.model import Source, Technology
 from unterbau.face import MARKS, STYLES, listing, paragraph, row, safe, say, table
@@ -226,6 +226,11 @@ def audited(found: Sequence[Audited]) -> None:
     """Records against stored copies."""
     rows = [(_mark(a.outcome), safe(a.technology), a.fact.kind, safe(a.why), safe(a.fact.source.url)) for a in found]
     table(("", "technology", "fact", "why", "page"), rows)
+    for origin, counts in by_class_and_age(a.fact for a in found).items():
+        say(
+            f"{origin}: {sum(counts.values())} facts; the copy is dated by a commit for {counts['commit']}, by the archive "
+            f"for {counts['copy']}, by the page for {counts['text']}, and of unknown age for {counts['reading']}"
+        )
 
 
 def _fact_row(known: KnownFact, state: str) -> tuple[str, str, str, str, str]:
