@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from making import WAIT, Maker
 from world import World
 
+from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Simulator
 from unterbau.reference import tenant as seed
 from unterbau.saga import Journal, run
@@ -88,3 +90,22 @@ def world(moved_once: tuple[Path, Plan, Workload], tmp_path: Path) -> World:
         plan,
         workload,
     )
+
+
+@pytest.fixture(
+    params=["simulator", pytest.param("openstack", marks=[pytest.mark.cloud, pytest.mark.filterwarnings("ignore")])]
+)
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Cloud:
+    if request.param == "simulator":
+        return Simulator(tmp_path)
+    from unterbau import wiring
+
+    return wiring.open_cloud(request.getfixturevalue("target_cloud"))
+
+
+@pytest.fixture
+def make(cloud: Cloud) -> Iterator[Maker]:
+    maker = Maker(cloud)
+    yield maker
+    for reference in reversed(maker.made):
+        cloud.delete(reference, WAIT)

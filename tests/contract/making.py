@@ -7,9 +7,9 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from unterbau.cloud.port import Cloud, Source
+from unterbau.cloud.port import Cloud
 from unterbau.saga import Marker as MarkerOf
-from unterbau.tenant.kinds import Attachment, Kind, Ref, Resource, Server, ref
+from unterbau.tenant.kinds import Attachment, Kind, Ref, Resource, Server, Source, ref
 
 WAIT = timedelta(minutes=3)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from unterbau.errors import Broken, CloudError, Conflict, NotFound
+from unterbau.verdict import Reason, Words, joined
 
 E = TypeVar("E")
 
@@ -57,7 +58,7 @@ class Listed(Generic[E]):
     """A listing: each entry once, in the order of the service. `doubt` says why it may not be the whole."""
 
     entries: tuple[E, ...]
-    doubt: str = ""
+    doubt: Words = ""
 
 
 def whole(
@@ -86,8 +87,8 @@ def whole(
         if not miscount or seconds is None:
             break
         pause(seconds)
-    nameless = f"{reading.nameless} entries of its listing have no id" if reading.nameless else ""
-    return Listed(entries, "; ".join(filter(None, [nameless, miscount])))
+    nameless = Reason.of("census.nameless", count=reading.nameless) if reading.nameless else ""
+    return Listed(entries, joined([nameless, miscount]))
 
 
 def next_link(answer: Mapping[str, Any]) -> str:
@@ -121,7 +122,7 @@ class _Reading(Generic[E]):
     nameless: int = 0
     totals: list[int] = field(default_factory=list)
 
-    def miscount(self, hidden: Callable[[], int]) -> str:
+    def miscount(self, hidden: Callable[[], int]) -> Words:
         """What the count of the service says against the listing."""
         if not self.totals:
             return ""
@@ -129,9 +130,9 @@ class _Reading(Generic[E]):
         if total != listed:
             total -= hidden()
         if total != listed:
-            return f"its listing has {listed} entries, the service counts {total}"
+            return Reason.of("census.counted", count=listed, total=total)
         if self.by == "offset" and len(set(self.totals)) > 1:  # what moved up meanwhile was passed over
-            return f"its count went from {self.totals[0]} to {self.totals[-1]} while it was listed"
+            return Reason.of("census.count-moved", first=self.totals[0], last=self.totals[-1])
         return ""
 
     def run(self) -> None:

@@ -16,9 +16,9 @@ from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, los
 from unterbau.cloud.openstack.http import Api, Json, by_id
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
-from unterbau.cloud.port import Listing, Marker, Source, carries, marked
+from unterbau.cloud.port import Listing, Marker, carries, marked
 from unterbau.errors import Unsupported
-from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Volume, VolumeType, ref
+from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Source, Volume, VolumeType, ref
 from unterbau.tenant.workload import NotShown
 
 _PATHS: Mapping[Kind, tuple[str, str]] = {

@@ -23,18 +23,20 @@ from unterbau.cloud.openstack.http import by_id, moment
 from unterbau.cloud.paging import Listed
 from unterbau.errors import Broken, CloudError
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason, Words
 
 T = TypeVar("T")
 
+UNKNOWN, LOST = Reason.of("field.unknown"), Reason.of("field.lost")
 MOST = 100
 """Unknown fields of a kind that are named one by one; a hostile answer may have any number."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """A field that no translation reads. `unset`: the values at which it says nothing (None: whatever it is).
+    """A field that no translation reads, `why`, and by which API reference.
 
-    At another value it is not shown, and `why` says what is lost.
+    `unset`: the values at which there is nothing to carry; at others it is lost. None: whatever it is, nothing is.
     """
 
     why: str
@@ -69,10 +71,10 @@ class Told(dict[str, Any]):
         self.path = path
         self.read: dict[str, None] = {} if of is None else of.read
         """Paths in the order of their last reading."""
-        self.losses: dict[str, str] = {} if of is None else of.losses
+        self.losses: dict[str, Words] = {} if of is None else of.losses
         """Path -> why the field is not carried although it was read."""
 
-    def lose(self, key: str, why: str) -> None:
+    def lose(self, key: str, why: Words) -> None:
         """Say of a field that was read that it is not carried."""
         self.losses[self._at(key)] = why
 
@@ -131,7 +133,7 @@ class Told(dict[str, Any]):
         try:
             return moment(self.get(key))
         except (ValueError, OverflowError):
-            self.lose(key, "this is no time")
+            self.lose(key, Reason.of("field.no-time"))
             return None
 
     def items_of(self, prefix: str) -> list[tuple[str, Any]]:
@@ -168,7 +170,7 @@ class Reading:
     def __init__(self, kind: str, table: Table) -> None:
         self.kind, self._table = kind, table
         self._lock = threading.Lock()
-        self._strange: dict[tuple[str, str], list[str]] = {}
+        self._strange: dict[tuple[str, Words], list[str]] = {}
         """(path, why) -> where."""
         self._odd: list[NotShown] = []
 
@@ -192,7 +194,7 @@ class Reading:
         doubt = [NotShown(what=self.kind, reason=listed.doubt)] if listed.doubt else []
         return tuple(one for one in taken if one is not None), [*doubt, *self.notes()]
 
-    def odd(self, reference: str, reason: str) -> None:
+    def odd(self, reference: str, reason: Words) -> None:
         """A thing that is not shown, and why."""
         with self._lock:
             self._odd.append(NotShown(what=reference, reason=reason))
@@ -202,9 +204,9 @@ class Reading:
         for path, value in told.unread():
             known = self._table.get(path)
             if known is None:
-                found[path] = "this field is not understood, so it is not carried"
+                found[path] = UNKNOWN
             elif not known.says_nothing(value):
-                found[path] = known.why
+                found[path] = LOST
         if found:
             with self._lock:
                 for of in found.items():
@@ -213,17 +215,20 @@ class Reading:
     def notes(self) -> list[NotShown]:
         """What was not shown: things, and fields."""
         fields = [
-            NotShown(what=f"{self.kind}.{clean(path)}", reason=f"{why}: {_first(places)}")
-            for (path, why), places in sorted(self._strange.items())
+            NotShown(what=f"{self.kind}.{clean(path)}", reason=_first(why, places))
+            for (path, why), places in sorted(self._strange.items(), key=lambda item: item[0][0])
         ]
         if len(fields) > MOST:
-            rest = f"{len(fields) - MOST} further fields of it are not understood"
+            rest = Reason.of("field.many", count=len(fields) - MOST)
             fields = [*fields[:MOST], NotShown(what=f"{self.kind}.*", reason=rest)]
         return [*self._odd, *fields]
 
 
-def _first(places: Sequence[str]) -> str:
-    return clean(places[0]) + (f" and {len(places) - 1} more" if len(places) > 1 else "")
+def _first(why: Words, places: Sequence[str]) -> Words:
+    first = clean(places[0])
+    if len(places) == 1:
+        return Reason.of("field.of-one", why=why, first=first)
+    return Reason.of("field.of-some", why=why, first=first, count=len(places) - 1)
 
 
 def one(what: str, entry: Any, make: Callable[[Told], T]) -> T:
@@ -237,15 +242,15 @@ def one(what: str, entry: Any, make: Callable[[Told], T]) -> T:
         raise Broken(f"{what}: {fault(error, told)}") from None
 
 
-def fault(error: Exception, told: Told) -> str:
+def fault(error: Exception, told: Told) -> Reason:
     """What does not fit, and where: the field of our model, or the last that was read of the answer."""
     if isinstance(error, ValidationError):
-        places = [f"{'.'.join(map(str, e['loc'])) or 'the whole'} ({e['type']})" for e in error.errors()[:3]]
-        return f"its answer does not fit: {clean(', '.join(places))}"
-    last = clean(next(reversed(told.read), "the whole"))
+        places = [f"{'.'.join(map(str, e['loc'])) or '*'} ({e['type']})" for e in error.errors()[:3]]
+        return Reason.of("entry.odd", place=clean(", ".join(places)))
+    last = clean(next(reversed(told.read), "*"))
     if isinstance(error, KeyError):
-        return f"its answer lacks {last}"
-    return f"its answer does not fit: {last}"
+        return Reason.of("entry.lacks", place=last)
+    return Reason.of("entry.odd", place=last)
 
 
 def truth(value: Any) -> bool:

@@ -15,18 +15,19 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, lost, one, truth
+from unterbau.cloud.openstack.closed import LOST, Reading, Table, Told, ignorable, lost, one, truth
 from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel, wait
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked
+from unterbau.cloud.port import Listing, Marker, Power, carries, marked
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unreachable, Unsupported
-from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, ref
+from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, Source, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason, Words
 
-USER_DATA_REASON = "user_data is not readable with tenant rights"
-MUTE = "it stands in a cell of this cloud that does not answer"
+USER_DATA_REASON = Reason.of("server.user-data")
+MUTE = Reason.of("server.mute")
 _API = "https://docs.openstack.org/api-ref/compute/#"
 _SERVERS, _KEYS = _API + "list-servers-detailed", _API + "list-keypairs"
 TABLES: Mapping[Kind, Table] = {
@@ -151,9 +152,9 @@ class ComputeService:
         if doubt:
             notes.append(NotShown(what=f"{reference}.port_ids", reason=doubt))
         if "original_name" not in entry["flavor"]:
-            notes.append(NotShown(what=f"{reference}.flavor", reason="this Nova embeds no flavor (< 2.47)"))
+            notes.append(NotShown(what=f"{reference}.flavor", reason=Reason.of("server.no-flavor")))
         if entry.get("OS-EXT-SRV-ATTR:hostname") not in (None, _hostname(entry)):
-            entry.lose("OS-EXT-SRV-ATTR:hostname", "a hostname that does not follow from the name is not carried")
+            entry.lose("OS-EXT-SRV-ATTR:hostname", LOST)
         server = Server(
             id=entry["id"],
             name=entry.get("name") or "",
@@ -470,7 +471,7 @@ def _mute(servers: Sequence[Json], kind: Kind = Kind.SERVER) -> list[NotShown]:
     silent = [ref(Kind.SERVER, by_id(s)) for s in servers if _is_mute(s)]
     if not silent:
         return []
-    reason = f"of {len(silent)} servers Nova tells no more than that they are"
+    reason = Reason.of("server.silent", count=len(silent))
     each = [NotShown(what=s, reason=MUTE) for s in silent]
     return [NotShown(what=kind.value, reason=reason), *each]
 
@@ -535,7 +536,7 @@ def _embedded_flavor(entry: Json) -> Flavor:
     )
 
 
-def _port_ids(entry: Told, ports: Sequence[Json]) -> tuple[tuple[str, ...], str]:
+def _port_ids(entry: Told, ports: Sequence[Json]) -> tuple[tuple[str, ...], Words]:
     """The ports in the order of `addresses`, and why that order may not be the true one ("" if it is)."""
     by_mac = {_mac(p): p for p in ports if _mac(p)}
     order: dict[str, None] = {}
@@ -549,17 +550,17 @@ def _port_ids(entry: Told, ports: Sequence[Json]) -> tuple[tuple[str, ...], str]
     unplaced = [by_id(p) for p in ports if by_id(p) not in order]
     known = (*order, *unplaced)
     if unknown := _unknown_macs(entry, ports):
-        return known, f"Nova tells interfaces ({', '.join(unknown)}) that are not in the listing of the project's ports"
+        return known, Reason.of("server.unknown-interfaces", macs=unknown)
     if len(known) < 2:
         return known, ""
     if unplaced:
-        return known, "ports without addresses stand in no order that a tenant can read"
+        return known, Reason.of("server.unordered-ports")
     if len(set(runs)) > 1 and len(runs) > len(set(runs)):
-        return known, "several interfaces on one network: Nova tells the order within each network only"
+        return known, Reason.of("server.order-by-network")
     return known, ""
 
 
-def _root(server: Json, attachments: Sequence[Json]) -> tuple[str | None, str]:
+def _root(server: Json, attachments: Sequence[Json]) -> tuple[str | None, Words]:
     """The root volume of a server that boots from volume, and why it may not be known."""
     if server.get("image") or not attachments:
         return None, ""
@@ -568,7 +569,7 @@ def _root(server: Json, attachments: Sequence[Json]) -> tuple[str | None, str]:
     for attachment in attachments:
         if str(attachment.get("device")).rpartition("/")[2] in _FIRST_DEVICES:
             return _volume_id(attachment), ""
-    return None, "Nova does not tell a tenant which of the volumes is the root disk"
+    return None, Reason.of("server.root-unknown")
 
 
 def _attachment(entry: Told, told: Mapping[str, Any], root: str | None) -> Attachment:

@@ -25,10 +25,11 @@ from unterbau.cloud.openstack.http import (
 )
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, short, wait_gone
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Source, is_marker
+from unterbau.cloud.port import Listing, Marker, is_marker, said
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.tenant.kinds import Image, Kind, Resource, ref
+from unterbau.tenant.kinds import Image, Kind, Resource, Source, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Words, joined
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 _API = "https://docs.openstack.org/api-ref/image/v2/index.html#"
@@ -77,13 +78,13 @@ class ImageService:
         )
 
     def _own(self, **query: Any) -> Listed[Json]:
-        found, doubts = dict[str, Json](), list[str]()
+        found, doubts = dict[str, Json](), list[Words]()
         for hidden in ("false", "true"):
             asked = {"owner": self._project(), "visibility": "all", "os_hidden": hidden, **query}
             listed = self._api().listed("/v2/images", "images", **asked)
             found |= {by_id(entry): entry for entry in listed.entries}
-            doubts += filter(None, [listed.doubt])
-        return Listed(tuple(found.values()), "; ".join(doubts))
+            doubts.append(listed.doubt)
+        return Listed(tuple(found.values()), joined(doubts))
 
     def _with_members(self, entry: Json) -> tuple[Json, list[NotShown]]:
         """The entry with the members of a shared image as one more field of it."""
@@ -94,7 +95,7 @@ class ImageService:
                 f"/v2/images/{by_id(entry)}/members", "members", entry_name=named_by("member_id")
             )
         except CloudError as error:
-            return entry, [NotShown(what=f"{ref(Kind.IMAGE, by_id(entry))}.members", reason=str(error))]
+            return entry, [NotShown(what=f"{ref(Kind.IMAGE, by_id(entry))}.members", reason=said(error))]
         notes = [NotShown(what=f"{ref(Kind.IMAGE, by_id(entry))}.members", reason=listed.doubt)] if listed.doubt else []
         return {**entry, "members": list(listed.entries)}, notes
 

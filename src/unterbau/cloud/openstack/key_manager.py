@@ -25,10 +25,11 @@ from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Source, marked
+from unterbau.cloud.port import Listing, Marker, marked, said
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.tenant.kinds import Kind, Resource, Secret, SecretContainer, SecretEntry, id_of, kind_of, ref
+from unterbau.tenant.kinds import Kind, Resource, Secret, SecretContainer, SecretEntry, Source, id_of, kind_of, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason
 
 S = TypeVar("S", Secret, SecretContainer)
 
@@ -47,7 +48,7 @@ TABLES: Mapping[Kind, Table] = {
     },
 }  # fmt: skip
 """What the translations below do not read. An entry has its user metadata as `metadata` and its list of access as `acl`."""
-_UNREADABLE = "its list of access is not readable: it is private to another user, or the role does not suffice"
+_UNREADABLE = Reason.of("secret.unreadable")
 
 
 class Access(NamedTuple):
@@ -120,7 +121,7 @@ class KeyService:
             if reading is None:
                 raise
             told["acl"] = _SHUT
-            notes.append(NotShown(what=reference, reason=error.what))
+            notes.append(NotShown(what=reference, reason=said(error)))
 
         def made(of: Told) -> Secret | SecretContainer:
             access, strange = _access(reference, of["acl"])
@@ -138,9 +139,7 @@ class KeyService:
         creator = entry.get("creator_id")
         if creator and creator != self._user() and not _is_open(entry["acl"]):
             self._api().get(f"/v1/{_PATHS[kind_of(reference)][0]}/{id_of(reference)}")
-            reason = (
-                f"it is private to user {clean(str(creator))}, who made it; on the target it is private to who moves it"
-            )
+            reason = Reason.of("secret.creator", user=clean(str(creator)))
             yield NotShown(what=f"{reference}.creator", reason=reason)
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
@@ -360,7 +359,7 @@ def _access(reference: str, told: Told) -> tuple[Access, list[NotShown]]:
     notes = list[NotShown]()
     project, users = read.get("project-access"), tuple(sorted(read.get("users") or ()))
     if not isinstance(project, bool):
-        notes.append(NotShown(what=reference, reason="its list of access does not tell whether the project has any"))
+        notes.append(NotShown(what=reference, reason=Reason.of("secret.access-unknown")))
         return Access(project=False), notes
     return Access(project, users), notes
 
@@ -370,7 +369,7 @@ def _consumers(reference: str, entry: Told) -> Iterable[NotShown]:
     registered = [str(c.get("URL") or f"{c.get('resource_type')} {c.get('resource_id')}")
                   for c in entry.get("consumers") or ()]  # fmt: skip
     if registered:
-        reason = f"{len(registered)} registered users of it are not carried: {', '.join(sorted(registered)[:3])}"
+        reason = Reason.of("secret.consumers", count=len(registered), users=sorted(registered)[:3])
         yield NotShown(what=f"{reference}.consumers", reason=reason)
 
 

@@ -16,11 +16,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, lost, one, truth
+from unterbau.cloud.openstack.closed import LOST, Reading, Table, Told, ignorable, lost, one, truth
 from unterbau.cloud.openstack.http import Api, Json, by_id, entries, named_by
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, short, wait_gone
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Source, is_marker
+from unterbau.cloud.port import Listing, Marker, is_marker, said
 from unterbau.errors import Conflict, Forbidden, NotFound
 from unterbau.tenant.kinds import (
     AddressGroup,
@@ -38,6 +38,7 @@ from unterbau.tenant.kinds import (
     RouterInterface,
     SecurityGroup,
     SecurityGroupRule,
+    Source,
     Subnet,
     ref,
 )
@@ -221,7 +222,7 @@ class NetworkService:
             shares = self._shares(kind)
         except Forbidden as error:
             shares = {}
-            notes.append(NotShown(what="rbac-policies", reason=error.what))
+            notes.append(NotShown(what="rbac-policies", reason=said(error)))
         resources = tuple(_shared(r, shares) for r in found)
         return Listing(resources=resources, not_shown=tuple(notes), entries=len(listed.entries))
 
@@ -548,7 +549,7 @@ def _interface(entry: Told) -> RouterInterface:
     base = _base(entry)
     for field in ("description", "tags"):
         if base[field]:
-            entry.lose(field, f"{field} of a router's leg: not carried")
+            entry.lose(field, LOST)
     return RouterInterface(
         id=base["id"],
         name=base["name"],
@@ -607,7 +608,7 @@ def _floating_ip(entry: Json) -> FloatingIp:
 def _address_group(entry: Told) -> AddressGroup:
     base = _base(entry)
     if base["tags"]:
-        entry.lose("tags", "its tags are not carried")
+        entry.lose("tags", LOST)
     return AddressGroup(
         id=base["id"],
         name=base["name"],

@@ -29,10 +29,11 @@ from unterbau.cloud.openstack.swift import (
     text_of_header,
 )
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import Listing, Marker, Source, carries, marked, owner_only
+from unterbau.cloud.port import Listing, Marker, carries, marked, owner_only, said
 from unterbau.errors import AuthFailed, Broken, CloudError, Conflict, Elsewhere, NotFound, Unreachable, Unsupported
-from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, StoredObject, ref
+from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, Source, StoredObject, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason, Words
 
 T = TypeVar("T")
 PARALLEL = 16
@@ -106,7 +107,11 @@ class ObjectService:
         """All containers, or all objects of all containers."""
         account = self._containers()
         names = [_name(entry) for entry in account.entries]
-        notes = short(kind.value, kind, f"containers: {account.doubt}") if account.doubt else []
+        notes = (
+            short(kind.value, kind, Reason.of("about", what="containers", reason=account.doubt))
+            if account.doubt
+            else []
+        )
         reading = Reading(kind.value, TABLES[kind])
         if kind is Kind.CONTAINER:
             entries = Reading(kind.value, _LISTED)
@@ -116,7 +121,7 @@ class ObjectService:
         listed = self._objects_of(names)
         unread = [NotShown(what=ref(Kind.CONTAINER, n), reason=one.doubt) for n, one in listed.items() if one.doubt]
         if unread:
-            reason = f"{len(unread)} containers were not listed whole, first {unread[0].what}: {unread[0].reason}"
+            reason = Reason.of("object.unread", count=len(unread), first=unread[0].what, why=unread[0].reason)
             notes += [NotShown(what=kind.value, reason=reason), *unread]
         entries = Reading(kind.value, _LISTED)
         places = list[tuple[str, str]]()
@@ -174,7 +179,7 @@ class ObjectService:
         except NotFound:  # removed since the account was listed
             return Listed(())
         except CloudError as error:
-            return Listed((), error.what)
+            return Listed((), said(error))
 
     def _listed(
         self,
@@ -226,7 +231,7 @@ class ObjectService:
         found = reading.take(reference, headers, lambda told: _container(name, told))
         notes = list(_keys(reference, _CONTAINER_META, headers))
         if headers.get("x-container-sync-key"):
-            reason = "the key of its synchronisation is a secret and is not carried"
+            reason = Reason.of("object.sync-key")
             notes.append(NotShown(what=f"{reference}.keys", reason=reason))
         return Listing(resources=() if found is None else (found,), not_shown=tuple(notes))
 
@@ -239,7 +244,7 @@ class ObjectService:
             if headers is None:  # expired, or removed since the listing
                 return None
             if reading is not None:
-                reading.odd(reference, "its segments are not there (any more): only its manifest is")
+                reading.odd(reference, Reason.of("object.no-segments"))
         if headers.get("x-static-large-object", "").lower() == "true":
             answer = self._swift.request("GET", path, query={"multipart-manifest": "get", "format": "json"})
             headers = {**headers, "segments": _array(answer, f"object-store: GET {path[:80]}")}
@@ -283,18 +288,18 @@ class ObjectService:
             try:
                 reason = self._old_versions_in(name)
             except CloudError as error:
-                reason = error.what
+                reason = said(error)
             if reason:
                 notes.append(NotShown(what=f"{ref(Kind.CONTAINER, name)}.versions", reason=reason))
         return notes
 
-    def _old_versions_in(self, name: str) -> str:
+    def _old_versions_in(self, name: str) -> Words:
         headers = self._head(quoted(name)) or {}
         if headers.get("x-versions-enabled", "").lower() != "true":
             return ""
         listed = self._listed(quoted(name), versions="true").entries
         versions = sum(1 for e in listed if not e.get("is_latest", True))
-        return f"{versions} earlier versions of its objects are not carried" if versions else ""
+        return Reason.of("object.versions", count=versions) if versions else ""
 
     # --- creating
 
@@ -394,14 +399,14 @@ class _Patience:
             self._unreachable += isinstance(error, Unreachable)
             if self._unreachable > MOST_UNREACHABLE:
                 raise
-            reading.odd(reference, error.what)
+            reading.odd(reference, said(error))
             return None
 
 
 def _keys(place: str, prefix: str, headers: Mapping[str, str]) -> Iterable[NotShown]:
     """The keys of temporary URLs: links that were made with them end."""
     for key in sorted(k for k in _KEYS if prefix + k in headers):
-        yield NotShown(what=f"{place}.keys", reason=f"{key} is a secret and is not carried")
+        yield NotShown(what=f"{place}.keys", reason=Reason.of("object.key", name=key))
 
 
 def _behind(entry: Json) -> dict[str, str]:
@@ -445,17 +450,17 @@ def _count(told: Told, name: str) -> int:
     """A sum that only tells the state here: one that is no number costs the field and not the thing."""
     found = number(told.get(name, "0"))
     if found is None:
-        told.lose(name, "this is no number")
+        told.lose(name, Reason.of("field.no-number"))
     return found or 0
 
 
 def _account(told: Told) -> bool:
     """What of an account is not carried."""
     if told.get("x-account-access-control"):
-        told.lose("access_control", "rights of others in the account are not carried")
+        told.lose("access_control", Reason.of("object.account-access"))
     _, metadata = _metadata(Told(dict(told.items_of(_ACCOUNT_META))), _ACCOUNT_META)
     if names := sorted(metadata.keys() - {"quota-bytes"}):
-        told.lose("metadata", f"metadata of the account are not carried ({', '.join(names)})")
+        told.lose("metadata", Reason.of("object.account-metadata", names=names))
     for name in told.names():
         if name.startswith("x-account-storage-policy-"):  # sums by the policies of this cloud
             told.get(name)
@@ -553,7 +558,7 @@ def _modified(told: Told) -> datetime | None:
     try:
         return parsedate_to_datetime(text) if text else None
     except (ValueError, TypeError, OverflowError):
-        told.lose("last-modified", "this is no time")
+        told.lose("last-modified", Reason.of("field.no-time"))
         return None
 
 

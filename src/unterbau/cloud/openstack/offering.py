@@ -18,7 +18,7 @@ from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.image import ImageService
 from unterbau.cloud.openstack.network import NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
-from unterbau.cloud.port import Surroundings
+from unterbau.cloud.port import Surroundings, said
 from unterbau.errors import CloudError, NotFound
 from unterbau.tenant.kinds import ExternalNetwork, Offering, Quota
 from unterbau.tenant.workload import NotShown
@@ -89,9 +89,9 @@ class Surveyor:
         try:
             values, notes = read()
         except CloudError as error:
-            return name, (), [NotShown(what=f"offering.{name}", reason=error.what)]
+            return name, (), [NotShown(what=f"offering.{name}", reason=said(error))]
         except MALFORMED as error:
-            return name, (), [NotShown(what=f"offering.{name}", reason=malformed("its answer", error).what)]
+            return name, (), [NotShown(what=f"offering.{name}", reason=said(malformed("its answer", error)))]
         return name, tuple(values), list(notes)
 
     def _parts(self) -> Iterable[tuple[str, str, Callable[[], Part]]]:
