@@ -10,7 +10,7 @@ import pytest
 
 from unterbau.errors import UsageError
 from unterbau.switch import closing, evidence, planning
-from unterbau.switch.closing import Relations, Sealed
+from unterbau.switch.closing import Sealed
 from unterbau.switch.plan import Plan, losses
 from unterbau.switch.verify import Contents, counterparts, observed
 from unterbau.tenant.kinds import (
@@ -25,6 +25,7 @@ from unterbau.tenant.kinds import (
     Offering,
     Port,
     Ref,
+    Relations,
     Resource,
     Router,
     RouterInterface,
@@ -36,6 +37,7 @@ from unterbau.tenant.kinds import (
     VolumeType,
 )
 from unterbau.tenant.workload import NotShown, Workload
+from unterbau.verdict import Words
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ASSET = Path(__file__).parents[1] / "assets" / "drill.unterbau"
@@ -144,10 +146,17 @@ TENANT = side(
     ],
 )  # fmt: skip
 def test_a_kept_thing_keeps_what_it_needs_and_no_more(first: Ref, kept: set[Ref]) -> None:
-    found = {first: "its own reason"}
+    found: dict[Ref, Words] = {first: "its own reason"}
     Relations(TENANT).keep_what_is_needed(found)
     assert set(found) == kept
     assert found[first] == "its own reason"
+
+
+def test_what_is_gone_already_keeps_nothing() -> None:
+    """An earlier attempt took the server; its volume, which is kept, does not keep the server's port and network."""
+    found: dict[Ref, Words] = {"volume:v": "its content changed"}
+    Relations(TENANT).keep_what_is_needed(found, frozenset({"server:s", "attachment:s/v"}))
+    assert set(found) == {"volume:v"}
 
 
 def test_things_go_before_what_they_stand_on() -> None:
@@ -200,7 +209,7 @@ def test_a_claim_that_does_not_hold_now_keeps_its_thing(real: tuple[Sealed, Cont
     )  # fmt: skip
     blind = look.model_copy(update={"verdicts": verdicts})
     decision = closing.decide(sealed, blind, pairs, ("object.content",))
-    assert decision.kept[stored.ref] == "not verified: Unreachable: no answer"
+    assert str(decision.kept[stored.ref]) == "not verified: Unreachable: no answer"
     with pytest.raises(UsageError, match=r"object\.content is no loss"):
         closing.demand_known(("object.content",), decision)
     hidden = look.target.model_copy(

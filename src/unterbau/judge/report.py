@@ -16,7 +16,7 @@ from unterbau.catalogue.contradictions import Contradiction
 from unterbau.catalogue.model import Source, Technology
 from unterbau.face import MARKS, STYLES, listing, paragraph, row, safe, say, table
 from unterbau.judge import words
-from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact
+from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact, Since
 from unterbau.judge.seeing import tell
 from unterbau.judge.summary import Sorted, Step, summary
 from unterbau.judge.words import LABEL
@@ -48,6 +48,7 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
         )
         steps = [s for s in found.steps if s.rule_set == rules.id and s.group is not None]
         listing(("steps", "", "of", "reached"), _steps_of(judgement, steps))
+        listing(("rule", "", "of", "asks"), _once_of(found, rules.id))
         if any(_of_strangers(judgement, f) for f in findings):
             paragraph(f"{rules.id}: nothing is shown of parts that were not recognised; they are listed below")
     _whole(judgement)
@@ -76,6 +77,17 @@ def _steps_of(judgement: Judgement, steps: Sequence[Step]) -> list[tuple[str, st
         told = (f"{step.rule_set}: {step.objective}", words.reached(step), words.step(step, judgement))
         same.setdefault(told, []).append(_group(judgement.groups[step.group or 0]))
     return [(what, safe(how), _few(names), why) for (what, how, why), names in same.items()]
+
+
+def _once_of(found: Sorted, rule_set: str) -> list[tuple[str, str, str, str]]:
+    """What only somebody who measures or runs it can tell, rule by rule."""
+    unshown = _mark(Outcome.NOT_SHOWN)
+    return [
+        (rule.id, unshown, rule.text, ask)
+        for told in found.once
+        if told.rule_set == rule_set
+        for rule, ask in zip(told.rules, told.asks, strict=True)
+    ]
 
 
 def _whole(judgement: Judgement) -> None:
@@ -173,15 +185,63 @@ def _few(names: Sequence[str], most: int = 6) -> str:
 
 def difference(changed: Difference) -> None:
     """What a change request does to each rule."""
+    _moves(changed)
+    _effects(changed)
+
+
+def _moves(changed: Difference) -> None:
     moves = [("added", changed.added), ("removed", changed.removed), ("changed", changed.changed)]
     table(("part", "what"), [(safe(n), kind) for kind, names in moves for n in names])
+
+
+def _effects(changed: Difference) -> None:
     covers = [("covered now", c) for c in changed.covered] + [("no longer covered", c) for c in changed.uncovered]
-    table(("stack", ""), [(f"{c.kind} {c.name}", words) for words, c in covers])
+    table(("stack", ""), [(f"{c.kind} {c.name}", what) for what, c in covers])
     rows = [
-        (safe(c.rule), safe(c.subject), _was(c.before, c.path_before), _was(c.after, c.path_after), safe(c.reason))
+        (c.rule, f"{_was(c.before, c.path_before)} → {_was(c.after, c.path_after)}", c.subject, c.reason)
         for c in changed.changes
     ]
-    table(("rule", "of", "before", "after", "why"), rows)
+    rows += [
+        (f"{c.rule_set}: {c.objective}", f"{c.before or '-'} → {c.after or '-'}", c.subject, "lower than before" if c.worse else "")
+        for c in changed.steps
+    ]  # fmt: skip
+    listing(("rule", "before → after", "of", "why"), rows)
+
+
+def since(told: Since) -> None:
+    """What changed since an earlier judging, cause by cause: what is other, and what that does to each rule."""
+    paragraph(
+        f"since {told.before} ({told.earlier}, sealed {told.sealed:%Y-%m-%d %H:%M} UTC by key {told.signer[:16]})"
+    )
+    _cause("parts", [*told.parts.added, *told.parts.removed, *told.parts.changed], told.parts)
+    _moves(told.parts)
+    _effects(told.parts)
+    other = [f for f in told.facts if f.what != "read anew"]
+    _cause("facts", [f.kind for f in other], told.by_facts)
+    anew = Counter(f.technology for f in told.facts if f.what == "read anew")
+    table(
+        ("fact", "what", "before → after", "source"),
+        [
+            (safe(f"{f.technology} {f.kind}"), f.what, safe(f"{f.before or '-'} → {f.after or '-'}"), safe(f.source))
+            for f in other
+        ],
+    )
+    if anew:
+        paragraph(f"  read anew, and the same: {anew.total()} facts of {_few(sorted(anew))}")
+    _effects(told.by_facts)
+    _cause("rules", [r.rule for r in told.rules], told.by_rules)
+    table(("rule", "what", "text"), [(safe(r.rule), r.what, safe(r.text)) for r in told.rules])
+    _effects(told.by_rules)
+    _cause("time", [""] * (told.before != told.at), told.by_day)
+    _effects(told.by_day)
+
+
+def _cause(name: str, changed: Sequence[str], effect: Difference) -> None:
+    many = len(effect.changes) + len(effect.steps)
+    what = f"{len(changed)} changed" if name != "time" else "went by" if changed else "the same day"
+    row(
+        f"[bold]{name}[/]: {what if changed or name == 'time' else 'the same'}; {many or 'no'} {'verdict is' if many == 1 else 'verdicts are'} other by that"
+    )
 
 
 def _was(outcome: Outcome | None, path: str) -> str:

@@ -23,21 +23,20 @@ from unterbau.evidence import fingerprint, signing_key
 from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
 from unterbau.switch import census, closing, evidence, move
 from unterbau.switch.drill import AGAIN, Drill
-from unterbau.switch.plan import Loss, has_local_disk
 from unterbau.switch.verify import Again, counterparts, observe, observed
-from unterbau.tenant.kinds import CloudIdentity, Ref, Resource, Secret, Server, StoredObject, Volume, kind_of
+from unterbau.tenant.kinds import CloudIdentity, Content, Loss, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason, Words
 
 
 class Question(Model):
     """What a person is asked before anything goes: how many things, what is lost with them, what protects some."""
 
     going: tuple[Ref, ...]
-    kept: dict[Ref, str]
+    kept: dict[Ref, Words]
     losses: tuple[Loss, ...] = ()
     protected: dict[Ref, str] = {}
-    unseen: tuple[str, ...] = ()
+    unseen: tuple[Words, ...] = ()
     """What could not be looked at and goes all the same."""
 
 
@@ -45,14 +44,15 @@ class Closed(Model):
     """How a closing ended. `kept` says why each thing stayed; `evidence` is the bundle that tells it (a path)."""
 
     deleted: tuple[Ref, ...]
-    kept: dict[Ref, str]
+    kept: dict[Ref, Words]
     rest: Workload
     evidence: str = ""
 
     @property
-    def stayed(self) -> dict[Ref, str]:
+    def stayed(self) -> dict[Ref, Words]:
         """What was kept and is not there from birth."""
-        return {r: why for r, why in self.kept.items() if why not in closing.FROM_BIRTH}
+        there = self.rest.by_ref
+        return {r: why for r, why in self.kept.items() if r not in there or why != there[r].from_birth(self.rest)}
 
 
 Confirm = Callable[[Question], None]
@@ -147,7 +147,7 @@ class SourceClosing(_Closing):
         attempt, pairs = self._look(sealed, tuple(accepted), earlier)
         decision = closing.decide(sealed, attempt.look, pairs, accepted, frozenset(attempt.put_back))
         closing.demand_known(accepted, decision)
-        late: dict[Ref, str] = {}
+        late: dict[Ref, Words] = {}
         result: RunResult | None = None
         errors: dict[str, JsonObject] = {}
         if decision.chosen:
@@ -213,7 +213,7 @@ class SourceClosing(_Closing):
             return result, dict(journal.status.errors)
 
     def _record(
-        self, attempts: list[closing.Attempt], kept: dict[Ref, str], result: RunResult | None
+        self, attempts: list[closing.Attempt], kept: dict[Ref, Words], result: RunResult | None
     ) -> closing.Closing:
         complete = result is None or result.complete
         after = census.take(self.tools.connect(self.state.source), now=self.tools.now) if complete else None
@@ -262,7 +262,7 @@ class TargetClosing(_Closing):
         rest = census.take(clouds[1], now=self.tools.now)
         gone = tuple(r for r in going if r not in rest.by_ref)
         stays = {r: why for r, why in kept.items() if r in rest.by_ref}
-        stays |= dict.fromkeys(alike, "it looks like the drill's and carries no mark")
+        stays |= dict.fromkeys(alike, Reason.of("close.lookalike"))
         return Closed(deleted=gone, kept=stays, rest=rest)
 
     def _refuse_emptied(self) -> None:
@@ -298,7 +298,7 @@ class TargetClosing(_Closing):
 
     def _expired(self, resource: Resource) -> bool:
         """An object that goes by its own word goes on both sides."""
-        at = resource.delete_at if isinstance(resource, StoredObject) else None
+        at = resource.goes_at()
         return at is not None and at <= self.tools.now()
 
     def _unwind(
@@ -308,7 +308,7 @@ class TargetClosing(_Closing):
         guard: _Guard,
         made: Mapping[str, Ref],
         clouds: tuple[Cloud, Cloud],
-    ) -> dict[Ref, str]:
+    ) -> dict[Ref, Words]:
         """Take the steps of the move back, but for what is kept. Returns what is kept besides, and why."""
         steps = [_Guarded(s, guard, made) for s in move.steps(sealed.plan, sealed.source, *clouds)]
         result = unwind(
@@ -317,7 +317,7 @@ class TargetClosing(_Closing):
         )  # fmt: skip
         failed = tuple(name for name in result.failed if _whose(name, made) not in guard.stayed)
         self._demand_complete(result.model_copy(update={"failed": failed}), dict(journal.status.errors))
-        blocked = {_whose(name, made): "something that needs it is kept" for name in result.blocked}
+        blocked: dict[Ref, Words] = {_whose(name, made): Reason.of("close.blocked") for name in result.blocked}
         return {r: why for r, why in {**blocked, **guard.stayed}.items() if r}
 
 
@@ -328,7 +328,7 @@ class _Guard:
         self, work: Drill, clouds: tuple[Cloud, Cloud], sealed: evidence.Bundle, now: Workload, taken: frozenset[Ref]
     ) -> None:
         self.verified, self.now, self.taken = sealed.verification.target, now, taken
-        self.stayed: dict[Ref, str] = {}
+        self.stayed: dict[Ref, Words] = {}
         sides = dict(zip(("source", "target"), clouds, strict=True))
         again = Again(
             sides, work=work.folder.path, now=work.tools.now, stop=work.tools.stop, late_seconds=work.tools.late_seconds
@@ -337,31 +337,30 @@ class _Guard:
         hashes = observed(look.verdicts)
         self.witness = closing.Witness(sides, look, hashes, again.read)
         self._read = frozenset(r for side, r in hashes if side == "target")
-        self._relations = closing.Relations(now)
 
-    def kept(self, made: Iterable[Ref]) -> dict[Ref, str]:
+    def kept(self, made: Iterable[Ref]) -> dict[Ref, Words]:
         """What was changed since the verification, what the drill did not make, and what these need."""
         made = frozenset(made)
-        found: dict[Ref, str] = {}
+        found: dict[Ref, Words] = {}
         for resource in self.now.resources:
             if resource.ref not in made:
-                found[resource.ref] = "the drill did not make it"
+                found[resource.ref] = Reason.of("close.not-ours")
             elif why := self._changed(resource):
                 found[resource.ref] = why
-        self._relations.keep_what_is_needed(found)
+        self.now.relations.keep_what_is_needed(found)
         self.stayed = {r: why for r, why in found.items() if r in made}
         return dict(self.stayed)
 
-    def _changed(self, now: Resource) -> str:
+    def _changed(self, now: Resource) -> Words:
         before = self.verified.by_ref.get(now.ref)
         if before is None:
-            return "it was not there when the target was verified"
+            return Reason.of("close.came-later")
         try:
             closing.demand_same("target", before, closing.as_before(before, now, self.taken))
-            if now.ref in self._read and not isinstance(now, Secret):
+            if now.ref in self._read and now.KNOWN.content is not Content.PAYLOAD:
                 self.witness.demand_content("target", before, now)
         except closing.Kept as kept:
-            return str(kept)
+            return kept.why
         return ""
 
     def demand(self, reference: Ref) -> None:
@@ -373,13 +372,13 @@ class _Guard:
             try:
                 if there is not None:
                     closing.demand_same("target", before, closing.as_before(before, there, going))
-                    if isinstance(there, Volume | StoredObject) and reference in self._read:
+                    if there.KNOWN.content.alters and reference in self._read:
                         self.witness.demand_content("target", self.verified.by_ref[reference], there)
-                    self.witness.outlive("target", closing.doomed_disks(self._relations, reference))
+                    self.witness.outlive("target", before.doomed(self.now.relations))
             except closing.Kept as kept:
-                self.stayed[reference] = str(kept)
+                self.stayed[reference] = kept.why
         if reference in self.stayed:
-            raise Failed(self.stayed[reference])
+            raise Failed(str(self.stayed[reference]))
 
 
 @dataclass(frozen=True)
@@ -421,9 +420,8 @@ def _whose(step: str, made: Mapping[str, Ref]) -> Ref:
     return made.get(step) or made.get(step.removeprefix("power of ").removeprefix("routes of "), "")
 
 
-def _unseen(now: Workload, going: Iterable[Ref]) -> tuple[str, ...]:
-    servers = [s for s in (now.by_ref[r] for r in going) if isinstance(s, Server)]
-    return tuple(f"{s.ref} ({s.name}): what was written to its local disk" for s in servers if has_local_disk(s, now))
+def _unseen(now: Workload, going: Iterable[Ref]) -> tuple[Words, ...]:
+    return tuple(what for what in (now.by_ref[r].unread(now) for r in going) if what)
 
 
 def _place(identity: CloudIdentity) -> tuple[str, str, str]:
@@ -431,7 +429,7 @@ def _place(identity: CloudIdentity) -> tuple[str, str, str]:
 
 
 def _question(decision: closing.Decision, source: Workload) -> Question:
-    protected = {r: closing.protection(source.by_ref[r]) for r in decision.chosen}
+    protected = {r: source.by_ref[r].protection() for r in decision.chosen}
     return Question(
         going=decision.chosen, kept=decision.kept, losses=decision.accepted,
         protected={r: how for r, how in protected.items() if how},
