@@ -101,6 +101,12 @@ class Image(ResourceBase):
             return self
         return self.model_copy(update={"status": "queued", "visibility": "private", "protected": False})
 
+    def completed(self, side: Side, at: datetime) -> Self:
+        """The project's; its hash is known once it is filled."""
+        return self.model_copy(
+            update={"owner_id": side.identity.project_id, "hash_algo": None, "hash_value": None, "created_at": at}
+        )
+
     def draws(self, origin: Source) -> Ref | None:
         """A volume's."""
         return ref(Kind.VOLUME, origin.volume_id) if origin.volume_id else None

@@ -17,6 +17,8 @@ from unterbau.tenant.kinds.policy import TRAFFIC, Content, Known, Mark, Opened, 
 from unterbau.verdict import Reason, Words, later
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from unterbau.tenant.kinds.origin import Source
 
 
@@ -31,6 +33,11 @@ class AddressGroup(ResourceBase):
     description: Annotated[str, carried()] = ""
     addresses: Annotated[tuple[str, ...], carried(unordered=True, opens=TRAFFIC)] = ()
     shared_with: Annotated[tuple[str, ...], SHARED_WITH] = later(())
+
+    def unfit(self, at: datetime) -> str:
+        """Its addresses are networks."""
+        alone = [a for a in self.addresses if "/" not in a]
+        return super().unfit(at) or (f"{alone[0]} is no network" if alone else "")
 
     def natural_key(self, key: Key) -> str:
         """Its name."""

@@ -54,6 +54,11 @@ class Keypair(ResourceBase):
         return self.alike(there)
 
 
+POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
+MOST_METADATA = 128
+"""Of a server: the quota that Nova gives (`metadata_items`)."""
+
+
 class ServerGroup(ResourceBase):
     """A placement policy for servers: affinity, anti-affinity, soft-affinity, soft-anti-affinity."""
 
@@ -66,6 +71,15 @@ class ServerGroup(ResourceBase):
     policy: Annotated[str, carried()]
     max_server_per_host: Annotated[int | None, carried()] = None
     member_ids: Annotated[tuple[str, ...], ignored("each server names its group")] = ()
+
+    def unfit(self, at: datetime) -> str:
+        """It has one of four policies."""
+        return super().unfit(at) or ("" if self.policy in POLICIES else "there is no such policy")
+
+    def born(self, origin: Source, number: int) -> Self:
+        """A limit for each host goes with anti-affinity only."""
+        limit = self.max_server_per_host if self.policy == "anti-affinity" else None
+        return self.model_copy(update={"max_server_per_host": limit})
 
     def natural_key(self, key: Key) -> str:
         """Its name."""
@@ -222,6 +236,15 @@ class Server(ResourceBase):
     def born(self, origin: Source, number: int) -> Self:
         """It is made running."""
         return self.model_copy(update={"status": "ACTIVE", "locked": False})
+
+    def denied(self) -> str:
+        """Nova's quota of metadata, of which our marker takes one."""
+        return f"it has more than {MOST_METADATA} metadata" if len(self.metadata) >= MOST_METADATA else ""
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """In a zone, on a host."""
+        zone = self.availability_zone or next(iter(side.offering.compute_zones), "")
+        return self.model_copy(update={"availability_zone": zone, "host_id": "host", "created_at": at})
 
     def along(self, side: Side) -> list[Ref]:
         """Its attachments, and the disks that were to go with it."""

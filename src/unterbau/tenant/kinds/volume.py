@@ -148,8 +148,18 @@ class Volume(ResourceBase):
         return Passage(what, PASSAGES[what], make)
 
     def born(self, origin: Source, number: int) -> Self:
-        """Available."""
-        return self.model_copy(update={"status": "available"})
+        """Available; whether it is encrypted or may have several servers is its type's to say."""
+        return self.model_copy(update={"status": "available", "encrypted": False, "multiattach": False})
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With a type, a zone and the time of its making."""
+        types = [t.name for t in side.offering.volume_types if t.is_default]
+        told = {
+            "volume_type": self.volume_type or next(iter(types), None),
+            "availability_zone": self.availability_zone or next(iter(side.offering.volume_zones), ""),
+            "created_at": at,
+        }
+        return self.model_copy(update=told)
 
     def draws(self, origin: Source) -> Ref | None:
         """An image's, a snapshot's or a volume's."""
