@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
-from unterbau.switch.evidence.bundle import NOT_TESTED
 from unterbau.switch.plan import Entry, Fate
 from unterbau.switch.report.drawing import timeline, topology
 from unterbau.switch.report.german import german
@@ -83,7 +81,6 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         digest=hashlib.sha256(data).hexdigest(),
         seconds=lambda phase: f"{(phase.ended - phase.started).total_seconds():.1f}",
         remainder=_remainder(bundle.closed),
-        not_tested=not_tested(bundle.context.not_tested),
     )
 
 
@@ -96,12 +93,6 @@ def _in_both(told: Words) -> Markup:
 def _both(de: str, en: str) -> Markup:
     """A text in both languages; the style sheet shows one."""
     return Markup('<span lang="de">{}</span><span lang="en">{}</span>').format(escape(de), escape(en))
-
-
-def not_tested(told: Iterable[Words]) -> list[Words]:
-    """What no drill tests: by this version, and what besides the bundle's own version says."""
-    known = {str(one) for one in NOT_TESTED}
-    return [*NOT_TESTED, *(one for one in told if str(one) not in known)]
 
 
 def _drawings(checked: CheckResult, entries: list[Entry]) -> list[tuple[str, str, Markup, Workload]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unterbau.face import MARKS, STYLES, safe, say, table
+from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Fate, Plan
 from unterbau.switch.verify.opened import opening_of
 from unterbau.tenant.openings.model import Opened
@@ -104,6 +105,13 @@ def verdicts(found: Sequence[Verdict], *, everything: bool = False) -> None:
     table(["claims of", "outcome", "count"], [
         [safe(kind), f"[{STYLES[outcome]}]{MARKS[outcome]}[/]", str(n)] for (kind, outcome), n in sorted(counts.items())
     ])  # fmt: skip
+
+
+def checked(found: CheckResult) -> None:
+    """What the check of a bundle found, and what no drill tests."""
+    verdicts(found.verdicts)
+    say("")
+    table(["outcome", "what no drill tests"], [["not tested", safe(line)] for line in found.not_tested])
 
 
 def openings_among(found: Iterable[Verdict]) -> list[Verdict]:
