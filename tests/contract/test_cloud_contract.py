@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretBytes
 
-from unterbau.cloud.port import Cloud, Source
+from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import CloudError, Conflict, Forbidden
 from unterbau.saga import Marker as MarkerOf
@@ -42,6 +42,7 @@ from unterbau.tenant.kinds import (
     Server,
     ServerGroup,
     Snapshot,
+    Source,
     StoredObject,
     Subnet,
     Volume,

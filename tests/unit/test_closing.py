@@ -10,7 +10,7 @@ import pytest
 
 from unterbau.errors import UsageError
 from unterbau.switch import closing, evidence, planning
-from unterbau.switch.closing import Relations, Sealed
+from unterbau.switch.closing import Sealed
 from unterbau.switch.plan import Plan, losses
 from unterbau.switch.verify import Contents, counterparts, observed
 from unterbau.tenant.kinds import (
@@ -25,6 +25,7 @@ from unterbau.tenant.kinds import (
     Offering,
     Port,
     Ref,
+    Relations,
     Resource,
     Router,
     RouterInterface,

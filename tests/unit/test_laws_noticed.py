@@ -35,14 +35,14 @@ from unterbau.cloud.port import Listing, Reader
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import BundleError, Interrupted, PlanError, Refused, Unreachable
 from unterbau.evidence import container, core, signing_key
+from unterbau.evidence.limits import TRUSTED
 from unterbau.face import Face
 from unterbau.saga import Event, Journal, Marker
 from unterbau.switch import census, evidence, folders, move, planning, verify
 from unterbau.switch.close import Question, SourceClosing
 from unterbau.switch.drill import Drill, Tools
 from unterbau.switch.folders import Folder
-from unterbau.switch.plan import Check
-from unterbau.tenant.kinds import Container, Image, Kind, Network, Volume, ref
+from unterbau.tenant.kinds import Check, Container, Image, Kind, Network, Volume, ref
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Outcome
 
@@ -553,7 +553,8 @@ def test_a_plan_whose_checks_failed_is_not_carried_out(world: World) -> None:
 
 def forged(change: Callable[[dict[str, Any]], None]) -> bytes:
     """The first bundle with a changed `context.json` and a statement that fits it, under the signature of the old one."""
-    members = container.unpack(FIRST.read_bytes())
+    archive = container.Archive(FIRST.read_bytes())
+    members = archive.read(archive.names, TRUSTED)
     told = json.loads(members.pop(core.STATEMENT))
     context = json.loads(members["context.json"])
     change(context)

@@ -24,9 +24,10 @@ from unterbau.cloud.openstack.service import Service
 from unterbau.cloud.openstack.session import Session
 from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.unknown import Unknown
-from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings
+from unterbau.cloud.port import Listing, Marker, Power, Surroundings
 from unterbau.errors import Unsupported
 from unterbau.tenant.kinds import (
+    NOTHING,
     CloudIdentity,
     Image,
     Kind,
@@ -35,6 +36,7 @@ from unterbau.tenant.kinds import (
     ResourceBase,
     Router,
     Secret,
+    Source,
     StoredObject,
     id_of,
     kind_of,

@@ -15,9 +15,9 @@ from typing import Any
 from unterbau.cloud.openstack.http import Api, Json, moment
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
-from unterbau.cloud.port import Listing, Marker, Source, carries, marked
+from unterbau.cloud.port import Listing, Marker, carries, marked
 from unterbau.errors import Unsupported
-from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Volume, VolumeType
+from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Source, Volume, VolumeType
 
 _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.VOLUME: ("volumes", "volume"),

@@ -17,9 +17,9 @@ from unterbau.cloud.openstack.http import Api, Json, moment, parallel, wait
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked
+from unterbau.cloud.port import Listing, Marker, Power, carries, marked
 from unterbau.errors import Conflict, NotFound, Unreachable, Unsupported
-from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, ref
+from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, Source, ref
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason, Words
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from unterbau.cloud.openstack.http import TRANSFER_SECONDS, Api, Json, Stream, measured, moment, parallel
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, wait_gone
-from unterbau.cloud.port import Listing, Marker, Source, is_marker, said
+from unterbau.cloud.port import Listing, Marker, is_marker, said
 from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.tenant.kinds import Image, Kind, Resource, ref
+from unterbau.tenant.kinds import Image, Kind, Resource, Source, ref
 from unterbau.tenant.workload import NotShown
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"

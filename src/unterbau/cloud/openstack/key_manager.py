@@ -24,9 +24,9 @@ from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Source, marked
+from unterbau.cloud.port import Listing, Marker, marked
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.tenant.kinds import Kind, Resource, Secret, SecretContainer, SecretEntry, id_of, kind_of, ref
+from unterbau.tenant.kinds import Kind, Resource, Secret, SecretContainer, SecretEntry, Source, id_of, kind_of, ref
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason
 

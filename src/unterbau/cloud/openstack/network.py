@@ -17,7 +17,7 @@ from typing import Any
 
 from unterbau.cloud.openstack.http import Api, Json
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, wait_gone
-from unterbau.cloud.port import Listing, Marker, Source, is_marker, said
+from unterbau.cloud.port import Listing, Marker, is_marker, said
 from unterbau.errors import Conflict, Forbidden, NotFound
 from unterbau.tenant.kinds import (
     AddressGroup,
@@ -35,6 +35,7 @@ from unterbau.tenant.kinds import (
     RouterInterface,
     SecurityGroup,
     SecurityGroupRule,
+    Source,
     Subnet,
 )
 from unterbau.tenant.workload import NotShown

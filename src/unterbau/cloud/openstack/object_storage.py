@@ -20,9 +20,9 @@ from unterbau.cloud.openstack.http import Json, Stream, measured, number, parall
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.openstack.swift import Answer, Swift, header_text, quoted, text_of_header
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import Listing, Marker, Source, carries, marked, owner_only, said
+from unterbau.cloud.port import Listing, Marker, carries, marked, owner_only, said
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unsupported
-from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, StoredObject, ref
+from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, Source, StoredObject, ref
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason
 
