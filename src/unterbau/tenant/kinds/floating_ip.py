@@ -23,7 +23,7 @@ class FloatingIp(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#floating-ips-floatingips", quota=("network", "floatingip"),
-        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["floating_ip"] = "floating_ip"
     description: Annotated[str, carried()] = ""

@@ -29,7 +29,7 @@ class Image(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/image/v2/#images", quota=("image", "image_count_total"), counted=False,
-        marker=Mark.BORN, content=Content.FIXED, id_is_name=False, personal=False, usable=("active",),
+        marker=Mark.BORN, content=Content.FIXED, id_is_name=False, personal=False, usable=("active",), beyond={},
     )  # fmt: skip
     kind: Literal["image"] = "image"
     status: Annotated[str, ignored("whether it is usable is compared", moment=True)]

@@ -67,7 +67,7 @@ class Network(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#networks", quota=("network", "network"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["network"] = "network"
     description: Annotated[str, carried()] = ""
@@ -126,7 +126,7 @@ class Subnet(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#subnets", quota=("network", "subnet"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["subnet"] = "subnet"
     description: Annotated[str, carried()] = ""

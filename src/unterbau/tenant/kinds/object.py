@@ -30,7 +30,10 @@ class Container(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/object-store/#containers", quota=None, counted=False, marker=Mark.BORN,
-        content=Content.NONE, id_is_name=True, personal=False, usable=(),
+        content=Content.NONE, id_is_name=True, personal=False, usable=(), beyond={
+            "versions": "earlier versions of its objects are not carried",
+            "keys": "keys of temporary URLs and of synchronisation are secrets, and are not carried",
+        },
     )  # fmt: skip
     kind: Literal["container"] = "container"
     read_acl: Annotated[str, changed(OTHERS, replaced=False, told=Told.HIDDEN, opens=[Opened.CONTAINER_ACL])] = ""
@@ -117,7 +120,7 @@ class StoredObject(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/object-store/#objects", quota=None, counted=False, marker=Mark.BORN,
-        content=Content.STORED, id_is_name=True, personal=False, usable=(),
+        content=Content.STORED, id_is_name=True, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["object"] = "object"
     container: Annotated[str, carried(refers=Kind.CONTAINER, own=True)]

@@ -25,7 +25,7 @@ class Router(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#routers-routers", quota=("network", "router"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["router"] = "router"
     description: Annotated[str, carried()] = ""
@@ -129,7 +129,7 @@ class RouterInterface(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#add-interface-to-router", quota=("network", "port"),
-        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     HALF_MADE = (Kind.PORT,)
     kind: Literal["router_interface"] = "router_interface"

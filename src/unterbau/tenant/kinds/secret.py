@@ -46,6 +46,7 @@ class Secret(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/barbican/latest/api/reference/secrets.html", quota=("key_manager", "secrets"),
         counted=False, marker=Mark.LATER, content=Content.PAYLOAD, id_is_name=False, personal=False, usable=("ACTIVE",),
+        beyond={"consumers": "services that are registered as its users are not carried"},
     )  # fmt: skip
     kind: Literal["secret"] = "secret"
     secret_type: Annotated[str, carried()] = "opaque"  # noqa: S105 - the type's name
@@ -105,7 +106,7 @@ class SecretContainer(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/barbican/latest/api/reference/containers.html",
         quota=("key_manager", "containers"), counted=False, marker=Mark.NEVER, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["secret_container"] = "secret_container"
     type: Annotated[str, carried()]

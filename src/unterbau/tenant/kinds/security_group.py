@@ -25,7 +25,7 @@ class AddressGroup(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#address-groups", quota=None, counted=False,
-        marker=Mark.BRIEFLY, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BRIEFLY, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["address_group"] = "address_group"
     description: Annotated[str, carried()] = ""
@@ -54,7 +54,7 @@ class SecurityGroup(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#security-groups-security-groups",
         quota=("network", "security_group"), counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["security_group"] = "security_group"
     description: Annotated[str, carried()] = ""
@@ -124,7 +124,7 @@ class SecurityGroupRule(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#security-group-rules-security-group-rules",
         quota=("network", "security_group_rule"), counted=True, marker=Mark.UNIQUE, content=Content.NONE,
-        id_is_name=False, personal=False, usable=(),
+        id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["security_group_rule"] = "security_group_rule"
     description: Annotated[str, carried()] = ""

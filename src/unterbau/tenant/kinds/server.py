@@ -25,7 +25,7 @@ class Keypair(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#keypairs-keypairs", quota=("compute", "key_pairs"),
-        counted=False, marker=Mark.UNIQUE, content=Content.NONE, id_is_name=True, personal=True, usable=(),
+        counted=False, marker=Mark.UNIQUE, content=Content.NONE, id_is_name=True, personal=True, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["keypair"] = "keypair"
     type: Annotated[str, carried()] = "ssh"
@@ -60,7 +60,7 @@ class ServerGroup(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#server-groups-os-server-groups",
         quota=("compute", "server_groups"), counted=True, marker=Mark.NEVER, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["server_group"] = "server_group"
     policy: Annotated[str, carried()]
@@ -93,6 +93,10 @@ class Server(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#servers-servers", quota=("compute", "instances"), counted=True,
         marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=("ACTIVE", "SHUTOFF"),
+        beyond={
+            "local_disk": "what was written to a disk on its host is not readable with tenant rights",
+            "user_data": "it is not readable with tenant rights",
+        },
     )  # fmt: skip
     kind: Literal["server"] = "server"
     description: Annotated[str, carried()] = ""
@@ -239,7 +243,7 @@ class Attachment(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#servers-with-volume-attachments-servers-os-volume-attachments",
-        quota=None, counted=False, marker=Mark.PLACE, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        quota=None, counted=False, marker=Mark.PLACE, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["attachment"] = "attachment"
     server_id: Annotated[str, carried(refers=Kind.SERVER, own=True, holds=False)]

@@ -39,7 +39,7 @@ class Volume(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes", quota=("block_storage", "volumes"),
         counted=False, marker=Mark.BORN, content=Content.DISK, id_is_name=False, personal=False,
-        usable=("available", "in-use"),
+        usable=("available", "in-use"), beyond={},
     )  # fmt: skip
     kind: Literal["volume"] = "volume"
     description: Annotated[str, carried()] = ""
@@ -213,7 +213,7 @@ class Snapshot(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/block-storage/v3/#volume-snapshots-snapshots",
         quota=("block_storage", "snapshots"), counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["snapshot"] = "snapshot"
     description: Annotated[str, left(NO_SNAPSHOT)] = ""
@@ -249,7 +249,7 @@ class Backup(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/block-storage/v3/#backups-backups", quota=("block_storage", "backups"),
-        counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["backup"] = "backup"
     description: Annotated[str, left(NO_BACKUP)] = ""
