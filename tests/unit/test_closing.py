@@ -152,6 +152,13 @@ def test_a_kept_thing_keeps_what_it_needs_and_no_more(first: Ref, kept: set[Ref]
     assert found[first] == "its own reason"
 
 
+def test_what_is_gone_already_keeps_nothing() -> None:
+    """An earlier attempt took the server; its volume, which is kept, does not keep the server's port and network."""
+    found: dict[Ref, Words] = {"volume:v": "its content changed"}
+    Relations(TENANT).keep_what_is_needed(found, frozenset({"server:s", "attachment:s/v"}))
+    assert set(found) == {"volume:v"}
+
+
 def test_things_go_before_what_they_stand_on() -> None:
     relations = Relations(TENANT)
     under = {r.ref: set(relations.under(r)) for r in TENANT.resources}

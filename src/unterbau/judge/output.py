@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from unterbau.judge.judgement import Finding, Judgement, KnownFact
 from unterbau.judge.seeing import tell
 from unterbau.judge.summary import Sorted, Step
-from unterbau.judge.words import once, step
+from unterbau.judge.words import step
 from unterbau.stack.model import Place
 from unterbau.verdict import Claim, Observation, Source, Verdict
 from unterbau.verdict.assessment import Assessment, Document, Entry, Note, Part, Point, Rule, Seen, Spot, Weight
@@ -98,9 +98,9 @@ def _notes(judgement: Judgement, found: Sorted) -> Iterable[Note]:
     for told in found.steps:
         yield _step(judgement, told)
     for one in found.once:
-        for rule in one.rules:
+        for rule, asked in zip(one.rules, one.asks, strict=True):
             properties: dict[str, JsonValue] = {"parts": len(judgement.parts), "needs": one.needs}
-            yield Note(rule=rule.id, point=_point(judgement, None, once(one)), shown=False, properties=properties)
+            yield Note(rule=rule.id, point=_point(judgement, None, asked), shown=False, properties=properties)
 
 
 def _step(judgement: Judgement, told: Step) -> Note:

@@ -63,7 +63,7 @@ def loose_ends(read: Mapping[Kind, Listing], offering: Offering) -> tuple[Loose,
     provided = set(offering.provided())
     doubted = {n.what for listing in read.values() for n in listing.not_shown}
     readable = {k for k in read if k.value not in doubted}
-    named = _named(resources, known | provided, readable)
+    named = _named(resources, known | provided | doubted, readable)
     return (*named.values(), *_unclaimed(resources), *_uncounted(read, offering), *_barren(read))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Container as Holding
 from typing import Any, Protocol, TypeVar
 
 from unterbau.tenant.kinds.base import Kind, R, Ref, ResourceBase
@@ -67,14 +68,14 @@ class Relations:
         """What must not go before it."""
         return resource.under(self)
 
-    def keep_what_is_needed(self, kept: dict[Ref, Words]) -> None:
-        """Add to `kept` whatever a kept thing needs, and what that needs."""
+    def keep_what_is_needed(self, kept: dict[Ref, Words], gone: Holding[Ref] = ()) -> None:
+        """Add to `kept` whatever a kept thing needs, and what that needs; what is `gone` already needs nothing."""
         ahead, own = list(kept), frozenset(kept)
         while ahead:
             reference = ahead.pop()
             resource = self.side.by_ref.get(reference)
             for need in resource.upheld(self, reference in own) if resource is not None else ():
-                if need not in kept:
+                if need not in kept and need not in gone:
                     kept[need] = Reason.of("close.needed", by=reference)
                     ahead.append(need)
 
