@@ -10,8 +10,7 @@ import click
 import yaml
 
 from unterbau import catalogue, files, wiring
-from unterbau.cli.frame import Context, Day, command
-from unterbau.cli.judge import OUT
+from unterbau.cli.frame import OUT, Context, Day, command
 from unterbau.errors import Exit, LocalError, UsageError
 from unterbau.judge import rules
 from unterbau.map import official, report

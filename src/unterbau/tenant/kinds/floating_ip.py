@@ -12,7 +12,7 @@ from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, chosen, ignored
 from unterbau.tenant.kinds.port import Port
 from unterbau.tenant.kinds.router import Router, RouterInterface
-from unterbau.verdict import joined
+from unterbau.verdict import Reason, joined
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,7 +63,7 @@ class FloatingIp(ResourceBase):
             return self.leave(*ground.no_external(self.external_network_id))
         change = Change(
             field="address", was=self.address, chosen_by_target=True,
-            why="a tenant cannot keep a public address: change the DNS entry, the target chooses another",
+            why=Reason.of("plan.floating-ip.address"),
         )  # fmt: skip
         notes = ground.another(self.external_network_id, external)
         return self.carry(ground, change, why=joined([change.why, *notes]), more=self._legs(ground.source.relations))

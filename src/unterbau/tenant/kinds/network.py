@@ -11,14 +11,14 @@ from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Check, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side, missing
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, left
-from unterbau.verdict import Model, Outcome, later
+from unterbau.verdict import Model, Outcome, Reason, later
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from unterbau.tenant.kinds.origin import Source
 
-NOT_CARRIED = "QoS policies are not carried"
+NOT_CARRIED = Reason.of("plan.qos")
 IN_ZONES = changed("the target has no such network zone", replaced=True)
 """The policy of zone hints."""
 SHARED_WITH = changed(
@@ -34,7 +34,7 @@ def zones(ground: Ground, hints: tuple[str, ...]) -> list[Change]:
     kept = [z for z in hints if z in offered]
     if kept == list(hints):
         return []
-    why = f"the target has no network zone {missing(hints, offered)}"
+    why = Reason.of("plan.network.zone", zones=missing(hints, offered))
     return [Change(field="availability_zone_hints", was=list(hints), to=[*kept], why=why)]
 
 
@@ -42,7 +42,7 @@ def unshared(shared_with: tuple[str, ...]) -> list[Change]:
     """RBAC policies name projects of the source cloud: what they gave stays shut."""
     if not shared_with:
         return []
-    why = f"shared with {len(shared_with)} projects of the source cloud, which the target does not know"
+    why = Reason.of("plan.shared", count=len(shared_with))
     return [Change(field="shared_with", was=list(shared_with), to=[], why=why)]
 
 
@@ -104,7 +104,7 @@ class Network(ResourceBase):
         """Carried, and private."""
         changes = []
         if self.shared:
-            why = "a tenant cannot share a network: it stays private"
+            why = Reason.of("plan.network.private")
             changes.append(Change(field="shared", was=True, to=False, why=why))
         if self.external:
             why = "a tenant cannot make a network external: it stays internal"
@@ -161,9 +161,7 @@ class Subnet(ResourceBase):
     ipv6_ra_mode: Annotated[str | None, carried()] = None
     service_types: Annotated[tuple[str, ...], carried()] = ()
     dns_publish_fixed_ip: Annotated[bool, carried()] = False
-    subnetpool_id: Annotated[str | None, left("subnet pools are not carried: the same addresses, outside a pool")] = (
-        None
-    )
+    subnetpool_id: Annotated[str | None, left(Reason.of("plan.subnet.pool"))] = None
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
 
     def natural_key(self, key: Key) -> str:
@@ -182,7 +180,7 @@ class Subnet(ResourceBase):
             s.cidr for s in ground.source.of(Subnet)
             if any(t.version == s.ip_version and t.overlaps(ip_network(s.cidr, strict=False)) for t in theirs)
         ]  # fmt: skip
-        text = f"overlapping subnets: {', '.join(overlaps)}" if overlaps else "no subnet overlaps one of the target"
+        text = Reason.of("check.overlap", subnets=[*overlaps]) if overlaps else Reason.of("check.no-overlap")
         yield Check(name="addresses", outcome=Outcome.FAILED if overlaps else Outcome.HELD, text=text)
 
     def extensions(self) -> Iterator[str]:

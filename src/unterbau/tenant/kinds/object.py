@@ -13,7 +13,7 @@ from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, kind_of, re
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored, left
-from unterbau.verdict import Model, later
+from unterbau.verdict import Model, Reason, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -47,7 +47,7 @@ class Container(ResourceBase):
     versions_location: Annotated[str | None, carried()] = None
     history_location: Annotated[str | None, carried()] = None
     sync_to: Annotated[
-        str | None, left("container sync is not carried", told=Told.HIDDEN, opens=[Opened.CONTAINER_SYNC])
+        str | None, left(Reason.of("plan.container.sync"), told=Told.HIDDEN, opens=[Opened.CONTAINER_SYNC])
     ] = None
     storage_policy: Annotated[str, ignored("a name of the provider's")] = ""
     object_count: Annotated[int, ignored("its objects are compared one by one", moment=True)] = 0
@@ -78,10 +78,10 @@ class Container(ResourceBase):
             was = getattr(self, field)
             kept, dropped = _own(was, ground.source.identity.project_id)
             if dropped:
-                why = f"grants to others of the source cloud stay shut: {', '.join(dropped)}"
+                why = Reason.of("plan.container.grants", grants=[*dropped])
                 changes.append(Change(field=field, was=was, to=kept, why=why))
         if self.versions_enabled:  # the census names those that there are: they are a loss of their own
-            why = "earlier versions of its objects are not carried"
+            why = Reason.of("plan.container.versions")
             changes.append(Change(field="versions_enabled", was=True, to=True, why=why))
         return self.carry(ground, *changes)
 
@@ -208,18 +208,16 @@ class StoredObject(ResourceBase):
         features = ground.target.offering.object_features
         for needed, wanted in (("slo", self.segments), ("symlink", self.symlink_to), ("dlo", self.dlo_prefix)):
             if wanted and features and needed not in features:
-                return self.leave(f"the target's object store does not offer {needed}",
-                                  "Store it as one object by hand.")  # fmt: skip
+                return self.leave(Reason.of("plan.object.feature", feature=needed), Reason.of("do.store-as-one"))  # fmt: skip
         if self.symlink_account is not None:
             return self.leave(
-                f"a symlink into another account, {self.symlink_account}: what it shows is not the project's own",
-                "Make it by hand, if that account exists at the target too; or put a copy of the content here.",
+                Reason.of("plan.object.other-account", account=self.symlink_account), Reason.of("do.link-by-hand")
             )
         foreign = self.foreign(ground)
         if foreign:
-            return self.leave(f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
+            return self.leave(Reason.of("plan.dangling", thing=foreign[0]), Reason.of("do.mend"))
         if self._circles(ground.source):
-            return self.leave("its links lead in a circle: nobody can read it", "Delete it, or point it elsewhere.")
+            return self.leave(Reason.of("plan.object.circle"), Reason.of("do.point-elsewhere"))
         return self.carry(ground, *self._pinned(ground.source), size=0 if self.is_linked() else self.size_bytes)
 
     def _pinned(self, side: Side) -> list[Change]:
@@ -227,7 +225,7 @@ class StoredObject(ResourceBase):
         there = side.by_ref.get(ref(Kind.OBJECT, self.symlink_to or "-"))
         if self.symlink_etag is None or not isinstance(there, StoredObject) or there.segments is None:
             return []
-        why = "the ETag of a large object's manifest is the cloud's own: the link follows its target's name instead"
+        why = Reason.of("plan.object.etag")
         return [Change(field="symlink_etag", was=self.symlink_etag, to=None, why=why)]
 
     def _circles(self, side: Side) -> bool:

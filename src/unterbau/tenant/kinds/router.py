@@ -14,7 +14,11 @@ from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.network import IN_ZONES, Route, zones
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored
 from unterbau.tenant.kinds.port import FixedIp, same_address
+<<<<<<< HEAD
 from unterbau.verdict import joined, later
+=======
+from unterbau.verdict import Reason, Words, joined
+>>>>>>> h3
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -83,25 +87,27 @@ class Router(ResourceBase):
     def fate(self, ground: Ground) -> Entry:
         """Carried; without its gateway if the target has no such network."""
         changes = zones(ground, self.availability_zone_hints)
-        external, notes, remedy = self.external_network_id, list[str](), ""
+        external = self.external_network_id
+        notes: list[Words] = []
+        remedy: Words = ""
         if external is not None:
             found = ground.external(external)
             if found is None:
                 why, remedy = ground.no_external(external)
-                why = f"{why}: the router is carried without its gateway"
+                why = Reason.of("plan.router.no-gateway", why=why)
                 changes.append(Change(field="external_network_id", was=external, to=None, why=why))
                 if self.enable_snat is not None:
-                    why = "without a gateway there is no SNAT"
+                    why = Reason.of("plan.router.no-snat")
                     changes.append(Change(field="enable_snat", was=self.enable_snat, to=None, why=why))
             else:
-                why = "the target chooses its public address"
+                why = Reason.of("plan.router.address")
                 changes.append(Change(field="external_fixed_ips", was=list(self.external_fixed_ips),
                                       chosen_by_target=True, why=why))  # fmt: skip
                 notes = ground.another(external, found)
                 if self.enable_snat is False and "admin" not in ground.target.identity.roles:
-                    why = "only an admin may switch SNAT off: the router arrives with it"
+                    why = Reason.of("plan.router.snat")
                     changes.append(Change(field="enable_snat", was=False, to=True, why=why))
-                    remedy = "Ask the provider to switch it off after the move, or leave the gateway out (external_network_id: null)."
+                    remedy = Reason.of("do.snat-off", change="external_network_id: null")
         entry = self.carry(ground, *changes, why=joined([*(c.why for c in changes), *notes]))
         return entry.model_copy(update={"remedy": remedy})
 

@@ -12,7 +12,7 @@ from unterbau.tenant.kinds.base import Key, Kind, ResourceBase
 from unterbau.tenant.kinds.fate import Change, Entry, Fate
 from unterbau.tenant.kinds.ground import Ground, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored
-from unterbau.verdict import Model, later
+from unterbau.verdict import Model, Reason, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -28,7 +28,7 @@ PROJECT = carried(told=Told.HIDDEN, opens=[Opened.SECRET_ACL])
 
 def _shut_users(who: tuple[str, ...]) -> tuple[Change, ...]:
     """Read rights of single users: the target does not know them."""
-    why = f"read rights of {len(who)} users of the source cloud stay shut"
+    why = Reason.of("plan.secret.users", count=len(who))
     return (Change(field="acl_users", was=list(who), to=[], why=why),) if who else ()
 
 
@@ -37,7 +37,7 @@ def _hidden(resource: ResourceBase, ground: Ground) -> Entry | None:
     if resource.ref not in ground.source.reasons:
         return None
     return Entry(ref=resource.ref, name=resource.name, fate=Fate.NOT_SHOWN, why=ground.source.reasons[resource.ref],
-                 remedy="Its owner opens it to the project, or carries it himself.")  # fmt: skip
+                 remedy=Reason.of("do.owner-opens"))  # fmt: skip
 
 
 class Secret(ResourceBase):
@@ -78,7 +78,7 @@ class Secret(ResourceBase):
         if hidden is not None:
             return hidden
         if self.status not in self.KNOWN.usable and self.content_type is not None:
-            return self.leave(f"its status is {self.status}", "Renew or delete it.")
+            return self.leave(Reason.of("plan.status", status=self.status), Reason.of("do.renew"))
         return self.carry(ground, *_shut_users(self.acl_users))
 
     def has_content(self) -> bool:
@@ -146,7 +146,7 @@ class SecretContainer(ResourceBase):
             return hidden
         foreign = self.foreign(ground)
         if foreign:
-            return self.leave(f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
+            return self.leave(Reason.of("plan.dangling", thing=foreign[0]), Reason.of("do.mend"))
         return self.carry(ground, *_shut_users(self.acl_users))
 
     def any_of_alike(self) -> bool:

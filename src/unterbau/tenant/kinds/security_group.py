@@ -94,7 +94,7 @@ class SecurityGroup(ResourceBase):
             return self.carry(ground, *unshared(self.shared_with)).model_copy(update={"stands_in": twin})
         if self.is_default:
             name = f"default-{ground.source.identity.project_name}"
-            why = "each project has one group `default`, and the target's has other rules: carried under a new name"
+            why = Reason.of("plan.group.default")
             return self.carry(
                 ground, Change(field="name", was="default", to=name, why=why), *unshared(self.shared_with)
             )
@@ -184,10 +184,7 @@ class SecurityGroupRule(ResourceBase):
             return self.carry(ground).model_copy(update={"stands_in": twin})
         foreign = self.foreign(ground)
         if foreign:
-            return self.leave(
-                f"refers to {foreign[0]}, which is not the project's own; without it the rule would open",
-                "Make a rule with a remote that exists in the target; until then it stays shut.",
-            )
+            return self.leave(Reason.of("plan.rule.foreign", thing=foreign[0]), Reason.of("do.rule-with-remote"))
         return self.carry(ground)
 
     def planned(self, new_id: Callable[[Ref], str | None], target: Side) -> Self | None:

@@ -43,7 +43,7 @@ class Keypair(ResourceBase):
             return self.carry(ground)
         if there.public_key.split()[:2] == self.public_key.split()[:2]:
             return self.carry(ground).model_copy(update={"stands_in": there.id})
-        return self.leave("the target has another key of this name", "Rename one of the two keys.")
+        return self.leave(Reason.of("plan.keypair.another"), Reason.of("do.rename-key"))
 
     def alike(self, there: ResourceBase) -> bool:
         """By its name, which is unique."""
@@ -152,21 +152,25 @@ class Server(ResourceBase):
     def fate(self, ground: Ground) -> Entry:
         """Carried on a flavor that covers its own; its local disk is made anew."""
         if self.status not in self.KNOWN.usable:
-            return self.leave(f"its status is {self.status}", "Bring it to ACTIVE or SHUTOFF.")
+            return self.leave(
+                Reason.of("plan.status", status=self.status), Reason.of("do.bring-to", states="ACTIVE, SHUTOFF")
+            )
         changes: list[Change] = []
         flavor = nearest(self.flavor, ground.target.offering.flavors)
         if flavor is None:
-            return self.leave(f"no flavor of the target covers {self.flavor.name}",
-                              "Ask the provider for one, or shrink the server.")  # fmt: skip
+            return self.leave(Reason.of("plan.server.no-flavor", name=self.flavor.name),
+                              Reason.of("do.ask-or-shrink"))  # fmt: skip
         if flavor.model_dump(exclude={"id"}) != self.flavor.model_dump(exclude={"id"}):
             same = flavor.name == self.flavor.name
-            what = f"{flavor.name} is another" if same else f"the target has no flavor {self.flavor.name}"
-            why = f"{what}; {flavor.name} covers it: {size_of(flavor)} for {size_of(self.flavor)}"
+            why = Reason.of(
+                "plan.flavor.another" if same else "plan.flavor.nearest", name=self.flavor.name, nearest=flavor.name,
+                size=size_of(flavor), was=size_of(self.flavor),
+            )  # fmt: skip
             to = flavor.model_dump(mode="json")
             changes.append(Change(field="flavor", was=self.flavor.name, to=to, why=why))
         zone = self.availability_zone
         if zone and zone not in ground.target.offering.compute_zones:
-            why = f"the target has no zone {zone}: it chooses one"
+            why = Reason.of("plan.server.zone", zone=zone)
             changes.append(Change(field="availability_zone", was=zone, to="", why=why))
         obstacle = self._image(ground)
         if obstacle is not None:
@@ -174,9 +178,8 @@ class Server(ResourceBase):
         roots = [a for a in self.attachments(ground.source) if a.boot_index == 0]
         notes = [c.why for c in changes]
         if self.image_id and not roots:
-            notes.append("its local disk is made anew from the image: what was written there since is not "
-                         "readable with tenant rights")  # fmt: skip
-        notes.append("its user_data, if it had any, is not carried: it is not readable with tenant rights")
+            notes.append(Reason.of("plan.server.local-disk"))
+        notes.append(Reason.of("plan.server.user-data"))
         return self.carry(ground, *changes, why=joined(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots])
 
     def _image(self, ground: Ground) -> Entry | None:
@@ -187,8 +190,8 @@ class Server(ResourceBase):
         twin = next((i for i in ground.target.offering.images if ours and i.hash_value
                      and (i.hash_algo, i.hash_value) == (ours.hash_algo, ours.hash_value)), None)  # fmt: skip
         if twin is None:
-            return self.leave(f"the provider's image {ours.name if ours else self.image_id} is not on the target",
-                              "Copy the image into the source project as its own, then plan again.")  # fmt: skip
+            return self.leave(Reason.of("plan.server.image", image=ours.name if ours else self.image_id),
+                              Reason.of("do.copy-image"))  # fmt: skip
         ground.translate[f"image:{self.image_id}"] = twin.id
         return None
 
