@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from judge_world import SOURCE, TODAY, catalogue, fact, judged, only, rules, stack, technology
 
+from unterbau.catalogue.model import Layer
 from unterbau.catalogue.versions import exhaustive, parse, parse_range, within
 from unterbau.errors import UsageError
 from unterbau.judge import engine
@@ -119,7 +120,7 @@ def test_a_group_is_named_after_what_it_is_and_holds_each_version_once_in_order(
 
 
 def test_strangers_of_one_kind_are_one_group_that_says_how_many() -> None:
-    parts = tuple(Part(f"lib{n}", f"lib{n}", "1", licence="MIT", layer="operation") for n in range(3))
+    parts = tuple(Part(f"lib{n}", f"lib{n}", "1", licence="MIT", layer=Layer.OPERATION) for n in range(3))
     found = judged(catalogue(), rules(OSI, IAAS), Stack("s", parts))
     assert [(g.name, g.layer, g.parts) for g in found.groups] == [("lib0 and 2 more", "operation", (0, 1, 2))]
     assert [f.outcome for f in found.findings] == [HELD, FAILED]

@@ -74,7 +74,7 @@ def unseen() -> Iterator[World]:
     for section in SECTIONS:
         for status in Status:
             if status is not Status.SEEN:
-                yield f"{section} is {status.value}", inventory(**{section: status})
+                yield f"{section} is {status.value}", inventory(None, **{section: status})
         items = good_items()
         items[section] = []
         yield f"{section} is empty", inventory(items)
