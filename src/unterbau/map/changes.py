@@ -137,22 +137,23 @@ def _lines(old: Snapshot, new: Snapshot) -> list[Change]:
 
 def _of(id_: str, old: Entry, new: Entry) -> list[Change]:
     found = []
-    for versions in sorted(old.licences.keys() | new.licences.keys()):
-        told = [e.licences.get(versions) for e in (old, new)]
-        if told[0] != told[1]:
-            found.append(_change(id_, new, "licence", versions, ["" if t is None else t or "not shown" for t in told]))
+    if old.licences != new.licences:
+        found.append(_change(id_, new, "licence", "", [_by_version(e.licences) for e in (old, new)]))
     for rules in sorted(old.verdicts.keys() & new.verdicts.keys()):  # a new rule set is one line, not one a technology
-        paths = old.verdicts[rules], new.verdicts[rules]
-        for versions in sorted(paths[0].keys() | paths[1].keys()):
-            told = [p.get(versions) for p in paths]
-            if told[0] != told[1]:
-                where = f"{rules} ({versions})" if versions else rules
-                found.append(_change(id_, new, "verdict", where, [t or "" for t in told]))
+        if old.verdicts[rules] != new.verdicts[rules]:
+            found.append(_change(id_, new, "verdict", rules, [_by_version(e.verdicts[rules]) for e in (old, new)]))
     gone, come = set(old.facts) - set(new.facts), set(new.facts) - set(old.facts)
     for fact in sorted(gone | come):
         where, _, value = fact.partition(": ")
         found.append(_change(id_, new, "fact", where, [value if fact in gone else "", value if fact in come else ""]))
     return found
+
+
+def _by_version(told: dict[str, str]) -> str:
+    """`failed (>=8), not shown (<8)`."""
+    return ", ".join(
+        f"{text or 'not shown'} ({versions})" if versions else text or "not shown" for versions, text in told.items()
+    )
 
 
 def _change(id_: str, entry: Entry, what: Literal["licence", "verdict", "fact"], where: str, told: list[str]) -> Change:
