@@ -28,7 +28,7 @@ class Image(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/image/v2/#images", quota=("image", "image_count_total"), counted=False,
-        marker=Mark.BORN, content=Content.FIXED, id_is_name=False, personal=False, usable=("active",),
+        marker=Mark.BORN, content=Content.FIXED, id_is_name=False, personal=False, usable=("active",), beyond={},
     )  # fmt: skip
     kind: Literal["image"] = "image"
     status: Annotated[str, ignored("whether it is usable is compared", moment=True)]
@@ -100,6 +100,12 @@ class Image(ResourceBase):
         if origin.volume_id is not None:
             return self
         return self.model_copy(update={"status": "queued", "visibility": "private", "protected": False})
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """The project's; its hash is known once it is filled."""
+        return self.model_copy(
+            update={"owner_id": side.identity.project_id, "hash_algo": None, "hash_value": None, "created_at": at}
+        )
 
     def draws(self, origin: Source) -> Ref | None:
         """A volume's."""

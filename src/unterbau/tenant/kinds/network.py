@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Check, Entry
@@ -14,6 +14,8 @@ from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, car
 from unterbau.verdict import Model, Outcome, later
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from unterbau.tenant.kinds.origin import Source
 
 NOT_CARRIED = "QoS policies are not carried"
@@ -58,6 +60,10 @@ class Route(Model):
     nexthop: str
 
 
+USUAL_MTU = 1450
+"""Bytes: what a cloud with VXLAN gives a network that asks for none."""
+
+
 class Network(ResourceBase):
     """A network that the project owns.
 
@@ -67,7 +73,7 @@ class Network(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#networks", quota=("network", "network"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["network"] = "network"
     description: Annotated[str, carried()] = ""
@@ -75,7 +81,9 @@ class Network(ResourceBase):
     mtu: Annotated[int | None, carried()] = None
     port_security_enabled: Annotated[bool, carried(opens=[Opened.PORT_SECURITY])] = True
     shared: Annotated[bool, changed("a tenant cannot share a network", replaced=False, opens=[Opened.SHARED])] = False
-    external: Annotated[bool, carried(opens=[Opened.SHARED])] = False
+    external: Annotated[
+        bool, changed("a tenant cannot make a network external", replaced=False, opens=[Opened.SHARED])
+    ] = False
     dns_domain: Annotated[str, carried()] = ""
     availability_zone_hints: Annotated[tuple[str, ...], IN_ZONES] = ()
     qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = None
@@ -98,8 +106,19 @@ class Network(ResourceBase):
         if self.shared:
             why = "a tenant cannot share a network: it stays private"
             changes.append(Change(field="shared", was=True, to=False, why=why))
+        if self.external:
+            why = "a tenant cannot make a network external: it stays internal"
+            changes.append(Change(field="external", was=True, to=False, why=why))
         changes += unshared(self.shared_with)
         return self.carry(ground, *changes, *zones(ground, self.availability_zone_hints))
+
+    def denied(self) -> str:
+        """A member shares none with everybody and makes none external."""
+        return "a member cannot share it or make it external" if self.shared or self.external else ""
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With an MTU."""
+        return self if self.mtu is not None else self.model_copy(update={"mtu": USUAL_MTU})
 
     def extensions(self) -> Iterator[str]:
         """See `ResourceBase`."""
@@ -126,7 +145,7 @@ class Subnet(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#subnets", quota=("network", "subnet"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["subnet"] = "subnet"
     description: Annotated[str, carried()] = ""

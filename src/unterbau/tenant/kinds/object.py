@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ACLS = ("read_acl", "write_acl")
 OTHERS = "grants to others of the source cloud stay shut"
 
+LONGEST_CONTAINER, LONGEST_OBJECT, MOST_METADATA = 256, 1024, 90
+"""Bytes of a name, and metadata of one thing: Swift's defaults, which /info tells."""
+
 
 class Container(ResourceBase):
     """An object container; id = name. ACLs are Swift's text; project ids in them are those of this cloud.
@@ -30,7 +33,10 @@ class Container(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/object-store/#containers", quota=None, counted=False, marker=Mark.BORN,
-        content=Content.NONE, id_is_name=True, personal=False, usable=(),
+        content=Content.NONE, id_is_name=True, personal=False, usable=(), beyond={
+            "versions": "earlier versions of its objects are not carried",
+            "keys": "keys of temporary URLs and of synchronisation are secrets, and are not carried",
+        },
     )  # fmt: skip
     kind: Literal["container"] = "container"
     read_acl: Annotated[str, changed(OTHERS, replaced=False, told=Told.HIDDEN, opens=[Opened.CONTAINER_ACL])] = ""
@@ -84,9 +90,39 @@ class Container(ResourceBase):
         objects = relations.naming(Kind.OBJECT, "container", self.id) if itself else []
         return [*super().upheld(relations, itself), *objects]
 
+    def unfit(self, at: datetime) -> str:
+        """Its name is part of an address; Swift's limits of metadata (`max_meta_count`, ...), of which our marker takes one."""
+        if "/" in self.name or len(self.name.encode()) > LONGEST_CONTAINER:
+            return f"its name has a slash or is longer than {LONGEST_CONTAINER} bytes"
+        return too_much(self.metadata)
+
+    def born(self, origin: Source, number: int) -> Self:
+        """It counts for itself and synchronises with nobody: that is not written."""
+        sums = {"object_count": 0, "bytes_used": 0, "sync_to": None}
+        kept = {k: v for k, v in as_headers(self.metadata).items() if v}
+        return self.model_copy(update={**sums, "metadata": kept})
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With a storage policy."""
+        return self.model_copy(update={"storage_policy": self.storage_policy or "Policy-0"})
+
     def takes(self, there: ResourceBase, origin: Source) -> bool:
         """The name of another one."""
         return isinstance(there, Container) and self.name == there.name
+
+
+def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What is kept of metadata that travel as headers: no name with an underscore, no blanks around a value."""
+    return {k: v.strip() for k, v in metadata.items() if "_" not in k}
+
+
+def too_much(metadata: Mapping[str, str]) -> str:
+    """Why Swift does not take these metadata and our marker (https://docs.openstack.org/api-ref/object-store/), or ""."""
+    if len(metadata) >= MOST_METADATA:
+        return f"it has more than {MOST_METADATA} metadata"
+    if any(len(k.encode()) > 128 or len(v.encode()) > 256 for k, v in metadata.items()):
+        return "it has a name of metadata longer than 128 bytes, or a value longer than 256"
+    return ""
 
 
 def _own(acl: str, project_id: str) -> tuple[str, list[str]]:
@@ -117,7 +153,7 @@ class StoredObject(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/object-store/#objects", quota=None, counted=False, marker=Mark.BORN,
-        content=Content.STORED, id_is_name=True, personal=False, usable=(),
+        content=Content.STORED, id_is_name=True, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["object"] = "object"
     container: Annotated[str, carried(refers=Kind.CONTAINER, own=True)]
@@ -150,6 +186,18 @@ class StoredObject(ResourceBase):
     def place(self) -> str:
         """Its container, and its name."""
         return f"{self.container}/{self.name}"
+
+    def unfit(self, at: datetime) -> str:
+        """Nothing is stored that has ended; Swift's limits of names and metadata."""
+        if len(self.name.encode()) > LONGEST_OBJECT:
+            return f"its name is longer than {LONGEST_OBJECT} bytes"
+        if self.delete_at is not None and self.delete_at <= at:
+            return "it has ended"
+        return too_much(self.metadata)
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With the time at which it was written, and the metadata that come through."""
+        return self.model_copy(update={"last_modified": at, "metadata": as_headers(self.metadata)})
 
     def natural_key(self, key: Key) -> str:
         """Its place."""

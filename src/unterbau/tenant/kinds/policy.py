@@ -233,7 +233,7 @@ class Known:
     `quota`: the service's quota in which each one counts as one; `counted`: its use is everything of the kind that the
     project has. `id_is_name`: its id is its name, the same in every cloud. `personal`: it belongs to the user and not to
     the project. `usable`: the states in which it can be carried, and counts as whole (() for a kind without states).
-    `api`: the reference of its API.
+    `beyond`: what it is and no field shows, so that it is lost or not shown -> why. `api`: the reference of its API.
     """
 
     api: str
@@ -244,3 +244,4 @@ class Known:
     id_is_name: bool
     personal: bool
     usable: tuple[str, ...]
+    beyond: Mapping[str, str]

@@ -64,7 +64,7 @@ class Port(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#ports", quota=("network", "port"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["port"] = "port"
     description: Annotated[str, carried()] = ""

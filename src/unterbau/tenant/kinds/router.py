@@ -14,7 +14,7 @@ from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.network import IN_ZONES, Route, zones
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored
 from unterbau.tenant.kinds.port import FixedIp, same_address
-from unterbau.verdict import joined
+from unterbau.verdict import joined, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -25,7 +25,7 @@ class Router(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#routers-routers", quota=("network", "router"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["router"] = "router"
     description: Annotated[str, carried()] = ""
@@ -49,6 +49,19 @@ class Router(ResourceBase):
     def natural_key(self, key: Key) -> str:
         """Its name."""
         return f"router {self.name}"
+
+    def denied(self) -> str:
+        """Only an administrator switches SNAT off."""
+        return "a member cannot switch SNAT off" if self.external_network_id and self.enable_snat is False else ""
+
+    def born(self, origin: Source, number: int) -> Self:
+        """Without routes, whose next hops need its legs; how it is built is neither a member's to say nor to see."""
+        out = self.external_network_id is not None
+        told = {
+            "enable_snat": True if out else None,
+            "external_fixed_ips": (f"203.0.113.{number % 250}",) if out else (),
+        }
+        return self.model_copy(update={"routes": (), "distributed": None, "ha": None, **told})
 
     def belongings(self, side: Side, key: Key) -> list[str]:
         """The addresses of its legs."""
@@ -127,7 +140,7 @@ class RouterInterface(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#add-interface-to-router", quota=("network", "port"),
-        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     HALF_MADE = (Kind.PORT,)
     kind: Literal["router_interface"] = "router_interface"
@@ -137,6 +150,8 @@ class RouterInterface(ResourceBase):
     mac_address: Annotated[str | None, ignored("nothing of the tenant's depends on the MAC address of a gateway")] = (
         None
     )
+    description: Annotated[str, carried()] = later("")
+    tags: Annotated[tuple[str, ...], carried(unordered=True)] = later(())
 
     def called(self) -> str:
         """Its addresses."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, JsonValue
 
@@ -13,6 +13,9 @@ from unterbau.tenant.kinds.fate import Change, Entry, Fate
 from unterbau.tenant.kinds.ground import Ground, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored
 from unterbau.verdict import Model, later
+
+if TYPE_CHECKING:
+    from unterbau.tenant.kinds.origin import Source
 
 USERS = changed(
     "the target does not know users of the source cloud", replaced=False, unordered=True, told=Told.HIDDEN,
@@ -46,6 +49,7 @@ class Secret(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/barbican/latest/api/reference/secrets.html", quota=("key_manager", "secrets"),
         counted=False, marker=Mark.LATER, content=Content.PAYLOAD, id_is_name=False, personal=False, usable=("ACTIVE",),
+        beyond={"consumers": "services that are registered as its users are not carried"},
     )  # fmt: skip
     kind: Literal["secret"] = "secret"
     secret_type: Annotated[str, carried()] = "opaque"  # noqa: S105 - the type's name
@@ -85,6 +89,21 @@ class Secret(ResourceBase):
         """Without a payload each is as good as the other."""
         return True
 
+    def unfit(self, at: datetime) -> str:
+        """None is made that has ended."""
+        return super().unfit(at) or ("it has ended" if self.expiration is not None and self.expiration <= at else "")
+
+    def born(self, origin: Source, number: int) -> Self:
+        """Without its payload, so without a type of it; Barbican writes the names of metadata in lower case."""
+        return self.model_copy(
+            update={"content_type": None, "metadata": {k.lower(): v for k, v in self.metadata.items()}}
+        )
+
+    def with_payload(self, wish: ResourceBase) -> Self:
+        """With the type of it."""
+        told = getattr(wish, "content_type", None) or "application/octet-stream"
+        return self.model_copy(update={"content_type": told})
+
     def alike(self, there: ResourceBase) -> bool:
         """By its name, which is not unique: the rest comes with the payload."""
         return isinstance(there, Secret) and self.name == there.name
@@ -105,7 +124,7 @@ class SecretContainer(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/barbican/latest/api/reference/containers.html",
         quota=("key_manager", "containers"), counted=False, marker=Mark.NEVER, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["secret_container"] = "secret_container"
     type: Annotated[str, carried()]

@@ -17,6 +17,8 @@ from unterbau.tenant.kinds.policy import TRAFFIC, Content, Known, Mark, Opened, 
 from unterbau.verdict import Reason, Words, later
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from unterbau.tenant.kinds.origin import Source
 
 
@@ -25,12 +27,17 @@ class AddressGroup(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#address-groups", quota=None, counted=False,
-        marker=Mark.BRIEFLY, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BRIEFLY, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["address_group"] = "address_group"
     description: Annotated[str, carried()] = ""
     addresses: Annotated[tuple[str, ...], carried(unordered=True, opens=TRAFFIC)] = ()
     shared_with: Annotated[tuple[str, ...], SHARED_WITH] = later(())
+
+    def unfit(self, at: datetime) -> str:
+        """Its addresses are networks."""
+        alone = [a for a in self.addresses if "/" not in a]
+        return super().unfit(at) or (f"{alone[0]} is no network" if alone else "")
 
     def natural_key(self, key: Key) -> str:
         """Its name."""
@@ -54,7 +61,7 @@ class SecurityGroup(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#security-groups-security-groups",
         quota=("network", "security_group"), counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["security_group"] = "security_group"
     description: Annotated[str, carried()] = ""
@@ -124,7 +131,7 @@ class SecurityGroupRule(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#security-group-rules-security-group-rules",
         quota=("network", "security_group_rule"), counted=True, marker=Mark.UNIQUE, content=Content.NONE,
-        id_is_name=False, personal=False, usable=(),
+        id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["security_group_rule"] = "security_group_rule"
     description: Annotated[str, carried()] = ""

@@ -25,7 +25,7 @@ class Keypair(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#keypairs-keypairs", quota=("compute", "key_pairs"),
-        counted=False, marker=Mark.UNIQUE, content=Content.NONE, id_is_name=True, personal=True, usable=(),
+        counted=False, marker=Mark.UNIQUE, content=Content.NONE, id_is_name=True, personal=True, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["keypair"] = "keypair"
     type: Annotated[str, carried()] = "ssh"
@@ -54,18 +54,32 @@ class Keypair(ResourceBase):
         return self.alike(there)
 
 
+POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
+MOST_METADATA = 128
+"""Of a server: the quota that Nova gives (`metadata_items`)."""
+
+
 class ServerGroup(ResourceBase):
     """A placement policy for servers: affinity, anti-affinity, soft-affinity, soft-anti-affinity."""
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#server-groups-os-server-groups",
         quota=("compute", "server_groups"), counted=True, marker=Mark.NEVER, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["server_group"] = "server_group"
     policy: Annotated[str, carried()]
     max_server_per_host: Annotated[int | None, carried()] = None
     member_ids: Annotated[tuple[str, ...], ignored("each server names its group")] = ()
+
+    def unfit(self, at: datetime) -> str:
+        """It has one of four policies."""
+        return super().unfit(at) or ("" if self.policy in POLICIES else "there is no such policy")
+
+    def born(self, origin: Source, number: int) -> Self:
+        """A limit for each host goes with anti-affinity only."""
+        limit = self.max_server_per_host if self.policy == "anti-affinity" else None
+        return self.model_copy(update={"max_server_per_host": limit})
 
     def natural_key(self, key: Key) -> str:
         """Its name."""
@@ -93,6 +107,10 @@ class Server(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#servers-servers", quota=("compute", "instances"), counted=True,
         marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=("ACTIVE", "SHUTOFF"),
+        beyond={
+            "local_disk": "what was written to a disk on its host is not readable with tenant rights",
+            "user_data": "it is not readable with tenant rights",
+        },
     )  # fmt: skip
     kind: Literal["server"] = "server"
     description: Annotated[str, carried()] = ""
@@ -219,6 +237,15 @@ class Server(ResourceBase):
         """It is made running."""
         return self.model_copy(update={"status": "ACTIVE", "locked": False})
 
+    def denied(self) -> str:
+        """Nova's quota of metadata, of which our marker takes one."""
+        return f"it has more than {MOST_METADATA} metadata" if len(self.metadata) >= MOST_METADATA else ""
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """In a zone, on a host."""
+        zone = self.availability_zone or next(iter(side.offering.compute_zones), "")
+        return self.model_copy(update={"availability_zone": zone, "host_id": "host", "created_at": at})
+
     def along(self, side: Side) -> list[Ref]:
         """Its attachments, and the disks that were to go with it."""
         found = self.attachments(side)
@@ -236,7 +263,7 @@ class Attachment(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#servers-with-volume-attachments-servers-os-volume-attachments",
-        quota=None, counted=False, marker=Mark.PLACE, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        quota=None, counted=False, marker=Mark.PLACE, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["attachment"] = "attachment"
     server_id: Annotated[str, carried(refers=Kind.SERVER, own=True, holds=False)]

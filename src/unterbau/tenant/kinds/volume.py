@@ -39,7 +39,7 @@ class Volume(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes", quota=("block_storage", "volumes"),
         counted=False, marker=Mark.BORN, content=Content.DISK, id_is_name=False, personal=False,
-        usable=("available", "in-use"),
+        usable=("available", "in-use"), beyond={},
     )  # fmt: skip
     kind: Literal["volume"] = "volume"
     description: Annotated[str, carried()] = ""
@@ -148,8 +148,18 @@ class Volume(ResourceBase):
         return Passage(what, PASSAGES[what], make)
 
     def born(self, origin: Source, number: int) -> Self:
-        """Available."""
-        return self.model_copy(update={"status": "available"})
+        """Available; whether it is encrypted or may have several servers is its type's to say."""
+        return self.model_copy(update={"status": "available", "encrypted": False, "multiattach": False})
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With a type, a zone and the time of its making."""
+        types = [t.name for t in side.offering.volume_types if t.is_default]
+        told = {
+            "volume_type": self.volume_type or next(iter(types), None),
+            "availability_zone": self.availability_zone or next(iter(side.offering.volume_zones), ""),
+            "created_at": at,
+        }
+        return self.model_copy(update=told)
 
     def draws(self, origin: Source) -> Ref | None:
         """An image's, a snapshot's or a volume's."""
@@ -212,7 +222,7 @@ class Snapshot(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/block-storage/v3/#volume-snapshots-snapshots",
         quota=("block_storage", "snapshots"), counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["snapshot"] = "snapshot"
     description: Annotated[str, left(NO_SNAPSHOT)] = ""
@@ -248,7 +258,7 @@ class Backup(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/block-storage/v3/#backups-backups", quota=("block_storage", "backups"),
-        counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["backup"] = "backup"
     description: Annotated[str, left(NO_BACKUP)] = ""
