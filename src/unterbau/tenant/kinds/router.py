@@ -14,11 +14,7 @@ from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.network import IN_ZONES, Route, zones
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored
 from unterbau.tenant.kinds.port import FixedIp, same_address
-<<<<<<< HEAD
-from unterbau.verdict import joined, later
-=======
-from unterbau.verdict import Reason, Words, joined
->>>>>>> h3
+from unterbau.verdict import Reason, Words, joined, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
