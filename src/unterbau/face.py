@@ -41,6 +41,9 @@ from unterbau.verdict import Outcome
 MARKS = {Outcome.HELD: "✓ held", Outcome.FAILED: "✗ failed", Outcome.NOT_SHOWN: "? not shown"}
 STYLES = {Outcome.HELD: "green", Outcome.FAILED: "bold red", Outcome.NOT_SHOWN: "yellow"}
 
+TEN = 10
+"""How many lines of one sort a terminal shows."""
+
 _PLAIN_EVERY_SECONDS = 10.0
 
 
@@ -154,6 +157,12 @@ class Face:
 def printable(text: str) -> str:
     """The text with control, format (direction, zero width) and surrogate characters shown as \\u…."""
     return "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{ord(c):04x}" for c in text)
+
+
+def first(lines: Sequence[str]) -> list[str]:
+    """As many lines as a terminal bears, and how many there are besides."""
+    more = len(lines) - TEN
+    return [*lines[:TEN], f"and {more} more: all stand in the result (--format json)"] if more > 0 else [*lines]
 
 
 def safe(text: object) -> str:

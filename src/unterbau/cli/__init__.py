@@ -23,11 +23,11 @@ from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
 from unterbau.cli.frame import EXITS, Context, F, command, late_writes
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
-from unterbau.face import printable
+from unterbau.face import first, printable
 from unterbau.judge import evidence as judgements
 from unterbau.prove import evidence as proofs
 from unterbau.reference import words as cloud_words
-from unterbau.switch import census, evidence, folders, verify
+from unterbau.switch import census, child, evidence, folders, verify
 from unterbau.switch import drill as drills
 from unterbau.switch.close import Closed, Confirm, Question, SourceClosing, TargetClosing
 from unterbau.switch.report import html, terminal
@@ -67,10 +67,12 @@ def tell(error: UnterbauError) -> Exit:
     """One message: what, and what to do; as JSON where the result would have been JSON."""
     if "json" in sys.argv and ("--format" in sys.argv or "--format=json" in sys.argv):
         told = {"error": error.kind, "what": error.what, "remedy": error.remedy, "exit": int(error.exit)}
-        click.echo(json.dumps(told), err=True)
+        click.echo(json.dumps({**told, "things": error.things} if error.things else told), err=True)
     else:
         lines = [printable(line) for line in error.what.splitlines()]
         click.echo("unterbau: " + "\n".join(lines), err=True)
+        for line in first(error.things):
+            click.echo(f"  {printable(line)}", err=True)
         if error.remedy:
             click.echo(f"  {printable(error.remedy)}", err=True)
     return error.exit
@@ -209,9 +211,10 @@ def plan_(
     tools = wiring.tools(context.face, context.stop)
     folder = drills.start(source, target, keep=True, tools=tools)
     with folder.locked():
-        for name in (folder.source, folder.target, folder.plan) if not folder.journal.exists() else ():
-            name.unlink(missing_ok=True)
         work = drills.Drill(folder, tools)
+        work.begin_again()
+        if not drills.is_begun(folder):
+            folder.plan.unlink(missing_ok=True)
         work.census()
         made = work.plan(drills.Words(choices, allowed))
     if output is not None:
@@ -251,11 +254,11 @@ def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seco
     "--plan", "plan_file", type=click.Path(path_type=Path), help="Accept the differences that this plan declares."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write all verdicts to this file (JSON).")
-@click.option("--work", type=click.Path(path_type=Path, file_okay=False), hidden=True)
+@click.option("--drill", "of", type=click.Path(path_type=Path, file_okay=False), hidden=True)
 @click.option("--all", "everything", is_flag=True, help="Show what held, too.")
 @late_writes
 def verify_(
-    context: Context, source: str, target: str, plan_file: Path | None, output: Path | None, work: Path | None,
+    context: Context, source: str, target: str, plan_file: Path | None, output: Path | None, of: Path | None,
     everything: bool, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """Compare SOURCE and TARGET by our own enumeration and hashes, whoever moved the tenant.
@@ -264,23 +267,14 @@ def verify_(
     """
     plan = drills.read_plan(plan_file) if plan_file else None
     left, right = wiring.open_cloud(source), wiring.open_cloud(target)
-    folder = work or folders.root().parent / "verify"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     face = context.face
-    seen = verify.look(
-        left,
-        right,
-        plan,
-        work=folder,
-        now=wiring.now,
-        stop=context.stop,
-        count=face.count,
-        passed=face.bytes,
-        late_seconds=late_seconds,
-        say=face.say,
-    )
-    if output is not None:
-        files.write(output, seen.model_dump_json(indent=1).encode())
+    with child.bound(of, context.stop, face.say):
+        seen = verify.look(
+            left, right, plan, work=folders.verifications(), now=wiring.now, stop=context.stop, count=face.count,
+            passed=face.bytes, late_seconds=late_seconds, say=face.say,
+        )  # fmt: skip
+        if output is not None:
+            files.write(output, seen.model_dump_json(indent=1).encode())
     for name in seen.left_behind:
         context.face.say(f"left behind, since the cloud would not delete it: {name}; the next verification tries again")
     context.show(lambda: terminal.verdicts(seen.verdicts, everything=everything), seen)

@@ -21,7 +21,7 @@ from unterbau.cloud.port import Cloud
 from unterbau.errors import Failed, Interrupted, Refused
 from unterbau.evidence import fingerprint, signing_key
 from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
-from unterbau.switch import census, closing, evidence, move
+from unterbau.switch import census, closing, evidence, folders, move
 from unterbau.switch.drill import AGAIN, Drill
 from unterbau.switch.plan import Loss, has_local_disk
 from unterbau.switch.verify import Again, counterparts, observe, observed
@@ -183,7 +183,7 @@ class SourceClosing(_Closing):
         face = self.tools.face
         face.phase("look at both sides, and hash every content again")
         seen = observe(
-            {"source": source, "target": target}, work=self.folder.path, now=self.tools.now, stop=self.tools.stop,
+            {"source": source, "target": target}, work=folders.verifications(), now=self.tools.now, stop=self.tools.stop,
             count=face.count, passed=face.bytes, late_seconds=self.tools.late_seconds, say=face.say,
         )  # fmt: skip
         before = earlier[-1].look.source if earlier else sealed.source
@@ -208,7 +208,7 @@ class SourceClosing(_Closing):
         source, target = self.clouds()
         clouds: dict[str, Cloud] = {"source": source, "target": target}
         again = Again(
-            clouds, work=self.folder.path, now=self.tools.now, stop=self.tools.stop,
+            clouds, work=folders.verifications(), now=self.tools.now, stop=self.tools.stop,
             late_seconds=self.tools.late_seconds,
         )  # fmt: skip
         witness = closing.Witness(clouds, attempt.look, attempt.hashes(), again.read)
@@ -340,7 +340,11 @@ class _Guard:
         self.stayed: dict[Ref, str] = {}
         sides = dict(zip(("source", "target"), clouds, strict=True))
         again = Again(
-            sides, work=work.folder.path, now=work.tools.now, stop=work.tools.stop, late_seconds=work.tools.late_seconds
+            sides,
+            work=folders.verifications(),
+            now=work.tools.now,
+            stop=work.tools.stop,
+            late_seconds=work.tools.late_seconds,
         )
         look = sealed.verification.model_copy(update={"target": now})
         hashes = observed(look.verdicts)
