@@ -35,7 +35,7 @@ def measure() -> list[tuple[str, float]]:
 
     from unterbau import reference, wiring
     from unterbau.switch.move.transfer import relay
-    from unterbau.tenant.workload import Image, Kind, ref
+    from unterbau.tenant.kinds import Image, Kind, ref
 
     reference.up("bench", progress=print)
     cloud = wiring.open_cloud("bench")

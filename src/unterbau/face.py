@@ -13,6 +13,7 @@ can move the cursor or reorder a line.
 from __future__ import annotations
 
 import sys
+import textwrap
 import threading
 import time
 import unicodedata
@@ -23,6 +24,7 @@ from typing import Self
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -34,7 +36,8 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from unterbau.verdict import Outcome
 
@@ -60,7 +63,7 @@ class Face:
         self._last_line: dict[str, float] = {}
         self._started: dict[str, float] = {}
         self._counts = Progress(
-            TextColumn("{task.description}"),
+            _label(),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -69,7 +72,7 @@ class Face:
             expand=True,
         )
         self._transfers = Progress(
-            TextColumn("{task.description}"),
+            _label(),
             BarColumn(bar_width=None),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -154,15 +157,20 @@ class Face:
             self._running = None
 
 
+def _label() -> TextColumn:
+    """What a bar is about, cut so that the figures have room at 80 columns."""
+    return TextColumn("{task.description}", table_column=Column(max_width=34, no_wrap=True, overflow="ellipsis"))
+
+
 def printable(text: str) -> str:
     """The text with control, format (direction, zero width) and surrogate characters shown as \\u…."""
     return "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{ord(c):04x}" for c in text)
 
 
-def first(lines: Sequence[str]) -> list[str]:
-    """As many lines as a terminal bears, and how many there are besides."""
+def first(lines: Sequence[str], where: str = "all stand in the result (--format json)") -> list[str]:
+    """As many lines as a terminal bears, and how many there are besides, and where."""
     more = len(lines) - TEN
-    return [*lines[:TEN], f"and {more} more: all stand in the result (--format json)"] if more > 0 else [*lines]
+    return [*lines[:TEN], f"and {more} more: {where}"] if more > 0 else [*lines]
 
 
 def safe(text: object) -> str:
@@ -193,3 +201,48 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def say(line: str) -> None:
     """One line of the result."""
     _console().print(safe(line), soft_wrap=True)
+
+
+def row(markup: str) -> None:
+    """One line of the result, of cells that are `safe`."""
+    _console().print(markup, soft_wrap=True)
+
+
+def paragraph(line: str, indent: str = "  ", before: str = "") -> None:
+    """Text of the result, wrapped at the terminal's width (80 columns without one); what follows is indented."""
+    console = _console()
+    width = console.width if console.is_terminal else 80
+    pieces = textwrap.wrap(
+        printable(line), width, initial_indent=before, subsequent_indent=indent, break_on_hyphens=False
+    )
+    for piece in pieces or [""]:
+        console.print(escape(piece), soft_wrap=True)
+
+
+def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Long cells, one below the other on a terminal, a group by its first cell; tab-separated lines elsewhere.
+
+    A row is (group, mark, subject, long text): the mark is markup, the others plain.
+    """
+    if not _console().is_terminal:
+        table(columns, ((safe(g), mark, safe(subject), safe(text)) for g, mark, subject, text in rows))
+        return
+    last = ""
+    for group, mark, subject, text in rows:
+        if group != last:
+            row(f"[bold]{safe(group)}[/]")
+            last = group
+        row(f"  {mark}" if mark else "")
+        paragraph(subject, "    ", "    ")
+        paragraph(text, "      ", "      ")
+
+
+def listed(head: str, *lines: str) -> None:
+    """One item of a list: on a terminal folded, what belongs to it set in; elsewhere one line, parted by tabs."""
+    console = _console()
+    if not console.is_terminal:
+        say("\t".join([head, *(line for line in lines if line)]))
+        return
+    for number, line in enumerate([head, *(line for line in lines if line)]):
+        indent = "  " if number == 0 else "      "
+        console.print(Padding(Text(printable(line), style="bold" if number == 0 else ""), (0, 0, 0, len(indent))))

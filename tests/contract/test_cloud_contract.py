@@ -22,7 +22,7 @@ from unterbau.cloud.port import Cloud, Source
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import CloudError, Conflict, Forbidden
 from unterbau.saga import Marker as MarkerOf
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     OWNER_ONLY,
     AddressGroup,
     Attachment,

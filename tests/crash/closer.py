@@ -31,7 +31,7 @@ from unterbau.errors import OverQuota
 from unterbau.face import Face
 from unterbau.saga import Journal, Marker
 from unterbau.switch import close, drill, folders, verify
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Attachment,
     Container,
     FixedIp,

@@ -23,7 +23,7 @@ from unterbau.errors import BundleError
 from unterbau.switch import closing, evidence, folders
 from unterbau.switch.closing import Closing
 from unterbau.switch.report.german import german
-from unterbau.tenant.workload import Attachment, Kind, Ref, id_of, ref
+from unterbau.tenant.kinds import Attachment, Kind, Ref, id_of, ref
 from unterbau.verdict import Outcome
 
 pytestmark = pytest.mark.timeout(2400)
@@ -128,7 +128,7 @@ def test_accepted_losses_let_all_go_and_stand_in_the_bundle(world: World) -> Non
     assert f"loss {db}.user_data" in lost and f"loss {world.refs['web-1']}.local_disk" in lost
     assert {v.outcome for v in lost.values()} == {Outcome.NOT_SHOWN}
     own = [v for v in checked.verdicts if v.claim.id.startswith(("loss ", "closing "))]
-    assert [t for v in own for t in (v.claim.text, v.reason) if german(t) == t] == []
+    assert [t for v in own for t in (v.claim.text, v.reason) if isinstance(t, str) and german(t) == t] == []
     assert [v.outcome for v in own if v.claim.id.startswith("closing ")] == [Outcome.HELD, Outcome.HELD]
     record = checked.bundle.closing
     assert record is not None and record.complete and f"{db}.user_data" in record.attempts[0].accepted

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -20,7 +21,7 @@ import pytest
 
 from unterbau.errors import Exit
 from unterbau.switch import folders
-from unterbau.tenant.workload import Container
+from unterbau.tenant.kinds import Container
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -47,6 +48,15 @@ def until(what: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def killed(drill: subprocess.Popen[str]) -> None:
+    """Gone at once; its verifier still has its standard error."""
+    drill.kill()
+    drill.wait()
+    for pipe in (drill.stdout, drill.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
 def only_drill() -> folders.DrillState:
     (found,) = folders.drills()
     return found[1]
@@ -67,8 +77,7 @@ def test_the_verifier_of_a_killed_drill_ends_with_it_and_the_same_command_goes_o
     drill = closer.started(root, "drill", "a", "b", "--keep")
     until(lambda: verifiers(root) and list(folders.verifications().glob("verify-*.db")))
     (verifier,) = verifiers(root)
-    os.kill(drill.pid, signal.SIGKILL)
-    drill.communicate()
+    killed(drill)
     until(lambda: not verifier.is_running())
     assert names(root, "a") == before, "it took its temporaries along"
     assert list(folders.verifications().iterdir()) == []
@@ -84,8 +93,7 @@ def test_a_verifier_that_is_still_ending_is_waited_for(root: Path) -> None:
     until(lambda: verifiers(root) and list(folders.verifications().glob("verify-*.db")))
     (verifier,) = verifiers(root)
     verifier.suspend()
-    os.kill(drill.pid, signal.SIGKILL)
-    drill.communicate()
+    killed(drill)
     again = closer.started(root, "drill", "a", "b", "--keep")
     assert again.stderr is not None
     until(lambda: "waiting for an earlier verifier" in again.stderr.readline())  # type: ignore[union-attr]

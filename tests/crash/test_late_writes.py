@@ -24,7 +24,7 @@ from unterbau.reference import tenant as seed
 from unterbau.saga import Journal
 from unterbau.switch import census, drill, planning
 from unterbau.switch.folders import DrillState
-from unterbau.tenant.workload import Kind, Volume, kind_of
+from unterbau.tenant.kinds import Kind, Volume, kind_of
 from unterbau.verdict import Outcome
 
 pytestmark = pytest.mark.timeout(2400)

@@ -22,7 +22,7 @@ from unterbau.errors import Conflict, Forbidden
 from unterbau.prove import guest, write
 from unterbau.prove.inventory import Item, Section
 from unterbau.saga import Journal
-from unterbau.tenant.workload import Backup, Image, Kind, Resource, Secret, Volume, ref
+from unterbau.tenant.kinds import Backup, Image, Kind, Resource, Secret, Volume, ref
 
 PATIENCE = write.Patience(
     settle=timedelta(seconds=5),

@@ -42,7 +42,13 @@ class Front(Server):
         self.after: After = lambda asked, told: told
         self._trust = ssl.create_default_context(cafile=str(ca))
         self._kept = threading.local()
+        self._opened: list[http.client.HTTPSConnection] = []
         super().__init__(authority, address)
+
+    def close(self) -> None:
+        super().close()
+        for connection in self._opened:
+            connection.close()
 
     def answer(self, asked: Asked) -> Told:
         return self.after(asked, self.pass_on(self.before(asked)))
@@ -67,6 +73,7 @@ class Front(Server):
             connection = kept.get(place)
             if fresh or connection is None:
                 connection = kept[place] = http.client.HTTPSConnection(place, timeout=120, context=self._trust)
+                self._opened.append(connection)
             try:
                 connection.request(method, path, body, headers)
                 told = connection.getresponse()

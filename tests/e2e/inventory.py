@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,7 +23,9 @@ from openstack.config import OpenStackConfig
 def connect(name: str, clouds_yaml: Path) -> Any:
     """An openstacksdk connection by the cloud's own clouds.yaml."""
     config = OpenStackConfig(config_files=[str(clouds_yaml)])
-    return openstack.connection.Connection(config=config.get_one(name))
+    made = openstack.connection.Connection(config=config.get_one(name))
+    weakref.finalize(made, made.session.session.close)
+    return made
 
 
 def everything(c: Any) -> dict[str, list[tuple[str, str]]]:

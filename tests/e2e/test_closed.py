@@ -21,16 +21,8 @@ from unterbau.cloud.port import Cloud
 from unterbau.saga import Journal, run, unwind
 from unterbau.switch import census, move, planning, verify
 from unterbau.switch.plan import Fate, Plan
-from unterbau.tenant.workload import (
-    OWNER_ONLY,
-    Container,
-    Kind,
-    SecretContainer,
-    SecretEntry,
-    StoredObject,
-    Workload,
-    ref,
-)
+from unterbau.tenant.kinds import OWNER_ONLY, Container, Kind, SecretContainer, SecretEntry, StoredObject, ref
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict
 
 pytestmark = [
@@ -91,7 +83,7 @@ def whats(workload: Workload) -> set[str]:
 
 
 def outcome(verdicts: tuple[Verdict, ...], id_: str) -> tuple[Outcome, str]:
-    return next((v.outcome, v.reason) for v in verdicts if v.claim.id == id_)
+    return next((v.outcome, str(v.reason)) for v in verdicts if v.claim.id == id_)
 
 
 def of(workload: Workload, type_: Any, name: str) -> Any:
@@ -125,7 +117,7 @@ def test_who_may_write_finds_out_whether_an_acl_is_empty_and_leaves_nothing(pair
     for hands in (pair.hands, pair.there):
         hands.object_store.put("/plain")
     plan, _ = pair.plan()
-    assert {c.text.split(": ")[1] for c in plan.checks if c.name == "not shown"} >= set(OWNER_ONLY)
+    assert {str(c.text).split(": ")[1] for c in plan.checks if c.name == "not shown"} >= set(OWNER_ONLY)
 
     seen = verify.look(pair.source, pair.target, None, work=tmp_path, now=now)
     assert outcome(seen.verdicts, "structure container:plain")[0] is Outcome.HELD

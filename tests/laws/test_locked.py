@@ -10,7 +10,7 @@ from unterbau.cloud.simulator import Simulator
 from unterbau.reference import tenant as seed
 from unterbau.saga import Journal, run, unwind
 from unterbau.switch import census, move, planning, verify
-from unterbau.tenant.workload import Server
+from unterbau.tenant.kinds import Server
 from unterbau.verdict import Outcome
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)

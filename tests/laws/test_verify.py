@@ -16,7 +16,7 @@ from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Conflict
 from unterbau.switch import verify
 from unterbau.switch.verify import Contents
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Attachment,
     Container,
     FixedIp,

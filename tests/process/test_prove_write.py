@@ -18,7 +18,7 @@ from unterbau.prove import guest, write
 from unterbau.prove.inventory import Inventory, Section
 from unterbau.prove.proof import Question, prove
 from unterbau.prove.verdicts import CaseOutcome
-from unterbau.tenant.workload import Volume
+from unterbau.tenant.kinds import Volume
 
 HELD, FAILED, NOT_SHOWN = CaseOutcome.HELD, CaseOutcome.FAILED, CaseOutcome.NOT_SHOWN
 CASES = {

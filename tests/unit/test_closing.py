@@ -13,7 +13,7 @@ from unterbau.switch import closing, evidence, planning
 from unterbau.switch.closing import Relations, Sealed
 from unterbau.switch.plan import Plan, losses
 from unterbau.switch.verify import Contents, counterparts, observed
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Attachment,
     CloudIdentity,
     Container,
@@ -22,7 +22,6 @@ from unterbau.tenant.workload import (
     FloatingIp,
     Image,
     Network,
-    NotShown,
     Offering,
     Port,
     Ref,
@@ -35,8 +34,8 @@ from unterbau.tenant.workload import (
     StoredObject,
     Volume,
     VolumeType,
-    Workload,
 )
+from unterbau.tenant.workload import NotShown, Workload
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ASSET = Path(__file__).parents[1] / "assets" / "drill.unterbau"

@@ -25,8 +25,7 @@ from unterbau.switch.drill import Drill, Tools, Words
 from unterbau.switch.evidence import Bundle
 from unterbau.switch.evidence.bundle import Context
 from unterbau.switch.plan import Change, Fate, Plan
-from unterbau.tenant.openings.model import Opened
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Container,
     ExternalNetwork,
     FixedIp,
@@ -37,6 +36,7 @@ from unterbau.tenant.workload import (
     SecurityGroupRule,
     Subnet,
 )
+from unterbau.tenant.openings.model import Opened
 from unterbau.verdict import Outcome
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)

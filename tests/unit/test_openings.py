@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unterbau.tenant import openings
-from unterbau.tenant.openings.model import Opened, Opening
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     AddressPair,
     CloudIdentity,
@@ -25,7 +24,6 @@ from unterbau.tenant.workload import (
     FloatingIp,
     Image,
     Network,
-    NotShown,
     Offering,
     Port,
     Resource,
@@ -38,8 +36,9 @@ from unterbau.tenant.workload import (
     SecurityGroupRule,
     Server,
     Volume,
-    Workload,
 )
+from unterbau.tenant.openings.model import Opened, Opening
+from unterbau.tenant.workload import NotShown, Workload
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 NETWORKS = (ExternalNetwork(id="e1", name="public", is_default=True), ExternalNetwork(id="e2", name="intern-wan"))

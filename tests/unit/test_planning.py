@@ -14,14 +14,13 @@ from world import World
 from unterbau.errors import PlanError, Refused
 from unterbau.switch import census, planning
 from unterbau.switch.plan import Fate, Plan
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     CloudIdentity,
     Container,
     Flavor,
     Image,
     Keypair,
     Network,
-    NotShown,
     Offering,
     Quota,
     Resource,
@@ -36,8 +35,8 @@ from unterbau.tenant.workload import (
     StoredObject,
     Volume,
     VolumeType,
-    Workload,
 )
+from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Outcome
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unterbau.switch import planning
 from unterbau.switch.plan import Fate, Plan
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     Attachment,
     CloudIdentity,
@@ -32,8 +32,8 @@ from unterbau.tenant.workload import (
     StoredObject,
     Subnet,
     Volume,
-    Workload,
 )
+from unterbau.tenant.workload import Workload
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 IDS = st.sampled_from(["1", "2", "3", "foreign"])

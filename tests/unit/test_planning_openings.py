@@ -14,8 +14,7 @@ from unterbau.switch import planning
 from unterbau.switch.plan import Change, Entry, Fate, Plan
 from unterbau.switch.planned_openings import of_plan
 from unterbau.switch.verify import OPENINGS, compare
-from unterbau.tenant.openings.model import Opened
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     CloudIdentity,
     Container,
     ExternalNetwork,
@@ -31,8 +30,9 @@ from unterbau.tenant.workload import (
     SecurityGroupRule,
     Volume,
     VolumeType,
-    Workload,
 )
+from unterbau.tenant.openings.model import Opened
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -66,7 +66,7 @@ def plan(*choices: str, source: Workload = SOURCE, target: Workload = TARGET, al
 def check(made: Plan) -> tuple[Outcome, str]:
     found = [c for c in made.checks if c.name == planning.OPENINGS]
     assert len(found) == 1
-    return found[0].outcome, found[0].text
+    return found[0].outcome, str(found[0].text)
 
 
 def test_another_external_network_is_never_chosen_by_the_planner() -> None:

@@ -33,7 +33,7 @@ from unterbau.prove.output import scs_report
 from unterbau.prove.proof import Question, prove
 from unterbau.prove.write import _suited
 from unterbau.scs.flavor_name import explain, parse_any
-from unterbau.tenant.workload import Image
+from unterbau.tenant.kinds import Image
 
 RECENCY = "scs-0102-image-recency"
 

@@ -11,8 +11,9 @@ import pytest
 from unterbau.switch import evidence
 from unterbau.switch.report import html
 from unterbau.switch.report.drawing import topology
+from unterbau.tenant.kinds import Network, Server
 from unterbau.tenant.openings.model import Opened, Opening
-from unterbau.tenant.workload import Network, Server, Workload
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Outcome, Verdict
 
 REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()

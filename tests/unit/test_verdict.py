@@ -60,4 +60,4 @@ def test_equality_holds_only_between_two_things_seen(
 
 def test_a_failure_names_the_fields_that_differ() -> None:
     verdict = judge_equal(CLAIM, seen({"mtu": 1500, "name": "a"}), seen({"mtu": 1450, "name": "a"}))
-    assert verdict.reason == "mtu: 1500 -> 1450"
+    assert str(verdict.reason) == "mtu: 1500 -> 1450"

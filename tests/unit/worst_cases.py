@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from unterbau.switch.evidence import Bundle
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Container,
     Image,
     Port,
@@ -22,8 +22,8 @@ from unterbau.tenant.workload import (
     StoredObject,
     Subnet,
     Volume,
-    Workload,
 )
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict
 
 Find = Callable[[Workload], Iterator[str]]

@@ -31,6 +31,7 @@ from unterbau.switch import census, child, evidence, folders, verify
 from unterbau.switch import drill as drills
 from unterbau.switch.close import Closed, Confirm, Question, SourceClosing, TargetClosing
 from unterbau.switch.report import html, terminal
+from unterbau.switch.report.ending import ending
 from unterbau.verdict import Outcome, exit_code
 
 
@@ -277,7 +278,7 @@ def verify_(
             files.write(output, seen.model_dump_json(indent=1).encode())
     for name in seen.left_behind:
         context.face.say(f"left behind, since the cloud would not delete it: {name}; the next verification tries again")
-    context.show(lambda: terminal.verdicts(seen.verdicts, everything=everything), seen)
+    context.show(lambda: terminal.verdicts(seen.verdicts, plan, everything=everything), seen)
     return exit_code(v.outcome for v in seen.verdicts)
 
 
@@ -312,7 +313,10 @@ def close_(
                 )
             closed = drills.Drill(folder, tools).close_target()
             folder.save(folder.load().model_copy(update={"finished": True}))
-            context.show(lambda: terminal.closed(drills.remainder(closed.rest), {}), closed.rest)
+            result = Closed(
+                deleted=closed.deleted, kept={}, rest=closed.rest, swept=closed.swept, remainder=closed.verdict
+            )
+            context.show(lambda: terminal.closed(drills.remainder(closed.rest), {}), result)
             return closed.exit
         if bundle is None:
             raise UsageError("emptying a source demands the verified bundle", f"--bundle {folder.bundle}")
@@ -386,13 +390,19 @@ def drill_(
     for path, data in ((report_file, folder.report), (output, folder.verdicts)):
         if path is not None:
             files.write(path, data.read_bytes(), mode=0o644)
+    plan = drills.read_plan(folder.plan)
+    steps = drills.failures(folder)
     told = {"run": folder.run, "bundle": str(folder.bundle), "report": str(report_file or folder.report)}
     context.show(
-        lambda: terminal.verdicts(verdicts, everything=everything),
-        told | {"verdicts": [v.model_dump(mode="json") for v in verdicts]},
-    )
+        lambda: terminal.verdicts(verdicts, plan, steps, everything=everything),
+        told | {"ending": ending(plan, verdicts, steps).model_dump(mode="json"),
+                "verdicts": [v.model_dump(mode="json") for v in verdicts]},
+    )  # fmt: skip
     context.face.say(f"evidence: {folder.bundle}")
     context.face.say(f"report:   {report_file or folder.report}")
+    if folder.load().failed:
+        context.face.say("Mend the cause and run the same command again: it goes on from there.")
+        context.face.say(f"Or take it back: unterbau close {folder.run} --target")
     return exit_code(v.outcome for v in verdicts)
 
 
@@ -414,11 +424,11 @@ def evidence_check(context: Context, file: Path, key: str | None, report_file: P
     if proofs.is_proof(data):
         return prove_verb.check(context, data, key, report_file)
     if judgements.is_stack(data):
-        return judge_verbs.check(context, data, key, report_file)
+        return judge_verbs.check(context, data, key, report_file, "de" if language == "de" else "en")
     checked = evidence.check(data, trusted_key=key)
     if report_file is not None:
         files.write(report_file, html.render(checked, data, language).encode(), mode=0o644)
-    context.show(lambda: terminal.verdicts(checked.verdicts), checked)
+    context.show(lambda: terminal.verdicts(checked.verdicts, checked.bundle.plan), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
     return exit_code([v.outcome for v in checked.verdicts] + ([] if checked.signer_trusted else [Outcome.NOT_SHOWN]))

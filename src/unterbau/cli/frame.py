@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel
 
+from unterbau.cloud.waiting import heeding
 from unterbau.errors import Exit
 from unterbau.face import Face
 from unterbau.saga import LATE_SECONDS
@@ -98,7 +99,12 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
         @functools.wraps(function)
         def wrapped(format_: str, quiet: bool, verbose: bool, **arguments: Any) -> Any:
             context = Context(format_, quiet, verbose)
-            with context.face, Libraries(context.face).listening(), stopping(context.stop):
+            with (
+                context.face,
+                Libraries(context.face).listening(),
+                stopping(context.stop),
+                heeding(context.stop, context.face.say),
+            ):
                 return function(context, **arguments)
 
         return group.command(name, epilog=EXITS, **settings)(wrapped)

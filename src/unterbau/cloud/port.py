@@ -11,7 +11,7 @@ The law of the port
 - Reading never writes. Listings are complete (all pages), raise, or say in `not_shown` why they may not be: never
   silently short.
 - "I could not look" is said: a kind that cannot be read raises; a part of it stands in `Listing.not_shown`.
-- Ids in and out are those of this cloud. Resources in and out are the model of `unterbau.tenant.workload`.
+- Ids in and out are those of this cloud. Resources in and out are the model of `unterbau.tenant.kinds`.
 - `ensure` is find-or-create, the only way to create (see there). `delete` of what is gone is success.
 """
 
@@ -26,7 +26,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretBytes
 
-from unterbau.tenant.workload import OWNER_ONLY, Attachment, CloudIdentity, Kind, NotShown, Offering, Ref, Resource
+from unterbau.tenant.kinds import OWNER_ONLY, Attachment, CloudIdentity, Kind, Offering, Ref, Resource
+from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Model
 
 MARKER_KEY = "unterbau"
@@ -126,7 +127,7 @@ NOTHING = Source()
 
 class Reader(Protocol):
     """Reading. Rights needed: `reader` on the project. With these alone some of it stays hidden and is named so:
-    what Barbican's policy keeps from a reader, and what Swift tells owners only (`workload.OWNER_ONLY`).
+    what Barbican's policy keeps from a reader, and what Swift tells owners only (`kinds.OWNER_ONLY`).
     """
 
     def identity(self) -> CloudIdentity:

@@ -31,8 +31,9 @@ from typing import Any
 from pydantic import SecretBytes, TypeAdapter
 
 from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings, owner_only
+from unterbau.cloud.waiting import wait
 from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     Attachment,
     CloudIdentity,
@@ -43,7 +44,6 @@ from unterbau.tenant.workload import (
     Image,
     Keypair,
     Kind,
-    NotShown,
     Offering,
     Port,
     Ref,
@@ -64,6 +64,7 @@ from unterbau.tenant.workload import (
     kind_of,
     ref,
 )
+from unterbau.tenant.workload import NotShown
 
 GIB = 64 * 1024
 """What a GiB of volume is here, in bytes."""
@@ -109,6 +110,8 @@ class Simulator:
         self.folder, self.name, self.role = folder, name, role
         self.hides_acls, self.private = False, set[Ref]()
         """Whether members are no owners either; secrets and their containers that another user keeps private."""
+        self.stuck = False
+        """Whether guests never give a disk back; a server that is deleted does."""
         self._claimed: dict[str, Marker] = {}
         self.lost, self.pace, self.outlive = lost, pace, outlive
         self._lock = threading.RLock()
@@ -566,6 +569,8 @@ class Simulator:
             return
         self._refuse_deletion(there)
         self._send(f"delete {there.own_kind}", lambda: ("delete", reference))
+        if isinstance(there, Attachment) and self.stuck:
+            wait(lambda: None if self.read(reference) else True, deadline, f"the deletion of {reference}")
         self._delete(reference)
 
     def _delete(self, reference: Ref) -> None:

@@ -22,8 +22,9 @@ from unterbau.evidence.keys import Signer
 from unterbau.judge.engine import Measures, judge
 from unterbau.judge.judgement import Judgement
 from unterbau.judge.rule import RuleSet
+from unterbau.judge.summary import outcome
 from unterbau.stack.model import Stack
-from unterbau.verdict import Model, Outcome, conjoin
+from unterbau.verdict import Model, Outcome
 
 KIND = "https://unterbau.example/evidence/stack/v1"
 JUDGEMENT = "judgement.json"
@@ -104,7 +105,7 @@ def check_stack(data: bytes, *, trusted_key: str | None = None) -> StackCheck:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
     return StackCheck(
         judgement=again,
-        outcome=conjoin(f.outcome for f in again.findings),
+        outcome=outcome(again),
         signer=str(key.keyid),
         signer_trusted=trusted_key is not None,
         sealed=bundle.sealed,

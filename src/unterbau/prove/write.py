@@ -57,19 +57,7 @@ from unterbau.saga import (
     unwind,
 )
 from unterbau.saga import run as run_saga
-from unterbau.tenant.workload import (
-    Attachment,
-    Backup,
-    Flavor,
-    Image,
-    Kind,
-    Ref,
-    Resource,
-    Secret,
-    Server,
-    Volume,
-    ref,
-)
+from unterbau.tenant.kinds import Attachment, Backup, Flavor, Image, Kind, Ref, Resource, Secret, Server, Volume, ref
 
 
 class Trial(Cloud, Protocol):

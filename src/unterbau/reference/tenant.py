@@ -18,7 +18,7 @@ from pydantic import SecretBytes
 
 from unterbau.cloud.port import NOTHING, Cloud, Source
 from unterbau.errors import Conflict
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     AddressPair,
     AllocationPool,

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from unterbau.cloud.port import Listing
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Image,
     Kind,
     Network,
-    NotShown,
     Offering,
     Ref,
     Resource,
@@ -25,6 +24,7 @@ from unterbau.tenant.workload import (
     kind_of,
     ref,
 )
+from unterbau.tenant.workload import NotShown
 
 COUNTED: Mapping[Kind, tuple[str, str]] = {
     Kind.NETWORK: ("network", "network"),

@@ -19,7 +19,8 @@ from unterbau import canonical
 from unterbau.cloud.port import Listing, Reader, Surroundings
 from unterbau.errors import CloudError
 from unterbau.switch.agreement import Loose, is_elsewhere, loose_ends, notes
-from unterbau.tenant.workload import CloudIdentity, Kind, NotShown, Offering, Ref, Resource, Subnet, Workload, ref
+from unterbau.tenant.kinds import CloudIdentity, Kind, Offering, Ref, Resource, Subnet, ref
+from unterbau.tenant.workload import NotShown, Workload
 
 T = TypeVar("T")
 AGAIN = (0.0, 1.0, 4.0)

@@ -23,20 +23,24 @@ from unterbau.evidence import fingerprint, signing_key
 from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
 from unterbau.switch import census, closing, evidence, folders, move
 from unterbau.switch.drill import AGAIN, Drill
+from unterbau.switch.move import Swept
 from unterbau.switch.plan import Loss, has_local_disk
 from unterbau.switch.verify import Again, counterparts, observe, observed
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
+    Attachment,
     CloudIdentity,
+    Kind,
     Ref,
     Resource,
     Secret,
     Server,
     StoredObject,
     Volume,
-    Workload,
     kind_of,
+    ref,
 )
-from unterbau.verdict import Model
+from unterbau.tenant.workload import Workload
+from unterbau.verdict import Model, Verdict
 
 
 class Question(Model):
@@ -51,12 +55,17 @@ class Question(Model):
 
 
 class Closed(Model):
-    """How a closing ended. `kept` says why each thing stayed; `evidence` is the bundle that tells it (a path)."""
+    """How a closing ended. `kept` says why each thing stayed; `evidence` is the bundle that tells it (a path).
+
+    `swept`: what requests without an answer had made. `remainder`: of a rehearsal, whether the target is as it was.
+    """
 
     deleted: tuple[Ref, ...]
     kept: dict[Ref, str]
     rest: Workload
     evidence: str = ""
+    swept: Swept = Swept()
+    remainder: Verdict | None = None
 
     @property
     def stayed(self) -> dict[Ref, str]:
@@ -263,16 +272,16 @@ class TargetClosing(_Closing):
             guard = _Guard(self, clouds, sealed, there, taken)
             kept = guard.kept(made.values())
             going = tuple(r for r in made.values() if r in there.by_ref and r not in kept)
-            alike: tuple[str, ...] = ()
+            swept = Swept()
             if going:
                 confirm(Question(going=going, kept=kept, unseen=_unseen(there, going)))
                 kept |= self._unwind(journal, sealed, guard, made, clouds)
-                alike = self._sweep(journal).named
+                swept = self._sweep(journal)
         rest = census.take(clouds[1], now=self.tools.now)
         gone = tuple(r for r in going if r not in rest.by_ref)
         stays = {r: why for r, why in kept.items() if r in rest.by_ref}
-        stays |= dict.fromkeys(alike, "it looks like the drill's and carries no mark")
-        return Closed(deleted=gone, kept=stays, rest=rest)
+        stays |= dict.fromkeys(swept.named, "it looks like the drill's and carries no mark")
+        return Closed(deleted=gone, kept=stays, rest=rest, swept=swept)
 
     def _refuse_emptied(self) -> None:
         """A deletion that was begun may still come, whatever the source shows now."""
@@ -378,7 +387,13 @@ class _Guard:
         return ""
 
     def demand(self, reference: Ref) -> None:
-        """Raises Failed, and remembers why, if the thing is kept or is no longer what it was when the person was asked."""
+        """Raises Failed, and remembers why, if the thing is kept or is no longer what it was when the person was asked.
+
+        An attachment's server goes with it, and first: it is asked for, too.
+        """
+        disk = self.now.by_ref.get(reference)
+        if isinstance(disk, Attachment):
+            self._demand_server(reference, ref(Kind.SERVER, disk.server_id))
         if reference not in self.stayed and reference in self.now.by_ref:
             before = self.now.by_ref[reference]
             going = frozenset(self.now.by_ref) - self.stayed.keys()
@@ -393,6 +408,13 @@ class _Guard:
                 self.stayed[reference] = str(kept)
         if reference in self.stayed:
             raise Failed(self.stayed[reference])
+
+    def _demand_server(self, disk: Ref, server: Ref) -> None:
+        try:
+            self.demand(server)
+        except Failed:
+            self.stayed.setdefault(disk, f"{server} needs it and is kept")
+            raise
 
 
 @dataclass(frozen=True)

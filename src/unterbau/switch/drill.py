@@ -24,7 +24,7 @@ from unterbau import files
 from unterbau.cloud.port import Cloud
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
 from unterbau.evidence import signing_key
-from unterbau.face import Face
+from unterbau.face import Face, first
 from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, Step, peek, run, unwind, wait_out
 from unterbau.switch import census, child, evidence, folders, move, planning
 from unterbau.switch.evidence.bundle import Context, PhaseTime
@@ -32,8 +32,10 @@ from unterbau.switch.folders import Folder
 from unterbau.switch.move import Swept
 from unterbau.switch.plan import Plan
 from unterbau.switch.report import html
+from unterbau.switch.report.ending import called
 from unterbau.switch.verify import Contents
-from unterbau.tenant.workload import Workload, kind_of
+from unterbau.tenant.kinds import Ref, kind_of
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 
 M = TypeVar("M", bound=BaseModel)
@@ -67,8 +69,9 @@ class Moved(RunResult):
 
 
 class Closed(Model):
-    """What a closed project still holds, and what was swept."""
+    """What was deleted on the target of a rehearsal, what it still holds, and what was swept."""
 
+    deleted: tuple[Ref, ...]
     rest: Workload
     swept: Swept
     verdict: Verdict | None
@@ -203,20 +206,23 @@ class Drill:
         plan.check_against(source)
         _refuse_failed_checks(plan)
         steps = move.steps(plan, source, *self.clouds())
+        names = {e.ref: e.name for e in plan.entries}
         if not self._begun():
             self._refuse_stale(plan, source)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
             counter = _Counter(steps, journal, "steps of the move", self.tools.face)
             result = run(
                 steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
-                late_seconds=self.tools.late_seconds, listener=counter.event, progress=self.tools.face.bytes,
+                late_seconds=self.tools.late_seconds, listener=counter.event,
+                progress=lambda step, done, of: self.tools.face.bytes(called(step, names), done, of),
             )  # fmt: skip
             errors = dict(journal.status.errors)
             swept = self._sweep(journal) if result.complete else Swept()
         if result.interrupted:
             raise Interrupted("the move was stopped", AGAIN)
-        for name in result.failed:
-            self.tools.face.say(f"failed: {name}: {errors[name]['message']}")
+        lines = [f"failed: {name}: {errors[name]['message']}" for name in result.failed]
+        for line in first(lines, "each stands at the end"):
+            self.tools.face.say(line)
         return Moved(**result.model_dump(), swept=swept)
 
     def verify(self) -> Contents:
@@ -235,10 +241,11 @@ class Drill:
 
     def close_target(self) -> Closed:
         """Take back what the move made, on both clouds, sweep, and look at what remains."""
-        after, swept = None, Swept()
+        after, swept, made = None, Swept(), list[Ref]()
         if self.folder.journal.exists():
             with Journal(self.folder.journal, now=self.tools.now) as journal:
                 swept = self._take_back(journal)
+                made = [f"{x.kind}:{x.id}" for x in move.ledger(journal.status) if x.side == "target" and x.id]
                 after = self._target_now()
                 late = () if self.state.keep else move.left_over(journal.status, after)
                 if late:
@@ -247,7 +254,8 @@ class Drill:
                     after = self._target_now()
         after = after or self._target_now()
         files.write(self.folder.target_closed, after.model_dump_json(indent=1).encode())
-        return Closed(rest=after, swept=swept, verdict=self._remainder(after))
+        gone = tuple(r for r in made if r not in after.by_ref)
+        return Closed(deleted=gone, rest=after, swept=swept, verdict=self._remainder(after))
 
     def _remainder(self, after: Workload) -> Verdict | None:
         if self.state.keep or not self.folder.target.exists():
@@ -414,6 +422,21 @@ def is_begun(folder: Folder) -> bool:
     return folder.journal.exists() and peek(folder.journal).opened
 
 
+def failures(folder: Folder) -> dict[str, str]:
+    """The steps of the move that failed last and were not done since, with what was said; also of one taken back."""
+    if not folder.journal.exists():
+        return {}
+    with Journal(folder.journal) as journal:
+        events = journal.events()
+    found: dict[str, str] = {}
+    for event in events:
+        if event.kind == "failed":
+            found[event.node] = str(event.data.get("message", ""))
+        elif event.kind == "done":
+            found.pop(event.node, None)
+    return found
+
+
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -428,7 +451,7 @@ def _refuse_failed_checks(plan: Plan) -> None:
     if failed:
         raise Refused(
             "the plan's checks failed: " + "; ".join(f"{c.name}: {c.text}" for c in failed),
-            " ".join(c.remedy for c in failed if c.remedy) or "Mend the cause and make a new plan.",
+            " ".join(str(c.remedy) for c in failed if c.remedy) or "Mend the cause and make a new plan.",
         )
 
 
@@ -500,11 +523,6 @@ def drill(
         verdicts = (*sealed[0].verification.verdicts, *evidence.of_the_whole(sealed[0]))
         failed = keep and any(v.outcome is Outcome.FAILED for v in verdicts)
         folder.save(folder.load().model_copy(update={"finished": not failed, "failed": failed}))
-        if failed:
-            tools.face.say(
-                "something failed: mend the cause and run the same command again, which goes on from there; or take it "
-                f"back: unterbau close {folder.run} --target"
-            )
         return folder, verdicts
 
 

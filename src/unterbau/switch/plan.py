@@ -18,19 +18,10 @@ from pydantic import Field, JsonValue
 
 from unterbau import canonical
 from unterbau.errors import PlanError
+from unterbau.tenant.kinds import Attachment, CloudIdentity, Container, FloatingIp, Ref, Resource, Router, Server
 from unterbau.tenant.openings.model import Opened, Opening
-from unterbau.tenant.workload import (
-    Attachment,
-    CloudIdentity,
-    Container,
-    FloatingIp,
-    Ref,
-    Resource,
-    Router,
-    Server,
-    Workload,
-)
-from unterbau.verdict import Model, Outcome, later
+from unterbau.tenant.workload import Workload
+from unterbau.verdict import Model, Outcome, Words, later
 
 PLAN_SCHEMA = "https://unterbau.example/schema/plan/v1"
 
@@ -59,7 +50,7 @@ class Change(Model):
     was: JsonValue = None
     to: JsonValue = None
     chosen_by_target: bool = False
-    why: str
+    why: Words
 
 
 class Loss(Model):
@@ -70,7 +61,7 @@ class Loss(Model):
 
     id: str
     field: str
-    why: str
+    why: Words
 
 
 class Entry(Model):
@@ -85,8 +76,8 @@ class Entry(Model):
     ref: Ref
     name: str
     fate: Fate
-    why: str = ""
-    remedy: str = ""
+    why: Words = ""
+    remedy: Words = ""
     changes: tuple[Change, ...] = ()
     needs: tuple[Ref, ...] = ()
     stands_in: str | None = None
@@ -122,7 +113,7 @@ def losses(entry: Entry, resource: Resource, source: Workload) -> tuple[Loss, ..
     """
     found = {one.id: one for one in entry.losses}
 
-    def add(field: str, why: str) -> None:
+    def add(field: str, why: Words) -> None:
         found.setdefault(f"{resource.ref}.{field}", Loss(id=f"{resource.ref}.{field}", field=field, why=why))
 
     for change in entry.changes:
@@ -149,8 +140,8 @@ class Check(Model):
 
     name: str
     outcome: Outcome
-    text: str
-    remedy: str = ""
+    text: Words
+    remedy: Words = ""
 
 
 class Plan(Model):

@@ -10,20 +10,10 @@ provider gives it stands in the target's census.
 from __future__ import annotations
 
 from unterbau.switch.plan import Entry, Plan
+from unterbau.tenant.kinds import Kind, Ref, Resource, RouterInterface, SecurityGroupRule, Volume, id_of, kind_of, ref
 from unterbau.tenant.openings.judge import judge
 from unterbau.tenant.openings.model import Opening
-from unterbau.tenant.workload import (
-    Kind,
-    Ref,
-    Resource,
-    RouterInterface,
-    SecurityGroupRule,
-    Volume,
-    Workload,
-    id_of,
-    kind_of,
-    ref,
-)
+from unterbau.tenant.workload import Workload
 
 BY_NAME = (Kind.CONTAINER, Kind.KEYPAIR)
 """Kinds whose id is their name."""

@@ -24,8 +24,7 @@ from unterbau.scs import flavor_name
 from unterbau.switch import census
 from unterbau.switch.plan import Change, Check, Entry, Fate, Plan, losses
 from unterbau.switch.planned_openings import of_plan
-from unterbau.tenant.openings.model import Opening
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     Attachment,
     Backup,
@@ -52,11 +51,12 @@ from unterbau.tenant.workload import (
     Subnet,
     Volume,
     VolumeType,
-    Workload,
     kind_of,
     ref,
 )
-from unterbau.verdict import Model, Outcome
+from unterbau.tenant.openings.model import Opening
+from unterbau.tenant.workload import Workload
+from unterbau.verdict import Model, Outcome, Words, joined
 
 GIB, MIB = 2**30, 2**20
 READ_AT_ONCE, VERIFIED_AT_ONCE = 8, 3
@@ -249,14 +249,14 @@ class _Planner:
     def _plain(self, resource: Resource) -> Entry:
         return self._carried(resource)
 
-    def _carried(self, resource: Resource, *changes: Change, why: str = "", size: int = 0,
+    def _carried(self, resource: Resource, *changes: Change, why: Words = "", size: int = 0,
                  more: Iterable[Ref] = ()) -> Entry:  # fmt: skip
         own = (n for n in (*resource.references(), *more) if n in self.source.by_ref)
         return Entry(
             ref=resource.ref,
             name=resource.name,
             fate=Fate.CHANGED if changes or why else Fate.CARRIED,
-            why=why or "; ".join(c.why for c in changes),
+            why=why or joined(c.why for c in changes),
             changes=changes,
             needs=tuple(dict.fromkeys(own)),
             bytes=size,
@@ -363,7 +363,7 @@ class _Planner:
                     why = "only an admin may switch SNAT off: the router arrives with it"
                     changes.append(Change(field="enable_snat", was=False, to=True, why=why))
                     remedy = "Ask the provider to switch it off after the move, or leave the gateway out (external_network_id: null)."
-        entry = self._carried(resource, *changes, why="; ".join([*(c.why for c in changes), *notes]))
+        entry = self._carried(resource, *changes, why=joined([*(c.why for c in changes), *notes]))
         return entry.model_copy(update={"remedy": remedy})
 
     def _external(self, id_: str) -> str | None:
@@ -421,7 +421,7 @@ class _Planner:
         legs = [i for i in self.source.of(RouterInterface)
                 if isinstance(port, Port) and i.network_id == port.network_id]  # fmt: skip
         notes = self._elsewhere(resource.external_network_id, external)
-        return self._carried(resource, change, why="; ".join([change.why, *notes]), more=[i.ref for i in legs])
+        return self._carried(resource, change, why=joined([change.why, *notes]), more=[i.ref for i in legs])
 
     # --- storage
 
@@ -596,9 +596,7 @@ class _Planner:
             notes.append("its local disk is made anew from the image: what was written there since is not "
                          "readable with tenant rights")  # fmt: skip
         notes.append("its user_data, if it had any, is not carried: it is not readable with tenant rights")
-        return self._carried(
-            resource, *changes, why="; ".join(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots]
-        )
+        return self._carried(resource, *changes, why=joined(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots])
 
     def _server_image(self, server: Server) -> Entry | None:
         """None if the image is the project's own or has a twin on the target; else the server is left."""
@@ -851,7 +849,7 @@ def _quota_use(resource: Resource) -> list[tuple[str, str, int]]:
     return [(*named, 1)] if named else []
 
 
-def _left(resource: Resource, why: str, remedy: str) -> Entry:
+def _left(resource: Resource, why: Words, remedy: Words) -> Entry:
     return Entry(ref=resource.ref, name=resource.name, fate=Fate.LEFT, why=why, remedy=remedy)
 
 

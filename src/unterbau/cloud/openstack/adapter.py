@@ -26,11 +26,10 @@ from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.unknown import Unknown
 from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings
 from unterbau.errors import Unsupported
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     CloudIdentity,
     Image,
     Kind,
-    NotShown,
     Ref,
     Resource,
     ResourceBase,
@@ -40,6 +39,7 @@ from unterbau.tenant.workload import (
     id_of,
     kind_of,
 )
+from unterbau.tenant.workload import NotShown
 
 R = TypeVar("R", bound=ResourceBase)
 POWER_DEADLINE = timedelta(minutes=5)

@@ -17,7 +17,7 @@ from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, 
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.port import Listing, Marker, Source, carries, marked
 from unterbau.errors import Unsupported
-from unterbau.tenant.workload import Backup, Kind, Resource, Snapshot, Volume, VolumeType
+from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Volume, VolumeType
 
 _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.VOLUME: ("volumes", "volume"),

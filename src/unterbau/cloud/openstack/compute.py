@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from unterbau.cloud.openstack.http import Api, Json, moment, parallel, wait
+from unterbau.cloud.openstack.http import Api, Json, moment, parallel
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked
+from unterbau.cloud.waiting import wait
 from unterbau.errors import Conflict, NotFound, Unreachable, Unsupported
-from unterbau.tenant.workload import Attachment, Flavor, Keypair, Kind, NotShown, Resource, Server, ServerGroup, ref
+from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, ref
+from unterbau.tenant.workload import NotShown
 
 USER_DATA_REASON = "user_data is not readable with tenant rights"
 MUTE = "it stands in a cell of this cloud that does not answer"

@@ -15,7 +15,7 @@ from unterbau.cloud.openstack.errors import MALFORMED, translated
 from unterbau.cloud.openstack.http import CONNECT_SECONDS, parallel
 from unterbau.cloud.openstack.session import Session, services
 from unterbau.errors import CloudError
-from unterbau.tenant.workload import CloudIdentity
+from unterbau.tenant.kinds import CloudIdentity
 
 VERSIONED = ("identity", "compute", "block-storage", "image", "network", "key-manager")
 

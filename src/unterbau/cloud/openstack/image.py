@@ -16,7 +16,8 @@ from unterbau.cloud.openstack.http import TRANSFER_SECONDS, Api, Json, Stream, m
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, wait_gone
 from unterbau.cloud.port import Listing, Marker, Source, is_marker
 from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.tenant.workload import Image, Kind, NotShown, Resource, ref
+from unterbau.tenant.kinds import Image, Kind, Resource, ref
+from unterbau.tenant.workload import NotShown
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 _BASE = frozenset(

@@ -26,17 +26,8 @@ from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, Source, marked
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.tenant.workload import (
-    Kind,
-    NotShown,
-    Resource,
-    Secret,
-    SecretContainer,
-    SecretEntry,
-    id_of,
-    kind_of,
-    ref,
-)
+from unterbau.tenant.kinds import Kind, Resource, Secret, SecretContainer, SecretEntry, id_of, kind_of, ref
+from unterbau.tenant.workload import NotShown
 
 S = TypeVar("S", Secret, SecretContainer)
 

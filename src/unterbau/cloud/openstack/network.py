@@ -19,7 +19,7 @@ from unterbau.cloud.openstack.http import Api, Json
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, wait_gone
 from unterbau.cloud.port import Listing, Marker, Source, is_marker
 from unterbau.errors import Conflict, Forbidden, NotFound
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     AddressPair,
     AllocationPool,
@@ -28,7 +28,6 @@ from unterbau.tenant.workload import (
     FloatingIp,
     Kind,
     Network,
-    NotShown,
     Port,
     Resource,
     Route,
@@ -38,6 +37,7 @@ from unterbau.tenant.workload import (
     SecurityGroupRule,
     Subnet,
 )
+from unterbau.tenant.workload import NotShown
 
 ROUTER_INTERFACE = "network:router_interface"
 ROUTER_OWNERS = frozenset(

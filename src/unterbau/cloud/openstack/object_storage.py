@@ -22,7 +22,8 @@ from unterbau.cloud.openstack.swift import Answer, Swift, header_text, quoted, t
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
 from unterbau.cloud.port import Listing, Marker, Source, carries, marked, owner_only
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unsupported
-from unterbau.tenant.workload import Container, Kind, NotShown, Quota, Resource, Segment, StoredObject, ref
+from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, StoredObject, ref
+from unterbau.tenant.workload import NotShown
 
 PARALLEL = 16
 _CONTAINER_META, _OBJECT_META = "x-container-meta-", "x-object-meta-"

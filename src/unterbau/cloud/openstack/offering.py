@@ -17,7 +17,8 @@ from unterbau.cloud.openstack.network import NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
 from unterbau.cloud.port import Surroundings
 from unterbau.errors import CloudError, NotFound
-from unterbau.tenant.workload import ExternalNetwork, NotShown, Offering, Quota
+from unterbau.tenant.kinds import ExternalNetwork, Offering, Quota
+from unterbau.tenant.workload import NotShown
 
 _COMPUTE = {
     "instances": "totalInstancesUsed",

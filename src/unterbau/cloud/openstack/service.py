@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Protocol, cast
 
-from unterbau.cloud.openstack.http import Json, wait
+from unterbau.cloud.openstack.http import Json
 from unterbau.cloud.port import Listing, Marker, Source, is_marker, markers
+from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, Conflict, NotFound
-from unterbau.tenant.workload import Kind, NotShown, Resource, ref
+from unterbau.tenant.kinds import Kind, Resource, ref
+from unterbau.tenant.workload import NotShown
 
 
 class Service(Protocol):
@@ -121,10 +123,14 @@ def gone(request: Callable[[], object]) -> None:
 def wait_gone(kind: Kind, id_: str, deadline: timedelta, state: Callable[[], str | None]) -> None:
     """Wait until `state` gives None. Raises Broken if the deletion ended in error."""
 
+    last = ""
+
     def look() -> bool | None:
+        nonlocal last
         found = state()
         if found and "error" in found.lower():
             raise Broken(f"{ref(kind, id_)}: deletion ended in status {found}")
+        last = found or ""
         return True if found is None else None
 
-    wait(look, deadline, f"{ref(kind, id_)}: deletion")
+    wait(look, deadline, f"the deletion of {ref(kind, id_)}", seen=lambda: f"(last status: {last})" if last else "")

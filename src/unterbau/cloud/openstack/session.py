@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class Session:
         self._checked: access.AccessInfo | None = None
         with translated(f"cloud {name}"):
             self.session = region.get_session()
+        weakref.finalize(self, self.session.session.close)  # its connections, when nobody speaks to the cloud any more
         self._known = guard(self.session, region.config, pool_connections=16, pool_maxsize=POOL)
 
     @property

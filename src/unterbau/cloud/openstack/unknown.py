@@ -12,7 +12,8 @@ from unterbau.cloud.openstack.network import SHARED_KINDS, NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
 from unterbau.cloud.paging import By
 from unterbau.errors import CloudError, NotFound, Unsupported
-from unterbau.tenant.workload import Kind, NotShown, ref
+from unterbau.tenant.kinds import Kind, ref
+from unterbau.tenant.workload import NotShown
 
 CARRIED = frozenset({"compute", "network", "image", "block-storage", "object-store", "key-manager"})
 NOTHING_TO_CARRY = frozenset({"identity", "placement", "s3"})

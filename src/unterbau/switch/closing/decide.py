@@ -22,7 +22,7 @@ from unterbau import canonical
 from unterbau.errors import UsageError
 from unterbau.switch.plan import Loss, Plan, losses
 from unterbau.switch.verify import Contents, observed
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Attachment,
     Container,
     FloatingIp,
@@ -41,11 +41,11 @@ from unterbau.tenant.workload import (
     StoredObject,
     Subnet,
     Volume,
-    Workload,
     id_of,
     kind_of,
     ref,
 )
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Observation, Outcome, Verdict
 
 Rows: TypeAlias = Sequence[Mapping[str, JsonValue]]

@@ -20,7 +20,7 @@ from unterbau.saga import JsonObject, Outputs, Progress, Step
 from unterbau.switch.census import STATUS_FIELDS
 from unterbau.switch.closing.decide import DELETE, ROUTES, Decision, Relations, as_before, content_stamp
 from unterbau.switch.verify import Contents
-from unterbau.tenant.workload import Image, Ref, Resource, Router, Secret, Server, Snapshot, Volume
+from unterbau.tenant.kinds import Image, Ref, Resource, Router, Secret, Server, Snapshot, Volume
 from unterbau.verdict import Observation
 
 WAIT = timedelta(minutes=30)

@@ -26,7 +26,8 @@ from unterbau.switch.evidence.looks import check_pair, judge_again
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import Contents, observed
 from unterbau.switch.verify.structure import REMAINDER
-from unterbau.tenant.workload import Kind, SecurityGroup, SecurityGroupRule, Workload, kind_of
+from unterbau.tenant.kinds import Kind, SecurityGroup, SecurityGroupRule, kind_of
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Model, Observation, Outcome, Source, Verdict, conjoin
 
 NOT_TESTED = (

@@ -19,7 +19,8 @@ from unterbau.switch.closing import Attempt, Closing, Decision, Sealed
 from unterbau.switch.evidence.looks import check_pair, judge_again
 from unterbau.switch.plan import Loss, Plan
 from unterbau.switch.verify import counterparts
-from unterbau.tenant.workload import Kind, Ref, Workload, kind_of
+from unterbau.tenant.kinds import Kind, Ref, kind_of
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict
 
 NAME = "source-closing.json"

@@ -9,7 +9,8 @@ from unterbau.errors import BundleError
 from unterbau.evidence.core import NOT_OURS
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare
-from unterbau.tenant.workload import Ref, Workload
+from unterbau.tenant.kinds import Ref
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Verdict
 
 
@@ -31,9 +32,9 @@ def judge_again(
             "Check it with a newer version of Unterbau.",
         )
     again = compare(told.source, told.target, plan, hashes, told.judging)
-    if again != told.verdicts:
-        recomputed = {v.claim.id: v for v in again}
-        wrong = [v.claim.id for v in told.verdicts if recomputed.get(v.claim.id) != v]
+    if [v.substance() for v in again] != [v.substance() for v in told.verdicts]:
+        recomputed = {v.claim.id: v.substance() for v in again}
+        wrong = [v.claim.id for v in told.verdicts if recomputed.get(v.claim.id) != v.substance()]
         wrong += [i for i in recomputed if i not in {v.claim.id for v in told.verdicts}]
         raise BundleError(f"{name}: {', '.join(wrong[:3]) or 'the order'} does not follow from the contents", NOT_OURS)
     return again

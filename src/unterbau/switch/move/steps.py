@@ -25,7 +25,7 @@ from unterbau.errors import NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
 from unterbau.switch.move.transfer import relay
 from unterbau.switch.plan import Plan
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     Attachment,
     Image,
@@ -43,11 +43,11 @@ from unterbau.tenant.workload import (
     Snapshot,
     StoredObject,
     Volume,
-    Workload,
     id_of,
     kind_of,
     ref,
 )
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
 
 QUICK = timedelta(minutes=5)
@@ -260,10 +260,18 @@ class CreateStep:
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete what was made, or what a crash may have left half-made."""
         resource = self.move.workload.by_ref[self.reference]
-        if isinstance(resource, Attachment) and resource.boot_index == 0:
-            return  # a root disk leaves with its server
+        if isinstance(resource, Attachment):
+            if resource.boot_index == 0:
+                return  # a root disk leaves with its server
+            self._remove_server(resource, done)
         for id_ in [str(output["id"])] if output else self._strays(intent, done):
             self.remove(resource.own_kind, id_)
+
+    def _remove_server(self, disk: Attachment, done: Outputs) -> None:
+        """Of a server that goes anyway, before its disk: a guest that runs may refuse to give one back, for ever."""
+        server = ref(Kind.SERVER, disk.server_id)
+        if server in done and self.move.plan.by_ref[server].stands_in is None:
+            self.remove(Kind.SERVER, str(done[server]["id"]))
 
     def remove(self, kind: Kind, id_: str) -> None:
         """Delete one object of the target."""

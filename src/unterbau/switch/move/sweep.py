@@ -17,7 +17,8 @@ from unterbau.errors import CloudError, Failed, Interrupted
 from unterbau.saga import RetryPolicy, Status
 from unterbau.switch.move.steps import NEVER_MARKED, UNMARKED, LedgerLine, Move, ledger, marked, remove
 from unterbau.switch.plan import Plan
-from unterbau.tenant.workload import Attachment, Kind, Ref, Resource, Workload, kind_of, ref
+from unterbau.tenant.kinds import Attachment, Kind, Ref, Resource, kind_of, ref
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
 
 _WITHOUT = frozenset(Kind(k.model_fields["kind"].default) for k in (*NEVER_MARKED, Attachment))

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from unterbau.face import printable
 from unterbau.switch.report.german import german
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     Attachment,
     FloatingIp,
     Kind,
@@ -26,9 +26,9 @@ from unterbau.tenant.workload import (
     Server,
     Subnet,
     Volume,
-    Workload,
     ref,
 )
+from unterbau.tenant.workload import Workload
 
 BAR, BOX, GAP = 46, 156, 14
 

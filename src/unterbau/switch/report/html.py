@@ -17,11 +17,12 @@ from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Entry, Fate
 from unterbau.switch.report.drawing import timeline, topology
+from unterbau.switch.report.ending import is_opening
 from unterbau.switch.report.german import german
-from unterbau.switch.report.terminal import openings_among
 from unterbau.switch.verify import OPENINGS
-from unterbau.tenant.workload import Attachment, FloatingIp, Port, Ref, Server, Volume, Workload
-from unterbau.verdict import Outcome
+from unterbau.tenant.kinds import Attachment, FloatingIp, Port, Ref, Server, Volume
+from unterbau.tenant.workload import Workload
+from unterbau.verdict import Outcome, Words, words
 
 KINDS_DE = {
     "structure": "Aufbau", "content": "Inhalt", "completeness": "Vollständigkeit", "coverage": "Abdeckung",
@@ -41,7 +42,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
     environment.filters["printable"] = printable
     environment.globals["t"] = _both
     environment.globals["words"] = outcome_words
-    environment.filters["both"] = lambda text: _both(printable(german(text)), printable(text))
+    environment.filters["both"] = _in_both
     template = environment.get_template("report.html.j2")
     return template.render(
         language=language,
@@ -64,7 +65,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
             {r.ref: f"{r.own_kind.value} {r.name}".strip() for r in bundle.source.resources},
             "Schritte des Umzugs / steps of the move",
         ),
-        openings=openings_among(checked.verdicts),
+        openings=[v for v in checked.verdicts if is_opening(v)],
         judged_openings=OPENINGS in bundle.verification.judging,
         called=_called(checked),
         servers=_servers,
@@ -72,6 +73,12 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         seconds=lambda phase: f"{(phase.ended - phase.started).total_seconds():.1f}",
         remainder=_remainder(bundle.closed),
     )
+
+
+def _in_both(told: Words) -> Markup:
+    """A reason in both languages; a bare text through the table of sentences that are not typed."""
+    de = german(told) if isinstance(told, str) else words(told, "de")
+    return _both(printable(de), printable(words(told, "en")))
 
 
 def _both(de: str, en: str) -> Markup:

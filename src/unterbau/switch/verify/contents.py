@@ -51,19 +51,8 @@ from unterbau.switch import census
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import ownership
 from unterbau.switch.verify.structure import JUDGINGS, OWNED, compare
-from unterbau.tenant.workload import (
-    CloudIdentity,
-    Image,
-    Kind,
-    Ref,
-    Resource,
-    Secret,
-    Snapshot,
-    StoredObject,
-    Volume,
-    Workload,
-    ref,
-)
+from unterbau.tenant.kinds import CloudIdentity, Image, Kind, Ref, Resource, Secret, Snapshot, StoredObject, Volume, ref
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Observation, Source, Verdict, later
 
 WAIT = timedelta(minutes=60)

@@ -13,10 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from unterbau.switch.plan import Plan
+from unterbau.tenant.kinds import Ref
 from unterbau.tenant.openings import Judged, Unseen, judge
 from unterbau.tenant.openings.model import Opened, Opening
-from unterbau.tenant.workload import Ref, Workload
-from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict
+from unterbau.tenant.workload import Workload
+from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined
 
 KIND = "opening"
 TOLD_AT_MOST = 5
@@ -79,13 +80,13 @@ def _all(kind: Opened, ones: Sequence[Verdict], judged: Judged, source: Workload
     evidence = (_seen(source, "source", kind.value, "looked at", ()),
                 _seen(target, "target", kind.value, None if hidden else "looked at", hidden))  # fmt: skip
     if Outcome.FAILED in outcomes:
-        outcome, reason = Outcome.FAILED, "; ".join(v.reason for v in ones if v.outcome is Outcome.FAILED)
+        outcome, reason = Outcome.FAILED, joined(v.reason for v in ones if v.outcome is Outcome.FAILED)
     elif hidden or Outcome.NOT_SHOWN in outcomes:
-        told = [f"{u.what}: {u.reason}" for u in hidden[:TOLD_AT_MOST]]
+        told: list[Words] = [Reason.of("about", what=u.what, reason=u.reason) for u in hidden[:TOLD_AT_MOST]]
         told += [v.reason for v in ones if v.outcome is Outcome.NOT_SHOWN][: TOLD_AT_MOST - len(told)]
-        outcome, reason = Outcome.NOT_SHOWN, "; ".join(told)
+        outcome, reason = Outcome.NOT_SHOWN, joined(told)
     elif ones:
-        outcome, reason = Outcome.HELD, "; ".join(v.reason for v in ones)
+        outcome, reason = Outcome.HELD, joined(v.reason for v in ones)
     else:
         outcome, reason = Outcome.HELD, "nothing opened"
     return Verdict(claim=claim, outcome=outcome, reason=reason, evidence=evidence)
@@ -93,6 +94,4 @@ def _all(kind: Opened, ones: Sequence[Verdict], judged: Judged, source: Workload
 
 def _seen(workload: Workload, side: str, what: str, value: bool | str | None, hidden: Sequence[Unseen]) -> Observation:
     where = Source(where=f"{side}: {workload.identity.name} {what}", at=workload.taken_at)
-    return Observation(
-        what="open", value=value, source=where, reason="; ".join(u.reason for u in hidden[:TOLD_AT_MOST])
-    )
+    return Observation(what="open", value=value, source=where, reason=joined(u.reason for u in hidden[:TOLD_AT_MOST]))

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 
 from unterbau.cloud.port import Cloud
 from unterbau.saga import JsonObject, Marker, Outputs, Progress, Step
-from unterbau.tenant.workload import OWNER_ONLY, Container, Kind, Ref, Workload, ref
+from unterbau.tenant.kinds import OWNER_ONLY, Container, Kind, Ref, ref
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Source
 
 ACL = ".r:-unterbau.invalid"

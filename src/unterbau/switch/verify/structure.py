@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from unterbau import canonical
 from unterbau.switch.plan import Fate, Plan
 from unterbau.switch.verify.opened import openings
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     OWNER_ONLY,
     Attachment,
     Container,
@@ -38,9 +38,9 @@ from unterbau.tenant.workload import (
     StoredObject,
     Subnet,
     Volume,
-    Workload,
 )
-from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict, judge_equal
+from unterbau.tenant.workload import Workload
+from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined, judge_equal, words
 
 ABSENT = "absent"
 USABLE = {Kind.VOLUME: ("available", "in-use"), Kind.IMAGE: ("active",), Kind.SECRET: ("ACTIVE",)}
@@ -169,10 +169,15 @@ def facts(resource: Resource, keys: Keys) -> dict[str, JsonValue]:
     return plain
 
 
-def _told(hidden: Mapping[str, str]) -> str:
+def _told(hidden: Mapping[str, Words]) -> Words:
     """The reasons, each with the fields that it is about."""
     fields = {why: ", ".join(sorted(f for f in hidden if hidden[f] == why)) for why in hidden.values()}
-    return "; ".join(f"{names}: {why}" for why, names in sorted(fields.items()))
+    return joined(Reason.of("about", what=fields[why], reason=why) for why in sorted(fields, key=words))
+
+
+def _side(side: str) -> Reason:
+    """What a person calls one of the two."""
+    return Reason.of("side.source") if side == "source" else Reason.of("side.target")
 
 
 def _less(these: list[JsonValue], those: list[JsonValue]) -> list[str]:
@@ -266,11 +271,11 @@ class _Comparison:
         """Whether what an owner alone is told was told to the verifier, so that what is empty is empty."""
         claim = Claim(
             id=f"coverage {side} owner", kind="coverage", subject=OWNED,
-            text=f"What an object store tells to owners only was told to the verifier on the {side}.",
+            text=Reason.of("claim.owner", side=_side(side)),
         )  # fmt: skip
         seen = self.hashes[side, OWNED]
         if seen.value:
-            reason = "it put an ACL on a container of its own and was told it: an ACL that it was not told of is empty"
+            reason = Reason.of("verify.owner.told")
             return Verdict(claim=claim, outcome=Outcome.HELD, reason=reason, evidence=(seen,))
         return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=seen.reason, evidence=(seen,))
 
@@ -279,14 +284,14 @@ class _Comparison:
         pairs = ((r.ref, self.right_keys.by_key.get(self.left_keys(r.ref))) for r in self.wished.resources)
         return {ours: theirs.ref for ours, theirs in pairs if theirs is not None}
 
-    def _unseen(self, workload: Workload) -> list[tuple[str, str]]:
+    def _unseen(self, workload: Workload) -> list[tuple[str, Words]]:
         return [(n.what, n.reason) for n in workload.not_shown]
 
     def _of_object(self, resource: Resource) -> list[Verdict]:
         key = self.left_keys(resource.ref)
         claim = Claim(
             id=f"structure {resource.ref}", kind="structure", subject=resource.ref,
-            text=f"{key} is on the target as it was on the source.",
+            text=Reason.of("claim.structure", key=key),
         )  # fmt: skip
         there = self.right_keys.by_key.get(key)
         hidden = self._hidden(resource, there)
@@ -299,39 +304,39 @@ class _Comparison:
         absent = self._seen("target", self.target.taken_at, key, value, unseen)
         verdict = judge_equal(claim, left, absent if there is None else self._facts("target", there, hidden))
         if there is None and verdict.outcome is Outcome.FAILED:
-            verdict = verdict.model_copy(update={"reason": "missing on the target"})
+            verdict = verdict.model_copy(update={"reason": Reason.of("verify.missing-there")})
         elif hidden and verdict.outcome is Outcome.HELD:
             verdict = verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": _told(hidden)})
         elif declared and verdict.outcome is Outcome.HELD:
             verdict = verdict.model_copy(update={"reason": declared[1]})
         return [verdict, *self._content(resource, there, key)]
 
-    def _hidden(self, resource: Resource, there: Resource | None) -> dict[str, str]:
+    def _hidden(self, resource: Resource, there: Resource | None) -> dict[str, Words]:
         """Fields that one side did not show -> the reason."""
         if HIDDEN not in self.judging:
             return {}
         right = self.target.hidden_fields(there) if there is not None else {}
         return {**right, **self.wished.hidden_fields(resource)}
 
-    def _facts(self, side: str, resource: Resource, hidden: Mapping[str, str]) -> Observation:
+    def _facts(self, side: str, resource: Resource, hidden: Mapping[str, Words]) -> Observation:
         """What must be equal, without what one of the sides did not show; no value if only its being is known."""
         workload, keys = (self.wished, self.left_keys) if side == "source" else (self.target, self.right_keys)
         unseen = workload.reasons.get(resource.ref, "") if HIDDEN in self.judging else ""
         plain = {k: v for k, v in facts(resource, keys).items() if k not in hidden}
         return self._seen(side, workload.taken_at, resource.ref, None if unseen else plain, unseen)
 
-    def _declared(self, resource: Resource) -> tuple[bool, str] | None:
+    def _declared(self, resource: Resource) -> tuple[bool, Words] | None:
         """(whether it moves, what the plan declares), or None if it declares nothing."""
         entry = self.plan.by_ref.get(resource.ref) if self.plan else None
         if entry is None:
             return None
         if not entry.fate.moves:
-            return False, f"left, as the plan declares: {entry.why}"
+            return False, Reason.of("verify.left", why=entry.why)
         if entry.fate is Fate.CHANGED:
-            return True, f"equal but for what the plan declares: {entry.why}"
+            return True, Reason.of("verify.changed", why=entry.why)
         return None
 
-    def _kind_unseen(self, kind: Kind) -> str:
+    def _kind_unseen(self, kind: Kind) -> Words:
         return next((n.reason for n in self.target.not_shown if n.what == kind.value), "")
 
     def _content(self, resource: Resource, there: Resource | None, key: str) -> list[Verdict]:
@@ -343,7 +348,7 @@ class _Comparison:
             return []
         claim = Claim(
             id=f"content {resource.ref}", kind="content", subject=resource.ref,
-            text=f"The content of {key} is the same on both sides.",
+            text=Reason.of("claim.content", key=key),
         )  # fmt: skip
         left, right = self.hashes.get(("source", resource.ref)), self.hashes.get(("target", there.ref))
         return [judge_equal(claim, left, right)]
@@ -354,7 +359,7 @@ class _Comparison:
     def _completeness(self, kind: Kind) -> Verdict:
         claim = Claim(
             id=f"completeness {kind.value}", kind="completeness", subject=kind.value,
-            text=f"Nothing of kind {kind.value} is missing or surplus on the target.",
+            text=Reason.of("claim.completeness", kind=kind.value),
         )  # fmt: skip
         left = self._keys(self.wished, self.left_keys, kind, moving=True)
         right = self._keys(self.target, self.right_keys, kind, moving=False)
@@ -366,9 +371,9 @@ class _Comparison:
         )
         if seen.outcome is Outcome.FAILED:
             missing, surplus = _less(left, right), _less(right, left)
-            parts = [f"missing: {', '.join(missing[:5])}"] if missing else []
-            parts += [f"surplus: {', '.join(surplus[:5])}"] if surplus else []
-            return seen.model_copy(update={"reason": "; ".join(parts)})
+            parts = [Reason.of("verify.missing", things=missing[:5])] if missing else []
+            parts += [Reason.of("verify.surplus", things=surplus[:5])] if surplus else []
+            return seen.model_copy(update={"reason": joined(parts)})
         return seen
 
     def _keys(self, workload: Workload, keys: Keys, kind: Kind, *, moving: bool) -> list[JsonValue]:
@@ -395,14 +400,15 @@ class _Comparison:
             found.append(keys(resource.ref))
         return [*sorted(found)]
 
-    def _not_seen(self, side: str, note: tuple[str, str]) -> Verdict:
+    def _not_seen(self, side: str, note: tuple[str, Words]) -> Verdict:
         what, reason = note
         claim = Claim(
-            id=f"coverage {side} {what}", kind="coverage", subject=what, text=f"{what} of the {side} was looked at."
-        )
+            id=f"coverage {side} {what}", kind="coverage", subject=what,
+            text=Reason.of("claim.coverage", what=what, side=_side(side)),
+        )  # fmt: skip
         return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=reason)
 
-    def _seen(self, side: str, at: datetime, what: str, value: JsonValue, reason: str = "") -> Observation:
+    def _seen(self, side: str, at: datetime, what: str, value: JsonValue, reason: Words = "") -> Observation:
         workload = self.source if side == "source" else self.target
         where = f"{side}: {workload.identity.name} {what}"
         return Observation(what="facts", value=value, source=Source(where=where, at=at), reason=reason)

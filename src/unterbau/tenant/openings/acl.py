@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from unterbau.tenant.workload import CloudIdentity
+from unterbau.tenant.kinds import CloudIdentity
 
 OWN = "own project"
 _REFERRER = re.compile(r"\s*\.(?:r|ref|referer|referrer)\s*:\s*(-?)\s*\*?(.*?)\s*")

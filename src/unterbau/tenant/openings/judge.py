@@ -11,19 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
-from unterbau.tenant.openings import acl
-from unterbau.tenant.openings.model import Opened, Opening
-from unterbau.tenant.openings.traffic import (
-    WHOLE,
-    Firewall,
-    Passing,
-    Remotes,
-    addresses,
-    described,
-    is_address,
-    within,
-)
-from unterbau.tenant.workload import (
+from unterbau.tenant.kinds import (
     AddressGroup,
     Container,
     FloatingIp,
@@ -41,11 +29,23 @@ from unterbau.tenant.workload import (
     SecurityGroup,
     Server,
     Volume,
-    Workload,
     kind_of,
     ref,
 )
-from unterbau.verdict import Model
+from unterbau.tenant.openings import acl
+from unterbau.tenant.openings.model import Opened, Opening
+from unterbau.tenant.openings.traffic import (
+    WHOLE,
+    Firewall,
+    Passing,
+    Remotes,
+    addresses,
+    described,
+    is_address,
+    within,
+)
+from unterbau.tenant.workload import Workload
+from unterbau.verdict import Model, Words
 
 R = TypeVar("R", bound=ResourceBase)
 Found = tuple[Opened, str, str]
@@ -70,7 +70,7 @@ class Unseen(Model):
     kind: Opened
     side: Literal["source", "target"]
     what: str
-    reason: str
+    reason: Words
     subject: str = ""
 
 

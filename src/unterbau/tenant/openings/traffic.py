@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_network, summarize_address_range
 from typing import NamedTuple
 
-from unterbau.tenant.workload import AddressGroup, Kind, Port, Ref, SecurityGroup, SecurityGroupRule, Workload, ref
+from unterbau.tenant.kinds import AddressGroup, Kind, Port, Ref, SecurityGroup, SecurityGroupRule, ref
+from unterbau.tenant.workload import Workload
 
 Intervals = tuple[tuple[int, int], ...]
 """Addresses as numbers: closed intervals that neither touch nor overlap, in order."""

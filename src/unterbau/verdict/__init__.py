@@ -7,39 +7,33 @@ Not a score: verdicts are never summed into a number, only listed and conjoined.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import JsonValue
 
 from unterbau.errors import Exit
+from unterbau.verdict.model import Model, later
+from unterbau.verdict.reason import Reason, Words, joined, words
 
-
-class Model(BaseModel):
-    """Base of all our data: frozen, refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's, without what was derived from the old fields and is kept (`cached_property`)."""
-        copied = super().model_copy(update=update, deep=deep)
-        for derived in copied.__dict__.keys() - type(self).model_fields.keys():
-            del copied.__dict__[derived]
-        return copied
-
-
-T = TypeVar("T")
-
-
-def later(default: T) -> T:
-    """A field that a model got after a bundle of it was sealed: at its default it is not spelled.
-
-    So the digests and facts of older evidence, which are made from the model's JSON, stay as they were.
-    """
-    field: T = Field(default=default, exclude_if=lambda value: value == default)
-    return field
+__all__ = [
+    "Claim",
+    "Model",
+    "Observation",
+    "Outcome",
+    "Reason",
+    "Source",
+    "Verdict",
+    "Words",
+    "conjoin",
+    "exit_code",
+    "joined",
+    "judge_equal",
+    "later",
+    "words",
+]
 
 
 class Outcome(StrEnum):
@@ -98,7 +92,7 @@ class Observation(Model):
     what: str
     value: JsonValue
     source: Source
-    reason: str = ""
+    reason: Words = ""
 
 
 class Claim(Model):
@@ -110,7 +104,7 @@ class Claim(Model):
     id: str
     kind: str
     subject: str
-    text: str
+    text: Words
 
 
 class Verdict(Model):
@@ -118,8 +112,13 @@ class Verdict(Model):
 
     claim: Claim
     outcome: Outcome
-    reason: str
+    reason: Words
     evidence: tuple[Observation, ...] = ()
+
+    def substance(self) -> tuple[object, ...]:
+        """What two verdicts of one judging must have in common: no sentence, so that words may be mended."""
+        seen = tuple((o.what, o.value, o.source) for o in self.evidence)
+        return self.claim.id, self.claim.kind, self.claim.subject, self.outcome, seen
 
 
 def judge_equal(claim: Claim, left: Observation | None, right: Observation | None) -> Verdict:
@@ -131,20 +130,25 @@ def judge_equal(claim: Claim, left: Observation | None, right: Observation | Non
     seen = tuple(o for o in (left, right) if o is not None)
     unseen = [o.reason or o.what for o in seen if o.value is None or o.reason]
     if left is None or right is None or unseen:
-        why = "; ".join(unseen) or "one side was not looked at"
+        why = joined(unseen) or Reason.of("verdict.one-side")
         return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=why, evidence=seen)
     if left.value == right.value:
-        return Verdict(claim=claim, outcome=Outcome.HELD, reason="equal on both sides", evidence=seen)
+        return Verdict(claim=claim, outcome=Outcome.HELD, reason=Reason.of("verdict.equal"), evidence=seen)
     return Verdict(claim=claim, outcome=Outcome.FAILED, reason=_difference(left.value, right.value), evidence=seen)
 
 
-def _difference(left: Any, right: Any) -> str:
+def _difference(left: Any, right: Any) -> Words:
     if isinstance(left, dict) and isinstance(right, dict):
         keys = sorted(k for k in left.keys() | right.keys() if left.get(k) != right.get(k))
-        return "; ".join(f"{k}: {_short(left.get(k))} -> {_short(right.get(k))}" for k in keys)
-    return f"{_short(left)} -> {_short(right)}"
+        return joined(
+            Reason.of("verdict.field-differs", field=k, left=_short(left.get(k)), right=_short(right.get(k)))
+            for k in keys
+        )
+    return Reason.of("verdict.differs", left=_short(left), right=_short(right))
 
 
-def _short(value: Any, limit: int = 160) -> str:
-    text = "absent" if value is None else str(value)
+def _short(value: Any, limit: int = 160) -> str | Reason:
+    if value is None:
+        return Reason.of("verdict.absent")
+    text = str(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Typed reasons: every id that the source uses has words in each language, which ask for the values that are given."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from string import Formatter
+
+import pytest
+from babel.messages.catalog import Message
+from babel.messages.pofile import read_po
+from pydantic import JsonValue, TypeAdapter
+
+import unterbau
+from unterbau import canonical, locale
+from unterbau.verdict import Reason, Words, joined, words
+
+SOURCE = Path(unterbau.__file__).parent
+EQUAL = Reason.of("verdict.equal")
+
+
+def _used() -> dict[str, set[frozenset[str]]]:
+    """Id -> the sets of values' names that the calls of `Reason.of` in the source give it."""
+    found: dict[str, set[frozenset[str]]] = defaultdict(set)
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Reason.of":
+                place = f"{path.relative_to(SOURCE)}:{node.lineno}"
+                names = [keyword.arg for keyword in node.keywords]
+                assert None not in names and len(node.args) == 1, f"{place}: its values are not named one by one"
+                for id_ in _ids(node.args[0]):
+                    assert id_, f"{place}: its id does not stand there"
+                    found[id_].add(frozenset(str(n) for n in names))
+    return found
+
+
+def _ids(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.IfExp):
+        yield from _ids(node.body)
+        yield from _ids(node.orelse)
+    else:
+        yield str(node.value) if isinstance(node, ast.Constant) else ""
+
+
+def _messages(language: str) -> dict[str, Message]:
+    with files(locale).joinpath(language, "LC_MESSAGES", "unterbau.po").open("rb") as written:
+        read = read_po(written, locale=language, abort_invalid=True)
+    return {m.id if isinstance(m.id, str) else m.id[0]: m for m in read if m.id}
+
+
+USED = _used()
+
+
+@pytest.mark.parametrize("language", locale.LANGUAGES)
+def test_every_reason_has_words_and_every_word_a_reason(language: str) -> None:
+    messages = _messages(language)
+    assert messages.keys() == USED.keys()
+    assert [m for m in messages.values() if m.fuzzy] == []
+
+
+@pytest.mark.parametrize("language", locale.LANGUAGES)
+def test_the_words_ask_for_the_values_that_are_given(language: str) -> None:
+    for id_, message in _messages(language).items():
+        plural = isinstance(message.id, list | tuple)
+        forms = list(message.string) if isinstance(message.string, list | tuple) else [str(message.string)]
+        assert all(forms) and (not plural or {*message.id} == {id_}), id_
+        for form in forms:
+            asked = frozenset(name for _, name, _, _ in Formatter().parse(form) if name is not None)
+            given = {names - {"count"} if plural and form is forms[0] else names for names in USED[id_]}
+            assert given == {asked - {"count"} if plural and form is forms[0] else asked}, (id_, form)
+        assert not plural or all("count" in names for names in USED[id_]), id_
+
+
+def test_the_catalogues_decline_the_same_reasons() -> None:
+    counted = [{i for i, m in _messages(one).items() if not isinstance(m.id, str)} for one in locale.LANGUAGES]
+    assert counted[0] == counted[1]
+
+
+def test_a_reason_is_compared_by_id_and_values_and_its_text_is_not_believed() -> None:
+    read = Reason.model_validate({"id": "verdict.equal", "values": {}, "text": "differs, and nobody may know"})
+    assert read == EQUAL and hash(read) == hash(EQUAL)
+    assert words(read) == str(read) == "equal on both sides" and words(read, "de") == "auf beiden Seiten gleich"
+    assert Reason.of("verdict.differs", left="a", right="b") != Reason.of("verdict.differs", left="a", right="c")
+
+
+def test_what_was_stored_is_written_again_as_it_was() -> None:
+    told = TypeAdapter(Words)
+    older: list[JsonValue] = [
+        "equal on both sides",
+        {"id": "verdict.equal", "values": {}, "text": "as an older version said it"},
+    ]
+    for stored in older:
+        again = told.dump_python(told.validate_python(stored), mode="json")
+        assert canonical.canonical_bytes(again) == canonical.canonical_bytes(stored)
+    assert told.dump_python(EQUAL, mode="json") == {"id": "verdict.equal", "values": {}, "text": "equal on both sides"}
+
+
+def test_reasons_stand_in_reasons_and_one_after_the_other() -> None:
+    inner = Reason.of("about", what="volumes", reason=EQUAL)
+    assert words(inner, "de") == "volumes: auf beiden Seiten gleich"
+    assert joined([]) == "" and joined([inner, "", inner]) == inner
+    both = joined([inner, "HTTP 500: oh no"])
+    assert words(both) == "volumes: equal on both sides; HTTP 500: oh no"
+    assert words(both, "de") == "volumes: auf beiden Seiten gleich; HTTP 500: oh no"
+    assert TypeAdapter(Words).validate_json(TypeAdapter(Words).dump_json(both)) == both
+
+
+def test_quantities_are_written_as_the_language_writes_them_and_names_are_not_touched() -> None:
+    told = Reason.of("verdict.differs", left=4096, right="4096")
+    assert words(told) == "4,096 -> 4096" and words(told, "de") == "4.096 -> 4096"
+    halves = Reason.of("verdict.differs", left=0.5, right=None)
+    assert words(halves, "de") == "0,5 -> null"
+
+
+def test_a_reason_of_a_newer_version_or_of_a_liar_is_told_without_a_traceback() -> None:
+    assert words(Reason(id="plan.unheard-of", values={"name": "x"})) == "plan.unheard-of (name: x)"
+    assert words(Reason(id="", values={})) == ""
+    assert words(Reason(id="verdict.differs", values={"left": "{0.__class__}"})) == "{0.__class__} -> ?"
+    deep: dict[str, object] = {"id": "list", "values": {"each": ["x"]}}
+    for _ in range(100):
+        deep = {"id": "list", "values": {"each": [deep, [[deep]]]}}
+        assert len(words(Reason.model_validate(deep))) < 2**15
+        if len(str(deep)) > 100_000:
+            break
+
+
+def test_nothing_of_babel_is_loaded_before_a_word_is_wanted() -> None:
+    import subprocess
+    import sys
+
+    line = "import sys, unterbau.cli; print(sorted(m for m in sys.modules if m.split('.')[0] == 'babel'))"
+    told = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True, timeout=120)
+    assert told.stdout.strip() == "[]"
