@@ -228,7 +228,7 @@ def test_a_journal_that_was_cut_is_rejected_even_when_sealed_anew() -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unterbau.evidence.container.LARGEST", 1000)
+    monkeypatch.setattr("unterbau.evidence.limits.LARGEST", 1000)
     with pytest.raises(BundleError, match="larger than 1000"):
         evidence.check(REAL)
 

@@ -23,6 +23,7 @@ from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
 from unterbau.cli.frame import EXITS, Context, F, command, late_writes
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
+from unterbau.evidence.opening import open_bundle, read_file
 from unterbau.face import first, printable
 from unterbau.judge import evidence as judgements
 from unterbau.prove import evidence as proofs
@@ -420,15 +421,15 @@ def evidence_() -> None:
 @click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True)
 def evidence_check(context: Context, file: Path, key: str | None, report_file: Path | None, language: str) -> Exit:
     """Judge the bundle FILE again, offline: its signature, its chain, and every verdict from its contents."""
-    data = file.read_bytes()
-    if proofs.is_proof(data):
-        return prove_verb.check(context, data, key, report_file)
-    if judgements.is_stack(data):
-        return judge_verbs.check(context, data, key, report_file, "de" if language == "de" else "en")
-    checked = evidence.check(data, trusted_key=key)
+    opened = open_bundle(read_file(file, trusted_key=key), trusted_key=key)
+    if opened.kind == proofs.KIND:
+        return prove_verb.check(context, opened, report_file)
+    if opened.kind == judgements.KIND:
+        return judge_verbs.check(context, opened, report_file, "de" if language == "de" else "en")
+    checked = evidence.check_opened(opened)
     if report_file is not None:
-        files.write(report_file, html.render(checked, data, language).encode(), mode=0o644)
-    context.show(lambda: terminal.verdicts(checked.verdicts, checked.bundle.plan), checked)
+        files.write(report_file, html.render(checked, opened.data, language).encode(), mode=0o644)
+    context.show(lambda: terminal.checked(checked), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
     return exit_code([v.outcome for v in checked.verdicts] + ([] if checked.signer_trusted else [Outcome.NOT_SHOWN]))

@@ -20,6 +20,7 @@ from unterbau.catalogue.model import KINDS, Catalogue, Technology
 from unterbau.cli.frame import EXITS, Context, Day, command
 from unterbau.errors import Exit, UsageError
 from unterbau.evidence import signing_key
+from unterbau.evidence.opening import Opened
 from unterbau.judge import difference, engine, history, no_collector, output, page, report, rules
 from unterbau.judge import evidence as judgements
 from unterbau.judge.judgement import Judgement, KnownFact
@@ -136,9 +137,9 @@ def _measures(histories: Sequence[str], known: Catalogue, day: date) -> dict[str
     return found
 
 
-def check(context: Context, data: bytes, key: str | None, report_file: Path | None, language: Language = "en") -> Exit:
+def check(context: Context, opened: Opened, report_file: Path | None, language: Language = "en") -> Exit:
     """`evidence check` for the bundle of a judged stack."""
-    checked = judgements.check_stack(data, trusted_key=key)
+    checked = judgements.check_opened(opened)
     if report_file is not None:
         files.write(report_file, page.html(checked.judgement, language).encode(), mode=0o644)
     context.show(lambda: report.judged(checked.judgement), checked)

@@ -21,6 +21,7 @@ from unterbau import __version__, files, wiring
 from unterbau.cli.frame import Context, Day, command, late_writes
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
 from unterbau.evidence import signing_key
+from unterbau.evidence.opening import Opened
 from unterbau.prove import evidence as proofs
 from unterbau.prove import fix_plan, handshake, history, output, report
 from unterbau.prove.collect import SECONDS, collect
@@ -185,9 +186,9 @@ def _watch(
     return last
 
 
-def check(context: Context, data: bytes, key: str | None, report_file: Path | None) -> Exit:
+def check(context: Context, opened: Opened, report_file: Path | None) -> Exit:
     """`evidence check` for the bundle of a proof."""
-    checked = proofs.check_proof(data, trusted_key=key)
+    checked = proofs.check_opened(opened)
     if report_file is not None:
         files.write(report_file, report.html([checked.proof]).encode(), mode=0o644)
     context.show(lambda: report.proofs([checked.proof]), checked)

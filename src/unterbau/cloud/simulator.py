@@ -555,6 +555,10 @@ class Simulator:
         """See the port."""
         self._put(self._must(attachment).model_copy(update={"delete_on_termination": False}))
 
+    def unmark(self, resource: Resource) -> None:
+        """See the port."""
+        self._put(self._must(resource.ref).model_copy(update={"marker": None}))
+
     def _unlocked(self, server_id: str) -> Resource:
         there = self._must(ref(Kind.SERVER, server_id))
         if isinstance(there, Server) and there.locked:

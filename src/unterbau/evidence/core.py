@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,13 +21,18 @@ from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-
 
 from unterbau.canonical import canonical_bytes
 from unterbau.errors import BundleError
+from unterbau.evidence.limits import NOT_OURS, Limits, measure
 
 FORMAT = 1
+"""The format that is sealed."""
+KNOWN = (1,)
+"""Formats that are checked, for ever."""
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://unterbau.example/evidence/drill/v1"
 STATEMENT = "statement.dsse.json"
-NOT_OURS = "The bundle is no evidence as it is; ask its sender for the original."
+PAYLOAD = Limits(16 * 2**20, 500_000)
+"""Of the statement, which is read before it is known who signed it."""
 
 
 def sign(
@@ -49,13 +55,37 @@ def sign(
     return json.dumps(told, indent=1, sort_keys=True).encode()
 
 
-def verify(
-    statement: bytes, members: Mapping[str, bytes], kind: str = PREDICATE_TYPE
-) -> tuple[dict[str, Any], SSlibKey]:
-    """The predicate and the key that signed it; every member's digest is compared.
+@dataclass(frozen=True)
+class Stated:
+    """What a statement says that was signed by `key`: of what kind and format the bundle is, and its members' digests.
 
-    Says nothing about whose key it is. Raises BundleError.
+    Whose key it is, it does not say.
     """
+
+    kind: str
+    format: int
+    predicate: dict[str, Any]
+    subjects: dict[str, str]
+    key: SSlibKey
+
+    def compare(self, members: Mapping[str, bytes]) -> None:
+        """Raises BundleError if these are not the members, byte by byte."""
+        self.compare_names(members.keys())
+        for name, data in members.items():
+            if _sha256(data) != self.subjects[name]:
+                raise BundleError(f"{name}: changed since it was signed", NOT_OURS)
+
+    def compare_names(self, names: Set[str]) -> None:
+        """Raises BundleError if a member is missing or surplus."""
+        missing, surplus = self.subjects.keys() - names, names - self.subjects.keys()
+        if missing or surplus:
+            parts = [f"missing {', '.join(sorted(missing))}"] if missing else []
+            parts += [f"not stated {', '.join(sorted(surplus))}"] if surplus else []
+            raise BundleError(f"members of the bundle: {'; '.join(parts)}", NOT_OURS)
+
+
+def verify(statement: bytes) -> Stated:
+    """What `statement.dsse.json` states, if its signature fits. Raises BundleError."""
     envelope, key = _parse(statement)
     try:
         envelope.verify([key], 1)
@@ -63,14 +93,7 @@ def verify(
         raise BundleError(f"{STATEMENT}: the signature does not fit the statement", NOT_OURS) from None
     if envelope.payload_type != PAYLOAD_TYPE:
         raise BundleError(f"{STATEMENT}: payload type {envelope.payload_type!r}", NOT_OURS)
-    stated = _statement(envelope.payload, kind)
-    try:
-        subjects = {str(s["name"]): str(s["digest"]["sha256"]) for s in stated["subject"]}
-    except (KeyError, TypeError):
-        raise BundleError(f"{STATEMENT}: its subjects are malformed", NOT_OURS) from None
-    _compare(subjects, members)
-    predicate: dict[str, Any] = stated["predicate"]
-    return predicate, key
+    return _stated(envelope.payload, key)
 
 
 def _parse(statement: bytes) -> tuple[Envelope, SSlibKey]:
@@ -89,30 +112,25 @@ def _parse(statement: bytes) -> tuple[Envelope, SSlibKey]:
     return envelope, key
 
 
-def _statement(payload: bytes, kind: str) -> dict[str, Any]:
+def _stated(payload: bytes, key: SSlibKey) -> Stated:
+    measure({STATEMENT: payload}, PAYLOAD)
     try:
         stated: dict[str, Any] = json.loads(payload)
-        version = stated["predicate"]["format"]
-        types = (stated["_type"], stated["predicateType"])
+        type_, kind, predicate = stated["_type"], stated["predicateType"], stated["predicate"]
+        version = predicate["format"]
+        subjects = {str(s["name"]): str(s["digest"]["sha256"]) for s in stated["subject"]}
+        doubled = len(subjects) != len(stated["subject"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise BundleError(f"{STATEMENT}: the payload is no in-toto statement", NOT_OURS) from None
-    if types != (STATEMENT_TYPE, kind) or version != FORMAT:
+    if type_ != STATEMENT_TYPE or doubled:
+        raise BundleError(f"{STATEMENT}: the payload is no in-toto statement", NOT_OURS)
+    if version not in KNOWN or isinstance(version, bool) or not isinstance(kind, str):
+        known = " and ".join(map(str, KNOWN))
         raise BundleError(
-            f"{STATEMENT}: format {version!r} ({types[1]}); this program knows format {FORMAT}",
+            f"{STATEMENT}: format {version!r} ({kind}); this program knows format {known}",
             "Check it with a newer Unterbau.",
         )
-    return stated
-
-
-def _compare(stated: Mapping[str, str], members: Mapping[str, bytes]) -> None:
-    missing, surplus = stated.keys() - members.keys(), members.keys() - stated.keys()
-    if missing or surplus:
-        parts = [f"missing {', '.join(sorted(missing))}"] if missing else []
-        parts += [f"not stated {', '.join(sorted(surplus))}"] if surplus else []
-        raise BundleError(f"members of the bundle: {'; '.join(parts)}", NOT_OURS)
-    for name, data in members.items():
-        if _sha256(data) != stated[name]:
-            raise BundleError(f"{name}: changed since it was signed", NOT_OURS)
+    return Stated(kind, version, predicate, subjects, key)
 
 
 def check_chain(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -16,9 +16,11 @@ from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from unterbau.catalogue.model import Catalogue, Technology
 from unterbau.errors import BundleError
-from unterbau.evidence.container import pack, unpack
-from unterbau.evidence.core import NOT_OURS, STATEMENT, sign, verify
+from unterbau.evidence.container import pack
+from unterbau.evidence.core import STATEMENT, sign
 from unterbau.evidence.keys import Signer
+from unterbau.evidence.limits import NOT_OURS
+from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.judge.engine import Measures, judge
 from unterbau.judge.judgement import Judgement
 from unterbau.judge.rule import RuleSet
@@ -79,25 +81,18 @@ def seal_stack(
     return pack(members, sign(members, _predicate(judgement, sealed), signer, KIND))
 
 
-def is_stack(data: bytes) -> bool:
-    """Whether the file is a bundle of this kind. Raises BundleError if it is none at all."""
-    return JUDGEMENT in unpack(data)
-
-
 def check_stack(data: bytes, *, trusted_key: str | None = None) -> StackCheck:
-    """Judge the stack in a bundle again. `trusted_key` is the id of the key that must have signed it.
+    """Open a bundle and judge the stack in it again. `trusted_key` is the id of the key that must have signed it.
 
     Raises BundleError for anything that is not as it was sealed, or does not follow from the contents.
     """
-    members = unpack(data)
-    statement = members.pop(STATEMENT, None)
-    if statement is None:
-        raise BundleError(f"{STATEMENT} is missing", NOT_OURS)
-    predicate, key = verify(statement, members, KIND)
-    if trusted_key is not None and key.keyid != trusted_key:
-        raise BundleError(
-            f"signed by key {key.keyid}, not by {trusted_key}", "Ask whose key that is, or name the right one."
-        )
+    return check_opened(open_bundle(data, trusted_key=trusted_key))
+
+
+def check_opened(opened: Opened) -> StackCheck:
+    """Judge the stack in a bundle that was opened. Raises BundleError."""
+    opened.demand(KIND)
+    members, predicate = opened.members, opened.predicate
     bundle = _bundle(members, predicate)
     again = judge(bundle.stack, bundle.catalogue, bundle.rule_sets, bundle.judgement.at, bundle.measures)
     _same(bundle.judgement, again)
@@ -106,8 +101,8 @@ def check_stack(data: bytes, *, trusted_key: str | None = None) -> StackCheck:
     return StackCheck(
         judgement=again,
         outcome=outcome(again),
-        signer=str(key.keyid),
-        signer_trusted=trusted_key is not None,
+        signer=opened.signer,
+        signer_trusted=opened.trusted,
         sealed=bundle.sealed,
         facts=sum(len(t.facts) for t in bundle.catalogue.values()),
     )

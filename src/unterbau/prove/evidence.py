@@ -15,9 +15,11 @@ from datetime import datetime
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from unterbau.errors import BundleError, UsageError
-from unterbau.evidence.container import pack, refuse_secrets, unpack
-from unterbau.evidence.core import NOT_OURS, STATEMENT, sign, verify
+from unterbau.evidence.container import pack, refuse_secrets
+from unterbau.evidence.core import STATEMENT, sign
 from unterbau.evidence.keys import Signer
+from unterbau.evidence.limits import NOT_OURS
+from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.prove.data import load
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof, Question, prove
@@ -52,25 +54,18 @@ def seal_proof(proof: Proof, *, signer: Signer, sealed: datetime, secrets: Itera
     return pack(members, sign(members, _predicate(proof, sealed), signer, KIND))
 
 
-def is_proof(data: bytes) -> bool:
-    """Whether the file is a bundle of this kind. Raises BundleError if it is none at all."""
-    return INVENTORY in unpack(data)
-
-
 def check_proof(data: bytes, *, trusted_key: str | None = None) -> ProofCheck:
-    """Judge the inventory in a bundle again. `trusted_key` is the id of the key that must have signed it.
+    """Open a bundle and judge the inventory in it again. `trusted_key` is the id of the key that must have signed it.
 
     Raises BundleError for anything that is not as it was sealed, or does not follow from the contents.
     """
-    members = unpack(data)
-    statement = members.pop(STATEMENT, None)
-    if statement is None:
-        raise BundleError(f"{STATEMENT} is missing", NOT_OURS)
-    predicate, key = verify(statement, members, KIND)
-    if trusted_key is not None and key.keyid != trusted_key:
-        raise BundleError(
-            f"signed by key {key.keyid}, not by {trusted_key}", "Ask whose key that is, or name the right one."
-        )
+    return check_opened(open_bundle(data, trusted_key=trusted_key))
+
+
+def check_opened(opened: Opened) -> ProofCheck:
+    """Judge the inventory in a bundle that was opened. Raises BundleError."""
+    opened.demand(KIND)
+    members, predicate = opened.members, opened.predicate
     told, sealed = _read(members, predicate)
     again = _again(told)
     if predicate != {"format": 1, **_predicate(told, sealed)}:
@@ -78,8 +73,8 @@ def check_proof(data: bytes, *, trusted_key: str | None = None) -> ProofCheck:
     return ProofCheck(
         proof=again,
         outcome=again.outcome,
-        signer=str(key.keyid),
-        signer_trusted=trusted_key is not None,
+        signer=opened.signer,
+        signer_trusted=opened.trusted,
         sealed=sealed,
     )
 

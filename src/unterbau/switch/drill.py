@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from unterbau import files
 from unterbau.cloud.port import Cloud
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
-from unterbau.evidence import signing_key
+from unterbau.evidence import fingerprint, signing_key
 from unterbau.face import Face, first
 from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, Step, peek, run, unwind, wait_out
 from unterbau.switch import census, child, evidence, folders, move, planning
@@ -356,7 +356,8 @@ class Drill:
     def report(self, language: str) -> None:
         """The report of the sealed bundle."""
         data = self.folder.bundle.read_bytes()
-        files.write(self.folder.report, html.render(evidence.check(data), data, language).encode())
+        own = fingerprint(signing_key(self.tools.keys).public_key)
+        files.write(self.folder.report, html.render(evidence.check(data, trusted_key=own), data, language).encode())
 
     # --- helpers
 

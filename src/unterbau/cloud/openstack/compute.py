@@ -12,12 +12,13 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked
+from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked, our_keys
 from unterbau.cloud.waiting import wait
 from unterbau.errors import Conflict, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, ref
@@ -332,6 +333,13 @@ class ComputeService:
         server_id, _, volume_id = attachment_id.partition("/")
         body: Json = {"volumeAttachment": {"volumeId": volume_id, "delete_on_termination": False}}
         self._api().json("PUT", f"/servers/{server_id}/os-volume_attachments/{volume_id}", body)
+
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """A server's item of metadata."""
+        entry = self._entry(resource.id) or {}
+        for key in our_keys(entry.get("metadata") or {}, marker):
+            path = f"/servers/{resource.id}/metadata/{quote(key)}"
+            gone(lambda p=path: self._api().json("DELETE", p))  # type: ignore[misc]
 
     def console(self, server_id: str) -> str:
         """What the server wrote to its serial console so far. Raises NotFound, Conflict (it does not run), ..."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from unterbau.cloud.openstack.http import TRANSFER_SECONDS, Api, Json, Stream, measured, moment, parallel
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, wait_gone
@@ -218,6 +219,10 @@ class ImageService:
     def _settled_entry(self, id_: str) -> Image | None:
         found = self.read(Kind.IMAGE, id_)
         return found if isinstance(found, Image) else None
+
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """A tag."""
+        gone(lambda: self._api().json("DELETE", f"/v2/images/{resource.id}/tags/{quote(marker)}"))
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """Delete; a protected image is refused with Conflict."""

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from unterbau.cloud.openstack.http import Api, Json
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, wait_gone
@@ -162,6 +163,11 @@ class NetworkService:
         entry = self._find(kind, marker) or self._create(kind, resource, marker)
         self._finish(kind, entry, resource, marker)
         return str(entry["id"])
+
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """The one tag (DELETE ../tags/TAG); a router interface's is its port's."""
+        path = f"/v2.0/{_PATHS[resource.own_kind][0]}/{resource.id}/tags/{quote(marker)}"
+        gone(lambda: self._api().json("DELETE", path))
 
     def _find(self, kind: Kind, marker: Marker) -> Json | None:
         collection = _PATHS[kind][0]

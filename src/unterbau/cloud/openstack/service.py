@@ -37,6 +37,9 @@ class Service(Protocol):
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
         """As `Cloud.settle`."""
 
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """As `Cloud.unmark`, of a thing that carries this marker."""
+
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """As `Cloud.delete`."""
 

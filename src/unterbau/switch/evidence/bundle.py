@@ -15,9 +15,11 @@ from datetime import datetime
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from unterbau.errors import BundleError, LocalError, PlanError
-from unterbau.evidence.container import pack, refuse_secrets, unpack
-from unterbau.evidence.core import NOT_OURS, STATEMENT, check_chain, sign, verify
+from unterbau.evidence.container import pack, refuse_secrets
+from unterbau.evidence.core import PREDICATE_TYPE, STATEMENT, check_chain, sign
 from unterbau.evidence.keys import Signer
+from unterbau.evidence.limits import NOT_OURS
+from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.saga.status import Event, fold
 from unterbau.switch import census
 from unterbau.switch.closing import Closing, deleted
@@ -98,6 +100,8 @@ class CheckResult(Model):
     signer: str
     signer_trusted: bool
     """False: the bundle is whole, but whose key signed it is not shown."""
+    not_tested: tuple[str, ...] = NOT_TESTED
+    """What no drill tests, by this program's word, and what the bundle names besides."""
 
 
 def seal(bundle: Bundle, signer: Signer, *, secrets: Iterable[str] = ()) -> bytes:
@@ -108,21 +112,18 @@ def seal(bundle: Bundle, signer: Signer, *, secrets: Iterable[str] = ()) -> byte
 
 
 def check(data: bytes, *, trusted_key: str | None = None) -> CheckResult:
-    """Judge a bundle. `trusted_key` is the id of the key that must have signed it.
+    """Open and judge a bundle. `trusted_key` is the id of the key that must have signed it.
 
     Raises BundleError for anything that is not as it was sealed, or that contradicts itself.
     """
-    members = unpack(data)
-    statement = members.pop(STATEMENT, None)
-    if statement is None:
-        raise BundleError(f"{STATEMENT} is missing", NOT_OURS)
-    predicate, key = verify(statement, members)
-    if trusted_key is not None and key.keyid != trusted_key:
-        raise BundleError(
-            f"signed by key {key.keyid}, not by {trusted_key}", "Ask whose key that is, or name the right one."
-        )
-    bundle = _bundle(members)
-    if predicate != {"format": 1, **_predicate(bundle)}:
+    return check_opened(open_bundle(data, trusted_key=trusted_key))
+
+
+def check_opened(opened: Opened) -> CheckResult:
+    """Judge a bundle that was opened. Raises BundleError for what is of another kind, or contradicts itself."""
+    opened.demand(PREDICATE_TYPE)
+    bundle = _bundle(opened)
+    if opened.predicate != {"format": 1, **_predicate(bundle)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
     verdicts = _judge_again(bundle)
     if bundle.closing is not None:
@@ -134,8 +135,9 @@ def check(data: bytes, *, trusted_key: str | None = None) -> CheckResult:
         bundle=bundle,
         verdicts=verdicts,
         outcome=conjoin(v.outcome for v in verdicts),
-        signer=str(key.keyid),
-        signer_trusted=trusted_key is not None,
+        signer=opened.signer,
+        signer_trusted=opened.trusted,
+        not_tested=(*NOT_TESTED, *(line for line in bundle.context.not_tested if line not in NOT_TESTED)),
     )
 
 
@@ -166,7 +168,8 @@ def _of_closing(record: Closing | None) -> dict[str, JsonValue]:
     return {"closing": told}
 
 
-def _bundle(members: Mapping[str, bytes]) -> Bundle:
+def _bundle(opened: Opened) -> Bundle:
+    members = opened.members
     names = {"source": "source-census.json", "target": "target-census.json", "plan": "plan.json"}
     names |= {"journal": "journal.json", "verification": "verification.json", "context": "context.json"}
     for field, name in (("closed", "target-census-closed.json"), ("closing", "source-closing.json")):
@@ -175,7 +178,7 @@ def _bundle(members: Mapping[str, bytes]) -> Bundle:
     for name in sorted(members.keys() ^ set(names.values())):
         raise BundleError(f"{name} is {'missing' if name not in members else 'not part of a bundle'}", NOT_OURS)
     try:
-        return Bundle.model_validate({field: json.loads(members[name]) for field, name in names.items()})
+        return Bundle.model_validate({field: opened.json(name) for field, name in names.items()})
     except (ValidationError, ValueError, RecursionError) as error:
         count = error.error_count() if isinstance(error, ValidationError) else 1
         raise BundleError(f"the contents do not fit the format ({count} faults)", NOT_OURS) from None

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pydantic import JsonValue, ValidationError
 
 from unterbau.errors import BundleError, LocalError
-from unterbau.evidence.core import NOT_OURS, check_chain
+from unterbau.evidence.core import check_chain
+from unterbau.evidence.limits import NOT_OURS
 from unterbau.saga.status import Event, fold
 from unterbau.switch import closing
 from unterbau.switch.closing import Attempt, Closing, Decision, Sealed

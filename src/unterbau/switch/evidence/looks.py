@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from unterbau.errors import BundleError
-from unterbau.evidence.core import NOT_OURS
+from unterbau.evidence.limits import NOT_OURS
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare
 from unterbau.tenant.kinds import Ref

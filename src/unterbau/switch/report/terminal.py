@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unterbau.face import MARKS, STYLES, TEN, listed, safe, say, table
+from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Fate, Plan
 from unterbau.switch.report.ending import Ending
 from unterbau.switch.report.ending import ending as sorted_out
@@ -126,6 +127,13 @@ def verdicts(
     table(["claims of", "outcome", "count"], [
         [safe(kind), f"[{STYLES[outcome]}]{MARKS[outcome]}[/]", str(n)] for (kind, outcome), n in sorted(counts.items())
     ])  # fmt: skip
+
+
+def checked(found: CheckResult) -> None:
+    """What the check of a bundle found, and what no drill tests."""
+    verdicts(found.verdicts, found.bundle.plan)
+    say("")
+    table(["outcome", "what no drill tests"], [["not tested", safe(line)] for line in found.not_tested])
 
 
 def drills(found: Iterable[tuple[Any, Any]]) -> None:

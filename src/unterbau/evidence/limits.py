@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an opener of a stranger's bundle is ready to hold in memory, measured before it is decoded. Pure.
+
+`container` bounds by it what is unpacked, `core` and `opening` what is decoded. The check of a stranger's bundle stays
+below 512 MB.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unterbau.errors import BundleError
+
+NOT_OURS = "The bundle is no evidence as it is; ask its sender for the original."
+LARGEST = 64 * 2**20
+"""Bytes that the members of a stranger's bundle may have in all when unpacked."""
+VALUES = 1_200_000
+"""JSON values that the members of a stranger's bundle may spell in all; each takes up to 200 bytes once decoded."""
+DEPTH = 100
+"""How deep JSON may be nested."""
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
+_STEP = 2**20
+_NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an opener is ready to hold: bytes unpacked, JSON values decoded."""
+
+    size: int
+    values: int
+
+
+def strangers() -> Limits:
+    """For a bundle that anybody may have made: its check stays below 512 MB."""
+    return Limits(LARGEST, VALUES)
+
+
+TRUSTED = Limits(8 * 2**30, 400_000_000)
+"""For a bundle signed by the key that the caller names as trusted: a tenant may be as large as it is."""
+
+
+def decode(name: str, data: bytes) -> Any:
+    """The JSON of a member that was measured. Raises BundleError."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise BundleError(f"{name}: no JSON", NOT_OURS) from None
+
+
+def measure(members: Mapping[str, bytes], limits: Limits) -> None:
+    """Raises BundleError if the members spell more JSON values, or nest them deeper, than anybody should decode.
+
+    Looks at bytes only: linear, in steps of a MiB.
+    """
+    left = limits.values
+    for name, data in members.items():
+        nested = bytearray()
+        for bare in _without_strings(data):
+            left -= bare.count(b",") + bare.count(b"[") + bare.count(b"{")
+            if left < 0:
+                raise BundleError(f"{name}: more than {limits.values} values in all", too_much(limits))
+            nested += bare.translate(None, _NOT_BRACKETS)
+        for _ in range(DEPTH):
+            if not nested:
+                break
+            nested = nested.replace(b"[]", b"").replace(b"{}", b"")
+        if nested:
+            raise BundleError(f"{name}: nested deeper than {DEPTH}, or no JSON", NOT_OURS)
+
+
+def _without_strings(data: bytes) -> Iterator[bytes]:
+    """The JSON text without its strings, piece by piece."""
+    at, inside = 0, b""
+    while at < len(data):
+        piece = data[at : at + _STEP]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # it would end within an escape
+            piece = data[at : at + _STEP + 1]
+        at += len(piece)
+        bare = _STRINGS.sub(b"", inside + piece + b'\0"')
+        inside = b"" if bare.endswith(b"\0") else b'"'  # a string that was not ended swallowed the mark
+        yield bare.removesuffix(b"\0")
+
+
+def too_much(limits: Limits) -> str:
+    """What to do about a bundle beyond these."""
+    if limits is TRUSTED:
+        return NOT_OURS
+    return "If you trust who signed it, name the key with --key ID: then only your memory is the limit."

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle opened: once, within limits, its signature and every digest verified. Each verb's `evidence` judges what is in it.
+
+`cli` opens a file and asks the verb of its kind; nobody unpacks it again. Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unterbau.errors import BundleError
+from unterbau.evidence.container import Archive
+from unterbau.evidence.core import PAYLOAD, STATEMENT, verify
+from unterbau.evidence.limits import NOT_OURS, TRUSTED, Limits, decode, measure, strangers
+
+ENVELOPE = Limits(2 * PAYLOAD.size, 1000)
+"""Of the envelope around the statement: its payload is base64, one value."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A bundle whose members are as they were signed. `trusted`: by the key that the caller named."""
+
+    data: bytes
+    kind: str
+    format: int
+    predicate: dict[str, Any]
+    members: dict[str, bytes]
+    signer: str
+    trusted: bool
+
+    def demand(self, kind: str) -> None:
+        """Raises BundleError if it is a bundle of another kind."""
+        if self.kind != kind:
+            raise BundleError(f"{STATEMENT}: {self.kind[:80]!r} is not {kind}", "Check it with a newer Unterbau.")
+
+    def json(self, name: str) -> Any:
+        """A member, decoded."""
+        return decode(name, self.members[name])
+
+
+def open_bundle(data: bytes, *, trusted_key: str | None = None) -> Opened:
+    """The bundle. `trusted_key` is the id of the key that must have signed it; then there are hardly any limits.
+
+    Raises BundleError for anything that is not as it was sealed, and before it takes more memory than `strangers` allows.
+    """
+    archive = Archive(data)
+    if STATEMENT not in archive.names:
+        raise BundleError(f"{STATEMENT} is missing", NOT_OURS)
+    statement = archive.read([STATEMENT], ENVELOPE)
+    measure(statement, ENVELOPE)
+    stated = verify(statement[STATEMENT])
+    signer = str(stated.key.keyid)
+    if trusted_key is not None and signer != trusted_key:
+        raise BundleError(
+            f"signed by key {signer}, not by {trusted_key}", "Ask whose key that is, or name the right one."
+        )
+    limits = strangers() if trusted_key is None else TRUSTED
+    names = archive.names - {STATEMENT}
+    stated.compare_names(names)
+    members = archive.read(names, limits)
+    measure(members, limits)
+    stated.compare(members)
+    return Opened(data, stated.kind, stated.format, stated.predicate, members, signer, trusted_key is not None)
+
+
+def read_file(path: Path, *, trusted_key: str | None = None) -> bytes:
+    """The bytes of a bundle's file, unless it is larger than a bundle can be. Raises BundleError, OSError."""
+    largest = TRUSTED.size if trusted_key is not None else strangers().size
+    if path.stat().st_size > largest:
+        raise BundleError(
+            f"{path}: larger than {largest} bytes", "If you trust who signed it, name the key with --key ID."
+        )
+    return path.read_bytes()
