@@ -27,7 +27,7 @@ from unterbau import files, wiring
 from unterbau.cli import main as command_line
 from unterbau.cloud.port import NOTHING, Source
 from unterbau.cloud.simulator import GIB, Bytes, Simulator
-from unterbau.errors import OverQuota
+from unterbau.errors import Forbidden, OverQuota
 from unterbau.face import Face
 from unterbau.saga import Journal, Marker
 from unterbau.switch import close, drill, folders, verify
@@ -58,7 +58,15 @@ from unterbau.tenant.kinds import (
 
 
 class Cloud(Simulator):
-    """What files beside the world say: `hold`: images do not end for a verifier; `refuse` (kinds): no quota for these."""
+    """What files beside the world say.
+
+    `hold`: images do not end for a verifier; `deaf`: nor does it hear anything meanwhile; `refuse` (kinds): no quota for these; `stuck`: guests give no disk back;
+    `keep` (kinds): these are not deleted.
+    """
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        super().__init__(folder, name=name)
+        self.stuck = (folder / "stuck").exists()
 
     @contextmanager
     def image_bytes(self, image_id: str) -> Iterator[Bytes]:
@@ -71,6 +79,12 @@ class Cloud(Simulator):
             raise OverQuota(f"{self.name}: quota of {resource.own_kind.value} exceeded")
         return super().ensure(resource, marker, before=before, source=source)
 
+    def delete(self, reference: Ref, deadline: timedelta) -> None:
+        kept = self.folder / "keep"
+        if kept.exists() and reference.partition(":")[0] in kept.read_text().split():
+            raise Forbidden(f"{self.name}: {reference} may not be deleted")
+        super().delete(reference, deadline)
+
 
 class Held(Bytes):
     """A stream that goes on as long as a file is there."""
@@ -82,7 +96,8 @@ class Held(Bytes):
     def __iter__(self) -> Iterator[bytes]:
         while self._hold.exists():
             time.sleep(0.05)
-            yield b""
+            if not self._hold.with_name("deaf").exists():
+                yield b""
         yield from super().__iter__()
 
 

@@ -91,14 +91,12 @@ def test_a_verifier_that_is_still_ending_is_waited_for(root: Path) -> None:
     (root / "a" / "hold").touch()
     drill = closer.started(root, "drill", "a", "b", "--keep")
     until(lambda: verifiers(root) and list(folders.verifications().glob("verify-*.db")))
-    (verifier,) = verifiers(root)
-    verifier.suspend()
+    (root / "a" / "deaf").touch()
     killed(drill)
     again = closer.started(root, "drill", "a", "b", "--keep")
     assert again.stderr is not None
     until(lambda: "waiting for an earlier verifier" in again.stderr.readline())  # type: ignore[union-attr]
     (root / "a" / "hold").unlink()
-    verifier.resume()
     _, told = again.communicate(timeout=ALARM)
     assert again.returncode == Exit.HELD, told
 
@@ -179,3 +177,60 @@ def test_a_plan_that_a_person_edited_stays_and_is_checked_anew(root: Path) -> No
     again = closer.run(root, "drill", "a", "b", "--keep")
     assert again.returncode == Exit.HELD, again.stdout + again.stderr
     assert made_at in folder.plan.read_text().splitlines(), "it is the same plan"
+
+
+def test_a_rehearsal_deletes_a_server_before_its_disks(root: Path) -> None:
+    """A guest that runs may refuse to give a disk back for as long as anybody waits: an hour."""
+    (root / "b" / "stuck").touch()
+    ended = closer.run(root, "drill", "a", "b", timeout=ALARM * 3)
+    assert ended.returncode == Exit.HELD, ended.stdout + ended.stderr
+    assert closer.standing(root, "b") == set()
+
+
+def test_all_that_could_not_be_removed_stands_in_the_result_and_ten_lines_on_the_terminal(root: Path) -> None:
+    for number in range(12):
+        closer.put(closer.cloud(root, "a"), f"more-{number}.txt", b"more")
+    assert closer.run(root, "drill", "a", "b", "--keep").returncode == Exit.HELD
+    folder = folders.folder(only_drill().run)
+    folder.bundle.unlink()  # as before the seal: it goes without a question
+    (root / "b" / "keep").write_text("object")
+    shown = closer.run(root, "close", folder.run, "--target")
+    assert shown.returncode == Exit.FAILED
+    lines = shown.stderr.splitlines()
+    about = [line for line in lines if line.startswith("  object:")]
+    assert len(about) == 10 and any("more: all stand in the result" in line for line in lines)
+    told = closer.run(root, "close", folder.run, "--target", "--format", "json", "-q")
+    things = json.loads(told.stderr)["things"]
+    objects = [t for t in things if t.startswith("object:")]
+    assert len(objects) == 17 and len(things) > 17, "and what these keep from going"
+    (root / "b" / "keep").unlink()
+    closed = closer.run(root, "close", folder.run, "--target", "--format", "json", "-q")
+    result = json.loads(closed.stdout)
+    assert closed.returncode == Exit.HELD and len(result["deleted"]) > 20 and result["rest"]["resources"]
+    assert closer.standing(root, "b") == set()
+
+
+def test_the_marks_of_a_kept_drill_are_taken_off_and_it_can_still_be_taken_back(root: Path) -> None:
+    made = closer.run(root, "drill", "a", "b", "--keep")
+    assert made.returncode == Exit.HELD and "--marks" in made.stderr
+    run = only_drill().run
+    marked = {r.ref for r in closer.cloud(root, "b")._all() if r.marker}
+    before = {r.ref: r.model_copy(update={"marker": None}) for r in closer.cloud(root, "b")._all()}
+    told = closer.run(root, "close", run, "--marks", "--format", "json", "-q")
+    assert told.returncode == Exit.HELD, told.stderr
+    assert set(json.loads(told.stdout)["taken_off"]) == marked != set()
+    now = {r.ref: r for r in closer.cloud(root, "b")._all()}
+    assert {r: v.model_dump(exclude={"updated_at"}) for r, v in now.items()} == {
+        r: v.model_dump(exclude={"updated_at"}) for r, v in before.items()
+    }
+    assert "no mark" in closer.run(root, "close", run, "--marks").stdout
+    back = closer.run(root, "close", run, "--target", typed="b\n")
+    assert back.returncode == Exit.HELD, back.stdout + back.stderr
+    assert closer.standing(root, "b") == set()
+
+
+def test_the_marks_of_a_drill_that_is_not_finished_stay(root: Path) -> None:
+    (root / "b" / "refuse").write_text("volume")
+    assert closer.run(root, "drill", "a", "b", "--keep").returncode == Exit.FAILED
+    refused = closer.run(root, "close", only_drill().run, "--marks")
+    assert refused.returncode == Exit.USAGE and "not finished" in refused.stderr

@@ -30,7 +30,7 @@ from unterbau.prove import evidence as proofs
 from unterbau.reference import words as cloud_words
 from unterbau.switch import census, child, evidence, folders, verify
 from unterbau.switch import drill as drills
-from unterbau.switch.close import Closed, Confirm, Question, SourceClosing, TargetClosing
+from unterbau.switch.close import Closed, Confirm, MarksClosing, Question, SourceClosing, TargetClosing
 from unterbau.switch.report import html, terminal
 from unterbau.switch.report.ending import ending
 from unterbau.verdict import Outcome, exit_code
@@ -287,6 +287,7 @@ def verify_(
 @click.argument("run")
 @click.option("--target", "side", flag_value="target", help="Remove what the drill made on the target.")
 @click.option("--source", "side", flag_value="source", help="Empty the source after a verified move.")
+@click.option("--marks", "side", flag_value="marks", help="Take our marks off what was kept on the target.")
 @click.option(
     "--bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The verified bundle (for --source)."
 )
@@ -298,22 +299,26 @@ def verify_(
 def close_(
     context: Context, run: str, side: str | None, bundle: Path | None, accepted: tuple[str, ...], late_seconds: float
 ) -> Exit:  # fmt: skip
-    """Clean up after the drill RUN: its target, or, after a verified move, the source."""
+    """Clean up after the drill RUN: its target, or, after a verified move, the source, or our marks."""
     if side is None:
-        raise UsageError("say which side to close", "--target or --source")
+        raise UsageError("say what to close", "--target, --source, or --marks")
     folder = folders.folder(run)
     told = folder.load()
     tools = wiring.tools(context.face, context.stop, late_seconds)
     with folder.locked():
+        if side == "marks":
+            marks = MarksClosing(folder, tools).take_off()
+            context.show(lambda: terminal.marks(marks.taken_off, marks.left), marks)
+            return Exit.FAILED if marks.left else Exit.HELD
         if side == "target":
             if accepted:
                 raise UsageError("a loss is accepted for the source", "Leave --accept-loss out, or name --source.")
             if told.keep and folder.bundle.exists():  # verified and kept: production
-                return _show_closed(
-                    context, TargetClosing(folder, tools).take_back(_ask(context, "target", told.target))
-                )
+                taken = TargetClosing(folder, tools).take_back(_ask(context, "target", told.target))
+                folder.save(folder.load().model_copy(update={"finished": True, "failed": False}))
+                return _show_closed(context, taken)
             closed = drills.Drill(folder, tools).close_target()
-            folder.save(folder.load().model_copy(update={"finished": True}))
+            folder.save(folder.load().model_copy(update={"finished": True, "failed": False}))
             result = Closed(
                 deleted=closed.deleted, kept={}, rest=closed.rest, swept=closed.swept, remainder=closed.verdict
             )
@@ -404,6 +409,9 @@ def drill_(
     if folder.load().failed:
         context.face.say("Mend the cause and run the same command again: it goes on from there.")
         context.face.say(f"Or take it back: unterbau close {folder.run} --target")
+    elif keep:
+        context.face.say("What was made carries our marks (tags, metadata), which applications can see.")
+        context.face.say(f"Take them off: unterbau close {folder.run} --marks")
     return exit_code(v.outcome for v in verdicts)
 
 

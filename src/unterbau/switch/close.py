@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from pydantic import JsonValue
 
 from unterbau import files
 from unterbau.cloud.port import Cloud
-from unterbau.errors import Failed, Interrupted, Refused
+from unterbau.errors import CloudError, Failed, Interrupted, Refused
 from unterbau.evidence import fingerprint, signing_key
 from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
 from unterbau.switch import census, closing, evidence, folders, move
@@ -71,6 +72,13 @@ class Closed(Model):
     def stayed(self) -> dict[Ref, str]:
         """What was kept and is not there from birth."""
         return {r: why for r, why in self.kept.items() if why not in closing.FROM_BIRTH}
+
+
+class Marks(Model):
+    """What lost its mark, and what still has it and why."""
+
+    taken_off: tuple[Ref, ...]
+    left: dict[Ref, str]
 
 
 Confirm = Callable[[Question], None]
@@ -337,6 +345,42 @@ class TargetClosing(_Closing):
         self._demand_complete(result.model_copy(update={"failed": failed}), dict(journal.status.errors))
         blocked = {_whose(name, made): "something that needs it is kept" for name in result.blocked}
         return {r: why for r, why in {**blocked, **guard.stayed}.items() if r}
+
+
+class MarksClosing(_Closing):
+    """Takes our marks off what a kept drill made: tags and metadata that applications see, and nobody needs any more."""
+
+    def take_off(self) -> Marks:
+        """Raises Refused for a drill that still needs them, BundleError, Interrupted, and CloudErrors of the way there."""
+        if not self.folder.bundle.exists() or not self.state.finished:
+            raise Refused(
+                f"drill {self.folder.run} is not finished: by its marks the same command finds what it made",
+                f"Finish it with the same command first, or take it back: unterbau close {self.folder.run} --target",
+            )
+        self.own_bundle(self.folder.bundle.read_bytes())
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            made = {f"{x.kind}:{x.id}": x.marker for x in move.ledger(journal.status) if x.side == "target" and x.id}
+        target = self.clouds()[1]
+        taken, left, lock = list[Ref](), dict[Ref, str](), threading.Lock()
+
+        def one(reference: Ref) -> None:
+            if self.tools.stop.is_set():
+                raise Interrupted("stopped while taking marks off", AGAIN)
+            try:
+                there = target.read(reference)
+                if there is None or there.marker != made[reference]:
+                    return
+                target.unmark(there)
+            except CloudError as error:
+                left[reference] = error.what
+                return
+            with lock:
+                taken.append(reference)
+                self.tools.face.count("marks taken off", len(taken), len(made))
+
+        with ThreadPoolExecutor(self.tools.workers) as pool:
+            list(pool.map(one, made))
+        return Marks(taken_off=tuple(sorted(taken)), left=dict(sorted(left.items())))
 
 
 class _Guard:

@@ -884,6 +884,7 @@ _HEADER = """\
 # whatever needs it must be left too (move says what). A change under `changes` replaces a field on the target.
 # Nothing is added to the target that does not stand here. What opens something that is closed on the source is
 # found anew from the plan as it stands and refused, unless its id stands under allowed_openings.
+# What is made carries a mark, a tag or metadata `unterbau`, that applications see; close RUN --marks takes it off.
 """
 
 

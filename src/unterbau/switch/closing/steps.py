@@ -111,8 +111,8 @@ class Witness:
 
 
 def demand_same(side: str, before: Resource, now: Resource, but: frozenset[str] = STATUS_FIELDS) -> None:
-    """Raises Kept naming the fields that differ, but for those that change by themselves (`but`)."""
-    fields = (f for f in type(before).model_fields if f not in but)
+    """Raises Kept naming the fields that differ, but for those that change by themselves (`but`), and for our mark."""
+    fields = (f for f in type(before).model_fields if f not in but and f != "marker")
     changed = [f for f in fields if getattr(before, f) != getattr(now, f, None)]
     if changed:
         raise Kept(f"the {side}'s changed since it was looked at ({', '.join(changed)})")

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from unterbau.face import MARKS, STYLES, TEN, listed, safe, say, table
+from unterbau.face import MARKS, STYLES, TEN, first, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Fate, Plan
 from unterbau.switch.report.ending import Ending
@@ -71,6 +71,9 @@ def plan(made: Plan) -> None:
     say("")
     seconds = made.estimate_seconds or 0
     say(f"{made.bytes_total / 2**20:.0f} MiB to move, about {seconds:.0f} s")
+    say(
+        "What is made carries a mark (tag or metadata `unterbau`) that applications see; `close RUN --marks` takes it off."
+    )
 
 
 def _losses(made: Plan) -> None:
@@ -160,3 +163,10 @@ def closed(rest: Sequence[str], kept: Mapping[str, str], *, everything: bool = F
         listed(line, because[line])
     if len(rest) > TEN and not everything:
         say(f"  and {len(rest) - TEN} more: all stand in the result (--format json)")
+
+
+def marks(taken_off: Sequence[str], left: Mapping[str, str]) -> None:
+    """What lost its mark, and what would not."""
+    say(f"{len(taken_off)} things carry no mark any more" if taken_off else "no mark of this drill was found")
+    for line in first([f"{reference} may still carry one: {why}" for reference, why in left.items()]):
+        say(line)
