@@ -113,9 +113,15 @@ def test_a_drill_that_is_stopped_stops_its_verifier_which_tidies_up(root: Path) 
 
 def test_a_failed_step_is_tried_again_by_the_same_command(root: Path) -> None:
     (root / "b" / "refuse").write_text("volume")
-    first = closer.run(root, "drill", "a", "b", "--keep")
+    first = closer.run(root, "drill", "a", "b", "--keep", "--format", "json")
     assert first.returncode == Exit.FAILED and "same command" in first.stderr
     run = only_drill().run
+    ended = {v["claim"]["id"]: v["outcome"] for v in json.loads(first.stdout)["verdicts"]}
+    assert {ended[f"completeness temporaries {side}"] for side in ("source", "target")} == {"failed"}
+    assert (ended["completeness image"], ended["completeness snapshot"]) == ("held", "held"), "they are told apart"
+    steps = [i for i in json.loads(first.stdout)["ending"]["failed"] if i["what"] == "step of the move"]
+    assert {t.partition(" ")[0] for i in steps for t in i["things"]} == {"volume"}
+    assert {i["why"] for i in steps} == {"b: quota of volume exceeded"}
     (root / "b" / "refuse").unlink()
     again = closer.run(root, "drill", "a", "b", "--keep")
     assert again.returncode == Exit.HELD, again.stdout + again.stderr

@@ -91,6 +91,19 @@ def check_stack(data: bytes, *, trusted_key: str | None = None) -> StackCheck:
 
 def check_opened(opened: Opened) -> StackCheck:
     """Judge the stack in a bundle that was opened. Raises BundleError."""
+    bundle = judged_again(opened)
+    return StackCheck(
+        judgement=bundle.judgement,
+        outcome=outcome(bundle.judgement),
+        signer=opened.signer,
+        signer_trusted=opened.trusted,
+        sealed=bundle.sealed,
+        facts=sum(len(t.facts) for t in bundle.catalogue.values()),
+    )
+
+
+def judged_again(opened: Opened) -> StackBundle:
+    """What a bundle holds, with its judgement made anew. Raises BundleError if that differs from what was sealed."""
     opened.demand(KIND)
     members, predicate = opened.members, opened.predicate
     bundle = _bundle(members, predicate)
@@ -98,14 +111,7 @@ def check_opened(opened: Opened) -> StackCheck:
     _same(bundle.judgement, again)
     if predicate != {"format": 1, **_predicate(again, bundle.sealed)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
-    return StackCheck(
-        judgement=again,
-        outcome=outcome(again),
-        signer=opened.signer,
-        signer_trusted=opened.trusted,
-        sealed=bundle.sealed,
-        facts=sum(len(t.facts) for t in bundle.catalogue.values()),
-    )
+    return bundle.model_copy(update={"judgement": again})
 
 
 def _predicate(judgement: Judgement, sealed: datetime) -> dict[str, JsonValue]:

@@ -25,6 +25,7 @@ from unterbau.errors import NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
 from unterbau.switch.move.transfer import relay
 from unterbau.switch.plan import Plan
+from unterbau.switch.temporaries import TEMPORARY
 from unterbau.tenant.kinds import (
     AddressGroup,
     Attachment,
@@ -61,12 +62,6 @@ INDISTINCT = (ServerGroup, SecretContainer, Secret)
 """Kinds of which a lost request could make a second one that nothing tells from the first. (Keys and rules are unique.)"""
 LOOK_SECONDS = 1.0
 """Between two looks for what a request without an answer may have made."""
-
-
-TEMPORARY = {
-    "snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME, "image": Kind.IMAGE, "arrival": Kind.IMAGE,
-}  # fmt: skip
-"""The temporary things on the way of a volume."""
 
 
 class LedgerLine(Model):

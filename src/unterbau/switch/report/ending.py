@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from unterbau.switch.plan import Entry, Plan
+from unterbau.switch.verify.opened import opening_of
 from unterbau.tenant.openings.model import Opened
 from unterbau.verdict import Model, Outcome, Verdict, words
 
@@ -91,9 +92,13 @@ def _lost(plan: Plan) -> Iterable[Item]:
 
 
 def _opening(verdict: Verdict) -> Item:
-    text = words(verdict.claim.text).partition(": ")[2] or words(verdict.claim.text)
     todo = ALLOWED if verdict.outcome is Outcome.HELD else OPEN
-    return Item(what="opening", things=(verdict.claim.id.removeprefix("opening "),), why=text, todo=todo)
+    return Item(
+        what="opening",
+        things=(verdict.claim.id.removeprefix("opening "),),
+        why=words(opening_of(verdict.claim)),
+        todo=todo,
+    )
 
 
 def _item(verdict: Verdict, names: dict[str, str], todo: str) -> Item:

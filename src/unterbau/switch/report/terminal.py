@@ -18,7 +18,8 @@ from unterbau.switch.report.ending import ending as sorted_out
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict, Words, words
 
-NEEDED = "needs it and is kept"
+NEEDED = "close.needed"
+"""The id of the reason for which a thing stays on another's account."""
 
 
 def census(workload: Workload) -> None:
@@ -154,13 +155,13 @@ def moved(result: Any) -> None:
     say(f"{len(result.done)} steps done, {len(result.failed)} failed, {len(result.blocked)} waiting for them")
 
 
-def closed(rest: Sequence[str], kept: Mapping[str, str], *, everything: bool = False) -> None:
+def closed(rest: Sequence[str], kept: Mapping[str, Words], *, everything: bool = False) -> None:
     """What remains after closing, and why; what stays for a reason of its own comes first."""
     say(f"{len(rest)} things remain" if rest else "nothing remains of the tenant's")
     because = {line: kept.get(line.partition(" ")[0], "") for line in rest}
-    ordered = sorted(rest, key=lambda line: because[line].endswith(NEEDED))
+    ordered = sorted(rest, key=lambda line: getattr(because[line], "id", "") == NEEDED)
     for line in ordered if everything else ordered[:TEN]:
-        listed(line, because[line])
+        listed(line, words(because[line]))
     if len(rest) > TEN and not everything:
         say(f"  and {len(rest) - TEN} more: all stand in the result (--format json)")
 

@@ -9,7 +9,7 @@ given, declares differences: then the left side of a comparison is the object as
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -58,7 +58,9 @@ OPENINGS = "openings"
 """What is open on the target and was closed on the source fails, unless it is allowed by name."""
 REMAINDER = "remainder"
 """What a rehearsal left on its target fails (`evidence.remainder`, since that is known only after the clean-up)."""
-JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER)
+TEMPORARIES = "temporaries"
+"""What a move left that it made for a moment is told apart: neither missing nor surplus."""
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, TEMPORARIES)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
@@ -175,7 +177,7 @@ def _told(hidden: Mapping[str, Words]) -> Words:
     return joined(Reason.of("about", what=fields[why], reason=why) for why in sorted(fields, key=words))
 
 
-def _side(side: str) -> Reason:
+def side_words(side: str) -> Reason:
     """What a person calls one of the two."""
     return Reason.of("side.source") if side == "source" else Reason.of("side.target")
 
@@ -202,12 +204,28 @@ def compare(
     plan: Plan | None,
     hashes: Mapping[tuple[str, Ref], Observation],
     judging: Sequence[str] = JUDGINGS,
+    *,
+    temporary: Collection[str] = (),
 ) -> tuple[Verdict, ...]:
     """All verdicts. `hashes` maps (`source` or `target`, Ref) to what was seen of a content.
 
-    `judging` names the judgings beside that of format 1 (see `JUDGINGS`).
+    `judging` names the judgings beside that of format 1 (see `JUDGINGS`); `temporary` are the marks of what the move of
+    the plan makes for a moment.
     """
-    return _Comparison(source, target, plan, hashes, judging).verdicts()
+    apart = [_parted(w, temporary if TEMPORARIES in judging else ()) for w in (source, target)]
+    (source, ours), (target, theirs) = apart
+    found = _Comparison(source, target, plan, hashes, judging)
+    left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
+    return (*found.verdicts(), *left)
+
+
+def _parted(workload: Workload, temporary: Collection[str]) -> tuple[Workload, list[Resource]]:
+    """The side without what carries one of these marks (or is still called so), and that."""
+    rest = [r for r in workload.resources if r.marker in temporary or r.name in temporary]
+    if not rest:
+        return workload, rest
+    refs = {r.ref for r in rest}
+    return workload.model_copy(update={"resources": tuple(r for r in workload.resources if r.ref not in refs)}), rest
 
 
 def counterparts(
@@ -267,11 +285,23 @@ class _Comparison:
             found += openings(self.source, self.target, self.plan, self.counterparts())
         return tuple(found)
 
+    def left_over(self, side: str, rest: Sequence[Resource]) -> Verdict:
+        """That the move left none of what it made for a moment."""
+        claim = Claim(
+            id=f"completeness temporaries {side}", kind="completeness", subject="temporaries",
+            text=Reason.of("claim.temporaries", side=side_words(side)),
+        )  # fmt: skip
+        refs = sorted(r.ref for r in rest)
+        at = (self.source if side == "source" else self.target).taken_at
+        seen = self._seen(side, at, "temporaries", [*refs])
+        reason = Reason.of("verify.temporaries", things=refs[:5], count=len(refs))
+        return Verdict(claim=claim, outcome=Outcome.FAILED, reason=reason, evidence=(seen,))
+
     def _owner(self, side: str) -> Verdict:
         """Whether what an owner alone is told was told to the verifier, so that what is empty is empty."""
         claim = Claim(
             id=f"coverage {side} owner", kind="coverage", subject=OWNED,
-            text=Reason.of("claim.owner", side=_side(side)),
+            text=Reason.of("claim.owner", side=side_words(side)),
         )  # fmt: skip
         seen = self.hashes[side, OWNED]
         if seen.value:
@@ -404,7 +434,7 @@ class _Comparison:
         what, reason = note
         claim = Claim(
             id=f"coverage {side} {what}", kind="coverage", subject=what,
-            text=Reason.of("claim.coverage", what=what, side=_side(side)),
+            text=Reason.of("claim.coverage", what=what, side=side_words(side)),
         )  # fmt: skip
         return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=reason)
 
