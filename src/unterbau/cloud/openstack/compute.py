@@ -9,6 +9,7 @@ grouped by network; the root disk is not named to a tenant: see `_port_ids` and 
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -37,6 +38,9 @@ class ComputeService:
 
     def __init__(self, api: Callable[[], Api], ports: Callable[..., list[Json]]) -> None:
         self._api, self._ports = api, ports
+        self._making = threading.Lock()
+        self._claimed: dict[str, Marker] = {}
+        """Server groups that this process made or found for a marker: twins take none of each other's."""
 
     # --- reading
 
@@ -207,7 +211,7 @@ class ComputeService:
         if isinstance(resource, Keypair):
             return self._ensure_keypair(resource, before)
         if isinstance(resource, ServerGroup):
-            return self._ensure_group(resource, before)
+            return self._ensure_group(resource, marker, before)
         if isinstance(resource, Attachment):
             return self._ensure_attachment(resource)
         if isinstance(resource, Server):
@@ -226,12 +230,16 @@ class ComputeService:
         self._api().json("POST", "/os-keypairs", {"keypair": body})
         return wish.name
 
-    def _ensure_group(self, wish: ServerGroup, before: frozenset[str]) -> str:
-        groups = (_group(entry) for entry in self._groups())
-        alike = (g.id for g in groups if g.id not in before and (g.name, g.policy) == (wish.name, wish.policy))
-        found = only(f"compute: server group {wish.name}", alike)
-        if found is not None:
-            return found
+    def _ensure_group(self, wish: ServerGroup, marker: Marker, before: frozenset[str]) -> str:
+        """One after another: a twin that is made at the same time carries no mark either."""
+        with self._making:
+            groups = [g for g in map(_group, self._groups()) if self._claimed.get(g.id, marker) == marker]
+            alike = (g.id for g in groups if g.id not in before and (g.name, g.policy) == (wish.name, wish.policy))
+            id_ = only(f"compute: server group {wish.name}", alike) or self._create_group(wish)
+            self._claimed[id_] = marker
+            return id_
+
+    def _create_group(self, wish: ServerGroup) -> str:
         body: Json = {"name": wish.name}
         if at_least(self._api().microversion, "2.64"):
             body["policy"] = wish.policy
