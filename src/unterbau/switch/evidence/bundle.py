@@ -28,7 +28,7 @@ from unterbau.switch.evidence.looks import check_pair, judge_again
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import Contents, observed
 from unterbau.switch.verify.structure import REMAINDER, side_words
-from unterbau.tenant.kinds import Kind, SecurityGroup, SecurityGroupRule, kind_of
+from unterbau.tenant.kinds import Kind, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Model, Observation, Outcome, Reason, Source, Verdict, Words, conjoin, joined
 
@@ -205,12 +205,11 @@ def remainder(before: Workload, closed: Workload, made: Collection[Kind]) -> Ver
         id="completeness closed target", kind="completeness", subject="target",
         text=Reason.of("claim.remainder"),
     )  # fmt: skip
-    default = {g.id for g in closed.of(SecurityGroup) if g.is_default}
     new: list[JsonValue] = [
-        f"{r.ref} {r.name}".rstrip() for r in closed.resources
-        if r.ref not in before.by_ref and r.id not in default
-        and not (isinstance(r, SecurityGroupRule) and r.security_group_id in default)
-    ]  # fmt: skip
+        f"{r.ref} {r.name}".rstrip()
+        for r in closed.resources
+        if r.ref not in before.by_ref and not r.from_birth(closed)
+    ]
     unseen = [Reason.of("about", what=n.what, reason=n.reason) for n in closed.not_shown if n.what in set(made)]
     where = Source(where=f"target: {closed.identity.name} after the clean-up", at=closed.taken_at)
     seen = (Observation(what="new since the census before", value=new, source=where, reason=joined(unseen)),)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from unterbau.switch.plan import Entry, Plan
+from unterbau.switch.plan import Plan
+from unterbau.switch.verify.lost import KIND as LOSS
+from unterbau.switch.verify.lost import is_left
 from unterbau.switch.verify.opened import opening_of
-from unterbau.tenant.openings.model import Opened
+from unterbau.tenant.kinds import Opened
 from unterbau.verdict import Model, Outcome, Verdict, words
 
 
@@ -51,22 +53,19 @@ def ending(plan: Plan | None, verdicts: Iterable[Verdict], steps: Mapping[str, s
     """The ending of a move by this plan. `steps`: those that failed, and why; what they did not make is missing, too."""
     found = list(verdicts)
     names = {e.ref: e.name for e in plan.entries} if plan is not None else {}
+    lost = [v for v in found if is_loss(v)]
     opened = [v for v in found if is_opening(v)]
-    failed = [v for v in found if v.outcome is Outcome.FAILED and not is_opening(v)]
-    unseen = [v for v in found if v.outcome is Outcome.NOT_SHOWN]
+    rest = [v for v in found if not is_loss(v)]
+    failed = [v for v in rest if v.outcome is Outcome.FAILED and not is_opening(v)]
+    tried = [
+        Item(what="step of the move", things=(called(n, names),), why=w, todo=ANYTHING)
+        for n, w in (steps or {}).items()
+    ]
     return Ending(
-        lost=_together(_lost(plan) if plan is not None else ()),
+        lost=_together(_lost(plan, lost) if plan is not None else ()),
         opened=_together(_opening(v) for v in opened if v.outcome is not Outcome.NOT_SHOWN),
-        failed=_together(
-            [
-                *(
-                    Item(what="step of the move", things=(called(n, names),), why=why, todo=ANYTHING)
-                    for n, why in (steps or {}).items()
-                ),
-                *(_item(v, names, FAILED.get(v.claim.kind, ANYTHING)) for v in failed),
-            ]
-        ),
-        not_shown=_together(_item(v, names, BLIND) for v in unseen),
+        failed=_together([*tried, *(_item(v, names, FAILED.get(v.claim.kind, ANYTHING)) for v in failed)]),
+        not_shown=_together(_item(v, names, BLIND) for v in rest if v.outcome is Outcome.NOT_SHOWN),
     )
 
 
@@ -81,14 +80,27 @@ def is_opening(verdict: Verdict) -> bool:
     return verdict.claim.kind == "opening" and verdict.claim.subject not in {k.value for k in Opened}
 
 
-def _lost(plan: Plan) -> Iterable[Item]:
-    """What the plan leaves behind whole, and what goes with the source of that which it moves."""
+def is_loss(verdict: Verdict) -> bool:
+    """Whether it is on something that is lost, or left altogether."""
+    return verdict.claim.kind == LOSS or is_left(verdict)
+
+
+def _lost(plan: Plan, verdicts: Iterable[Verdict]) -> Iterable[Item]:
+    """What the plan leaves behind whole, and what goes with the source of that which it moves, announced or not."""
+    told = {v.claim.id: v for v in verdicts}
     for entry in plan.entries:
-        kind, name = _kind(entry.ref), _called(entry)
+        kind, name, remedy = _kind(entry.ref), entry.name or entry.ref.partition(":")[2], words(entry.remedy)
         if not entry.fate.moves:
-            yield Item(what=kind, things=(name,), why=words(entry.why), todo=words(entry.remedy) or LEFT)
+            yield Item(what=kind, things=(name,), why=words(entry.why), todo=remedy or LEFT)
         for one in entry.losses:
-            yield Item(what=f"{kind}.{one.field}", things=(name,), why=words(one.why), todo=words(entry.remedy) or LOST)
+            told.pop(f"lost {one.id}", None)
+            yield Item(what=f"{kind}.{one.field}", things=(name,), why=words(one.why), todo=remedy or LOST)
+    for verdict in (v for v in told.values() if v.claim.kind == LOSS):
+        subject = plan.by_ref[verdict.claim.subject]
+        field = verdict.claim.id.removeprefix(f"lost {subject.ref}.")
+        name = subject.name or subject.ref.partition(":")[2]
+        todo = FAILED["structure"] if verdict.outcome is Outcome.FAILED else LOST
+        yield Item(what=f"{_kind(subject.ref)}.{field}", things=(name,), why=words(verdict.reason), todo=todo)
 
 
 def _opening(verdict: Verdict) -> Item:
@@ -119,7 +131,3 @@ def _together(items: Iterable[Item]) -> tuple[Item, ...]:
 
 def _kind(reference: str) -> str:
     return reference.partition(":")[0]
-
-
-def _called(entry: Entry) -> str:
-    return entry.name or entry.ref.partition(":")[2]

@@ -12,9 +12,10 @@ from typing import Any
 
 from unterbau.face import MARKS, STYLES, TEN, first, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
-from unterbau.switch.plan import Fate, Plan
+from unterbau.switch.plan import Plan
 from unterbau.switch.report.ending import Ending
 from unterbau.switch.report.ending import ending as sorted_out
+from unterbau.tenant.kinds import Fate
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict, Words, words
 
@@ -78,16 +79,14 @@ def plan(made: Plan) -> None:
 
 
 def _losses(made: Plan) -> None:
-    """What goes with the source for good, a line a kind and field."""
+    """What does not come along, a line a kind and field."""
     found: dict[str, list[Words]] = {}
-    for entry in made.entries:
-        for one in entry.losses:
-            found.setdefault(f"{entry.ref.partition(':')[0]}.{one.field}", []).append(one.why)
+    for one in made.would_lose():
+        kind = one.id.partition(":")[0]
+        found.setdefault(f"{kind}.{one.field}" if one.field else kind, []).append(one.why)
     if found:
         say("")
-        say(
-            "Lost for good with the source's own, which `close --source` therefore keeps unless you accept the loss by name:"
-        )
+        say("What you would lose (`close --source` keeps it at the source unless you accept the loss by name):")
         table(["loss", "count", "why"], [[safe(n), str(len(w)), safe(w[0])] for n, w in sorted(found.items())])
 
 
