@@ -241,7 +241,7 @@ def listed(head: str, *lines: str) -> None:
     """One item of a list: on a terminal folded, what belongs to it set in; elsewhere one line, parted by tabs."""
     console = _console()
     if not console.is_terminal:
-        say("\t".join([head, *(line for line in lines if line)]))
+        console.print("\t".join(safe(line) for line in [head, *lines] if line), soft_wrap=True)
         return
     for number, line in enumerate([head, *(line for line in lines if line)]):
         indent = "  " if number == 0 else "      "
