@@ -57,7 +57,7 @@ def rows(kind: type[ResourceBase], tests: Mapping[str, list[str]]) -> Iterator[t
     name = str(kind.model_fields["kind"].default)
     for field, policy in kind.POLICY.items():
         decided = "" if policy.member else "a member cannot decide it: not compared unless who moves can"
-        why = "; ".join(filter(None, (policy.why, decided if policy.becomes.compared else "")))
+        why = "; ".join(filter(None, (str(policy.why), decided if policy.becomes.compared else "")))
         by = tests.get(f"{name}.{field}", []) + tests.get(policy.becomes.value, [])
         yield field, policy.becomes.value, why, by
     if kind.KNOWN.content is not Content.NONE:

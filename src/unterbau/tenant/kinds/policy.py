@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from unterbau.verdict import Reason
+from unterbau.verdict import Reason, Words
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.base import Kind
@@ -112,7 +112,7 @@ class Policy:
     """
 
     becomes: Becomes
-    why: str
+    why: Words
     refers: Kind | None = None
     within: str = ""
     own: bool = False
@@ -157,7 +157,12 @@ def chosen(why: str, *, opens: Iterable[Opened] = ()) -> Policy:
 
 
 def left(
-    why: str, *, refers: Kind | None = None, own: bool = False, told: Told = Told.ALWAYS, opens: Iterable[Opened] = ()
+    why: Reason,
+    *,
+    refers: Kind | None = None,
+    own: bool = False,
+    told: Told = Told.ALWAYS,
+    opens: Iterable[Opened] = (),
 ) -> Policy:
     """Never carried: the plan says `why` wherever it is set."""
     return Policy(becomes=Becomes.LEFT, why=why, refers=refers, own=own, told=told, opens=frozenset(opens))

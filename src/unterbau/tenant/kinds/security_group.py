@@ -17,6 +17,8 @@ from unterbau.tenant.kinds.policy import TRAFFIC, Content, Known, Mark, Opened, 
 from unterbau.verdict import Reason, Words, later
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from unterbau.tenant.kinds.origin import Source
 
 
@@ -31,6 +33,11 @@ class AddressGroup(ResourceBase):
     description: Annotated[str, carried()] = ""
     addresses: Annotated[tuple[str, ...], carried(unordered=True, opens=TRAFFIC)] = ()
     shared_with: Annotated[tuple[str, ...], SHARED_WITH] = later(())
+
+    def unfit(self, at: datetime) -> str:
+        """Its addresses are networks."""
+        alone = [a for a in self.addresses if "/" not in a]
+        return super().unfit(at) or (f"{alone[0]} is no network" if alone else "")
 
     def natural_key(self, key: Key) -> str:
         """Its name."""
@@ -87,7 +94,7 @@ class SecurityGroup(ResourceBase):
             return self.carry(ground, *unshared(self.shared_with)).model_copy(update={"stands_in": twin})
         if self.is_default:
             name = f"default-{ground.source.identity.project_name}"
-            why = "each project has one group `default`, and the target's has other rules: carried under a new name"
+            why = Reason.of("plan.group.default")
             return self.carry(
                 ground, Change(field="name", was="default", to=name, why=why), *unshared(self.shared_with)
             )
@@ -177,10 +184,7 @@ class SecurityGroupRule(ResourceBase):
             return self.carry(ground).model_copy(update={"stands_in": twin})
         foreign = self.foreign(ground)
         if foreign:
-            return self.leave(
-                f"refers to {foreign[0]}, which is not the project's own; without it the rule would open",
-                "Make a rule with a remote that exists in the target; until then it stays shut.",
-            )
+            return self.leave(Reason.of("plan.rule.foreign", thing=foreign[0]), Reason.of("do.rule-with-remote"))
         return self.carry(ground)
 
     def planned(self, new_id: Callable[[Ref], str | None], target: Side) -> Self | None:
