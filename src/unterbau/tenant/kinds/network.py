@@ -107,7 +107,7 @@ class Network(ResourceBase):
             why = Reason.of("plan.network.private")
             changes.append(Change(field="shared", was=True, to=False, why=why))
         if self.external:
-            why = "a tenant cannot make a network external: it stays internal"
+            why = Reason.of("plan.network.internal")
             changes.append(Change(field="external", was=True, to=False, why=why))
         changes += unshared(self.shared_with)
         return self.carry(ground, *changes, *zones(ground, self.availability_zone_hints))
