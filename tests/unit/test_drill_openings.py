@@ -65,7 +65,7 @@ class World:
         self.source = Named(root / "a", "a", ("intern-wan", "public"))
         self.target = Named(root / "b", "b", ("public",))
         put = self.source._put
-        put(Network(id="n", name="inner"))
+        put(Network(id="n", name="inner", mtu=1450))
         put(Subnet(id="s", name="v4", network_id="n", ip_version=4, cidr="10.0.0.0/24", gateway_ip=None))
         put(Router(id="r", name="edge", external_network_id="intern-wan-a"))
         put(SecurityGroup(id="g", name="db"))
