@@ -138,6 +138,11 @@ def test_a_difference_in_a_field_that_is_not_compared_fails_nothing(one: Any, fi
     assert judged(one, field) is (Outcome.FAILED if unusable else Outcome.HELD)
 
 
+def test_what_no_field_shows_stands_in_the_table() -> None:
+    told = {(one.own_kind, what) for one in ONES for what, _ in one.beyond(cloud("a", *ONES))}
+    assert told and all(what in KINDS[kind].KNOWN.beyond for kind, what in told)
+
+
 def test_one_of_each_kind_is_tried() -> None:
     assert {one.own_kind for one in ONES} == set(Kind)
 
