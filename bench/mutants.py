@@ -56,7 +56,7 @@ EQUAL = ROOT / "bench" / "mutants-equal.yaml"
 DRAWN = 100
 AIM = 85
 """Per cent of the drawn mutants that are to be noticed."""
-CPU_SECONDS, WALL_SECONDS = 60, 600
+CPU_SECONDS, WALL_SECONDS = 20, 300
 """What a child may take: a loop without an end is noticed by the first, a wait without one by the second."""
 
 

@@ -23,7 +23,8 @@ from unterbau.tenant.kinds import (
     Volume,
     VolumeType,
 )
-from unterbau.tenant.openings.model import Opened, Opening
+from unterbau.tenant.kinds.policy import Opened
+from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome
 
