@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from unterbau.errors import BundleError
 from unterbau.evidence.limits import NOT_OURS
+from unterbau.switch import temporaries
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare
 from unterbau.tenant.kinds import Ref
@@ -31,7 +32,7 @@ def judge_again(
             f"{name} was judged by {', '.join(unknown)}, which this version does not know",
             "Check it with a newer version of Unterbau.",
         )
-    again = compare(told.source, told.target, plan, hashes, told.judging)
+    again = compare(told.source, told.target, plan, hashes, told.judging, temporary=temporaries.markers(plan))
     if [v.substance() for v in again] != [v.substance() for v in told.verdicts]:
         recomputed = {v.claim.id: v.substance() for v in again}
         wrong = [v.claim.id for v in told.verdicts if recomputed.get(v.claim.id) != v.substance()]
