@@ -56,7 +56,7 @@ EQUAL = ROOT / "bench" / "mutants-equal.yaml"
 DRAWN = 100
 AIM = 85
 """Per cent of the drawn mutants that are to be noticed."""
-CPU_SECONDS, WALL_SECONDS = 60, 600
+CPU_SECONDS, WALL_SECONDS = 20, 300
 """What a child may take: a loop without an end is noticed by the first, a wait without one by the second."""
 
 
@@ -317,8 +317,8 @@ def _waited(pid: int) -> bool:
     return status is not None and os.WIFEXITED(status)
 
 
-def asked(core: Core, plugin: object, finder: Changed | None = None) -> int:
-    """Call pytest in this process with a core's tests."""
+def asked(core: Core, plugin: object, folder: str, finder: Changed | None = None) -> int:
+    """Call pytest in this process with a core's tests, which may use `folder`."""
     import hypothesis
     import pytest
 
@@ -330,7 +330,7 @@ def asked(core: Core, plugin: object, finder: Changed | None = None) -> int:
     left_out = ["-k", f"not ({core.without})"] if core.without else []
     options = [
         "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning",
-        f"--basetemp={tempfile.gettempdir()}/tests", *left_out,
+        f"--basetemp={folder}/tests", *left_out,
     ]  # fmt: skip
     return int(pytest.main([*options, *(f"tests/{t}" for t in core.tests)], plugins=[plugin]))
 
@@ -509,7 +509,7 @@ def ask(name: str, number: int, afresh: bool) -> None:
         if pid == 0:
             code = 70
             try:
-                code = asked(core, Meeting([m for m in ask_for if m.function], told, learnt))
+                code = asked(core, Meeting([m for m in ask_for if m.function], told, learnt), folder)
             finally:
                 sys.stdout.flush()
                 os._exit(code)
@@ -517,18 +517,18 @@ def ask(name: str, number: int, afresh: bool) -> None:
         if status:
             sys.exit(f"{name}: stopped")
         known = Learnt.read(learnt)
-    for module in known.modules:
-        with contextlib.suppress(Exception):  # a part of a library that cannot be loaded by itself is loaded later
-            importlib.import_module(module)
-    for mutant in ask_for:
-        if not mutant.function:
-            told(mutant, *forked(functools.partial(_at_import, core, mutant, known)))
+        for module in known.modules:
+            with contextlib.suppress(Exception):  # a part of a library that cannot be loaded by itself is loaded later
+                importlib.import_module(module)
+        for mutant in ask_for:
+            if not mutant.function:
+                told(mutant, *forked(functools.partial(_at_import, core, mutant, known, folder)))
 
 
-def _at_import(core: Core, mutant: Mutant, learnt: Learnt) -> str:
+def _at_import(core: Core, mutant: Mutant, learnt: Learnt, folder: str) -> str:
     module = parsed(mutant.module)
     plugin = Ordered(learnt.seconds)
-    code = asked(core, plugin, Changed(module.name, module.path, module.mutated(mutant.number)))
+    code = asked(core, plugin, folder, Changed(module.name, module.path, module.mutated(mutant.number)))
     return "" if code == 0 else plugin.failed or f"pytest ended with {code}"
 
 

@@ -101,7 +101,17 @@ def test_a_term_that_is_none_is_named_with_its_range_and_with_what_to_write() ->
 def test_what_is_between_below_and_above_the_bounds_is_covered_or_not() -> None:
     assert exhaustive(["*"]) and exhaustive(["<1 || >=1"]) and exhaustive(["<=7.3", ">=7.4"])
     assert exhaustive(["<2.0", "=2.0", ">2.0"])
-    for holes in (["<=7.3", ">7.4"], [">=1"], ["<=10"], ["<7.4", ">7.4"], ["=1"], ["<5", ">=5,<6", ">=7"], []):
+    for holes in (
+        ["<=7.3", ">7.4"],
+        [">=1"],
+        ["<=10"],
+        ["<7.4", ">7.4"],
+        ["=1"],
+        ["<5", ">=5,<6", ">=7"],
+        ["<=0.9", ">=1"],
+        ["<=6.9", ">=7"],
+        [],
+    ):
         assert not exhaustive(holes), holes
 
 
@@ -231,6 +241,23 @@ def test_a_failure_of_several_paths_names_each_and_one_of_a_single_path_only_the
 def test_a_definition_is_used_by_its_name() -> None:
     made = rules({"all": [{"use": "open"}, SERVICE]}, define={"open": OSI})
     assert only(judged(catalogue(technology("one", fact("licence", "MIT"))), made, stack("one"))).outcome is HELD
+
+
+def test_a_definition_is_used_wherever_an_expression_stands() -> None:
+    known = catalogue(technology("one", fact("licence", "MIT")), technology("two", layer="iaas"))
+    used = {"use": "there"}
+    asked = rules(
+        {"paths": {"direct": OSI}, "applies": used}, {"paths": {"direct": OSI}, "never": used},
+        of_stack({"some": used}), of_stack({"each": {"not": used}}), {"not": used}, {"any": [IAAS, used]}, define={"there": SERVICE},
+    )  # fmt: skip
+    found = judged(known, asked, stack("one", "two"))
+    by_rule: dict[str, list[Outcome]] = {}
+    for one in found.findings:
+        by_rule.setdefault(one.rule, []).append(one.outcome)
+    assert by_rule == {
+        "set/r0": [HELD], "set/r1": [FAILED, NOT_SHOWN], "set/r2": [HELD], "set/r3": [FAILED], "set/r4": [FAILED, HELD],
+        "set/r5": [HELD, HELD],
+    }  # fmt: skip
 
 
 def test_what_only_a_person_can_answer_names_whom_to_ask() -> None:

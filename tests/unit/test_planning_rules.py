@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from test_planning import NOW, cloud, plan
 
-from unterbau.errors import PlanError, UsageError
+from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.switch import planning
 from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
@@ -23,6 +23,8 @@ from unterbau.tenant.kinds import (
     Volume,
     VolumeType,
 )
+from unterbau.tenant.kinds.policy import Opened
+from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome
 
@@ -167,6 +169,37 @@ def test_two_choices_of_one_thing_contradict_each_other_and_the_same_twice_does_
         planning.make(OURS, THEIRS, run="r", now=NOW, choices=("external:dmz=internet", "external:dmz=public"))
     twice = ("external:dmz=internet", "external:dmz=y4")
     assert planning.make(OURS, THEIRS, run="r", now=NOW, choices=twice).choices == twice
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    with pytest.raises(Refused) as same:
+        planning.make(cloud("a"), cloud("a"), run="r", now=NOW)
+    assert "another cloud or project" in same.value.remedy
+    with pytest.raises(UsageError) as twice:
+        planning.make(OURS, THEIRS, run="r", now=NOW, choices=("external:dmz=internet", "external:dmz=public"))
+    assert twice.value.remedy == "Leave one of them out."
+    with pytest.raises(UsageError) as closed:
+        planning.make(cloud("a"), cloud("b"), run="r", now=NOW, allowed=("x",))
+    assert closed.value.remedy == "It opens nothing: leave the option out."
+    with pytest.raises(UsageError) as far:
+        planning.choice("external:pablo=internet", OURS, THEIRS)
+    assert far.value.remedy.startswith("nearest: public"), "half of the letters are near enough"
+
+
+@pytest.mark.parametrize(("count", "allowed"), [(0, 0), (1, 0), (1, 1), (5, 0), (7, 0), (7, 1), (7, 7)])
+def test_the_check_of_openings_names_those_that_nobody_allowed_and_how_many_more(count: int, allowed: int) -> None:
+    found = [Opening.of(Opened.INGRESS, "tcp 22 from 0.0.0.0/0", {f"port:{n}": f"p{n}"}) for n in range(count)]
+    check = planning._check_openings(found, [o.id for o in found[:allowed]])
+    shut = found[allowed:]
+    assert (check.name, check.outcome) == ("openings", FAILED if shut else HELD)
+    assert bool(check.remedy) is bool(shut) and ("--allow-opening" in str(check.remedy)) is bool(shut)
+    text = str(check.text)
+    assert [o.id in text for o in shut[:5]] == [True] * len(shut[:5])
+    assert not any(o.id in text for o in shut[5:]) and (str(len(shut) - 5) + " more" in text) is (len(shut) > 5)
+    if count and not shut:
+        assert all(o.id in text for o in found)
+    if not count:
+        assert "nothing opens" in text
 
 
 # --- a plan that somebody edited
