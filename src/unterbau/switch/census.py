@@ -8,12 +8,10 @@ of one service becomes a `NotShown` with its reason; only an unreachable identit
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TypeVar
-
-from pydantic import JsonValue
+from typing import Any, TypeVar
 
 from unterbau import canonical
 from unterbau.cloud.port import Listing, Reader, Surroundings
@@ -178,8 +176,18 @@ def digest(workload: Workload, run: str = "") -> str:
     States that change by themselves do not count, nor does what the run `run` made.
     """
     resources = own(workload, run) if run else workload.resources
-    plain: dict[str, JsonValue] = {r.ref: r.model_dump(mode="json", exclude=set(STATUS_FIELDS)) for r in resources}
-    return canonical.digest(plain)
+    return _digest({r.ref: r.model_dump(mode="json") for r in resources})
+
+
+def stored_digest(plain: Mapping[str, Any]) -> str:
+    """The same of a census as it is stored: an older or newer version finds the same. Raises KeyError, TypeError."""
+    return _digest({f"{r['kind']}:{r['id']}": r for r in plain["resources"]})
+
+
+def _digest(resources: Mapping[str, Mapping[str, Any]]) -> str:
+    return canonical.digest({
+        ref: {name: value for name, value in one.items() if name not in STATUS_FIELDS} for ref, one in resources.items()
+    })  # fmt: skip
 
 
 def difference(old: Workload, new: Workload, run: str = "") -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from unterbau.switch.closing.decide import (
     digest,
     kept_late,
     put_back,
+    stored_digest,
     touched,
 )
 from unterbau.switch.closing.steps import Kept, Witness, demand_same, doomed_disks, emptying_steps, protection
@@ -25,5 +26,5 @@ from unterbau.switch.closing.steps import Kept, Witness, demand_same, doomed_dis
 __all__ = [
     "FROM_BIRTH", "Attempt", "Closing", "Decision", "Kept", "Relations", "Sealed", "Witness", "as_before", "begun",
     "content_stamp", "decide", "deleted", "deletions", "demand_known", "demand_same", "digest", "doomed_disks",
-    "emptying_steps", "kept_late", "protection", "put_back", "touched",
+    "emptying_steps", "kept_late", "protection", "put_back", "stored_digest", "touched",
 ]  # fmt: skip

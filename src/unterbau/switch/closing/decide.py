@@ -46,7 +46,7 @@ from unterbau.tenant.kinds import (
     ref,
 )
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Observation, Outcome, Verdict
+from unterbau.verdict import Model, Observation, Outcome, Verdict, later
 
 Rows: TypeAlias = Sequence[Mapping[str, JsonValue]]
 """Rows of a journal as `Journal.export` gives them."""
@@ -69,6 +69,8 @@ class Attempt(Model):
     unpaired: tuple[Observation, ...] = ()
     put_back: tuple[Ref, ...] = ()
     journal: tuple[dict[str, JsonValue], ...] = ()
+    chain: int = later(1)
+    """How the rows of its journal follow one another (`canonical.chained`)."""
 
     def hashes(self) -> dict[tuple[str, Ref], Observation]:
         """Every content that was seen, by side and object (and what else was observed beside the censuses)."""
@@ -440,7 +442,12 @@ def deleted(record: Closing) -> tuple[Ref, ...]:
 
 def digest(attempt: Attempt) -> str:
     """What the journal of an attempt names it by."""
-    return canonical.digest(attempt.model_dump(mode="json", exclude={"journal"}))
+    return stored_digest(attempt.model_dump(mode="json"))
+
+
+def stored_digest(plain: Mapping[str, JsonValue]) -> str:
+    """The same of an attempt as it is stored: an older or newer version finds the same."""
+    return canonical.digest({name: value for name, value in plain.items() if name not in ("journal", "chain")})
 
 
 def _ended(journal: Rows) -> dict[Ref, dict[str, JsonValue]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from unterbau.errors import BundleError
 from unterbau.evidence.limits import NOT_OURS
+from unterbau.evidence.reading import Reading, differing
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare
 from unterbau.tenant.kinds import Ref
@@ -22,7 +23,7 @@ def check_pair(plan: Plan, source: Workload, target: Workload) -> None:
 
 
 def judge_again(
-    told: Contents, plan: Plan, hashes: Mapping[tuple[str, Ref], Observation], name: str
+    told: Contents, plan: Plan, hashes: Mapping[tuple[str, Ref], Observation], name: str, reading: Reading
 ) -> tuple[Verdict, ...]:
     """The verdicts of one look at both sides, made anew; BundleError if they are not those that it tells."""
     unknown = sorted(set(told.judging) - set(JUDGINGS))
@@ -32,9 +33,7 @@ def judge_again(
             "Check it with a newer version of Unterbau.",
         )
     again = compare(told.source, told.target, plan, hashes, told.judging)
-    if [v.substance() for v in again] != [v.substance() for v in told.verdicts]:
-        recomputed = {v.claim.id: v.substance() for v in again}
-        wrong = [v.claim.id for v in told.verdicts if recomputed.get(v.claim.id) != v.substance()]
-        wrong += [i for i in recomputed if i not in {v.claim.id for v in told.verdicts}]
-        raise BundleError(f"{name}: {', '.join(wrong[:3]) or 'the order'} does not follow from the contents", NOT_OURS)
+    wrong = differing(told.verdicts, again, reading)
+    if wrong:
+        raise BundleError(f"{name}: {', '.join(wrong[:3])} does not follow from the contents", NOT_OURS)
     return again

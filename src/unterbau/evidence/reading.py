@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How an older or newer version's members are read, and when two values of one claim are the same. Pure. The checks call it.
+
+What is signed are stored bytes, so a check reads what is stored: a field that this version has and the bundle does not
+gets its default; a field that only a newer version knows is left out and named, and what it says is not shown. A
+sentence is never compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from unterbau.errors import BundleError
+from unterbau.evidence.limits import NOT_OURS
+from unterbau.verdict import Claim, Outcome, Reason, Verdict
+
+M = TypeVar("M")
+_ROUNDS = 8
+"""Fields of a newer version may lie in one another; each round finds those of one level."""
+_COUNTED = 20
+
+
+@dataclass
+class Reading:
+    """What was read, and which of its fields this version does not know (`member: place.field`, each once)."""
+
+    made_by: str = ""
+    spelled: frozenset[str] = frozenset()
+    """Names of fields that the bundle spells (`spelled_in`)."""
+    unknown: dict[str, None] = field(default_factory=dict)
+
+    def model(self, type_: type[M] | TypeAdapter[M], plain: Any, member: str) -> M:
+        """The model of plain data, which loses its unknown fields. Raises BundleError."""
+        adapter: TypeAdapter[M] = type_ if isinstance(type_, TypeAdapter) else TypeAdapter(type_)
+        for _ in range(_ROUNDS):
+            try:
+                return adapter.validate_python(plain)
+            except ValidationError as error:
+                faults = [] if error.error_count() > 10**5 else error.errors(include_url=False, include_input=False)
+                extra = [f["loc"] for f in faults if f["type"] == "extra_forbidden"]
+                if not extra or len(extra) < len(faults):
+                    raise self._misfit(error.error_count()) from None
+                for place in extra:
+                    self._leave_out(plain, place, member)
+            except (ValueError, TypeError, RecursionError):
+                break
+        raise self._misfit(1)
+
+    def _misfit(self, count: int) -> BundleError:
+        made = f"If it is as it was sealed, check it with the version that made it ({self.made_by}) or a newer one."
+        return BundleError(f"the contents do not fit the format ({count} faults)", made if self.made_by else NOT_OURS)
+
+    def _leave_out(self, plain: Any, place: Sequence[int | str], member: str) -> None:
+        """Remove the field; parts of the place that name a branch of a union are no part of the data."""
+        at, way = plain, list[str]()
+        for step in place[:-1]:
+            if isinstance(at, list) and isinstance(step, int) and step < len(at):
+                at, way = at[step], [*way, "[]"]
+            elif isinstance(at, dict) and step in at:
+                at, way = at[step], [*way, str(step)]
+        if not isinstance(at, dict) or place[-1] not in at:
+            raise self._misfit(1)
+        del at[place[-1]]
+        self.unknown[f"{member}: {'.'.join([*way, str(place[-1])])}"] = None
+
+    def names(self) -> frozenset[str]:
+        """The bare names of the unknown fields."""
+        return frozenset(one.rpartition(".")[2].rpartition(" ")[2] for one in self.unknown)
+
+    def verdict(self) -> tuple[Verdict, ...]:
+        """What was left out is not shown."""
+        if not self.unknown:
+            return ()
+        told = list(self.unknown)
+        claim = Claim(
+            id="coverage bundle fields", kind="coverage", subject="bundle",
+            text=Reason.of("evidence.fields.claim"),
+        )  # fmt: skip
+        why = Reason.of("evidence.fields.unknown", count=len(told), fields=[*told[:_COUNTED]], by=self.made_by or "?")
+        return (Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=why),)
+
+
+def spelled_in(plain: Iterable[Any]) -> frozenset[str]:
+    """Every name of a field that stands in this data, at any depth."""
+    found: set[str] = set()
+    left: list[Any] = list(plain)
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            found.update(one)
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+    return frozenset(found)
+
+
+def alike(told: JsonValue, again: JsonValue, spelled: Collection[str], unknown: Collection[str]) -> bool:
+    """Whether a value as told is the one that follows.
+
+    `again` may have fields that the bundle spells nowhere (a newer version's defaults), `told` such as were left out.
+    """
+    if isinstance(told, dict) and isinstance(again, dict):
+        return (
+            all(alike(told[k], again[k], spelled, unknown) for k in told.keys() & again.keys())
+            and all(k not in spelled for k in again.keys() - told.keys())
+            and all(k in unknown for k in told.keys() - again.keys())
+        )
+    if isinstance(told, list) and isinstance(again, list):
+        return len(told) == len(again) and all(alike(t, a, spelled, unknown) for t, a in zip(told, again, strict=True))
+    if isinstance(told, str) and isinstance(again, str) and told != again:
+        left, right = _unfolded(told), _unfolded(again)
+        return left is not None and right is not None and alike(left, right, spelled, unknown)
+    return type(told) is type(again) and told == again
+
+
+def _unfolded(text: str) -> JsonValue:
+    """The parts of a natural key that spells an object within (that of a rule does): the words before, the object."""
+    words, brace, rest = text.partition("{")
+    try:
+        return [words, json.loads(brace + rest)] if brace else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def differing(told: Sequence[Verdict], again: Sequence[Verdict], reading: Reading) -> list[str]:
+    """Ids of claims that were told and do not follow, or follow and were not told: by outcome and values.
+
+    In another order, though all follow, it is `the order`.
+    """
+    left, right = {v.claim.id: v for v in told}, {v.claim.id: v for v in again}
+    unknown = reading.names()
+    wrong = [i for i in left if i not in right or not _same(left[i], right[i], reading.spelled, unknown)]
+    wrong += [i for i in right if i not in left]
+    if not wrong and (len(left) != len(told) or [*left] != [*right]):
+        wrong = ["the order"]
+    return wrong
+
+
+def _same(told: Verdict, again: Verdict, spelled: Collection[str], unknown: Collection[str]) -> bool:
+    left, right = ([o.value for o in v.evidence] for v in (told, again))
+    subject = (told.claim.kind, told.claim.subject) == (again.claim.kind, again.claim.subject)
+    return subject and told.outcome is again.outcome and alike([*left], [*right], spelled, unknown)
