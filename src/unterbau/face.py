@@ -13,6 +13,7 @@ can move the cursor or reorder a line.
 from __future__ import annotations
 
 import sys
+import textwrap
 import threading
 import time
 import unicodedata
@@ -184,3 +185,37 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def say(line: str) -> None:
     """One line of the result."""
     _console().print(safe(line), soft_wrap=True)
+
+
+def row(markup: str) -> None:
+    """One line of the result, of cells that are `safe`."""
+    _console().print(markup, soft_wrap=True)
+
+
+def paragraph(line: str, indent: str = "  ", before: str = "") -> None:
+    """Text of the result, wrapped at the terminal's width (80 columns without one); what follows is indented."""
+    console = _console()
+    width = console.width if console.is_terminal else 80
+    pieces = textwrap.wrap(
+        printable(line), width, initial_indent=before, subsequent_indent=indent, break_on_hyphens=False
+    )
+    for piece in pieces or [""]:
+        console.print(escape(piece), soft_wrap=True)
+
+
+def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Long cells, one below the other on a terminal, a group by its first cell; tab-separated lines elsewhere.
+
+    A row is (group, mark, subject, long text): the mark is markup, the others plain.
+    """
+    if not _console().is_terminal:
+        table(columns, ((safe(g), mark, safe(subject), safe(text)) for g, mark, subject, text in rows))
+        return
+    last = ""
+    for group, mark, subject, text in rows:
+        if group != last:
+            row(f"[bold]{safe(group)}[/]")
+            last = group
+        row(f"  {mark}" if mark else "")
+        paragraph(subject, "    ", "    ")
+        paragraph(text, "      ", "      ")

@@ -74,10 +74,22 @@ def append(path: Path, line: bytes) -> None:
     with translated(path):
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            first = os.fstat(handle).st_size == 0
             os.write(handle, line)
             os.fsync(handle)
         finally:
             os.close(handle)
+        if first:
+            sync_folder(path.parent)
+
+
+def make_folder(path: Path, *, home: str = STATE) -> None:
+    """Make a folder of our own (mode 0700) and those above it that are missing, durably. Raises LocalError."""
+    with translated(path, home):
+        missing = [one for one in (path, *path.parents) if not one.exists()]
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for one in reversed(missing):
+            sync_folder(one.parent)
 
 
 def sync_folder(path: Path) -> None:

@@ -11,7 +11,7 @@ from judge_world import TODAY, stack
 from playwright.sync_api import Browser, sync_playwright
 
 from unterbau import catalogue
-from unterbau.judge import engine, report, rules
+from unterbau.judge import engine, page, rules
 from unterbau.stack.model import Part, Place, Stack
 from unterbau.stack.recognise import recognise
 
@@ -35,7 +35,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = stack("openstack@2025.1", "redis@7.4", "redis@7.2", "keycloak@26", "ubuntu@24.04", "proxmox-ve@8")
     whole = recognise(Stack("A <b>stack</b>", (*made.parts, evil)), known)
     path = tmp_path_factory.mktemp("stack") / "stack.html"
-    path.write_text(report.html(engine.judge(whole, known, rules.load(), TODAY)), encoding="utf-8")
+    path.write_text(page.html(engine.judge(whole, known, rules.load(), TODAY)), encoding="utf-8")
     return path
 
 

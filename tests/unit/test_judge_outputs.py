@@ -18,7 +18,7 @@ from unterbau.catalogue.model import Catalogue
 from unterbau.errors import BundleError
 from unterbau.evidence import signing_key
 from unterbau.judge import evidence as judgements
-from unterbau.judge import report
+from unterbau.judge import page, report
 from unterbau.judge import rules as rule_sets
 from unterbau.judge.difference import difference
 from unterbau.judge.engine import judge
@@ -182,14 +182,14 @@ def test_the_page_escapes_and_loads_nothing() -> None:
     evil = technology("one", fact("steward", {**US, "name": "<b>Inc</b>"}), name="</style><i>")
     asked = rules({"fact": "steward", "where": {"seat": "$EU"}})
     made = judged({**known, "one": evil}, asked, Stack("<s>", (*parts, *stack("one").parts)))
-    page = report.html(made)
-    assert "<script" not in page
-    assert "<img" not in page
-    assert "<b>" not in page
-    assert "<i>" not in page
-    assert "\u202e" not in page
-    assert not re.search(r"<[^>]*\bsrc=|@import|url\(", page)
-    assert "default-src 'none'" in page
+    shown = page.html(made)
+    assert "<script" not in shown
+    assert "<img" not in shown
+    assert "<b>" not in shown
+    assert "<i>" not in shown
+    assert "\u202e" not in shown
+    assert not re.search(r"<[^>]*\bsrc=|@import|url\(", shown)
+    assert "default-src 'none'" in shown
 
 
 def test_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -266,7 +266,7 @@ def verify_(
     plan = drills.read_plan(plan_file) if plan_file else None
     left, right = wiring.open_cloud(source), wiring.open_cloud(target)
     folder = work or folders.root().parent / "verify"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.make_folder(folder)
     face = context.face
     seen = verify.look(
         left,
@@ -421,7 +421,7 @@ def evidence_check(context: Context, file: Path, key: str | None, report_file: P
     if opened.kind == proofs.KIND:
         return prove_verb.check(context, opened, report_file)
     if opened.kind == judgements.KIND:
-        return judge_verbs.check(context, opened, report_file)
+        return judge_verbs.check(context, opened, report_file, "de" if language == "de" else "en")
     checked = evidence.check_opened(opened)
     if report_file is not None:
         files.write(report_file, html.render(checked, opened.data, language).encode(), mode=0o644)

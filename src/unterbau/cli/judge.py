@@ -21,10 +21,12 @@ from unterbau.cli.frame import EXITS, Context, Day, command
 from unterbau.errors import Exit, UsageError
 from unterbau.evidence import signing_key
 from unterbau.evidence.opening import Opened
-from unterbau.judge import difference, engine, history, no_collector, output, report, rules
+from unterbau.judge import difference, engine, history, no_collector, output, page, report, rules
 from unterbau.judge import evidence as judgements
 from unterbau.judge.judgement import Judgement, KnownFact
 from unterbau.judge.seeing import View
+from unterbau.judge.summary import Sorted
+from unterbau.judge.words import Language
 from unterbau.reference.layout import data_home
 from unterbau.stack.model import Part, Stack
 from unterbau.stack.recognise import Index, recognise
@@ -38,7 +40,7 @@ OUT = click.Path(path_type=Path, dir_okay=False)
 def judge_(
     context: Context, stacks: tuple[str, ...], rule_names: tuple[str, ...], at: date | None, fail_on: str | None,
     diff: bool, own: tuple[Path, ...], histories: tuple[str, ...], everything: bool, sarif: Path | None,
-    oscal: Path | None, bundle: Path | None, html: Path | None,
+    oscal: Path | None, bundle: Path | None, html: Path | None, language: Language,
 ) -> Exit:  # fmt: skip
     """What STACK is made of, by stated criteria, with cited facts: no score.
 
@@ -64,7 +66,7 @@ def judge_(
         if path is not None:
             files.write(path, json.dumps(made(judged), indent=1, ensure_ascii=False).encode(), mode=0o644)
     if html is not None:
-        files.write(html, report.html(judged).encode(), mode=0o644)
+        files.write(html, page.html(judged, language).encode(), mode=0o644)
     if bundle is not None:
         signer = signing_key(data_home() / "keys")
         sealed = judgements.seal_stack(
@@ -76,7 +78,7 @@ def judge_(
 
 
 def _exit(judged: Judgement, fail_on: str | None) -> Exit:
-    outcomes = {f.outcome for f in judged.findings}
+    outcomes = set(Sorted(judged).outcomes())
     if fail_on == "failed":
         return Exit.FAILED if Outcome.FAILED in outcomes else Exit.HELD
     return exit_code(outcomes)
@@ -135,11 +137,11 @@ def _measures(histories: Sequence[str], known: Catalogue, day: date) -> dict[str
     return found
 
 
-def check(context: Context, opened: Opened, report_file: Path | None) -> Exit:
+def check(context: Context, opened: Opened, report_file: Path | None, language: Language = "en") -> Exit:
     """`evidence check` for the bundle of a judged stack."""
     checked = judgements.check_opened(opened)
     if report_file is not None:
-        files.write(report_file, report.html(checked.judgement).encode(), mode=0o644)
+        files.write(report_file, page.html(checked.judgement, language).encode(), mode=0o644)
     context.show(lambda: report.judged(checked.judgement), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
@@ -268,11 +270,13 @@ def register(group: click.Group) -> None:
         own,
         click.option("--history", "histories", multiple=True, metavar="TECHNOLOGY=FILE",
                      help="A git history, for rules about maintenance."),
-        click.option("--all", "everything", is_flag=True, help="Show what held, and every part, too."),
+        click.option("--all", "everything", is_flag=True, help="Show every finding and every part, too."),
         click.option("--sarif", type=OUT, help="Also write SARIF 2.1.0."),
         click.option("--oscal", type=OUT, help="Also write OSCAL assessment results."),
         click.option("--bundle", type=OUT, help="Also write the signed bundle (`unterbau evidence check`)."),
-        click.option("--html", type=OUT, help="Also write one page that draws the stack."),
+        click.option("--html", type=OUT, help="Also write one page for people, in German and English."),
+        click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True,
+                     help="Of the page, at first."),
     ]  # fmt: skip
     function = judge_
     for option in reversed(judging):

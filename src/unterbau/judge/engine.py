@@ -61,6 +61,7 @@ from unterbau.judge.rule import (
 )
 from unterbau.judge.seeing import (
     MOST_NAMES,
+    RUNS_IT,
     Seen,
     View,
     joined,
@@ -336,7 +337,9 @@ class _Bench:
             case Every(each=inner_one):
                 return self._over(expression, inner_one, rules, every=True)
             case Unknowable(ask=what):
-                return Seen(NOT_SHOWN, what, (), (Missing(what=what, where="whoever runs the stack"),))
+                return Seen(
+                    NOT_SHOWN, what, (), (Missing(what=what, where=RUNS_IT, kind="answer", of=self.stack.name),)
+                )
             case _:
                 return self._leaf(expression, view)
 
@@ -465,7 +468,8 @@ def _does(view: View, function: Any) -> bool:
 def _head(rules: RuleSet, found: Sequence[tuple[Rule, Sequence[Finding]]]) -> RuleSetHead:
     heads = tuple(
         RuleHead(id=f"{rules.id}/{r.id}", text=r.text, of=r.of, references=r.references,
-                 outcome=conjoin(f.outcome for f in fs))
+                 outcome=conjoin(f.outcome for f in fs), german=r.german, objective=r.objective, level=r.level,
+                 needs=rules.needs(r))
         for r, fs in found
     )  # fmt: skip
     return RuleSetHead(

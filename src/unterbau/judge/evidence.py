@@ -24,8 +24,9 @@ from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.judge.engine import Measures, judge
 from unterbau.judge.judgement import Judgement
 from unterbau.judge.rule import RuleSet
+from unterbau.judge.summary import outcome
 from unterbau.stack.model import Stack
-from unterbau.verdict import Model, Outcome, conjoin
+from unterbau.verdict import Model, Outcome
 
 KIND = "https://unterbau.example/evidence/stack/v1"
 JUDGEMENT = "judgement.json"
@@ -99,7 +100,7 @@ def check_opened(opened: Opened) -> StackCheck:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
     return StackCheck(
         judgement=again,
-        outcome=conjoin(f.outcome for f in again.findings),
+        outcome=outcome(again),
         signer=opened.signer,
         signer_trusted=opened.trusted,
         sealed=bundle.sealed,

@@ -8,12 +8,13 @@ conjoined, never counted into a number of merit.
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 from pydantic import SkipValidation
 
 from unterbau.catalogue.model import Fact, Source
 from unterbau.stack.model import Part, Unread
-from unterbau.verdict import Model, Outcome
+from unterbau.verdict import Model, Outcome, later
 
 
 class KnownFact(Model):
@@ -29,6 +30,10 @@ class Missing(Model):
 
     what: str
     where: str
+    kind: str = later("")
+    """A kind of fact; or `recognition`, `version`, `claim`, `measurement`, `answer`."""
+    of: str = later("")
+    """The technology, part or organisation of which it is missing."""
 
 
 class Instead(Model):
@@ -92,6 +97,13 @@ class RuleHead(Model):
     references: tuple[str, ...] = ()
     outcome: Outcome
     """Of the whole stack: the conjunction over its parts."""
+    german: str = later("")
+    """`text` in German, where the rule set gives it."""
+    objective: str = later("")
+    level: int | None = later(None)
+    """The step of a ladder that it belongs to: such a rule is never told as failed, only as a step not reached."""
+    needs: Literal["", "measurement", "answer"] = later("")
+    """What no catalogue holds: without it nothing is shown of any part, which is one thing to say and not many."""
 
 
 class RuleSetHead(Model):

@@ -13,8 +13,10 @@ from uuid import NAMESPACE_URL, uuid5
 
 from unterbau import __version__
 from unterbau.canonical import digest
-from unterbau.judge.judgement import Finding, Judgement, KnownFact
+from unterbau.judge.judgement import Finding, Judgement, KnownFact, RuleHead
 from unterbau.judge.seeing import tell
+from unterbau.judge.summary import Sorted, Step
+from unterbau.judge.words import once, step
 from unterbau.stack.model import Place
 from unterbau.verdict import Outcome
 
@@ -22,26 +24,40 @@ MOST_PLACES = 20
 """So many places of a group are told; how many there are stands beside them."""
 INFORMATION = "https://unterbau.example/judge"
 _KINDS = {Outcome.HELD: ("pass", "none"), Outcome.FAILED: ("fail", "error"), Outcome.NOT_SHOWN: ("open", "none")}
+_TOLD = ("informational", "none")
 _LINE = re.compile(r"(?:^|\b)line (\d+)")
 
 
 def sarif(judgement: Judgement) -> dict[str, Any]:
-    """SARIF: one result a finding, at the places where its parts were found."""
-    rules = [r for s in judgement.rule_sets for r in s.rules]
-    index = {r.id: n for n, r in enumerate(rules)}
-    driver = {
-        "name": "unterbau",
-        "version": __version__,
-        "informationUri": INFORMATION,
-        "rules": [
-            {
-                "id": r.id,
-                "shortDescription": {"text": r.text},
-                "properties": {"references": list(r.references), "of": r.of},
-            }
-            for r in rules
-        ],
-    }
+    """SARIF: a result a finding, at the places where its parts were found.
+
+    A ladder is one informational result a subject, which says the step reached; rules for which nobody measured or
+    answered are one open result, not one a part.
+    """
+    found = Sorted(judgement)
+    descriptors = [
+        {"id": r.id, "shortDescription": {"text": r.text}, "properties": {"references": list(r.references), "of": r.of}}
+        for s in judgement.rule_sets
+        for r in s.rules
+        if r.level is None
+    ]
+    ladders = dict.fromkeys(_ladder(s) for s in found.steps)
+    descriptors += [
+        {"id": id_, "shortDescription": {"text": f"{objective}: the step reached"}, "properties": {"of": "part"}}
+        for id_, objective in ladders
+    ]
+    known = {d["id"] for d in descriptors}
+    descriptors += [
+        {"id": r.id, "shortDescription": {"text": r.text}, "properties": {"of": r.of}}
+        for o in found.once
+        for r in o.rules
+        if r.id not in known
+    ]
+    index = {str(d["id"]): n for n, d in enumerate(descriptors)}
+    results = [_finding(judgement, f) for f in found.plain]
+    results += [_step(judgement, s) for s in found.steps]
+    results += [_once(judgement, o.needs, r, once(o)) for o in found.once for r in o.rules]
+    driver = {"name": "unterbau", "version": __version__, "informationUri": INFORMATION, "rules": descriptors}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -50,37 +66,56 @@ def sarif(judgement: Judgement) -> dict[str, Any]:
                 "tool": {"driver": driver},
                 "columnKind": "unicodeCodePoints",
                 "properties": {"at": judgement.at.isoformat(), "stack": judgement.stack},
-                "results": [_result(judgement, f, index[f.rule]) for f in judgement.findings],
+                "results": [{**r, "ruleIndex": index[r["ruleId"]]} for r in results],
             }
         ],
     }
 
 
-def _result(judgement: Judgement, finding: Finding, rule_index: int) -> dict[str, Any]:
-    kind, level = _KINDS[finding.outcome]
-    subject, places, count = _subject(judgement, finding)
-    properties: dict[str, Any] = {"path": finding.path, "parts": count, "facts": list(finding.facts)}
+def _finding(judgement: Judgement, finding: Finding) -> dict[str, Any]:
+    properties: dict[str, Any] = {"path": finding.path, "facts": list(finding.facts)}
     if finding.missing:
         properties["missing"] = [m.model_dump() for m in finding.missing]
     if finding.instead:
         properties["instead"] = [i.model_dump(mode="json") for i in finding.instead]
+    return _result(judgement, finding.rule, finding.group, _KINDS[finding.outcome], finding.reason, properties)
+
+
+def _ladder(told: Step) -> tuple[str, str]:
+    """An id for a ladder, and its name."""
+    return f"{told.rule_set}/steps:{_token(told.objective)}", told.objective
+
+
+def _step(judgement: Judgement, told: Step) -> dict[str, Any]:
+    """A step that fails is a step that is not reached: information, no error."""
+    properties = {"reached": told.reached, "top": told.top, "failsAt": told.fails_at, "notShown": list(told.unshown)}
+    return _result(judgement, _ladder(told)[0], told.group, _TOLD, step(told, judgement), properties)
+
+
+def _once(judgement: Judgement, needs: str, rule: RuleHead, text: str) -> dict[str, Any]:
+    return _result(judgement, rule.id, None, _KINDS[Outcome.NOT_SHOWN], text, {"needs": needs})
+
+
+def _result(
+    judgement: Judgement, rule: str, group: int | None, kind: tuple[str, str], text: str, properties: dict[str, Any]
+) -> dict[str, Any]:
+    subject, places, count = _subject(judgement, group)
     return {
-        "ruleId": finding.rule,
-        "ruleIndex": rule_index,
-        "kind": kind,
-        "level": level,
-        "message": {"text": f"{subject}: {finding.reason}"},
+        "ruleId": rule,
+        "kind": kind[0],
+        "level": kind[1],
+        "message": {"text": f"{subject}: {text}"},
         "locations": [_location(p) for p in places],
-        "partialFingerprints": {"unterbau/v1": digest([finding.rule, subject])},
-        "properties": properties,
+        "partialFingerprints": {"unterbau/v1": digest([rule, subject])},
+        "properties": {"parts": count, **properties},
     }
 
 
-def _subject(judgement: Judgement, finding: Finding) -> tuple[str, list[Place], int]:
+def _subject(judgement: Judgement, group_id: int | None) -> tuple[str, list[Place], int]:
     """What it is about, some of its places, and how many parts there are."""
-    if finding.group is None:
+    if group_id is None:
         return judgement.stack, [Place(judgement.stack)], len(judgement.parts)
-    group = judgement.groups[finding.group]
+    group = judgement.groups[group_id]
     places = [p for n in group.parts[:MOST_PLACES] for p in judgement.parts[n].where][:MOST_PLACES]
     name = " ".join([group.name, ", ".join(group.versions[:MOST_PLACES])]).strip()
     return name, places or [Place(judgement.stack)], len(group.parts)
@@ -118,6 +153,7 @@ def oscal(judgement: Judgement) -> dict[str, Any]:
 def _oscal_result(judgement: Judgement, rule_set: str, moment: str) -> dict[str, Any]:
     head = next(s for s in judgement.rule_sets if s.id == rule_set)
     findings = [f for f in judgement.findings if f.rule.startswith(f"{rule_set}/")]
+    steps = {r.id for r in head.rules if r.level is not None}
     used = {i for f in findings for i in f.facts}
     observations = [_observation(judgement, f, moment) for f in judgement.facts if f.id in used]
     result: dict[str, Any] = {
@@ -132,7 +168,7 @@ def _oscal_result(judgement: Judgement, rule_set: str, moment: str) -> dict[str,
     if observations:
         result["observations"] = observations
     if findings:
-        result["findings"] = [_oscal_finding(judgement, f) for f in findings]
+        result["findings"] = [_oscal_finding(judgement, f, is_step=f.rule in steps) for f in findings]
     return result
 
 
@@ -149,10 +185,13 @@ def _observation(judgement: Judgement, known: KnownFact, moment: str) -> dict[st
     }
 
 
-def _oscal_finding(judgement: Judgement, finding: Finding) -> dict[str, Any]:
-    subject, _, _ = _subject(judgement, finding)
+def _oscal_finding(judgement: Judgement, finding: Finding, *, is_step: bool) -> dict[str, Any]:
+    subject, _, _ = _subject(judgement, finding.group)
     state = "satisfied" if finding.outcome is Outcome.HELD else "not-satisfied"
     reason = {Outcome.HELD: "pass", Outcome.FAILED: "fail", Outcome.NOT_SHOWN: "other"}[finding.outcome]
+    remarks = f"path: {finding.path}"
+    if finding.outcome is Outcome.FAILED and is_step:
+        reason, remarks = "other", "a step of a ladder that is not reached"
     told: dict[str, Any] = {
         "uuid": _uuid(judgement, "finding", finding.rule, str(finding.group)),
         "title": f"{finding.rule}: {subject}",
@@ -160,7 +199,7 @@ def _oscal_finding(judgement: Judgement, finding: Finding) -> dict[str, Any]:
         "target": {
             "type": "objective-id",
             "target-id": _token(finding.rule),
-            "status": {"state": state, "reason": reason, "remarks": f"path: {finding.path}"},
+            "status": {"state": state, "reason": reason, "remarks": remarks},
         },
     }
     if finding.facts:

@@ -1,46 +1,85 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A judged stack for people: tables on the terminal, and one HTML page that works offline. `cli` calls it.
+"""A judged stack on the terminal, and the catalogue's facts. `cli` calls it; `page` is the HTML. It decides nothing.
 
-The page draws the stack as layers; each part opens its path and sources under every rule. It decides nothing. Names
-come from files of others and may hold anything: `printable` and the template's escaping make them harmless.
+Ten lines first, at 80 columns; the long lists are asked for. Names come from files of others and may hold anything:
+`safe` makes them harmless.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from unterbau.catalogue.audit import Audited
 from unterbau.catalogue.contradictions import Contradiction
-from unterbau.catalogue.model import Layer, Source, Technology
-from unterbau.face import MARKS, STYLES, printable, safe, say, table
-from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact, Ladder
+from unterbau.catalogue.model import Source, Technology
+from unterbau.face import MARKS, STYLES, listing, paragraph, row, safe, say, table
+from unterbau.judge import words
+from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact
 from unterbau.judge.seeing import tell
-from unterbau.verdict import Outcome, conjoin
+from unterbau.judge.summary import Sorted, Step, summary
+from unterbau.judge.words import LABEL
+from unterbau.verdict import Outcome
 
-MOST_PLACES = 12
-MOST_STRANGERS = 40
-"""So many of a group's places, and of the parts that were not recognised, are shown at once."""
-NO_LAYER = "not recognised"
 MISSING = f"[{STYLES[Outcome.FAILED]}]✗ missing[/]"
 
 
 def judged(judgement: Judgement, *, everything: bool = False) -> None:
-    """What did not hold (or all), coverage, what is hidden, what ends, what was not recognised."""
+    """Ten lines; then how far steps are reached, and each rule set in a line. `everything`: then all of it, in tables."""
+    told, found = summary(judgement), Sorted(judgement)
+    for line in words.ten_lines(judgement, told, "en"):
+        style = _TOPICS.get(line.kind, "bold")
+        label = f"[{style}]{safe(line.label.ljust(LABEL))}[/]" if line.label else ""
+        row(f"{label}[bold]{safe(line.text)}[/]" if line.kind == "head" else f"{label}{safe(line.text)}")
+    row("")
     for rules in judgement.rule_sets:
-        findings = [f for f in judgement.findings if f.rule.startswith(f"{rules.id}/")]
-        shown = [f for f in findings if everything or not (_plainly_held(f) or _of_strangers(judgement, f))]
-        say(rules.name)
-        table(("rule", "of", "path", "why"), _rows_of(judgement, shown))
-        if held := sum(map(_plainly_held, findings)) if not everything else 0:
-            say(f"{rules.id}: {held} held directly; --all shows them")
-        if not everything and any(_of_strangers(judgement, f) for f in findings):
-            say(f"{rules.id}: nothing is shown of parts that were not recognised; they are listed below")
-        for step in (s for s in judgement.ladders if s.rule_set == rules.id and s.group is None):
-            say(f"{rules.id}: {step.objective}, minimum over all parts: {_step(step)}")
+        for text in _in_short(judgement, found, rules.id):
+            paragraph(f"{rules.id}: {text}")
+    if not everything:
+        row("")
+        paragraph("--all shows every finding with its facts, --html the page to hand on.")
+        return
+    for rules in judgement.rule_sets:
+        findings = [f for f in found.plain if found.rule_set(f) == rules.id]
+        paragraph(rules.name)
+        listing(
+            ("rule", "path", "of", "why"), _rows_of(judgement, [f for f in findings if not _of_strangers(judgement, f)])
+        )
+        steps = [s for s in found.steps if s.rule_set == rules.id and s.group is not None]
+        listing(("steps", "", "of", "reached"), _steps_of(judgement, steps))
+        if any(_of_strangers(judgement, f) for f in findings):
+            paragraph(f"{rules.id}: nothing is shown of parts that were not recognised; they are listed below")
+    _whole(judgement)
+    _input(judgement)
+
+
+_TOPICS = {"fails": "bold red", "ends": "bold red", "missing": "yellow", "unread": "yellow", "first": "bold"}
+
+
+def _in_short(judgement: Judgement, found: Sorted, rule_set: str) -> Iterator[str]:
+    """One rule set: how many rules failed, were not shown, held; its steps; what nobody measured or answered."""
+    plain = [f for f in found.plain if found.rule_set(f) == rule_set]
+    if plain:
+        many = Counter(f.outcome for f in plain)
+        yield ", ".join(f"{many[o]} {o.value}" for o in (Outcome.FAILED, Outcome.NOT_SHOWN, Outcome.HELD) if many[o])
+    for step in found.steps:
+        if step.rule_set == rule_set and step.group is None:
+            yield f"{step.objective}, lowest part: {words.step(step, judgement)}"
+    yield from (words.once(o) for o in found.once if o.rule_set == rule_set)
+
+
+def _steps_of(judgement: Judgement, steps: Sequence[Step]) -> list[tuple[str, str, str, str]]:
+    """One row for all technologies that reach the same step for the same reason."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for step in sorted(steps, key=lambda s: s.objective):
+        told = (f"{step.rule_set}: {step.objective}", words.reached(step), words.step(step, judgement))
+        same.setdefault(told, []).append(_group(judgement.groups[step.group or 0]))
+    return [(what, safe(how), _few(names), why) for (what, how, why), names in same.items()]
+
+
+def _whole(judgement: Judgement) -> None:
+    """Of the stack as a whole: what is covered, what is needed and not named, what ends."""
     table(
         ("stack", "", "by"),
         [
@@ -69,6 +108,10 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
             ("", "what", "day"),
             [("ends", safe(_group(judgement.groups[e.group])), f"{e.day}{' ENDED' if e.ended else ''}") for e in ends],
         )
+
+
+def _input(judgement: Judgement) -> None:
+    """What came through mirrors, what was not recognised, what was not understood: all of it."""
     if through := _through(judgement):
         table(("", "seen through", "to"), [("from", safe(mirror), safe(_few(names))) for mirror, names in through])
     strangers = [judgement.parts[n] for n in judgement.unrecognised]
@@ -76,12 +119,6 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
         ("not recognised", safe(p.name), safe(p.version or ""), safe(_few([str(w) for w in p.where])))
         for p in strangers
     ]
-    more = len(rows) - MOST_STRANGERS
-    if more > 0 and not everything:
-        rows = [
-            *rows[:MOST_STRANGERS],
-            ("not recognised", f"and {more} more; --all and --format json list them", "", ""),
-        ]
     if rows:
         table(("", f"{len(strangers)} parts", "version", "where"), rows)
     if judgement.unread:
@@ -97,19 +134,10 @@ def _through(judgement: Judgement) -> list[tuple[str, list[str]]]:
     return [(mirror, list(names)) for mirror, names in found.items()]
 
 
-def _plainly_held(finding: Finding) -> bool:
-    return finding.path == "direct"
-
-
 def _of_strangers(judgement: Judgement, finding: Finding) -> bool:
     """What is not shown because the part was not recognised."""
     stranger = finding.group is not None and judgement.groups[finding.group].technology is None
     return stranger and finding.outcome is Outcome.NOT_SHOWN
-
-
-def _step(step: Ladder) -> str:
-    shown = "no step is shown" if step.shown is None else f"shown up to step {step.shown}"
-    return shown if step.not_above is None else f"{shown}, not above {step.not_above}"
 
 
 def _rows_of(judgement: Judgement, findings: Sequence[Finding]) -> list[tuple[str, str, str, str]]:
@@ -118,7 +146,7 @@ def _rows_of(judgement: Judgement, findings: Sequence[Finding]) -> list[tuple[st
     for finding in findings:
         subject = "the stack" if finding.group is None else _group(judgement.groups[finding.group])
         same.setdefault((finding.rule, _mark(finding.outcome, finding.path), _why(finding)), []).append(subject)
-    return [(safe(rule), safe(_few(names)), mark, safe(why)) for (rule, mark, why), names in same.items()]
+    return [(rule, mark, _few(names), why) for (rule, mark, why), names in same.items()]
 
 
 def _why(finding: Finding) -> str:
@@ -212,68 +240,3 @@ def _copy(source: Source) -> str:
     if source.dated == "reading" or source.as_of is None:
         told[2] = f"read {source.read}, age of the copy unknown"
     return ", ".join(filter(None, told))
-
-
-# --- the page
-
-
-def html(judgement: Judgement) -> str:
-    """One self-contained page."""
-    environment = Environment(
-        loader=PackageLoader("unterbau.judge"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["printable"] = printable
-    environment.filters["link"] = _link
-    environment.globals["tell"] = tell
-    environment.globals["few"] = _few
-    return environment.get_template("stack.html.j2").render(
-        j=judgement, layers=_layers(judgement), rules=_rules(judgement), facts={k.id: k for k in judgement.facts},
-        outcomes=list(Outcome), most=MOST_PLACES, held=Outcome.HELD, failed=Outcome.FAILED, ladders=_ladders(judgement),
-    )  # fmt: skip
-
-
-def _link(url: str) -> str:
-    """Only what a browser may safely follow becomes a link."""
-    return url if re.match(r"https?://", url) else ""
-
-
-def _layers(judgement: Judgement) -> list[tuple[str, list[dict[str, Any]]]]:
-    """From the application down to the hardware; strangers last. Empty layers are drawn: their absence is a result."""
-    found: dict[str, list[dict[str, Any]]] = {layer.value: [] for layer in reversed(Layer)}
-    found[NO_LAYER] = []
-    by_group: dict[int, list[Finding]] = {}
-    for finding in judgement.findings:
-        if finding.group is not None:
-            by_group.setdefault(finding.group, []).append(finding)
-    for group in judgement.groups:
-        findings = by_group.get(group.id, [])
-        sets = [
-            (s, [f for f in findings if f.rule.startswith(f"{s.id}/")])
-            for s in judgement.rule_sets
-        ]  # fmt: skip
-        box = {
-            "group": group,
-            "sets": [(s, fs, conjoin(f.outcome for f in fs)) for s, fs in sets if fs],
-            "mirrors": list(dict.fromkeys(m for n in group.parts if (m := judgement.parts[n].mirror)))[:MOST_PLACES],
-            "places": [w for n in group.parts[:MOST_PLACES] for w in judgement.parts[n].where][:MOST_PLACES],
-            "members": [judgement.parts[n] for n in group.parts[:MOST_STRANGERS]] if group.technology is None else [],
-        }
-        found[group.layer if group.technology and group.layer else NO_LAYER].append(box)
-    if not found[NO_LAYER]:
-        del found[NO_LAYER]
-    return list(found.items())
-
-
-def _rules(judgement: Judgement) -> list[tuple[Any, list[tuple[Any, list[Finding]]]]]:
-    return [
-        (s, [(r, [f for f in judgement.findings if f.rule == r.id and f.group is None]) for r in s.rules])
-        for s in judgement.rule_sets
-    ]
-
-
-def _ladders(judgement: Judgement) -> dict[int | None, list[Any]]:
-    found: dict[int | None, list[Any]] = {}
-    for ladder in judgement.ladders:
-        found.setdefault(ladder.group, []).append(ladder)
-    return found

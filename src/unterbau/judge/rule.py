@@ -17,7 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from unterbau.catalogue.model import EU, KINDS, Function, Layer, Source, Text
-from unterbau.verdict import Model
+from unterbau.verdict import Model, later
 
 CONSTANTS: dict[str, tuple[str, ...]] = {"$EU": tuple(sorted(EU)), "$EEA": tuple(sorted({*EU, "IS", "LI", "NO"}))}
 """Lists that every rule file may name."""
@@ -260,6 +260,8 @@ class Rule(Model):
     references: tuple[str, ...] = ()
     """Ids of other frameworks that ask the same, e.g. `C3A SOV-6-01`."""
     remedy: str = ""
+    german: str = later("")
+    """`text` in German."""
 
 
 class RuleSet(Model):
@@ -287,6 +289,18 @@ class RuleSet(Model):
             for expression in asked:
                 self._check(f"rule {rule.id}", expression, (), whole=None if rule.of == "stack" else False)
         return self
+
+    def needs(self, rule: Rule) -> Literal["", "measurement", "answer"]:
+        """What only somebody who measures or who answers can give, if a rule asks for nothing else."""
+        leaves = {type(e) for p in rule.paths.values() for e in self._leaves(p)}
+        return "measurement" if leaves == {Measured} else "answer" if leaves == {Unknowable} else ""
+
+    def _leaves(self, expression: Expression) -> Iterator[Expression]:
+        for node in walk(expression):
+            if isinstance(node, Use):
+                yield from self._leaves(self.define[node.use])
+            elif not children(node):
+                yield node
 
     def _check(self, where: str, expression: Expression, seen: tuple[str, ...], *, whole: bool | None) -> None:
         """Names lead somewhere and not in a circle; only a rule of the stack asks about other parts."""

@@ -36,6 +36,7 @@ from unterbau.verdict import Outcome
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
 MEASURE = "a git history: `unterbau judge --history TECHNOLOGY=FILE`"
+RUNS_IT = "whoever runs the stack"
 MOST_NAMES = 6
 """So many names in a reason; the rest stands in the groups."""
 
@@ -127,7 +128,7 @@ def see_measured(test: Measured, found: tuple[float, str] | None) -> Seen:
     """A number against its bounds; `found` is the number and where it was measured."""
     text = test.text or test.measure
     if found is None:
-        return Seen(NOT_SHOWN, f"not measured: {text}", (), (Missing(what=text, where=MEASURE),))
+        return Seen(NOT_SHOWN, f"not measured: {text}", (), (Missing(what=text, where=MEASURE, kind="measurement"),))
     number, where = found
     fits = (test.at_least is None or number >= test.at_least) and (test.below is None or number < test.below)
     return Seen(HELD if fits else FAILED, f"{'' if fits else 'not: '}{text} ({number:g}; {where})")
@@ -208,16 +209,20 @@ def not_shown(
     """Not shown: which fact is missing, and where to look."""
     if view.technology is None:
         why = "the part was not recognised"
-        gap = Missing(what=f"what {view.name} is", where="name it in stack.yaml, or add it to the catalogue")
+        where = "name it in stack.yaml, or add it to the catalogue"
+        gap = Missing(what=f"what {view.name} is", where=where, kind="recognition", of=view.name)
     elif unsure and not view.version_known and unsure[0][1].startswith("it holds"):
         why = "the version is not known, and facts differ by version"
-        gap = Missing(what=f"the version of {view.name}", where="the input: a tag, a package version")
+        where = "the input: a tag, a package version"
+        gap = Missing(what=f"the version of {view.name}", where=where, kind="version", of=view.name)
     elif unsure:
         why = unsure[0][1]
-        gap = Missing(what=f"{kind} of {view.name}", where=unsure[0][0].fact.source.url)
+        where = unsure[0][0].fact.source.url
+        gap = Missing(what=f"{kind} of {view.name}", where=where, kind=kind, of=view.name)
     else:
         why = f"nothing that shows it is known about {kind}" if facts else f"no fact about {kind}"
-        gap = Missing(what=f"{kind} of {view.name}", where=LOOK.get(kind, view.technology.homepage))
+        where = LOOK.get(kind, view.technology.homepage)
+        gap = Missing(what=f"{kind} of {view.name}", where=where, kind=kind, of=view.name)
     return Seen(NOT_SHOWN, f"whether {text} ({why})", (*facts, *(f for f, _ in unsure)), (gap,))
 
 
@@ -257,7 +262,7 @@ def _unknown_owner(view: View, text: str, links: Sequence[ownership.Link], gaps:
     old = [f for kind in ownership.ABOVE for f, _ in view.unsure.get(kind, ())
            if isinstance(f.fact, ParentFact) and f.fact.value.of in gaps]  # fmt: skip
     why = f"; the fact expired on {old[0].fact.expires}" if old else ""
-    missing = tuple(Missing(what=f"parent of {name}", where=LOOK["parent"]) for name in gaps)
+    missing = tuple(Missing(what=f"parent of {n}", where=LOOK["parent"], kind="parent", of=n) for n in gaps)
     facts = (*(link.fact for link in links), *old)
     return Seen(NOT_SHOWN, f"whether {text} (who owns {some_of(gaps)} is not known{why})", facts, missing)
 
@@ -269,7 +274,7 @@ def see_claimed(test: Claimed, view: View) -> Seen:
         return Seen(HELD if value else FAILED, text if value else f"not: {text}")
     if test.absent is not None:
         return Seen(Outcome(test.absent), f"{'' if test.absent == 'held' else 'not: '}{text} (nothing is claimed)")
-    gap = Missing(what=text, where="`claims` in stack.yaml")
+    gap = Missing(what=text, where="`claims` in stack.yaml", kind="claim", of=view.name)
     return Seen(NOT_SHOWN, f"whether {text} (nothing is claimed)", (), (gap,))
 
 

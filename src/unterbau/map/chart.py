@@ -17,8 +17,11 @@ from unterbau.catalogue import spdx
 from unterbau.catalogue.model import Catalogue, Layer, Source, Technology
 from unterbau.catalogue.versions import parse, within
 from unterbau.judge.engine import judge
-from unterbau.judge.judgement import Finding, Judgement, KnownFact, Ladder
+from unterbau.judge.judgement import Finding, Judgement, KnownFact
 from unterbau.judge.rule import RuleSet
+from unterbau.judge.summary import Sorted, Step
+from unterbau.judge.words import once, reached
+from unterbau.judge.words import step as step_text
 from unterbau.stack.model import Part, Place, Stack
 from unterbau.verdict import Model, Outcome, conjoin
 
@@ -36,6 +39,8 @@ class Told(Model):
 
     versions: str
     finding: Finding
+    step: int | None = None
+    """The step of a ladder that it belongs to; None: it is none."""
 
 
 class Steps(Model):
@@ -43,10 +48,8 @@ class Steps(Model):
 
     versions: str
     objective: str
-    shown: int | None
-    """Held up to this step; None: not even the lowest."""
-    not_above: int | None
-    """A criterion of the next step fails; None: nothing fails."""
+    text: str
+    """`step 2 of 5; step 3 fails by licence SSPL-1.0; not shown: step 4`."""
 
 
 class RuleSetVerdict(Model):
@@ -55,11 +58,14 @@ class RuleSetVerdict(Model):
     versions: str
     rule_set: str
     name: str
-    outcome: Outcome
+    outcome: Outcome | None
+    """None: it has steps, which neither hold nor fail."""
     path: str
-    """`held directly`, `held by exception: NAME`, `failed` or `not shown`."""
+    """`held directly`, `held by exception: NAME`, `failed`, `not shown`; of steps `step 2 of 5`."""
     told: tuple[Told, ...]
     steps: tuple[Steps, ...] = ()
+    rest: str = ""
+    """The path of its rules that are no steps."""
 
 
 class Licence(Model):
@@ -97,6 +103,8 @@ class Rules(Model):
     sources: tuple[Source, ...]
     asks: dict[str, str]
     """What is asked of a technology, by the rule's id; empty where all is asked of whole stacks."""
+    once: tuple[str, ...] = ()
+    """What is told of no technology by itself, since nobody measured or answered it."""
 
 
 class Chart(Model):
@@ -120,7 +128,7 @@ def chart(known: Catalogue, rule_sets: Sequence[RuleSet], at: date) -> Chart:
         for i, found in pieces.items()
         for n, (_, _, version) in enumerate(found)
     )
-    told = _Told(judge(Stack(name="the catalogue", parts=parts), known, rule_sets, at))
+    told = _Judged(judge(Stack(name="the catalogue", parts=parts), known, rule_sets, at))
     sheets = {
         t.id: Sheet(
             technology=t,
@@ -131,30 +139,45 @@ def chart(known: Catalogue, rule_sets: Sequence[RuleSet], at: date) -> Chart:
         )
         for t in known.values()
     }
-    return Chart(at=at, rule_sets=tuple(_rules(r) for r in rule_sets), sheets=dict(sorted(sheets.items())))
+    return Chart(at=at, rule_sets=tuple(_rules(r, told) for r in rule_sets), sheets=dict(sorted(sheets.items())))
 
 
-def _rules(rules: RuleSet) -> Rules:
+def _rules(rules: RuleSet, told: _Judged) -> Rules:
     return Rules(
         id=rules.id, name=rules.name, author=rules.author, as_of=rules.as_of, note=rules.note, sources=rules.sources,
         asks={f"{rules.id}/{r.id}": r.text for r in rules.rules if r.of == "part"},
+        once=tuple(once(o) for o in told.sorted.once if o.rule_set == rules.id),
     )  # fmt: skip
 
 
-class _Told:
-    """The judgement by part."""
+class _Judged:
+    """The judgement by part, without what is told once for all of them."""
 
     def __init__(self, judged: Judgement) -> None:
         groups = {part: group.id for group in judged.groups for part in group.parts}
         self.group = {part.id: groups[n] for n, part in enumerate(judged.parts)}
+        self.sorted = Sorted(judged)
         self.findings: dict[int, list[Finding]] = {}
-        self.ladders: dict[int, list[Ladder]] = {}
+        self.steps: dict[int, list[Step]] = {}
         for finding in judged.findings:
-            if finding.group is not None:
+            if finding.group is not None and not self.sorted.is_once(finding):
                 self.findings.setdefault(finding.group, []).append(finding.model_copy(update=_EVERYWHERE))
-        for ladder in judged.ladders:
-            if ladder.group is not None:
-                self.ladders.setdefault(ladder.group, []).append(ladder.model_copy(update={"group": None}))
+        for step in self.sorted.steps:
+            if step.group is not None:
+                self.steps.setdefault(step.group, []).append(step)
+
+    def told(self, versions: str, finding: Finding) -> Told:
+        return Told(versions=versions, finding=finding, step=self.sorted.heads[finding.rule].level)
+
+    def path(self, findings: Sequence[Finding], steps: Sequence[Step]) -> tuple[Outcome | None, str, str]:
+        """Outcome, path, and the path of the rest: steps are told by themselves, never as failed."""
+        plain = [f for f in findings if not self.sorted.is_step(f)]
+        rest = _path(plain) if plain else ""
+        if not steps:
+            return conjoin(f.outcome for f in plain), rest, ""
+        lowest = min(steps, key=lambda s: -1 if s.reached is None else s.reached)
+        of = f" (lowest of {len(steps)} objectives)" if len(steps) > 1 else ""
+        return None, f"{reached(lowest)}{of}", rest
 
 
 # --- versions
@@ -203,37 +226,36 @@ def _licences(technology: Technology, pieces: list[Piece], at: date) -> tuple[Li
     return tuple(Licence(versions=v, licence=text, kind=_kind(text)) for v, text in _merged(found, len(pieces)))
 
 
-def _verdicts(rules: RuleSet, technology: str, pieces: list[Piece], told: _Told) -> Iterable[RuleSetVerdict]:
+def _verdicts(rules: RuleSet, technology: str, pieces: list[Piece], told: _Judged) -> Iterable[RuleSetVerdict]:
     """Neighbouring versions with the same path are one verdict."""
     seen = []
     for n, (low, high, _) in enumerate(pieces):
         group = told.group[f"{technology}|{n}"]
         findings = [f for f in told.findings.get(group, ()) if f.rule.startswith(f"{rules.id}/")]
-        steps = [s for s in told.ladders.get(group, ()) if s.rule_set == rules.id]
+        steps = [s for s in told.steps.get(group, ()) if s.rule_set == rules.id]
         if findings:
             seen.append((low, high, findings, steps))
-    for path, neighbours in groupby(seen, key=lambda s: _path(s[2])):
+    for (outcome, path, rest), neighbours in groupby(seen, key=lambda s: told.path(s[2], s[3])):
         same = list(neighbours)
         findings_of: dict[str, list[tuple[Cut | None, Cut | None, Finding]]] = {}
-        steps_of: dict[str, list[tuple[Cut | None, Cut | None, Ladder]]] = {}
+        steps_of: dict[str, list[tuple[Cut | None, Cut | None, str]]] = {}
         for low, high, findings, steps in same:
             for finding in findings:
                 findings_of.setdefault(finding.rule, []).append((low, high, finding))
             for step in steps:
-                steps_of.setdefault(step.objective, []).append((low, high, step))
+                steps_of.setdefault(step.objective, []).append((low, high, step_text(step, told.sorted.judgement)))
         yield RuleSetVerdict(
             versions="" if len(same) == len(pieces) else _label(same[0][0], same[-1][1]),
             rule_set=rules.id,
             name=rules.name,
-            outcome=conjoin(f.outcome for f in same[0][2]),
+            outcome=outcome,
             path=path,
-            told=tuple(
-                Told(versions=v, finding=f) for found in findings_of.values() for v, f in _merged(found, len(same))
-            ),
+            rest=rest,
+            told=tuple(told.told(v, f) for found in findings_of.values() for v, f in _merged(found, len(same))),
             steps=tuple(
-                Steps(versions=v, objective=s.objective, shown=s.shown, not_above=s.not_above)
-                for found in steps_of.values()
-                for v, s in _merged(found, len(same))
+                Steps(versions=v, objective=objective, text=text)
+                for objective, texts in steps_of.items()
+                for v, text in _merged(texts, len(same))
             ),
         )
 

@@ -302,7 +302,7 @@ def _item(sheet: Sheet, at: date) -> dict[str, Any]:
     if len(sheet.licences) == 1 and _IDENTIFIER.fullmatch(sheet.licences[0].licence):
         item["license"] = sheet.licences[0].licence
     licences = {_of("licence", one.versions): one.licence or "not shown" for one in sheet.licences}
-    verdicts = {_of(v.rule_set, v.versions): v.path for v in sheet.verdicts}
+    verdicts = {_of(v.rule_set, v.versions): _verdict(v) for v in sheet.verdicts}
     kinds: dict[str, list[str]] = {}
     for fact in facts:
         kinds.setdefault(fact.source.url, []).append(fact.kind.replace("_", " "))
@@ -311,6 +311,13 @@ def _item(sheet: Sheet, at: date) -> dict[str, Any]:
     if links:
         item["extra"]["other_links"] = links
     return item
+
+
+def _verdict(verdict: RuleSetVerdict) -> str:
+    """The path; of steps which one is reached, by what the next fails, and what is not shown."""
+    steps = [f"{_of(s.objective, s.versions)}: {s.text}" for s in verdict.steps]
+    rest = f"other rules: {verdict.rest}" if verdict.rest else ""
+    return " | ".join([*steps, *filter(None, [rest])]) or verdict.path
 
 
 def _of(what: str, versions: str) -> str:

@@ -36,6 +36,8 @@ NAMED_BY_WORDS = {
     "forked_as": "fork of",
     "depends_on": "needed by",
 }
+STEP_WORDS = {Outcome.HELD: "reached", Outcome.FAILED: "not reached", Outcome.NOT_SHOWN: "not shown"}
+"""Of a rule that is a step of a ladder."""
 Other = tuple[str, str]
 """Name and page (empty: not in the catalogue) of another technology."""
 
@@ -78,8 +80,9 @@ def _environment() -> Environment:
     environment.filters["kind"] = lambda kind: str(kind).replace("_", " ")
     environment.filters["page"] = lambda fact: f"{str(fact).partition(':')[0]}.html"
     environment.globals["tell"] = tell
-    environment.globals["mark"] = lambda outcome: MARKS[outcome].split()[0]
-    environment.globals["css"] = lambda outcome: outcome.value.replace(" ", "-")
+    environment.globals["mark"] = lambda outcome: MARKS[outcome].split()[0] if outcome else "≡"
+    environment.globals["css"] = lambda outcome: outcome.value.replace(" ", "-") if outcome else "steps"
+    environment.globals["step_words"] = lambda outcome: STEP_WORDS[outcome]
     environment.globals["unshown"] = _unshown
     environment.globals["by_path"] = _by_path
     return environment
@@ -94,9 +97,9 @@ def _unshown(fact: BaseFact, chart: Chart) -> str:
     return ""
 
 
-def _by_path(verdicts: Iterable[RuleSetVerdict], rule_set: str = "") -> list[tuple[Outcome, str, list[str]]]:
+def _by_path(verdicts: Iterable[RuleSetVerdict], rule_set: str = "") -> list[tuple[Outcome | None, str, list[str]]]:
     """(outcome, path, its ranges of versions; none: all), of one rule set or of verdicts that are all of one."""
-    found: dict[str, tuple[Outcome, str, list[str]]] = {}
+    found: dict[str, tuple[Outcome | None, str, list[str]]] = {}
     for verdict in verdicts:
         if rule_set in ("", verdict.rule_set):
             there = found.setdefault(verdict.path, (verdict.outcome, verdict.path, []))

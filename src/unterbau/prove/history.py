@@ -85,8 +85,7 @@ def append(folder: Path, proof: Proof) -> tuple[str, ...]:
     """
     name = _name(proof.inventory.subject, proof.report.scope)
     path, last = folder / f"{name}.jsonl", folder / f"{name}.last.json"
-    with files.translated(folder):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.make_folder(folder)
     with files.locked(folder / f".{name}.lock"):
         before = _tail(path)
         entry = _entry(proof, before)

@@ -111,8 +111,7 @@ def run(
     `folder` keeps the journal while it is needed. Raises Interrupted when it was stopped (everything is removed
     then, too), AuthFailed, Unreachable, LocalError.
     """
-    with files.translated(folder):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.make_folder(folder)
     identity = cloud.identity()
     place = hashlib.sha256("\n".join([identity.auth_url, identity.region, identity.project_id]).encode()).hexdigest()[
         :12

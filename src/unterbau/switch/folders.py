@@ -122,8 +122,7 @@ def root() -> Path:
     """The folder of all drills, made if need be with mode 0700."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     path = Path(base) / "unterbau" / "drills"
-    with files.translated(path):
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.make_folder(path)
     return path
 
 
@@ -152,6 +151,7 @@ def begin(source: str, target: str, keep: bool, now: datetime) -> Folder:
     made = Folder(root() / run)
     with files.translated(made.path):
         made.path.mkdir(mode=0o700)
+        files.sync_folder(made.path.parent)
     made.save(DrillState(run=run, source=source, target=target, keep=keep, created=now))
     return made
 
