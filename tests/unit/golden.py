@@ -7,20 +7,28 @@ two simulated clouds; those of real clouds are `kept_bundles`.
 
 from __future__ import annotations
 
+import os
 import sys
-from datetime import UTC, date, datetime
+import tempfile
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
+import closer
+import test_judge_outputs as stacks
+from judge_world import TODAY
 from prove_world import NOW, good_items, inventory
 
-from unterbau import catalogue
+from unterbau import __version__, files
 from unterbau.evidence import signing_key
-from unterbau.judge import engine, rules
+from unterbau.evidence.core import FORMAT
+from unterbau.face import Face
 from unterbau.judge import evidence as judgements
+from unterbau.judge.engine import judge
 from unterbau.prove import evidence as proofs
 from unterbau.prove.proof import Question, prove
-from unterbau.stack.model import Part, Stack
-from unterbau.stack.recognise import Index, recognise
+from unterbau.stack.recognise import recognise
+from unterbau.switch import drill, folders, verify
 
 SEALED = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -33,7 +41,39 @@ def proof(folder: Path) -> bytes:
     return proofs.seal_proof(made, signer=signing_key(folder / "keys"), sealed=SEALED)
 
 
+def stack(folder: Path) -> bytes:
+    """Two known parts and a stranger."""
+    known, _ = stacks.small()
+    made = recognise(stacks.stack("one@1", "two@2", "stranger"), known)
+    asked = (stacks.rules({"fact": "steward", "where": {"seat": {"not_in": "$EU"}}}),)
+    return judgements.seal_stack(
+        made, known, asked, judge(made, known, asked, TODAY), signer=signing_key(folder / "keys"), sealed=SEALED
+    )
+
+
+def drilled(folder: Path) -> bytes:
+    """A rehearsal between two simulators, whose source holds a thing of every kind that they know."""
+    os.environ.update(closer.environment(folder))
+    closer.plant(closer.cloud(folder, "a"))
+    tools = drill.Tools(
+        connect=lambda name: closer.cloud(folder, name), now=lambda: datetime.now(UTC), face=Face(quiet=True),
+        stop=threading.Event(), keys=folder / "keys", versions=lambda: {"unterbau": __version__}, secrets=lambda name: (),
+    )  # fmt: skip
+    made = folders.begin("a", "b", False, tools.now())
+    work = drill.Drill(made, tools)
+    work.census()
+    plan = work.plan()
+    work.move()
+    seen = verify.look(*work.clouds(), plan, work=made.path, now=tools.now)
+    files.write(made.verdicts, seen.model_dump_json(indent=1).encode())
+    work.close_target()
+    work.seal()
+    return made.bundle.read_bytes()
+
+
 if __name__ == "__main__":
     out = Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
-    (out / "proof.unterbau").write_bytes(proof(out))
+    for name, make in (("drill", drilled), ("proof", proof), ("stack", stack)):
+        with tempfile.TemporaryDirectory() as work:
+            (out / f"format-{FORMAT}-{name}.unterbau").write_bytes(make(Path(work)))

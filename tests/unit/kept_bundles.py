@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
@@ -47,7 +48,9 @@ def stated(members: dict[str, bytes]) -> dict[str, Any]:
 
 def sign_anew(members: dict[str, bytes], statement: dict[str, Any], signer: CryptoSigner) -> bytes:
     """What an attacker seals in the place of the signer: this statement, as format 1 spelled it, over these members."""
-    subjects = [{"name": n, "digest": {"sha256": hashlib.sha256(d).hexdigest()}} for n, d in sorted(members.items())]
+    subjects: list[JsonValue] = [
+        {"name": n, "digest": {"sha256": hashlib.sha256(d).hexdigest()}} for n, d in sorted(members.items())
+    ]
     envelope = Envelope(canonical_bytes({**statement, "subject": subjects}), PAYLOAD_TYPE, {})
     envelope.sign(signer)
     key = {"keyid": signer.public_key.keyid, **signer.public_key.to_dict()}

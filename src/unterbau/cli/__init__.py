@@ -428,7 +428,7 @@ def evidence_check(context: Context, file: Path, key: str | None, report_file: P
     context.show(lambda: terminal.checked(checked), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
-    return exit_code([v.outcome for v in checked.verdicts] + ([] if checked.signer_trusted else [Outcome.NOT_SHOWN]))
+    return exit_code([checked.outcome, *([] if checked.signer_trusted else [Outcome.NOT_SHOWN])])
 
 
 judge_verbs.register(cli)

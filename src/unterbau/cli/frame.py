@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from types import FrameType
@@ -70,6 +70,14 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
         return group.command(name, epilog=EXITS, **settings)(wrapped)
 
     return decorate
+
+
+def tell_left_out(context: Context, fields: Sequence[str]) -> None:
+    """Say which fields of a bundle this version could not read."""
+    if fields:
+        context.face.say(
+            f"not shown: fields of a newer version, which this one does not know: {', '.join(fields[:20])}"
+        )
 
 
 @contextmanager

@@ -9,9 +9,9 @@ sentence is never compared.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
@@ -20,6 +20,8 @@ from unterbau.evidence.limits import NOT_OURS
 from unterbau.verdict import Claim, Outcome, Reason, Verdict
 
 M = TypeVar("M")
+Place: TypeAlias = tuple[str, ...]
+"""The names of fields that lead to one."""
 _ROUNDS = 8
 """Fields of a newer version may lie in one another; each round finds those of one level."""
 _COUNTED = 20
@@ -30,8 +32,8 @@ class Reading:
     """What was read, and which of its fields this version does not know (`member: place.field`, each once)."""
 
     made_by: str = ""
-    spelled: frozenset[str] = frozenset()
-    """Names of fields that the bundle spells (`spelled_in`)."""
+    spelled: Set[Place] = frozenset()
+    """Places of fields that the bundle spells (`spelled_in`); those of resources begin with their kind."""
     unknown: dict[str, None] = field(default_factory=dict)
 
     def model(self, type_: type[M] | TypeAdapter[M], plain: Any, member: str) -> M:
@@ -85,37 +87,52 @@ class Reading:
         return (Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=why),)
 
 
-def spelled_in(plain: Iterable[Any]) -> frozenset[str]:
-    """Every name of a field that stands in this data, at any depth."""
-    found: set[str] = set()
-    left: list[Any] = list(plain)
+def spelled_in(plain: Any, root: Place = ()) -> set[Place]:
+    """The place of every field that this data spells, from `root` inwards; elements of lists count as one."""
+    found: set[Place] = set()
+    left: list[tuple[Place, Any]] = [(root, plain)]
     while left:
-        one = left.pop()
+        place, one = left.pop()
         if isinstance(one, dict):
-            found.update(one)
-            left.extend(one.values())
+            for name, value in one.items():
+                found.add((*place, name))
+                if isinstance(value, dict | list):
+                    left.append(((*place, name), value))
         elif isinstance(one, list):
-            left.extend(one)
-    return frozenset(found)
+            left.extend((place, each) for each in one if isinstance(each, dict | list))
+    return found
 
 
-def alike(told: JsonValue, again: JsonValue, spelled: Collection[str], unknown: Collection[str]) -> bool:
+def alike(told: Any, again: Any, reading: Reading, place: Place = ()) -> bool:
     """Whether a value as told is the one that follows.
 
     `again` may have fields that the bundle spells nowhere (a newer version's defaults), `told` such as were left out.
     """
     if isinstance(told, dict) and isinstance(again, dict):
         return (
-            all(alike(told[k], again[k], spelled, unknown) for k in told.keys() & again.keys())
-            and all(k not in spelled for k in again.keys() - told.keys())
-            and all(k in unknown for k in told.keys() - again.keys())
+            all(alike(told[k], again[k], reading, (*place, k)) for k in told.keys() & again.keys())
+            and all((*place, k) not in reading.spelled for k in again.keys() - told.keys())
+            and (told.keys() <= again.keys() or told.keys() - again.keys() <= reading.names())
         )
     if isinstance(told, list) and isinstance(again, list):
-        return len(told) == len(again) and all(alike(t, a, spelled, unknown) for t, a in zip(told, again, strict=True))
+        return len(told) == len(again) and all(alike(t, a, reading, place) for t, a in zip(told, again, strict=True))
     if isinstance(told, str) and isinstance(again, str) and told != again:
         left, right = _unfolded(told), _unfolded(again)
-        return left is not None and right is not None and alike(left, right, spelled, unknown)
-    return type(told) is type(again) and told == again
+        return left is not None and right is not None and alike(left, right, reading, place)
+    return type(told) is type(again) and bool(told == again)
+
+
+def without_words(plain: Any, words: Collection[str]) -> Any:
+    """The data with a mark in the place of each sentence, which is what stands under one of these names."""
+    if isinstance(plain, dict):
+        return {k: _mark(v) if k in words else without_words(v, words) for k, v in plain.items()}
+    if isinstance(plain, list):
+        return [without_words(one, words) for one in plain]
+    return plain
+
+
+def _mark(value: Any) -> Any:
+    return [_mark(one) for one in value] if isinstance(value, list) else bool(value)
 
 
 def _unfolded(text: str) -> JsonValue:
@@ -133,15 +150,15 @@ def differing(told: Sequence[Verdict], again: Sequence[Verdict], reading: Readin
     In another order, though all follow, it is `the order`.
     """
     left, right = {v.claim.id: v for v in told}, {v.claim.id: v for v in again}
-    unknown = reading.names()
-    wrong = [i for i in left if i not in right or not _same(left[i], right[i], reading.spelled, unknown)]
+    wrong = [i for i in left if i not in right or not _same(left[i], right[i], reading)]
     wrong += [i for i in right if i not in left]
     if not wrong and (len(left) != len(told) or [*left] != [*right]):
         wrong = ["the order"]
     return wrong
 
 
-def _same(told: Verdict, again: Verdict, spelled: Collection[str], unknown: Collection[str]) -> bool:
+def _same(told: Verdict, again: Verdict, reading: Reading) -> bool:
     left, right = ([o.value for o in v.evidence] for v in (told, again))
     subject = (told.claim.kind, told.claim.subject) == (again.claim.kind, again.claim.subject)
-    return subject and told.outcome is again.outcome and alike([*left], [*right], spelled, unknown)
+    kind = told.claim.subject.partition(":")[0]
+    return subject and told.outcome is again.outcome and alike(left, right, reading, (kind,))

@@ -241,7 +241,13 @@ def _read(opened: Opened) -> tuple[Bundle, dict[str, Any], Reading]:
         }  # fmt: skip
         reading = Reading(
             made_by=str(plain["context.json"].get("versions", {}).get("unterbau", "")),
-            spelled=spelled_in(one for look in looks for one in (look["source"], look["target"])),
+            spelled={
+                place
+                for look in looks
+                for side in ("source", "target")
+                for one in look[side]["resources"]
+                for place in spelled_in(one, (str(one["kind"]),))
+            },
         )
     except (KeyError, TypeError, AttributeError, ValueError, IndexError):
         raise BundleError("the contents do not fit the format (1 faults)", NOT_OURS) from None

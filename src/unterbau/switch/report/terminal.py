@@ -109,6 +109,10 @@ def verdicts(found: Sequence[Verdict], *, everything: bool = False) -> None:
 def checked(found: CheckResult) -> None:
     """What the check of a bundle found, and what no drill tests."""
     verdicts(found.verdicts)
+    if found.today:
+        say("")
+        say("By the judgings of this version, which came after the bundle was judged (the stricter one decides):")
+        verdicts(found.today, everything=True)
     say("")
     table(["outcome", "what no drill tests"], [["not tested", safe(line)] for line in found.not_tested])
 
