@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import closer
-import test_judge_outputs as stacks
+import judge_world
 from judge_world import TODAY
 from prove_world import NOW, good_items, inventory
+from test_judge_outputs import small
 
 from unterbau import __version__, files
 from unterbau.evidence import signing_key
@@ -43,9 +44,9 @@ def proof(folder: Path) -> bytes:
 
 def stack(folder: Path) -> bytes:
     """Two known parts and a stranger."""
-    known, _ = stacks.small()
-    made = recognise(stacks.stack("one@1", "two@2", "stranger"), known)
-    asked = (stacks.rules({"fact": "steward", "where": {"seat": {"not_in": "$EU"}}}),)
+    known, _ = small()
+    made = recognise(judge_world.stack("one@1", "two@2", "stranger"), known)
+    asked = (judge_world.rules({"fact": "steward", "where": {"seat": {"not_in": "$EU"}}}),)
     return judgements.seal_stack(
         made, known, asked, judge(made, known, asked, TODAY), signer=signing_key(folder / "keys"), sealed=SEALED
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The drill's signed bundle (`bundle`), that of a closed source (`closing`), and the looks both judge anew (`looks`)."""
 
+from unterbau.evidence.core import PREDICATE_TYPE as KIND
 from unterbau.switch.evidence.bundle import (
     Bundle,
     CheckResult,
@@ -15,6 +16,7 @@ from unterbau.switch.evidence.closing import NAME as CLOSING
 
 __all__ = [
     "CLOSING",
+    "KIND",
     "Bundle",
     "CheckResult",
     "check",

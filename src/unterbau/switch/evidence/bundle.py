@@ -9,11 +9,11 @@ docs/design/evidence-threat-model.md. Needs pydantic and securesystemslib, and n
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue
 
 from unterbau import canonical
 from unterbau.errors import BundleError, LocalError, PlanError
@@ -27,7 +27,7 @@ from unterbau.saga.status import Event, fold
 from unterbau.switch import census, closing
 from unterbau.switch.closing import Closing, Sealed, deleted
 from unterbau.switch.evidence.closing import check_closing
-from unterbau.switch.evidence.looks import check_pair, judge_again
+from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare, observed
 from unterbau.switch.verify.structure import REMAINDER
@@ -148,7 +148,7 @@ def check_opened(opened: Opened) -> CheckResult:
     bundle, plain, reading = _read(opened)
     if opened.predicate != {"format": opened.format, **_predicate(bundle, plain, opened.format)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
-    _consistent(bundle)
+    _consistent(bundle, reading)
     told, hashes = bundle.verification, observed(bundle.verification.verdicts)
     verdicts = judge_again(told, bundle.plan, hashes, "verification.json", reading)
     if bundle.closing is not None:
@@ -333,7 +333,7 @@ def _surroundings(bundle: Bundle) -> Iterator[Verdict]:
                 yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=f"{seen[0]} became {seen[1]}")
 
 
-def _consistent(bundle: Bundle) -> None:
+def _consistent(bundle: Bundle, reading: Reading) -> None:
     """The members speak of the same clouds, the same plan, the same run."""
     check_chain(bundle.journal, bundle.chain)
     plan, told = bundle.plan, bundle.verification
@@ -345,19 +345,18 @@ def _consistent(bundle: Bundle) -> None:
         check_pair(plan, source, target)
     if bundle.closed is not None:
         check_pair(plan, bundle.source, bundle.closed)
-    _ended(bundle.journal, taken_back=bundle.closed is not None)
+    _ended(events_of(bundle.journal, reading), taken_back=bundle.closed is not None)
     try:
         plan.check_against(bundle.source)
     except PlanError as error:
         raise BundleError(f"plan.json: {error.what}", NOT_OURS) from None
 
 
-def _ended(rows: Iterable[Mapping[str, JsonValue]], *, taken_back: bool) -> None:
+def _ended(events: Sequence[Event], *, taken_back: bool) -> None:
     """The journal goes to the end of the run: no step stands between its beginning and its end."""
     try:
-        events = [Event.model_validate(row["event"]) for row in rows]
         states = fold(events).states
-    except (LocalError, ValidationError) as error:
+    except LocalError as error:
         raise BundleError(f"journal.json tells what cannot have happened ({type(error).__name__})", NOT_OURS) from None
     ends = {"undone"} if taken_back else {"done", "failed"}
     if any(event.kind == "failed" for event in events):

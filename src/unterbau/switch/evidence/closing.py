@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from unterbau.errors import BundleError, LocalError
 from unterbau.evidence.core import check_chain
 from unterbau.evidence.limits import NOT_OURS
 from unterbau.evidence.reading import Reading
-from unterbau.saga.status import Event, fold
+from unterbau.saga.status import fold
 from unterbau.switch import closing
 from unterbau.switch.closing import Attempt, Closing, Decision, Sealed
-from unterbau.switch.evidence.looks import check_pair, judge_again
+from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.plan import Loss
 from unterbau.switch.verify import counterparts
 from unterbau.tenant.kinds import Kind, Ref, kind_of
@@ -56,6 +56,7 @@ class _Check:
 
     def __init__(self, sealed: Sealed, attempt: Attempt, digest: str, reading: Reading) -> None:
         self.attempt, self.look, self.hashes, self.digest = attempt, attempt.look, attempt.hashes(), digest
+        self.reading = reading
         check_pair(sealed.plan, self.look.source, self.look.target)
         judge_again(self.look, sealed.plan, self.hashes, NAME, reading)
         back = frozenset(attempt.put_back)
@@ -72,8 +73,8 @@ class _Check:
             return
         check_chain(rows, self.attempt.chain)
         try:
-            status = fold([Event.model_validate(row["event"]) for row in rows])
-        except (LocalError, ValidationError) as error:
+            status = fold(events_of(rows, self.reading))
+        except LocalError as error:
             what = f"a journal tells what cannot have happened ({type(error).__name__})"
             raise BundleError(f"{NAME}: {what}", NOT_OURS) from None
         if status.plan != self.digest:

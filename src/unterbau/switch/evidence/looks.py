@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from pydantic import JsonValue, TypeAdapter
 
 from unterbau.errors import BundleError
 from unterbau.evidence.limits import NOT_OURS
 from unterbau.evidence.reading import Reading, differing
+from unterbau.saga.status import Event
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare
 from unterbau.tenant.kinds import Ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Verdict
+
+_EVENTS = TypeAdapter(tuple[Event, ...])
 
 
 def check_pair(plan: Plan, source: Workload, target: Workload) -> None:
@@ -20,6 +25,12 @@ def check_pair(plan: Plan, source: Workload, target: Workload) -> None:
     for side, left, right in (("source", plan.source, source.identity), ("target", plan.target, target.identity)):
         if (left.auth_url, left.region, left.project_id) != (right.auth_url, right.region, right.project_id):
             raise BundleError(f"the {side} is another cloud or project in different members", NOT_OURS)
+
+
+def events_of(rows: Iterable[Mapping[str, JsonValue]], reading: Reading) -> tuple[Event, ...]:
+    """The events of a journal's rows. Raises BundleError."""
+    plain = [{**event} if isinstance(event := row.get("event"), dict) else event for row in rows]
+    return reading.model(_EVENTS, plain, "journal.json")
 
 
 def judge_again(
