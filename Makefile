@@ -20,7 +20,7 @@ demo: $(READY)
 	  test $$code -eq 0 -o $$code -eq 3
 
 test: $(READY) check chromium
-	$(BIN)/python -m pytest -p no:cacheprovider
+	$(BIN)/python -m pytest -p no:cacheprovider -n 2 --dist loadgroup
 
 # What needs real clouds for longer than `make test` has.
 test-long: $(READY)

@@ -127,17 +127,30 @@ class Unsupported(CloudError):
 
 
 class Elsewhere(CloudError):
-    """An answer points to another place (scheme, host, port), where nothing was sent. `status`: of that answer."""
+    """An answer points to another place (scheme, host, port), where nothing was sent. `status`: of that answer.
 
-    def __init__(self, what: str, remedy: str = "", status: int | None = None) -> None:
+    `asked` is the request, `there` the place that it was pointed to, or "" if no answer did; `near`: another path of the
+    same place.
+    """
+
+    def __init__(
+        self, what: str, remedy: str = "", status: int | None = None, *, asked: str = "", there: str = "", near: bool = False
+    ) -> None:  # fmt: skip
         super().__init__(what, remedy)
-        self.status = status
+        self.status, self.asked, self.there, self.near = status, asked, there, near
 
 
 class Broken(CloudError):
-    """The cloud answered 5xx or nonsense, or the object ended in status error."""
+    """The cloud answered 5xx or nonsense, or the object ended in status error.
+
+    `asked` and `there`: a listing, and what its answer calls the next page, if that is none of it.
+    """
 
     transient = True
+
+    def __init__(self, what: str, remedy: str = "", *, asked: str = "", there: str = "") -> None:
+        super().__init__(what, remedy)
+        self.asked, self.there = asked, there
 
 
 class LocalError(UnterbauError):

@@ -82,7 +82,10 @@ def redirected(method: str, url: str, status: int, location: str, remedy: str = 
     points = f"another path of {there}" if there == here else f"{there}, which is another place"
     if remedy is NAME_IT and (here.scheme, there.scheme, there.host) == ("https", "http", here.host):
         remedy = _DOWNGRADE
-    return Elsewhere(f"{method} {shown(url)}: HTTP {status} points to {points}", remedy, status)
+    asked = f"{method} {shown(url)}"
+    return Elsewhere(
+        f"{asked}: HTTP {status} points to {points}", remedy, status, asked=asked, there=str(there), near=there == here
+    )
 
 
 def unknown(method: str, url: str, named: str) -> Elsewhere:
@@ -104,5 +107,7 @@ def next_page(asked: str, link: object) -> str:
         told = None
     if told is None or not ("/" + told.path.strip("/")).endswith("/" + path.strip("/")):
         where = shown(link) if isinstance(link, str) and "://" in link else repr(link)[:LONGEST_NAME]
-        raise Broken(f"GET {path}: its next page is said to be at {where.partition('?')[0]}, which is not this listing")
+        there = where.partition("?")[0]
+        what = f"GET {path}: its next page is said to be at {there}, which is not this listing"
+        raise Broken(what, asked=f"GET {path}", there=there)
     return f"{path}?{told.query}" if told.query else path

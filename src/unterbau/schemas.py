@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from unterbau.catalogue.model import Technology
 from unterbau.judge.evidence import StackCheck
-from unterbau.judge.judgement import Difference, Judgement
+from unterbau.judge.judgement import Difference, Judgement, Since
 from unterbau.judge.rule import RuleSet
 from unterbau.prove.evidence import ProofCheck
 from unterbau.prove.inventory import Inventory
@@ -32,6 +32,7 @@ ALL: dict[str, type[BaseModel]] = {
     "proof": Proof,
     "proof-evidence": ProofCheck,
     "judgement": Judgement,
+    "since": Since,
     "difference": Difference,
     "stack-evidence": StackCheck,
     "technology": Technology,

@@ -82,7 +82,7 @@ def rest(side: Any) -> set[str]:
 
 
 def failed(done: subprocess.CompletedProcess[str], kind: str) -> list[str]:
-    return [v["claim"]["text"] for v in json.loads(done.stdout)["verdicts"]
+    return [v["claim"]["text"]["text"] for v in json.loads(done.stdout)["verdicts"]
             if v["outcome"] == "failed" and v["claim"]["kind"] == kind]  # fmt: skip
 
 
@@ -117,7 +117,9 @@ def test_another_external_network_is_left_until_it_is_chosen_and_shut_until_it_i
     verified = unterbau("verify", *two_clouds, "--plan", str(kept), "--format", "json", "-q")
     assert verified.returncode in (0, 3) and failed(verified, "opening") == [], verified.stdout
     told = [v for v in json.loads(verified.stdout)["verdicts"] if v["claim"]["id"] == f"opening {ids['SNAT']}"]
-    assert [(v["outcome"], v["reason"]) for v in told] == [("held", f"opened, as allowed by name: {ids['SNAT']}")]
+    assert [(v["outcome"], v["reason"]["text"]) for v in told] == [
+        ("held", f"opened, as allowed by name: {ids['SNAT']}")
+    ]
     for words in (["--plan", str(file)], []):
         bare = unterbau("verify", *two_clouds, *words, "--format", "json", "-q")
         assert bare.returncode == 1 and any(

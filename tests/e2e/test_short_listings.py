@@ -173,7 +173,7 @@ def test_objects_that_are_counted_and_not_listed_are_not_shown_with_both_numbers
     notes = _notes(taken)
     assert notes == {
         ref(Kind.CONTAINER, "c07"): doubt,
-        "object": f"1 containers were not listed whole, first container:c07: {doubt}",
+        "object": f"1 container was not listed whole, first container:c07: {doubt}",
     }
     assert time.monotonic() - begun > 5, "it was asked again, three times in all"
     asked = [a for a in front.asked if a.path.endswith("/c07") and a.method == "GET" and "marker" not in a.target]

@@ -228,7 +228,7 @@ def test_a_service_that_points_away_is_not_shown_in_a_census(scene: Scene, run: 
     code, out, err = run("census", "quelle", "--quiet", "--format", "json")
     nothing_went_away(scene)
     assert code == 3, err
-    reasons = [n["reason"] for n in json.loads(out)["not_shown"]]
+    reasons = [n["reason"]["text"] for n in json.loads(out)["not_shown"]]
     assert [r for r in reasons if names_both(scene, r) and f"HTTP {status} points to" in r], reasons
 
 
@@ -348,7 +348,7 @@ def test_a_next_page_of_something_else_is_said(scene: Scene, run: Run) -> None:
     scene.cloud.lie = lambda a: Told(200, {"images": [], "next": other}) if a.path == "/image/v2/images" else None
     code, out, _ = run("census", "quelle", "--quiet", "--format", "json")
     nothing_went_away(scene)
-    reason = next(n["reason"] for n in json.loads(out)["not_shown"] if n["what"] == "image")
+    reason = next(n["reason"]["text"] for n in json.loads(out)["not_shown"] if n["what"] == "image")
     assert code == 3
     assert reason == (
         f"Broken: GET /v2/images: its next page is said to be at https://{scene.stranger.place}/v2/tasks, "
@@ -453,7 +453,7 @@ def test_plain_http_that_the_catalog_names_is_used_and_named(scene: Scene, run: 
     scene.cloud.catalog_of = f"http://{scene.cloud.place}"
     code, out, err = run("census", "quelle", "--quiet", "--format", "json")
     assert code == 3, err
-    notes = {n["what"]: n["reason"] for n in json.loads(out)["not_shown"]}
+    notes = {n["what"]: n["reason"]["text"] for n in json.loads(out)["not_shown"]}
     assert notes["transport"].startswith("plain http of block-storage, compute, image, key-manager, network")
 
 
@@ -483,7 +483,7 @@ def test_redirects_without_end_are_an_error_and_no_empty_answer(scene: Scene, ru
 
     scene.cloud.lie = lie
     _, out, _ = run("census", "quelle", "--quiet", "--format", "json")
-    reason = next(n["reason"] for n in json.loads(out)["not_shown"] if n["what"] == "image")
+    reason = next(n["reason"]["text"] for n in json.loads(out)["not_shown"] if n["what"] == "image")
     assert "HTTP 302" in reason
     longest = max(a.target.count("again=1") for a in scene.cloud.asked)
     assert longest == 5
@@ -631,7 +631,7 @@ def test_nonsense_in_the_catalog_is_never_a_traceback(scene: Scene, run: Run, fa
     scene.cloud.lie = lambda a: answer if a.path == "/identity/v3/auth/tokens" else None
     code, out, err = run("census", "quelle", "--quiet", "--format", "json")
     assert code == 3, err
-    notes = {n["what"]: n["reason"] for n in json.loads(out)["not_shown"]}
+    notes = {n["what"]: n["reason"]["text"] for n in json.loads(out)["not_shown"]}
     assert notes.get("server", "").startswith("Broken: compute: ") is (fault in COSTS_ALL)
     assert ("network" in notes) is (fault in COSTS_ALL)
     code, _, err = run("prove", "quelle", "--quiet", "--no-tls")

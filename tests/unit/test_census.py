@@ -134,7 +134,7 @@ def test_what_stays_named_and_not_listed_is_not_shown_with_its_place_and_the_res
     notes = told(taken)
     assert set(notes) == {gone, "network"}
     assert "names it (network_id), and the listing of the project does not have it" in notes[gone]
-    assert notes["network"] == f"1 are named by others and not listed, first {gone}"
+    assert notes["network"] == f"1 is named by others and not listed: {gone}"
     assert cloud.listed[Kind.NETWORK] == 1 + len(census.AGAIN)
 
 

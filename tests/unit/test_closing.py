@@ -36,6 +36,7 @@ from unterbau.tenant.kinds import (
     VolumeType,
 )
 from unterbau.tenant.workload import NotShown, Workload
+from unterbau.verdict import Words
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ASSET = Path(__file__).parents[1] / "assets" / "drill.unterbau"
@@ -144,7 +145,7 @@ TENANT = side(
     ],
 )  # fmt: skip
 def test_a_kept_thing_keeps_what_it_needs_and_no_more(first: Ref, kept: set[Ref]) -> None:
-    found = {first: "its own reason"}
+    found: dict[Ref, Words] = {first: "its own reason"}
     Relations(TENANT).keep_what_is_needed(found)
     assert set(found) == kept
     assert found[first] == "its own reason"
@@ -200,7 +201,7 @@ def test_a_claim_that_does_not_hold_now_keeps_its_thing(real: tuple[Sealed, Cont
     )  # fmt: skip
     blind = look.model_copy(update={"verdicts": verdicts})
     decision = closing.decide(sealed, blind, pairs, ("object.content",))
-    assert decision.kept[stored.ref] == "not verified: Unreachable: no answer"
+    assert str(decision.kept[stored.ref]) == "not verified: Unreachable: no answer"
     with pytest.raises(UsageError, match=r"object\.content is no loss"):
         closing.demand_known(("object.content",), decision)
     hidden = look.target.model_copy(

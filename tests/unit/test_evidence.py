@@ -257,12 +257,12 @@ def test_what_stands_on_the_target_after_the_clean_up_and_not_before_has_failed(
     assert closed_with().outcome is Outcome.HELD
     left = closed_with(Network(id="n", name="fv-intern"), ServerGroup(id="g", name="fv-web", policy="affinity"))
     assert left.outcome is Outcome.FAILED
-    assert left.reason == "new: network:n fv-intern, server_group:g fv-web"
+    assert str(left.reason) == "new: network:n fv-intern, server_group:g fv-web"
     default = SecurityGroup(id="d", name="default")
     rule = SecurityGroupRule(id="r", security_group_id="d", direction="egress", ethertype="IPv4")
     assert closed_with(default, rule).outcome is Outcome.HELD
     blind = closed_with(not_shown=(NotShown(what="network", reason="Forbidden: no"),))
-    assert (blind.outcome, blind.reason) == (Outcome.NOT_SHOWN, "network: Forbidden: no")
+    assert (blind.outcome, str(blind.reason)) == (Outcome.NOT_SHOWN, "network: Forbidden: no")
 
 
 def test_an_older_bundle_makes_no_claim_on_its_remainder() -> None:

@@ -223,7 +223,7 @@ def test_the_checker_adds_what_was_not_tested_itself(tmp_path: Path) -> None:
     path, report = tmp_path / "b.unterbau", tmp_path / "r.html"
     path.write_bytes(data)
     done = CliRunner().invoke(cli, ["evidence", "check", str(path), "--report", str(report)])
-    for line in NOT_TESTED:
+    for line in map(str, NOT_TESTED):
         assert line in " ".join(done.output.split())
         assert line in unescape(report.read_text(encoding="utf-8"))
 

@@ -279,6 +279,13 @@ def test_audit_compares_records_with_copies(
     assert found.return_value is outcome, found.output
 
 
+def test_audit_counts_sources_by_class_and_age(run: Callable[..., Result], tmp_path: Path) -> None:
+    own = own_technology(tmp_path, sha256="0" * 64)
+    found = run("audit", "thing", "--from", str(tmp_path), "--catalogue", str(own), "--kind", "source_code")
+    assert "not said: 1 facts" in found.output
+    assert "and of unknown age for 1" in found.output
+
+
 def test_a_sample_is_drawn_by_a_seed(run: Callable[..., Result], tmp_path: Path) -> None:
     def sample(seed: str) -> list[str]:
         drawn = run(

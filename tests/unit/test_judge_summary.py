@@ -133,9 +133,9 @@ def test_nothing_failed_is_not_told_as_a_pass() -> None:
 def test_a_ladder_says_the_step_the_culprit_and_what_is_not_shown() -> None:
     made = climbed()
     told = {s.group: words.step(s, made) for s in Sorted(made).steps}
-    assert told[0] == "step 0 of 2; step 1 fails by licence SSPL-1.0; not shown: step 2 (the source code)"
+    assert told[0] == "step 0 of 2; step 1 fails by licence SSPL-1.0; not shown: step 2 (source code)"
     assert told[1] == "step 2 of 2"
-    assert told[2] == "step 0 of 2; not shown: steps 1, 2 (the licence)"
+    assert told[2] == "step 0 of 2; not shown: steps 1, 2 (licence)"
     assert told[None].startswith("step 0 of 2; step 1 fails by Low (licence SSPL-1.0); not shown: steps 1, 2")
     german = {s.group: words.step(s, made, "de") for s in Sorted(made).steps}
     assert german[0] == "Stufe 0 von 2; Stufe 1 scheitert an Lizenz SSPL-1.0; nicht gezeigt: Stufe 2 (der Quelltext)"

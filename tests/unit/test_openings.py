@@ -294,7 +294,7 @@ def test_the_default_group_counts_under_whatever_name_it_was_carried() -> None:
     same = (rule("3", "t", direction="egress"), rule("4", "t", remote_group_id="t"))
     assert opened(here, (*there, *same)) == []
     found = judged(cloud(*here), cloud(*there, *same, rule("5", "t", **TCP), name="b")).found
-    assert [o.text for o in found] == [
+    assert [str(o.text) for o in found] == [
         "tcp 5432 from anywhere (IPv4) reaches whatever is put into security group default, only on the target"
     ]
 
@@ -464,7 +464,7 @@ def test_every_kind_is_tried_and_says_a_sentence() -> None:
     tried = {Opened[kind] for _, _, found in CASES.values() for kind, _ in found}
     assert set(Opened) - tried == {Opened.INGRESS, Opened.EGRESS, Opened.REPLIES, Opened.ADDRESS_PAIRS}
     for kind in Opened:
-        text = Opening.of(kind, "THIS", {str(n): f"name {n}" for n in range(7)}).text
+        text = str(Opening.of(kind, "THIS", {str(n): f"name {n}" for n in range(7)}).text)
         assert text.count("name ") == 5 and "and 2 more" in text
 
 

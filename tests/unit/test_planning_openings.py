@@ -250,7 +250,7 @@ def test_the_default_group_that_new_ports_get_on_the_target_is_judged() -> None:
     source = cloud("a", SecurityGroup(id="d", name="default"))
     rule = RULE.model_copy(update={"security_group_id": "t", "direction": "egress"})
     made = plan(source=source, target=cloud("b", SecurityGroup(id="t", name="default"), rule))
-    assert [o.text for o in made.openings] == [
+    assert [str(o.text) for o in made.openings] == [
         "whatever is put into security group default, only on the target may send tcp 22 to 10.0.0.0/24"
     ]
 
@@ -291,7 +291,7 @@ def test_an_allowed_opening_is_held_and_named_and_covers_no_more_than_it_names()
     assert Outcome.FAILED not in {v.outcome for v in found.values()}
     for opening in made.openings:
         one = found[f"opening {opening.id}"]
-        assert one.outcome is Outcome.HELD and "allowed by name" in one.reason and opening.text in one.claim.text
+        assert one.outcome is Outcome.HELD and "allowed by name" in one.reason and str(opening.text) in one.claim.text
     lab = moved.model_copy(update={"resources": tuple(
         r.model_copy(update={"external_network_id": "t2"}) if isinstance(r, Router) else r for r in moved.resources
     )})  # fmt: skip

@@ -135,3 +135,16 @@ def test_nothing_of_babel_is_loaded_before_a_word_is_wanted() -> None:
     line = "import sys, unterbau.cli; print(sorted(m for m in sys.modules if m.split('.')[0] == 'babel'))"
     told = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True, timeout=120)
     assert told.stdout.strip() == "[]"
+
+
+def test_a_sentence_of_an_older_version_that_needs_no_values_is_a_reason_again_and_is_written_as_it_was() -> None:
+    told = TypeAdapter[Words](Words)
+    older = "equal on both sides; HTTP 500: oh no; it was not read"
+    read = told.validate_python(older)
+    assert (
+        words(read) == older
+        and words(read, "de") == "auf beiden Seiten gleich; HTTP 500: oh no; es wurde nicht gelesen"
+    )
+    assert told.dump_python(read, mode="json") == older
+    assert read == joined([EQUAL, "HTTP 500: oh no", Reason.of("verify.not-read")])
+    assert told.validate_python("the volume is equal on both sides") == "the volume is equal on both sides"

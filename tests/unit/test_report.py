@@ -14,7 +14,7 @@ from unterbau.switch.report.drawing import topology
 from unterbau.tenant.kinds import Network, Server
 from unterbau.tenant.openings.model import Opened, Opening
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Claim, Outcome, Verdict
+from unterbau.verdict import Claim, Outcome, Reason, Verdict
 
 REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
 CHECKED = evidence.check(REAL)
@@ -49,10 +49,10 @@ def test_what_is_open_on_the_target_stands_in_the_report_with_whether_it_was_all
     told = CHECKED.bundle.verification
     opening = Opening.of(Opened.GATEWAY, "public", {"router:r": "router <edge>"})
     claim = Claim(id=f"opening {opening.id}", kind="opening", subject="router:r",
-                  text=f"Closed on the source, or allowed by name to be open on the target: {opening.text}.")  # fmt: skip
+                  text=Reason.of("claim.opening", opening=opening.text))  # fmt: skip
     reasons = {
-        Outcome.HELD: f"opened, as allowed by name: {opening.id}",
-        Outcome.FAILED: f"opened, and allowed by nobody: {opening.id}",
+        Outcome.HELD: Reason.of("verify.opened.allowed", id=opening.id),
+        Outcome.FAILED: Reason.of("verify.opened.shut", id=opening.id),
     }
     for outcome, reason in reasons.items():
         verdict = Verdict(claim=claim, outcome=outcome, reason=reason)

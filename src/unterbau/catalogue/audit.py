@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ from unterbau.catalogue.model import Catalogue, Fact
 from unterbau.errors import UsageError
 from unterbau.verdict import Outcome
 
+AGES = ("commit", "copy", "text", "reading")
+"""How the age of a copy is known (`Source.dated`); `reading`: nobody knows it."""
 _WORD = re.compile(r"[\w-]+")
 _TAG = re.compile(r"<[^<>]{1,2000}>")
 MOST = 64 * 2**20
@@ -66,6 +68,15 @@ def audit(records: Sequence[tuple[str, Fact]], folder: Path) -> Iterator[Audited
                 else "what is quoted does not stand in the copy"
             )
             yield Audited(technology, fact, Outcome.HELD if held else Outcome.FAILED, why)
+
+
+def by_class_and_age(facts: Iterable[Fact]) -> dict[str, dict[str, int]]:
+    """How many facts rest on sources of each class (`Source.origin`), by how the age of what was read is known."""
+    found: dict[str, dict[str, int]] = {}
+    for fact in facts:
+        counts = found.setdefault(fact.source.origin or "not said", dict.fromkeys(AGES, 0))
+        counts[fact.source.dated or "reading"] += 1
+    return dict(sorted(found.items()))
 
 
 def _copies(folder: Path) -> dict[str, Path]:

@@ -397,7 +397,8 @@ class Technology(Model):
     codenames: dict[str, str] = {}
     """Releases that are called by a word: `bookworm: "12"`."""
     tool: bool = later(False)
-    """Somebody runs it and it ends, or it is part of what runs: nobody offers it as a service. It is *supported*."""
+    """Nobody offers it as a service: it runs and ends, is part of a host, or serves one cluster as an exporter or as the
+    operator of one product; or it is a text, as a standard is. It is *supported*."""
     recognise: Recognise = Recognise()
     facts: tuple[Fact, ...] = ()
 

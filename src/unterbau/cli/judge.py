@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -18,12 +18,12 @@ from unterbau import catalogue, files, wiring
 from unterbau.catalogue import audit, contradictions, importers
 from unterbau.catalogue.model import KINDS, Catalogue, Technology
 from unterbau.cli.frame import EXITS, Context, Day, command, tell_left_out
-from unterbau.errors import Exit, UsageError
+from unterbau.errors import BundleError, Exit, UsageError
 from unterbau.evidence import signing_key
-from unterbau.evidence.opening import Opened
-from unterbau.judge import difference, engine, history, no_collector, output, page, report, rules
+from unterbau.evidence.opening import Opened, open_bundle, read_file
+from unterbau.judge import bom, difference, engine, history, no_collector, output, page, report, rules
 from unterbau.judge import evidence as judgements
-from unterbau.judge.judgement import Judgement, KnownFact
+from unterbau.judge.judgement import Difference, Judgement, KnownFact, Since
 from unterbau.judge.seeing import View
 from unterbau.judge.summary import Sorted
 from unterbau.judge.words import Language
@@ -40,7 +40,8 @@ OUT = click.Path(path_type=Path, dir_okay=False)
 def judge_(
     context: Context, stacks: tuple[str, ...], rule_names: tuple[str, ...], at: date | None, fail_on: str | None,
     diff: bool, own: tuple[Path, ...], histories: tuple[str, ...], everything: bool, sarif: Path | None,
-    oscal: Path | None, bundle: Path | None, html: Path | None, language: Language,
+    oscal: Path | None, bundle: Path | None, html: Path | None, language: Language, since: Path | None,
+    sbom: Path | None,
 ) -> Exit:  # fmt: skip
     """What STACK is made of, by stated criteria, with cited facts: no score.
 
@@ -58,7 +59,8 @@ def judge_(
             old, new = (engine.judge(_read([s], known), known, rule_sets, day, measures) for s in stacks)
         changed = difference.difference(old, new)
         context.show(lambda: report.difference(changed), changed)
-        return exit_code([c.after for c in changed.changes if c.worse and c.after is not None] or [Outcome.HELD])
+        return exit_code(_worse(changed) or [Outcome.HELD])
+    earlier = _earlier(since, stacks) if since is not None else None
     with no_collector():
         stack = _read(stacks, known)
         judged = engine.judge(stack, known, rule_sets, day, measures)
@@ -73,8 +75,72 @@ def judge_(
             stack, known, rule_sets, judged, signer=signer, sealed=wiring.now(), measures=measures
         )  # fmt: skip
         files.write(bundle, sealed, mode=0o644)
+    if sbom is not None:
+        files.write(sbom, bom.cyclonedx(stack, known, judged).encode(), mode=0o644)
+    if earlier is not None:
+        return _since(context, earlier, difference.Basis(stack, known, rule_sets, day, measures))
     context.show(lambda: report.judged(judged, everything=everything), judged)
     return _exit(judged, fail_on)
+
+
+class _Earlier(NamedTuple):
+    """A judging of before, as its bundle holds it."""
+
+    name: str
+    signer: str
+    bundle: judgements.StackBundle
+
+
+def _earlier(place: Path, stacks: Sequence[str]) -> _Earlier:
+    """The bundle, or the newest one of this stack in a folder. Raises UsageError, BundleError."""
+    if not place.is_dir():
+        return _judged_then(place, _opened(place))
+    opened = [(p, _opened(p)) for p in sorted(place.glob("*.unterbau"))]
+    found = [_judged_then(p, o) for p, o in opened if o.kind == judgements.KIND]
+    name = " + ".join(stacks)
+    same = [e for e in found if e.bundle.stack.name == name] or [
+        e for e in found if Path(e.bundle.stack.name).name == Path(name).name
+    ]
+    if not same:
+        others = sorted({e.bundle.stack.name for e in found})
+        held = f"it holds bundles of {', '.join(others)}" if others else "it holds none at all"
+        raise UsageError(f"{place}: no bundle of {name}; {held}", "Name the bundle's file, or make one with --bundle.")
+    return max(same, key=lambda e: e.bundle.sealed)
+
+
+def _opened(path: Path) -> Opened:
+    try:
+        return open_bundle(read_file(path))
+    except OSError as error:
+        raise UsageError(
+            f"{path}: {error.strerror}", "Name a bundle that --bundle wrote, or a folder of them."
+        ) from None
+    except BundleError as error:
+        raise BundleError(f"{path}: {error.what}", error.remedy) from None
+
+
+def _judged_then(path: Path, opened: Opened) -> _Earlier:
+    return _Earlier(str(path), opened.signer, judgements.judged_again(opened))
+
+
+def _since(context: Context, earlier: _Earlier, now: difference.Basis) -> Exit:
+    bundle = earlier.bundle
+    then = difference.Basis(bundle.stack, bundle.catalogue, bundle.rule_sets, bundle.judgement.at, bundle.measures)
+    with no_collector():
+        effects = difference.causes(then, now)
+        told = Since(
+            earlier=earlier.name, sealed=bundle.sealed, signer=earlier.signer, before=then.at, at=now.at,
+            parts=effects.parts, facts=difference.fact_changes(then, now), by_facts=effects.facts,
+            rules=difference.rule_changes(then.rule_sets, now.rule_sets), by_rules=effects.rules, by_day=effects.day,
+        )  # fmt: skip
+    context.show(lambda: report.since(told), told)
+    return exit_code([o for d in effects for o in _worse(d)] or [Outcome.HELD])
+
+
+def _worse(changed: Difference) -> list[Outcome]:
+    return [c.after for c in changed.changes if c.worse and c.after is not None] + [
+        c.outcome for c in changed.steps if c.worse
+    ]
 
 
 def _exit(judged: Judgement, fail_on: str | None) -> Exit:
@@ -268,12 +334,15 @@ def register(group: click.Group) -> None:
         click.option("--fail-on", type=click.Choice(["failed", "not-shown"]),
                      help="failed: exit 0 although something was not shown. not-shown: the table below (default)."),
         click.option("--diff", is_flag=True, help="Two stacks: what the change does to each rule."),
+        click.option("--since", type=click.Path(path_type=Path, exists=True), metavar="DIR|BUNDLE",
+                     help="What changed since an earlier judging: parts, facts, rules, time, each apart."),
         own,
         click.option("--history", "histories", multiple=True, metavar="TECHNOLOGY=FILE",
                      help="A git history, for rules about maintenance."),
         click.option("--all", "everything", is_flag=True, help="Show every finding and every part, too."),
         click.option("--sarif", type=OUT, help="Also write SARIF 2.1.0."),
         click.option("--oscal", type=OUT, help="Also write OSCAL assessment results."),
+        click.option("--sbom", type=OUT, help="Also write CycloneDX with our facts, for Dependency-Track."),
         click.option("--bundle", type=OUT, help="Also write the signed bundle (`unterbau evidence check`)."),
         click.option("--html", type=OUT, help="Also write one page for people, in German and English."),
         click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from unterbau.errors import Broken, CloudError, Conflict, NotFound
+from unterbau.verdict import Reason, Words
 
 E = TypeVar("E")
 
@@ -57,7 +58,7 @@ class Listed(Generic[E]):
     """A listing: each entry once, in the order of the service. `doubt` says why it may not be the whole."""
 
     entries: tuple[E, ...]
-    doubt: str = ""
+    doubt: Words = ""
 
 
 def whole(
@@ -119,7 +120,7 @@ class _Reading(Generic[E]):
     found: dict[str, E] = field(default_factory=dict)
     totals: list[int] = field(default_factory=list)
 
-    def doubt(self, hidden: Callable[[], int]) -> str:
+    def doubt(self, hidden: Callable[[], int]) -> Words:
         """What the count of the service says against the listing."""
         if not self.totals:
             return ""
@@ -127,9 +128,9 @@ class _Reading(Generic[E]):
         if total != len(self.found):
             total -= hidden()
         if total != len(self.found):
-            return f"its listing has {len(self.found)} entries, the service counts {total}"
+            return Reason.of("census.counted", count=len(self.found), total=total)
         if self.by == "offset" and len(set(self.totals)) > 1:  # what moved up meanwhile was passed over
-            return f"its count went from {self.totals[0]} to {self.totals[-1]} while it was listed"
+            return Reason.of("census.count-moved", first=self.totals[0], last=self.totals[-1])
         return ""
 
     def run(self) -> None:

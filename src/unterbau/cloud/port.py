@@ -26,9 +26,10 @@ from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretBytes
 
+from unterbau.errors import Broken, CloudError, Elsewhere
 from unterbau.tenant.kinds import OWNER_ONLY, Attachment, CloudIdentity, Kind, Offering, Ref, Resource
 from unterbau.tenant.workload import NotShown
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason
 
 MARKER_KEY = "unterbau"
 """Metadata key under which a marker stands where the API has metadata instead of tags (see `marked`)."""
@@ -41,12 +42,21 @@ def is_marker(text: str) -> bool:
     return _MARKER.fullmatch(text) is not None
 
 
+def said(error: CloudError) -> Reason:
+    """Why something could not be read. What the cloud answered stands in it as it was answered."""
+    match error:
+        case Elsewhere(asked=asked, status=status, there=there) if there:
+            if error.near:
+                return Reason.of("cloud.other-path", asked=asked, status=str(status), there=there)
+            return Reason.of("cloud.elsewhere", asked=asked, status=str(status), there=there)
+        case Broken(asked=asked, there=there) if there:
+            return Reason.of("cloud.other-listing", asked=asked, there=there)
+    return Reason.of("cloud.said", kind=error.kind, what=error.what)
+
+
 def owner_only(*, containers: bool) -> tuple[NotShown, ...]:
     """The notes of a listing of containers in which nothing of `OWNER_ONLY` was seen; `containers`: it has some."""
-    reason = (
-        "an object store tells it to an owner of the account only, and nothing that only an owner sees "
-        "was seen: it is empty or hidden"
-    )
+    reason = Reason.of("census.owner-only")
     return tuple(NotShown(what=w, reason=reason) for w in OWNER_ONLY if containers or w.startswith("account."))
 
 

@@ -64,6 +64,7 @@ from unterbau.tenant.kinds import (
     ref,
 )
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason
 
 GIB = 64 * 1024
 """What a GiB of volume is here, in bytes."""
@@ -235,7 +236,7 @@ class Simulator:
         """See the port."""
         found = tuple(self._as_told(r) for r in self._all() if r.own_kind is kind)
         private = sorted(r.ref for r in found if r.ref in self.private)
-        notes = tuple(NotShown(what=r, reason="it is private to another user") for r in private)
+        notes = tuple(NotShown(what=r, reason=Reason.of("secret.private")) for r in private)
         if kind is Kind.CONTAINER and not any(isinstance(r, Container) and _told_to_owners(r) for r in found):
             notes += owner_only(containers=bool(found))
         return Listing(resources=found, not_shown=notes)

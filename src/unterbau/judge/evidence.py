@@ -51,6 +51,8 @@ class StackBundle(Model):
     measures: dict[str, dict[str, tuple[float, str]]] = {}
     judgement: Judgement
     sealed: datetime
+    left_out: tuple[str, ...] = ()
+    """Fields of a newer version, which this one could not read."""
 
 
 class StackCheck(Model):
@@ -99,6 +101,20 @@ def check_stack(data: bytes, *, trusted_key: str | None = None) -> StackCheck:
 
 def check_opened(opened: Opened) -> StackCheck:
     """Judge the stack in a bundle that was opened. Raises BundleError."""
+    bundle = judged_again(opened)
+    return StackCheck(
+        judgement=bundle.judgement,
+        outcome=conjoin([outcome(bundle.judgement), *([Outcome.NOT_SHOWN] if bundle.left_out else [])]),
+        signer=opened.signer,
+        signer_trusted=opened.trusted,
+        sealed=bundle.sealed,
+        facts=sum(len(t.facts) for t in bundle.catalogue.values()),
+        left_out=bundle.left_out,
+    )
+
+
+def judged_again(opened: Opened) -> StackBundle:
+    """What a bundle holds, with its judgement made anew. Raises BundleError if that differs from what was sealed."""
     opened.demand(KIND)
     reading = Reading(made_by=str(opened.predicate.get("made_by", "")))
     bundle, told = _bundle(opened, reading)
@@ -106,15 +122,7 @@ def check_opened(opened: Opened) -> StackCheck:
     _same(told, again, reading)
     if opened.predicate != {"format": opened.format, **_predicate(again, bundle.sealed, opened)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
-    return StackCheck(
-        judgement=again,
-        outcome=conjoin([outcome(again), *(v.outcome for v in reading.verdict())]),
-        signer=opened.signer,
-        signer_trusted=opened.trusted,
-        sealed=bundle.sealed,
-        facts=sum(len(t.facts) for t in bundle.catalogue.values()),
-        left_out=tuple(reading.unknown),
-    )
+    return bundle.model_copy(update={"judgement": again, "left_out": tuple(reading.unknown)})
 
 
 def _predicate(judgement: Judgement, sealed: datetime, opened: Opened | None = None) -> dict[str, JsonValue]:

@@ -7,7 +7,8 @@ conjoined, never counted into a number of merit.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
+from functools import cached_property
 from typing import Literal
 
 from pydantic import SkipValidation
@@ -167,6 +168,11 @@ class Judgement(Model):
     unread: SkipValidation[tuple[Unread, ...]]
     parts: SkipValidation[tuple[Part, ...]]
 
+    @cached_property
+    def by_id(self) -> dict[str, KnownFact]:
+        """The facts by the ids that findings name."""
+        return {k.id: k for k in self.facts}
+
 
 class Change(Model):
     """What a change of the stack does to one rule."""
@@ -179,6 +185,20 @@ class Change(Model):
     path_after: str
     reason: str
     worse: bool
+
+
+class StepChange(Model):
+    """What a change does to a ladder."""
+
+    rule_set: str
+    objective: str
+    subject: str
+    before: str
+    after: str
+    """`step 1 of 5`; empty: it is not there."""
+    worse: bool
+    outcome: Outcome
+    """Of `worse`: failed if it is known that the step is lower, else not shown."""
 
 
 class Difference(Model):
@@ -195,3 +215,45 @@ class Difference(Model):
     """Layers and functions that are covered now and were not."""
     uncovered: tuple[Coverage, ...]
     """The other way round."""
+    steps: tuple[StepChange, ...] = ()
+
+
+class FactChange(Model):
+    """A fact of the catalogue that is new, gone, or another; `read anew`: the same, from a newer copy."""
+
+    technology: str
+    kind: str
+    versions: str
+    what: Literal["new", "gone", "changed", "read anew"]
+    before: str
+    after: str
+    source: str
+
+
+class RuleChange(Model):
+    """A rule that is new, gone, or asks for something else."""
+
+    rule: str
+    what: Literal["new", "gone", "changed"]
+    text: str
+
+
+class Since(Model):
+    """What is other than at an earlier judging, each cause by itself: the effect of one, all others as they were."""
+
+    earlier: str
+    """The bundle's file."""
+    sealed: datetime
+    signer: str
+    before: date
+    at: date
+    parts: Difference
+    """The stack of today, judged by the facts and rules of then."""
+    facts: tuple[FactChange, ...]
+    by_facts: Difference
+    """Then the facts of today, by the rules of then."""
+    rules: tuple[RuleChange, ...]
+    by_rules: Difference
+    """Then the rules of today."""
+    by_day: Difference
+    """Then today: what ended and what expired in between."""

@@ -73,7 +73,7 @@ def html(judgement: Judgement, language: Language = "en") -> str:
     return environment.get_template("stack.html.j2").render(
         j=judgement, told=told, language=language, lines=lines[1:], rungs=_rungs(judgement, found),
         once=[(o, words.once(o, "de"), words.once(o, "en")) for o in found.once],
-        layers=_layers(judgement, found), rules=_rules(judgement, found), facts={k.id: k for k in judgement.facts},
+        layers=_layers(judgement, found), rules=_rules(judgement, found), facts=judgement.by_id,
         heads=found.heads, most=MOST_PLACES, failed=Outcome.FAILED,
     )  # fmt: skip
 

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from unterbau.catalogue.audit import Audited
+from unterbau.catalogue.audit import Audited, by_class_and_age
 from unterbau.catalogue.contradictions import Contradiction
 from unterbau.catalogue.model import Source, Technology
 from unterbau.face import MARKS, STYLES, listing, paragraph, row, safe, say, table
 from unterbau.judge import words
-from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact
+from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact, Since
 from unterbau.judge.seeing import tell
 from unterbau.judge.summary import Sorted, Step, summary
 from unterbau.judge.words import LABEL
@@ -173,15 +173,63 @@ def _few(names: Sequence[str], most: int = 6) -> str:
 
 def difference(changed: Difference) -> None:
     """What a change request does to each rule."""
+    _moves(changed)
+    _effects(changed)
+
+
+def _moves(changed: Difference) -> None:
     moves = [("added", changed.added), ("removed", changed.removed), ("changed", changed.changed)]
     table(("part", "what"), [(safe(n), kind) for kind, names in moves for n in names])
+
+
+def _effects(changed: Difference) -> None:
     covers = [("covered now", c) for c in changed.covered] + [("no longer covered", c) for c in changed.uncovered]
-    table(("stack", ""), [(f"{c.kind} {c.name}", words) for words, c in covers])
+    table(("stack", ""), [(f"{c.kind} {c.name}", what) for what, c in covers])
     rows = [
-        (safe(c.rule), safe(c.subject), _was(c.before, c.path_before), _was(c.after, c.path_after), safe(c.reason))
+        (c.rule, f"{_was(c.before, c.path_before)} → {_was(c.after, c.path_after)}", c.subject, c.reason)
         for c in changed.changes
     ]
-    table(("rule", "of", "before", "after", "why"), rows)
+    rows += [
+        (f"{c.rule_set}: {c.objective}", f"{c.before or '-'} → {c.after or '-'}", c.subject, "lower than before" if c.worse else "")
+        for c in changed.steps
+    ]  # fmt: skip
+    listing(("rule", "before → after", "of", "why"), rows)
+
+
+def since(told: Since) -> None:
+    """What changed since an earlier judging, cause by cause: what is other, and what that does to each rule."""
+    paragraph(
+        f"since {told.before} ({told.earlier}, sealed {told.sealed:%Y-%m-%d %H:%M} UTC by key {told.signer[:16]})"
+    )
+    _cause("parts", [*told.parts.added, *told.parts.removed, *told.parts.changed], told.parts)
+    _moves(told.parts)
+    _effects(told.parts)
+    other = [f for f in told.facts if f.what != "read anew"]
+    _cause("facts", [f.kind for f in other], told.by_facts)
+    anew = Counter(f.technology for f in told.facts if f.what == "read anew")
+    table(
+        ("fact", "what", "before → after", "source"),
+        [
+            (safe(f"{f.technology} {f.kind}"), f.what, safe(f"{f.before or '-'} → {f.after or '-'}"), safe(f.source))
+            for f in other
+        ],
+    )
+    if anew:
+        paragraph(f"  read anew, and the same: {anew.total()} facts of {_few(sorted(anew))}")
+    _effects(told.by_facts)
+    _cause("rules", [r.rule for r in told.rules], told.by_rules)
+    table(("rule", "what", "text"), [(safe(r.rule), r.what, safe(r.text)) for r in told.rules])
+    _effects(told.by_rules)
+    _cause("time", [""] * (told.before != told.at), told.by_day)
+    _effects(told.by_day)
+
+
+def _cause(name: str, changed: Sequence[str], effect: Difference) -> None:
+    many = len(effect.changes) + len(effect.steps)
+    what = f"{len(changed)} changed" if name != "time" else "went by" if changed else "the same day"
+    row(
+        f"[bold]{name}[/]: {what if changed or name == 'time' else 'the same'}; {many or 'no'} {'verdict is' if many == 1 else 'verdicts are'} other by that"
+    )
 
 
 def _was(outcome: Outcome | None, path: str) -> str:
@@ -226,6 +274,11 @@ def audited(found: Sequence[Audited]) -> None:
     """Records against stored copies."""
     rows = [(_mark(a.outcome), safe(a.technology), a.fact.kind, safe(a.why), safe(a.fact.source.url)) for a in found]
     table(("", "technology", "fact", "why", "page"), rows)
+    for origin, counts in by_class_and_age(a.fact for a in found).items():
+        say(
+            f"{origin}: {sum(counts.values())} facts; the copy is dated by a commit for {counts['commit']}, by the archive "
+            f"for {counts['copy']}, by the page for {counts['text']}, and of unknown age for {counts['reading']}"
+        )
 
 
 def _fact_row(known: KnownFact, state: str) -> tuple[str, str, str, str, str]:

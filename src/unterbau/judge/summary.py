@@ -248,7 +248,7 @@ def _fails(judgement: Judgement, plain: Sequence[Finding]) -> Iterable[Fails]:
     for finding in plain:
         if finding.outcome is FAILED:
             by.setdefault(finding.group, []).append(finding)
-    facts = {k.id: k for k in judgement.facts}
+    facts = judgement.by_id
     sets = {g: {f.rule.partition("/")[0] for f in fs} for g, fs in by.items()}
     for group in sorted(by, key=lambda g: (g is None, -len(sets[g]), g or 0)):
         findings = by[group]

@@ -7,6 +7,7 @@ label with a glyph and its word, and a text that `fit` brings to the width of a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -42,29 +43,29 @@ KINDS = {
     "recognition": ("what a part is", "was ein Teil ist"),
     "alternative": ("an alternative", "eine Alternative"),
     "claim": ("what is claimed", "was behauptet wird"),
-    "contributor_rule": ("the rule for contributors", "die Regel für Beitragende"),
+    "contributor_rule": ("rule for contributors", "die Regel für Beitragende"),
     "depends_on": ("what it needs", "was es braucht"),
-    "end_of_active_support": ("the end of active support", "das Ende der aktiven Pflege"),
-    "end_of_extended_support": ("the end of extended support", "das Ende der verlängerten Pflege"),
-    "end_of_life": ("the end of maintenance", "das Ende der Pflege"),
+    "end_of_active_support": ("end of active support", "das Ende der aktiven Pflege"),
+    "end_of_extended_support": ("end of extended support", "das Ende der verlängerten Pflege"),
+    "end_of_life": ("end of maintenance", "das Ende der Pflege"),
     "eu_operator": ("an operator in the EU", "ein Betreiber in der EU"),
     "eu_support": ("support from the EU", "Unterstützung aus der EU"),
     "foreign_control": ("control from outside", "Einfluss von außen"),
     "foreign_law": ("foreign law", "fremdes Recht"),
     "function": ("its function", "die Funktion"),
     "layer": ("its layer", "die Schicht"),
-    "licence": ("the licence", "die Lizenz"),
-    "maturity": ("the maturity", "der Reifegrad"),
-    "parent": ("the owner", "der Eigentümer"),
-    "release": ("the day of release", "der Tag der Veröffentlichung"),
-    "rights_holder": ("who holds the rights", "wer die Rechte hat"),
-    "seat": ("the seat", "der Sitz"),
-    "source_code": ("the source code", "der Quelltext"),
+    "licence": ("licence", "die Lizenz"),
+    "maturity": ("maturity", "der Reifegrad"),
+    "parent": ("owner", "der Eigentümer"),
+    "release": ("day of release", "der Tag der Veröffentlichung"),
+    "rights_holder": ("rights holder", "Rechteinhaber"),
+    "seat": ("seat", "der Sitz"),
+    "source_code": ("source code", "der Quelltext"),
     "sovereignty_claim": ("who calls it sovereign", "wer es souverän nennt"),
     "standard": ("an open standard", "ein offener Standard"),
-    "steward": ("who decides", "wer entscheidet"),
-    "ultimate_parent": ("the last owner", "der letzte Eigentümer"),
-    "version": ("the version", "die Version"),
+    "steward": ("steward", "wer entscheidet"),
+    "ultimate_parent": ("last owner", "der letzte Eigentümer"),
+    "version": ("version", "die Version"),
 }
 """A kind of fact as people call it."""
 SHORT = {
@@ -189,7 +190,7 @@ class _Lines:
         return self.whole if one.group is None else name(self.judgement.groups[one.group])
 
     def _fails(self, one: Fails) -> Line:
-        words, facts = self.words, {k.id: k for k in self.judgement.facts}
+        words, facts = self.words, self.judgement.by_id
         if one.group is None:
             rules = [f.rule for f in one.findings]
             return self._line("fails", 4, lambda n: f"{self.whole}: {words.few(rules, n)}")
@@ -236,7 +237,8 @@ class _Lines:
 
         def text(n: int) -> str:
             named = f"{words.kind(gap.kind)} {words.of('of', 'bei')} {words.few(gap.of, max(n - 1, 1))}"
-            where = words.where(gap) if n > 1 else words.where(gap).partition(";")[0]
+            where = words.where(gap)
+            where = where if n > 1 else re.split(r";| and | und ", where)[0]
             return f"{named}; {words.of('look', 'siehe')}: {where}"
 
         return self._line("missing", 5, text)
@@ -268,7 +270,7 @@ def _some(words: Speech, names: Sequence[str], most: int) -> str:
 
 def _last(names: Sequence[str]) -> list[str]:
     """Images by their last segment: `docker.io/goharbor/registry-photon` is `registry-photon`."""
-    return list(dict.fromkeys(n.rstrip("/").rpartition("/")[2] or n for n in names))
+    return list(dict.fromkeys(n.rpartition("/")[2] if re.fullmatch(r"[\w./:-]*\w", n) else n for n in names))
 
 
 def _end(text: str, room: int) -> str:
@@ -312,7 +314,7 @@ def reached(told: Step, language: Language = "en") -> str:
 
 
 def _by(told: Step, judgement: Judgement, words: Speech, most: int) -> str:
-    facts = {k.id: k for k in judgement.facts}
+    facts = judgement.by_id
 
     def decided(findings: Sequence[Finding]) -> str:
         by = [words.fact(k) for k in deciding(findings, facts)]

@@ -29,6 +29,17 @@ def template(id_: str, language: str, count: int | None = None) -> str | None:
     return None if told == id_ or not id_ else told
 
 
+def spelled(text: str) -> str:
+    """The id of the message whose English words are exactly these, of those that ask for no values; "" if none is."""
+    return _spellings().get(text, "")
+
+
+@cache
+def _spellings() -> dict[str, str]:
+    messages: dict[str, str] = catalogue("en")._catalog  # type: ignore[attr-defined]
+    return {words: id_ for id_, words in messages.items() if isinstance(id_, str) and id_ and "{" not in words}
+
+
 def number(value: float, language: str) -> str:
     """A quantity as it is written there: 4,096 in English, 4.096 in German."""
     if isinstance(value, int) and -1000 < value < 1000:

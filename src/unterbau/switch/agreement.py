@@ -25,6 +25,7 @@ from unterbau.tenant.kinds import (
     ref,
 )
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason, Words, joined
 
 COUNTED: Mapping[Kind, tuple[str, str]] = {
     Kind.NETWORK: ("network", "network"),
@@ -46,7 +47,7 @@ class Loose:
     """One disagreement: what is to be read again, and what is not shown if it stays."""
 
     kinds: frozenset[Kind]
-    reason: str
+    reason: Words
     missing: Ref = ""
     """What was named and not listed; empty for other disagreements."""
     place: str = ""
@@ -62,7 +63,7 @@ class Loose:
 
 def notes(loose: Iterable[Loose]) -> Iterator[NotShown]:
     """What is not shown if these stay: each place, and each kind of which something is missing."""
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, list[Words]] = {}
     missing: dict[str, list[Ref]] = {}
     for one in loose:
         if one.missing:
@@ -71,9 +72,9 @@ def notes(loose: Iterable[Loose]) -> Iterator[NotShown]:
         elif one.place:
             kinds.setdefault(one.place, []).append(one.reason)
     for kind, refs in missing.items():
-        kinds.setdefault(kind, []).append(f"{len(refs)} are named by others and not listed, first {refs[0]}")
+        kinds.setdefault(kind, []).append(Reason.of("census.unlisted", count=len(refs), first=refs[0]))
     for place, reasons in kinds.items():
-        yield NotShown(what=place, reason="; ".join(dict.fromkeys(reasons)))
+        yield NotShown(what=place, reason=joined(reasons))
 
 
 def loose_ends(read: Mapping[Kind, Listing], offering: Offering) -> tuple[Loose, ...]:
@@ -96,7 +97,7 @@ def _named(resources: Iterable[Resource], known: set[Ref], readable: set[Kind]) 
             kind = kind_of(target)
             if target in known or kind not in readable or (target in found and found[target].sure):
                 continue
-            reason = f"{resource.ref} names it ({field}), and the listing of the project does not have it"
+            reason = Reason.of("census.named", by=resource.ref, field=field)
             found[target] = Loose(frozenset({resource.own_kind, kind}), reason, missing=target, sure=sure)
     return found
 
@@ -108,7 +109,7 @@ def _unclaimed(resources: Sequence[Resource]) -> Iterator[Loose]:
         for field, target, _ in resource.ties():
             server = servers.get(target)
             if field == "device_id" and server is not None and resource.id not in server.port_ids:
-                reason = f"{resource.ref} says that it is one of them"
+                reason = Reason.of("census.claims", by=resource.ref)
                 yield Loose(frozenset({Kind.SERVER, Kind.PORT}), reason, place=f"{target}.port_ids")
 
 
@@ -119,7 +120,7 @@ def _uncounted(read: Mapping[Kind, Listing], offering: Offering) -> Iterator[Loo
         count = used.get(COUNTED[kind], 0) if kind in COUNTED else 0
         entries = len(listing.resources) if listing.entries is None else listing.entries
         if count > entries:
-            reason = f"its listing has {entries} entries, the service counts {count} in use"
+            reason = Reason.of("census.in-use", count=entries, used=count)
             yield Loose(frozenset({kind}), reason, place=kind.value)
 
 

@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from unterbau import canonical
-from unterbau.cloud.port import Listing, Reader, Surroundings
+from unterbau.cloud.port import Listing, Reader, Surroundings, said
 from unterbau.errors import CloudError
 from unterbau.switch.agreement import Loose, is_elsewhere, loose_ends, notes
 from unterbau.tenant.kinds import CloudIdentity, Kind, Offering, Ref, Resource, Subnet, ref
 from unterbau.tenant.workload import NotShown, Workload
+from unterbau.verdict import Reason
 
 T = TypeVar("T")
 AGAIN = (0.0, 1.0, 4.0)
@@ -49,7 +50,7 @@ def take(
         reading.read(reader.kinds(), f"census of {identity.name}")
         loose = reading.settle(pause)
     missing = [k for k in Kind if k not in reading.listings]
-    not_shown = [NotShown(what=k.value, reason="the cloud has no service for it") for k in missing]
+    not_shown = [NotShown(what=k.value, reason=Reason.of("census.no-service")) for k in missing]
     not_shown += [n for found in reading.listings.values() for n in _notes(found)]
     not_shown += [*_notes(reading.around), *_notes(reading.unknown), *reading.failed, *notes(loose)]
     resources = [r for listing in reading.listed().values() for r in listing.resources]
@@ -155,7 +156,7 @@ def _or_reason(what: str, read: Callable[[], T]) -> T | NotShown:
     try:
         return read()
     except CloudError as error:
-        return NotShown(what=what, reason=f"{error.kind}: {error.what}")
+        return NotShown(what=what, reason=said(error))
 
 
 def _notes(found: Listing | Surroundings | NotShown | tuple[NotShown, ...]) -> tuple[NotShown, ...]:

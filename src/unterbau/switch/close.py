@@ -27,17 +27,17 @@ from unterbau.switch.plan import Loss, has_local_disk
 from unterbau.switch.verify import Again, counterparts, observe, observed
 from unterbau.tenant.kinds import CloudIdentity, Ref, Resource, Secret, Server, StoredObject, Volume, kind_of
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason, Words
 
 
 class Question(Model):
     """What a person is asked before anything goes: how many things, what is lost with them, what protects some."""
 
     going: tuple[Ref, ...]
-    kept: dict[Ref, str]
+    kept: dict[Ref, Words]
     losses: tuple[Loss, ...] = ()
     protected: dict[Ref, str] = {}
-    unseen: tuple[str, ...] = ()
+    unseen: tuple[Words, ...] = ()
     """What could not be looked at and goes all the same."""
 
 
@@ -45,12 +45,12 @@ class Closed(Model):
     """How a closing ended. `kept` says why each thing stayed; `evidence` is the bundle that tells it (a path)."""
 
     deleted: tuple[Ref, ...]
-    kept: dict[Ref, str]
+    kept: dict[Ref, Words]
     rest: Workload
     evidence: str = ""
 
     @property
-    def stayed(self) -> dict[Ref, str]:
+    def stayed(self) -> dict[Ref, Words]:
         """What was kept and is not there from birth."""
         return {r: why for r, why in self.kept.items() if why not in closing.FROM_BIRTH}
 
@@ -150,7 +150,7 @@ class SourceClosing(_Closing):
         attempt, pairs = self._look(sealed, tuple(accepted), earlier)
         decision = closing.decide(sealed, attempt.look, pairs, accepted, frozenset(attempt.put_back))
         closing.demand_known(accepted, decision)
-        late: dict[Ref, str] = {}
+        late: dict[Ref, Words] = {}
         result: RunResult | None = None
         errors: dict[str, JsonObject] = {}
         if decision.chosen:
@@ -216,7 +216,7 @@ class SourceClosing(_Closing):
             return result, dict(journal.status.errors)
 
     def _record(
-        self, attempts: list[closing.Attempt], kept: dict[Ref, str], result: RunResult | None
+        self, attempts: list[closing.Attempt], kept: dict[Ref, Words], result: RunResult | None
     ) -> closing.Closing:
         complete = result is None or result.complete
         after = census.take(self.tools.connect(self.state.source), now=self.tools.now) if complete else None
@@ -269,7 +269,7 @@ class TargetClosing(_Closing):
         rest = census.take(clouds[1], now=self.tools.now)
         gone = tuple(r for r in going if r not in rest.by_ref)
         stays = {r: why for r, why in kept.items() if r in rest.by_ref}
-        stays |= dict.fromkeys(alike, "it looks like the drill's and carries no mark")
+        stays |= dict.fromkeys(alike, Reason.of("close.lookalike"))
         return Closed(deleted=gone, kept=stays, rest=rest)
 
     def _refuse_emptied(self) -> None:
@@ -315,7 +315,7 @@ class TargetClosing(_Closing):
         guard: _Guard,
         made: Mapping[str, Ref],
         clouds: tuple[Cloud, Cloud],
-    ) -> dict[Ref, str]:
+    ) -> dict[Ref, Words]:
         """Take the steps of the move back, but for what is kept. Returns what is kept besides, and why."""
         steps = [_Guarded(s, guard, made) for s in move.steps(sealed.plan, sealed.source, *clouds)]
         result = unwind(
@@ -324,7 +324,7 @@ class TargetClosing(_Closing):
         )  # fmt: skip
         failed = tuple(name for name in result.failed if _whose(name, made) not in guard.stayed)
         self._demand_complete(result.model_copy(update={"failed": failed}), dict(journal.status.errors))
-        blocked = {_whose(name, made): "something that needs it is kept" for name in result.blocked}
+        blocked: dict[Ref, Words] = {_whose(name, made): Reason.of("close.blocked") for name in result.blocked}
         return {r: why for r, why in {**blocked, **guard.stayed}.items() if r}
 
 
@@ -335,7 +335,7 @@ class _Guard:
         self, work: Drill, clouds: tuple[Cloud, Cloud], sealed: evidence.Bundle, now: Workload, taken: frozenset[Ref]
     ) -> None:
         self.verified, self.now, self.taken = sealed.verification.target, now, taken
-        self.stayed: dict[Ref, str] = {}
+        self.stayed: dict[Ref, Words] = {}
         sides = dict(zip(("source", "target"), clouds, strict=True))
         again = Again(
             sides, work=work.folder.path, now=work.tools.now, stop=work.tools.stop, late_seconds=work.tools.late_seconds
@@ -346,29 +346,29 @@ class _Guard:
         self._read = frozenset(r for side, r in hashes if side == "target")
         self._relations = closing.Relations(now)
 
-    def kept(self, made: Iterable[Ref]) -> dict[Ref, str]:
+    def kept(self, made: Iterable[Ref]) -> dict[Ref, Words]:
         """What was changed since the verification, what the drill did not make, and what these need."""
         made = frozenset(made)
-        found: dict[Ref, str] = {}
+        found: dict[Ref, Words] = {}
         for resource in self.now.resources:
             if resource.ref not in made:
-                found[resource.ref] = "the drill did not make it"
+                found[resource.ref] = Reason.of("close.not-ours")
             elif why := self._changed(resource):
                 found[resource.ref] = why
         self._relations.keep_what_is_needed(found)
         self.stayed = {r: why for r, why in found.items() if r in made}
         return dict(self.stayed)
 
-    def _changed(self, now: Resource) -> str:
+    def _changed(self, now: Resource) -> Words:
         before = self.verified.by_ref.get(now.ref)
         if before is None:
-            return "it was not there when the target was verified"
+            return Reason.of("close.came-later")
         try:
             closing.demand_same("target", before, closing.as_before(before, now, self.taken))
             if now.ref in self._read and not isinstance(now, Secret):
                 self.witness.demand_content("target", before, now)
         except closing.Kept as kept:
-            return str(kept)
+            return kept.why
         return ""
 
     def demand(self, reference: Ref) -> None:
@@ -384,9 +384,9 @@ class _Guard:
                         self.witness.demand_content("target", self.verified.by_ref[reference], there)
                     self.witness.outlive("target", closing.doomed_disks(self._relations, reference))
             except closing.Kept as kept:
-                self.stayed[reference] = str(kept)
+                self.stayed[reference] = kept.why
         if reference in self.stayed:
-            raise Failed(self.stayed[reference])
+            raise Failed(str(self.stayed[reference]))
 
 
 @dataclass(frozen=True)
@@ -428,9 +428,9 @@ def _whose(step: str, made: Mapping[str, Ref]) -> Ref:
     return made.get(step) or made.get(step.removeprefix("power of ").removeprefix("routes of "), "")
 
 
-def _unseen(now: Workload, going: Iterable[Ref]) -> tuple[str, ...]:
+def _unseen(now: Workload, going: Iterable[Ref]) -> tuple[Words, ...]:
     servers = [s for s in (now.by_ref[r] for r in going) if isinstance(s, Server)]
-    return tuple(f"{s.ref} ({s.name}): what was written to its local disk" for s in servers if has_local_disk(s, now))
+    return tuple(Reason.of("close.local-disk", server=s.ref, name=s.name) for s in servers if has_local_disk(s, now))
 
 
 def _place(identity: CloudIdentity) -> tuple[str, str, str]:

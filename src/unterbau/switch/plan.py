@@ -21,7 +21,7 @@ from unterbau.errors import PlanError
 from unterbau.tenant.kinds import Attachment, CloudIdentity, Container, FloatingIp, Ref, Resource, Router, Server
 from unterbau.tenant.openings.model import Opened, Opening
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Outcome, Words, later
+from unterbau.verdict import Model, Outcome, Reason, Words, later
 
 PLAN_SCHEMA = "https://unterbau.example/schema/plan/v1"
 
@@ -122,8 +122,8 @@ def losses(entry: Entry, resource: Resource, source: Workload) -> tuple[Loss, ..
             add(change.field, change.why)
     if isinstance(resource, Server):
         if has_local_disk(resource, source):
-            add("local_disk", "what was written to its local disk is not readable with tenant rights")
-        add("user_data", "its user_data, if it had any, is not readable with tenant rights")
+            add("local_disk", Reason.of("loss.local-disk"))
+        add("user_data", Reason.of("loss.user-data"))
     for field, why in source.hidden.get(resource.ref, {}).items():
         add(field, why)
     return tuple(found.values())

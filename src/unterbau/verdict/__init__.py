@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from unterbau.errors import Exit
 from unterbau.verdict.model import Model, later
-from unterbau.verdict.reason import Reason, Words, joined, words
+from unterbau.verdict.reason import Reason, Words, joined, told_as, words
 
 __all__ = [
     "Claim",
@@ -32,6 +32,7 @@ __all__ = [
     "joined",
     "judge_equal",
     "later",
+    "told_as",
     "words",
 ]
 
@@ -117,7 +118,7 @@ class Verdict(Model):
 
     def substance(self) -> tuple[object, ...]:
         """What two verdicts of one judging must have in common: no sentence, so that words may be mended."""
-        seen = tuple((o.what, o.value, o.source) for o in self.evidence)
+        seen = tuple(o.value for o in self.evidence)
         return self.claim.id, self.claim.kind, self.claim.subject, self.outcome, seen
 
 

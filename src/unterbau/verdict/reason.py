@@ -10,9 +10,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Self, TypeAlias, Union
+from typing import Annotated, Any, Self, TypeAlias, Union
 
-from pydantic import Field, JsonValue, field_serializer
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    WrapSerializer,
+    field_serializer,
+)
 
 from unterbau import locale
 from unterbau.verdict.model import Model
@@ -36,6 +45,16 @@ class Reason(Model):
     id: str
     values: dict[str, JsonValue] = Field(default_factory=dict)
     text: str = ""
+    _was_text: bool = PrivateAttr(default=False)
+
+    @property
+    def was_text(self) -> bool:
+        """Whether it was read from a bare sentence, and is written again as that."""
+        return self._was_text
+
+    def _as_text(self) -> Self:
+        self._was_text = True
+        return self
 
     @classmethod
     def of(cls, id_: str, /, **values: Value) -> Self:
@@ -60,8 +79,48 @@ class Reason(Model):
         return text in words(self)
 
 
-Words = Reason | str
-"""Why, or "" where there is nothing to say. A bare text is what a cloud or a person said, or an older version of ours."""
+def _recognised(told: object) -> object:
+    """A sentence of an older version as the reason that says just this today; written again, it is that sentence."""
+    if not isinstance(told, str) or not told:
+        return told
+    known = [locale.spelled(part) for part in told.split("; ")]
+    if not any(known):
+        return told
+    each = [Reason(id=id_) if id_ else part for id_, part in zip(known, told.split("; "), strict=True)]
+    found = joined(each)
+    if isinstance(found, str):
+        return told
+    return Reason(id=found.id, values=found.values, text=told)._as_text()
+
+
+def _written(told: Reason | str, write: SerializerFunctionWrapHandler) -> Any:
+    return told.text if isinstance(told, Reason) and told.was_text else write(told)
+
+
+_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {
+            "title": "Reason",
+            "description": "Why: an id, values that fill its sentence, and that sentence in English, which nobody compares.",
+            "type": "object",
+            "properties": {"id": {"type": "string"}, "values": {"type": "object"}, "text": {"type": "string"}},
+            "required": ["id"],
+            "additionalProperties": False,
+        },
+        {"type": "string"},
+    ]
+}
+Words = Annotated[Reason | str, BeforeValidator(_recognised), WrapSerializer(_written), WithJsonSchema(_SCHEMA)]
+"""Why, or "" where there is nothing to say. A bare text is what a cloud or a person said, or what an older version of ours
+stored; of the latter those that need no values are read as the reasons that they were, so that they have every language."""
+
+
+def told_as(value: JsonValue) -> Words:
+    """What a journal or a file of ours has in the place of a reason: the reason, or its text."""
+    match value:
+        case {"id": str(id_), "values": dict(values)}:
+            return Reason(id=id_, values=values)
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def joined(told: Iterable[Words]) -> Words:

@@ -40,6 +40,7 @@ from unterbau.tenant.kinds import (
     kind_of,
 )
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason
 
 R = TypeVar("R", bound=ResourceBase)
 POWER_DEADLINE = timedelta(minutes=5)
@@ -125,11 +126,11 @@ class OpenStack:
 
     def _transport(self) -> tuple[NotShown, ...]:
         if not self._session.auth_url.startswith("https"):
-            reason = "plain http: who answered, and whether it was changed on the way, is not shown"
+            reason = Reason.of("cloud.plain-http")
         elif self._session.verify is False:
-            reason = "clouds.yaml says verify: false: who answered is not shown"
+            reason = Reason.of("cloud.unverified")
         elif plain := [s for s in sorted(self._services) if self._session.is_plain(s)]:
-            reason = f"plain http of {', '.join(plain)}: who answered, and who else read the token, is not shown"
+            reason = Reason.of("cloud.plain-services", services=plain)
         else:
             return ()
         return (NotShown(what="transport", reason=reason),)

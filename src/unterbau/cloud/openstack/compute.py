@@ -21,9 +21,10 @@ from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked
 from unterbau.errors import Conflict, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason, Words
 
-USER_DATA_REASON = "user_data is not readable with tenant rights"
-MUTE = "it stands in a cell of this cloud that does not answer"
+USER_DATA_REASON = Reason.of("server.user-data")
+MUTE = Reason.of("server.mute")
 _FIRST_DEVICES = frozenset({"vda", "sda", "xvda", "hda"})
 
 
@@ -102,7 +103,7 @@ class ComputeService:
         if doubt:
             notes.append(NotShown(what=f"{reference}.port_ids", reason=doubt))
         if "original_name" not in entry["flavor"]:
-            notes.append(NotShown(what=f"{reference}.flavor", reason="this Nova embeds no flavor (< 2.47)"))
+            notes.append(NotShown(what=f"{reference}.flavor", reason=Reason.of("server.no-flavor")))
         server = Server(
             id=entry["id"],
             name=entry.get("name") or "",
@@ -378,7 +379,7 @@ def _mute(servers: Sequence[Json], kind: Kind = Kind.SERVER) -> list[NotShown]:
     silent = [ref(Kind.SERVER, s["id"]) for s in servers if _is_mute(s)]
     if not silent:
         return []
-    reason = f"of {len(silent)} servers Nova tells no more than that they are"
+    reason = Reason.of("server.silent", count=len(silent))
     each = [NotShown(what=s, reason=MUTE) for s in silent]
     return [NotShown(what=kind.value, reason=reason), *each]
 
@@ -428,7 +429,7 @@ def _embedded_flavor(entry: Json) -> Flavor:
     )
 
 
-def _port_ids(entry: Json, ports: Sequence[Json]) -> tuple[tuple[str, ...], str]:
+def _port_ids(entry: Json, ports: Sequence[Json]) -> tuple[tuple[str, ...], Words]:
     """The ports in the order of `addresses`, and why that order may not be the true one ("" if it is)."""
     by_mac = {p["mac_address"]: p for p in ports}
     order: dict[str, None] = {}
@@ -442,17 +443,17 @@ def _port_ids(entry: Json, ports: Sequence[Json]) -> tuple[tuple[str, ...], str]
     unplaced = [p["id"] for p in ports if p["id"] not in order]
     known = (*order, *unplaced)
     if unknown := _unknown_macs(entry, ports):
-        return known, f"Nova tells interfaces ({', '.join(unknown)}) that are not in the listing of the project's ports"
+        return known, Reason.of("server.unknown-interfaces", macs=unknown)
     if len(known) < 2:
         return known, ""
     if unplaced:
-        return known, "ports without addresses stand in no order that a tenant can read"
+        return known, Reason.of("server.unordered-ports")
     if len(set(runs)) > 1 and len(runs) > len(set(runs)):
-        return known, "several interfaces on one network: Nova tells the order within each network only"
+        return known, Reason.of("server.order-by-network")
     return known, ""
 
 
-def _root(server: Json, attachments: Sequence[Json]) -> tuple[str | None, str]:
+def _root(server: Json, attachments: Sequence[Json]) -> tuple[str | None, Words]:
     """The root volume of a server that boots from volume, and why it may not be known."""
     if server.get("image") or not attachments:
         return None, ""
@@ -461,7 +462,7 @@ def _root(server: Json, attachments: Sequence[Json]) -> tuple[str | None, str]:
     for attachment in attachments:
         if (attachment.get("device") or "").rpartition("/")[2] in _FIRST_DEVICES:
             return str(attachment["volumeId"]), ""
-    return None, "Nova does not tell a tenant which of the volumes is the root disk"
+    return None, Reason.of("server.root-unknown")
 
 
 def _attachment(entry: Json, told: Mapping[str, Any], root: str | None) -> Attachment:

@@ -14,7 +14,7 @@ from typing import Any
 
 from unterbau.cloud.openstack.http import TRANSFER_SECONDS, Api, Json, Stream, measured, moment, parallel
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, wait_gone
-from unterbau.cloud.port import Listing, Marker, Source, is_marker
+from unterbau.cloud.port import Listing, Marker, Source, is_marker, said
 from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.tenant.kinds import Image, Kind, Resource, ref
 from unterbau.tenant.workload import NotShown
@@ -85,7 +85,7 @@ class ImageService:
         try:
             found = self._api().get(f"/v2/images/{entry['id']}/members").get("members", ())
         except (Forbidden, NotFound) as error:
-            return _image(entry), [NotShown(what=f"{ref(Kind.IMAGE, entry['id'])}.members", reason=str(error))]
+            return _image(entry), [NotShown(what=f"{ref(Kind.IMAGE, entry['id'])}.members", reason=said(error))]
         return _image(entry, tuple(sorted(m["member_id"] for m in found))), []
 
     def others(self) -> tuple[Image, ...]:

@@ -28,6 +28,7 @@ from unterbau.cloud.port import Listing, Marker, Source, marked
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.tenant.kinds import Kind, Resource, Secret, SecretContainer, SecretEntry, id_of, kind_of, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason
 
 S = TypeVar("S", Secret, SecretContainer)
 
@@ -39,7 +40,7 @@ _PATHS: Mapping[Kind, tuple[str, str]] = {
 }
 
 
-_UNREADABLE = "its list of access is not readable: it is private to another user, or the role does not suffice"
+_UNREADABLE = Reason.of("secret.unreadable")
 
 
 class Access(NamedTuple):
@@ -115,7 +116,7 @@ class KeyService:
         creator = entry.get("creator_id")
         if not access.project and creator and creator != self._user():
             self._api().get(f"/v1/{_PATHS[kind_of(reference)][0]}/{id_of(reference)}")
-            reason = f"it is private to user {creator}, who made it; on the target it is private to who moves it"
+            reason = Reason.of("secret.creator", user=str(creator))
             yield NotShown(what=f"{reference}.creator", reason=reason)
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
@@ -316,11 +317,11 @@ def _access(reference: str, told: Json) -> tuple[Access, list[NotShown]]:
     """Barbican's ACL (`{"read": {"project-access": true, "users": [...]}}`); what it does not tell is shut."""
     read = told.get("read") or {}
     notes = [
-        NotShown(what=f"{reference}.acl", reason=f"access of the kind {operation} is not carried")
+        NotShown(what=f"{reference}.acl", reason=Reason.of("secret.access-kind", operation=operation))
         for operation in sorted(told.keys() - {"read"})
     ]
     if not isinstance(read.get("project-access"), bool):
-        notes.append(NotShown(what=reference, reason="its list of access does not tell whether the project has any"))
+        notes.append(NotShown(what=reference, reason=Reason.of("secret.access-unknown")))
         return Access(project=False), notes
     return Access(read["project-access"], tuple(sorted(read.get("users") or ()))), notes
 
@@ -330,7 +331,7 @@ def _consumers(reference: str, entry: Json) -> Iterable[NotShown]:
     registered = [str(c.get("URL") or f"{c.get('resource_type')} {c.get('resource_id')}")
                   for c in entry.get("consumers") or ()]  # fmt: skip
     if registered:
-        reason = f"{len(registered)} registered users of it are not carried: {', '.join(sorted(registered)[:3])}"
+        reason = Reason.of("secret.consumers", count=len(registered), users=sorted(registered)[:3])
         yield NotShown(what=f"{reference}.consumers", reason=reason)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from unterbau.cloud.openstack.http import Api, Json
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, wait_gone
-from unterbau.cloud.port import Listing, Marker, Source, is_marker
+from unterbau.cloud.port import Listing, Marker, Source, is_marker, said
 from unterbau.errors import Conflict, Forbidden, NotFound
 from unterbau.tenant.kinds import (
     AddressGroup,
@@ -106,7 +106,7 @@ class NetworkService:
         try:
             shares = self._shares(kind)
         except Forbidden as error:
-            note = NotShown(what="rbac-policies", reason=error.what)
+            note = NotShown(what="rbac-policies", reason=said(error))
             return Listing(resources=found, not_shown=(note,), entries=len(listed))
         return Listing(resources=tuple(_shared(r, shares) for r in found), entries=len(listed))
 

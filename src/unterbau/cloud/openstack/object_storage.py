@@ -20,10 +20,11 @@ from unterbau.cloud.openstack.http import Json, Stream, measured, number, parall
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.openstack.swift import Answer, Swift, header_text, quoted, text_of_header
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import Listing, Marker, Source, carries, marked, owner_only
+from unterbau.cloud.port import Listing, Marker, Source, carries, marked, owner_only, said
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unsupported
 from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, StoredObject, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason
 
 PARALLEL = 16
 _CONTAINER_META, _OBJECT_META = "x-container-meta-", "x-object-meta-"
@@ -50,13 +51,17 @@ class ObjectService:
         """All containers, or all objects of all containers."""
         account = self._containers()
         names = [_name(entry) for entry in account.entries]
-        notes = short(kind.value, kind, f"containers: {account.doubt}") if account.doubt else []
+        notes = (
+            short(kind.value, kind, Reason.of("about", what="containers", reason=account.doubt))
+            if account.doubt
+            else []
+        )
         if kind is Kind.CONTAINER:
             return _join([self._told(names), _hidden(notes)])
         listed = self._objects_of(names)
         unread = [NotShown(what=ref(Kind.CONTAINER, n), reason=one.doubt) for n, one in listed.items() if one.doubt]
         if unread:
-            reason = f"{len(unread)} containers were not listed whole, first {unread[0].what}: {unread[0].reason}"
+            reason = Reason.of("object.unread", count=len(unread), first=unread[0].what, why=unread[0].reason)
             notes += [NotShown(what=kind.value, reason=reason), *unread]
         places = [(container, _name(entry)) for container, one in listed.items() for entry in one.entries]
         found = parallel(lambda place: self._object(*place), places, PARALLEL)
@@ -81,7 +86,7 @@ class ObjectService:
         if not any(_owned(headers) for headers in (account, *(headers for _, headers in found))):
             notes += owner_only(containers=bool(found))
         if account.get("x-account-access-control"):
-            reason = "rights of others in the account are not carried"
+            reason = Reason.of("object.account-access")
             notes.append(NotShown(what="account.access_control", reason=reason))
         return _join([*(listing for listing, _ in found), _hidden(notes)])
 
@@ -92,7 +97,7 @@ class ObjectService:
         except NotFound:  # removed since the account was listed
             return Listed(())
         except CloudError as error:
-            return Listed((), error.what)
+            return Listed((), said(error))
 
     def _listed(
         self,
@@ -139,11 +144,10 @@ class ObjectService:
             return None
         keys = sorted(k for k in _KEYS if _CONTAINER_META + k in headers)
         notes = tuple(
-            NotShown(what=f"{ref(Kind.CONTAINER, name)}.keys", reason=f"{k} is a secret and is not carried")
-            for k in keys
+            NotShown(what=f"{ref(Kind.CONTAINER, name)}.keys", reason=Reason.of("object.key", name=k)) for k in keys
         )
         if headers.get("x-container-sync-key"):
-            reason = "the key of its synchronisation is a secret and is not carried"
+            reason = Reason.of("object.sync-key")
             notes += (NotShown(what=f"{ref(Kind.CONTAINER, name)}.keys", reason=reason),)
         return Listing(resources=(_container(name, headers),), not_shown=notes), headers
 
@@ -193,7 +197,7 @@ class ObjectService:
             listed = self._listed(quoted(name), versions="true").entries
             versions = sum(1 for e in listed if not e.get("is_latest", True))
             if versions:
-                reason = f"{versions} earlier versions of its objects are not carried"
+                reason = Reason.of("object.versions", count=versions)
                 notes.append(NotShown(what=f"{ref(Kind.CONTAINER, name)}.versions", reason=reason))
         return notes
 

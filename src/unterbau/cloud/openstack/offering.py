@@ -15,7 +15,7 @@ from unterbau.cloud.openstack.http import Api, Json, parallel
 from unterbau.cloud.openstack.image import ImageService
 from unterbau.cloud.openstack.network import NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
-from unterbau.cloud.port import Surroundings
+from unterbau.cloud.port import Surroundings, said
 from unterbau.errors import CloudError, NotFound
 from unterbau.tenant.kinds import ExternalNetwork, Offering, Quota
 from unterbau.tenant.workload import NotShown
@@ -69,7 +69,7 @@ class Surveyor:
         try:
             return name, tuple(read())
         except CloudError as error:
-            return name, NotShown(what=f"offering.{name}", reason=error.what)
+            return name, NotShown(what=f"offering.{name}", reason=said(error))
 
     def _parts(self) -> Iterable[tuple[str, str, Callable[[], Iterable[Any]]]]:
         return (

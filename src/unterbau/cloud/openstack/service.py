@@ -12,6 +12,7 @@ from unterbau.cloud.port import Listing, Marker, Source, is_marker, markers
 from unterbau.errors import Broken, Conflict, NotFound
 from unterbau.tenant.kinds import Kind, Resource, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason, Words
 
 
 class Service(Protocol):
@@ -77,14 +78,17 @@ def only(what: str, ids: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def short(place: str, kind: Kind, doubt: str) -> list[NotShown]:
+def short(place: str, kind: Kind, doubt: Words) -> list[NotShown]:
     """That a listing at `place` may be not the whole: the place, and the kind, whose completeness nobody can tell then.
 
     `place` is the kind itself where the whole kind is one listing.
     """
     if place == kind.value:
         return [NotShown(what=place, reason=doubt)]
-    return [NotShown(what=place, reason=doubt), NotShown(what=kind.value, reason=f"{place}: {doubt}")]
+    return [
+        NotShown(what=place, reason=doubt),
+        NotShown(what=kind.value, reason=Reason.of("about", what=place, reason=doubt)),
+    ]
 
 
 def settled(

@@ -11,31 +11,33 @@ from unterbau.cloud.openstack.http import Api, Json, parallel
 from unterbau.cloud.openstack.network import SHARED_KINDS, NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
 from unterbau.cloud.paging import By
+from unterbau.cloud.port import said
 from unterbau.errors import CloudError, NotFound, Unsupported
 from unterbau.tenant.kinds import Kind, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Reason
 
 CARRIED = frozenset({"compute", "network", "image", "block-storage", "object-store", "key-manager"})
 NOTHING_TO_CARRY = frozenset({"identity", "placement", "s3"})
 """Services in which a tenant owns nothing that a move could carry."""
 
-_NETWORK: Mapping[str, tuple[str, str]] = {
-    "trunks": ("trunk", "a trunk and its sub-ports"),
-    "qos/policies": ("qos", "a QoS policy"),
-    "rbac-policies": ("rbac-policies", "a sharing with other projects (RBAC policy)"),
-    "subnetpools": ("subnet_allocation", "a subnet pool"),
-    "address-scopes": ("address-scope", "an address scope"),
-    "metering/metering-labels": ("metering", "a metering label"),
-    "vpn/ipsec-site-connections": ("vpnaas", "a VPN connection"),
-    "fwaas/firewall_groups": ("fwaas_v2", "a firewall group"),
-    "bgpvpn/bgpvpns": ("bgpvpn", "a BGP VPN"),
-    "log/logs": ("logging", "a packet log"),
-    "ndp_proxies": ("l3-ndp-proxy", "an NDP proxy (a public IPv6 address)"),
+_NETWORK: Mapping[str, tuple[str, Reason]] = {
+    "trunks": ("trunk", Reason.of("unknown.trunk")),
+    "qos/policies": ("qos", Reason.of("unknown.qos")),
+    "rbac-policies": ("rbac-policies", Reason.of("unknown.rbac")),
+    "subnetpools": ("subnet_allocation", Reason.of("unknown.subnet-pool")),
+    "address-scopes": ("address-scope", Reason.of("unknown.address-scope")),
+    "metering/metering-labels": ("metering", Reason.of("unknown.metering")),
+    "vpn/ipsec-site-connections": ("vpnaas", Reason.of("unknown.vpn")),
+    "fwaas/firewall_groups": ("fwaas_v2", Reason.of("unknown.firewall")),
+    "bgpvpn/bgpvpns": ("bgpvpn", Reason.of("unknown.bgpvpn")),
+    "log/logs": ("logging", Reason.of("unknown.log")),
+    "ndp_proxies": ("l3-ndp-proxy", Reason.of("unknown.ndp-proxy")),
 }
-_VOLUMES: Mapping[str, tuple[str, str]] = {
-    "/groups": ("groups", "a group of volumes"),
-    "/group_snapshots": ("group_snapshots", "a snapshot of a group of volumes"),
-    "/os-volume-transfer": ("transfers", "a volume that is offered for transfer"),
+_VOLUMES: Mapping[str, tuple[str, Reason]] = {
+    "/groups": ("groups", Reason.of("unknown.volume-group")),
+    "/group_snapshots": ("group_snapshots", Reason.of("unknown.group-snapshot")),
+    "/os-volume-transfer": ("transfers", Reason.of("unknown.transfer")),
 }
 _ODD_STATES = frozenset({"SHELVED", "SHELVED_OFFLOADED", "RESCUE", "PAUSED", "SUSPENDED", "ERROR", "SOFT_DELETED"})
 
@@ -63,8 +65,8 @@ class Unknown:
         strange = sorted(present - CARRIED - NOTHING_TO_CARRY)
         missing = sorted(CARRIED - present)
         return (
-            *(NotShown(what=f"service:{s}", reason="this service is not understood") for s in strange),
-            *(NotShown(what=f"service:{s}", reason="the catalog has no such service") for s in missing),
+            *(NotShown(what=f"service:{s}", reason=Reason.of("unknown.service")) for s in strange),
+            *(NotShown(what=f"service:{s}", reason=Reason.of("unknown.no-service")) for s in missing),
             *(note for notes in found for note in notes),
         )
 
@@ -75,27 +77,27 @@ class Unknown:
         except (NotFound, Unsupported):  # the feature is absent, so nothing of it is in use
             return []
         except CloudError as error:
-            return [NotShown(what=name, reason=error.what)]
+            return [NotShown(what=name, reason=said(error))]
 
     def _looks(self) -> Iterable[tuple[str, str, Callable[[], list[NotShown]]]]:
-        for path, (extension, noun) in _NETWORK.items():
-            yield "network", path, partial(self._in_network, path, extension, noun)
+        for path, (extension, reason) in _NETWORK.items():
+            yield "network", path, partial(self._in_network, path, extension, reason)
         yield "network", "port_forwardings", self._forwardings
         yield "network", "external_gateways", self._further_gateways
-        for path, (key, noun) in _VOLUMES.items():
-            yield "block-storage", key, partial(self._in_volumes, path, key, noun)
+        for path, (key, reason) in _VOLUMES.items():
+            yield "block-storage", key, partial(self._in_volumes, path, key, reason)
         yield "block-storage", "volume_encryption", self._encrypted
         yield "compute", "server_states", self._odd_servers
         yield "object-store", "object_versions", self._objects.old_versions
         yield "key-manager", "orders", self._orders
         yield "key-manager", "secret_stores", self._secret_store
 
-    def _in_network(self, path: str, extension: str, noun: str) -> list[NotShown]:
+    def _in_network(self, path: str, extension: str, reason: Reason) -> list[NotShown]:
         if extension not in self._network.extensions():
             return []
         key = path.rpartition("/")[2].replace("-", "_")
         entries = self._api("network").pages(f"/v2.0/{path}", key, project_id=self._project())
-        return [_note(key, entry, noun) for entry in entries if entry.get("object_type") not in SHARED_KINDS]
+        return [_note(key, entry, reason) for entry in entries if entry.get("object_type") not in SHARED_KINDS]
 
     def _forwardings(self) -> list[NotShown]:
         if "floating-ip-port-forwarding" not in self._network.extensions():
@@ -103,7 +105,7 @@ class Unknown:
         return [
             NotShown(
                 what=f"{ref(Kind.FLOATING_IP, entry['id'])}.port_forwardings",
-                reason=f"{len(entry['port_forwardings'])} port forwardings are not carried",
+                reason=Reason.of("unknown.port-forwardings", count=len(entry["port_forwardings"])),
             )
             for entry in self._network.raw("floatingips")
             if entry.get("port_forwardings")
@@ -116,24 +118,24 @@ class Unknown:
         return [
             NotShown(
                 what=f"{ref(Kind.ROUTER, entry['id'])}.external_gateways",
-                reason=f"{len(entry['external_gateways']) - 1} further external gateways are not carried",
+                reason=Reason.of("unknown.gateways", count=len(entry["external_gateways"]) - 1),
             )
             for entry in self._network.raw("routers")
             if len(entry.get("external_gateways") or ()) > 1
         ]
 
-    def _in_volumes(self, path: str, key: str, noun: str) -> list[NotShown]:
+    def _in_volumes(self, path: str, key: str, reason: Reason) -> list[NotShown]:
         api = self._api("block-storage")
         # Of transfers Cinder knows no marker under this path, and the links that it gives lead in a circle.
         by: By = "offset" if key == "transfers" else "marker"
-        return [_note(key, entry, noun) for entry in api.pages(path, key, by=by)]
+        return [_note(key, entry, reason) for entry in api.pages(path, key, by=by)]
 
     def _encrypted(self) -> list[NotShown]:
         entries = self._api("block-storage").pages("/volumes/detail", "volumes")
         return [
             NotShown(
                 what=f"{ref(Kind.VOLUME, entry['id'])}.encryption",
-                reason="its key stays with the cloud; its content arrives as the target's type has it",
+                reason=Reason.of("unknown.encrypted"),
             )
             for entry in entries
             if entry.get("encrypted")
@@ -143,7 +145,7 @@ class Unknown:
         return [
             NotShown(
                 what=f"{ref(Kind.SERVER, entry['id'])}.status",
-                reason=f"its state {entry['status']} is not carried",
+                reason=Reason.of("unknown.state", state=entry["status"]),
             )
             for entry in self._compute.raw()
             if entry["status"] in _ODD_STATES
@@ -160,14 +162,14 @@ class Unknown:
         )
         notes = [NotShown(what="orders", reason=listed.doubt)] if listed.doubt else []
         if listed.entries:
-            notes.append(NotShown(what="orders", reason=f"{len(listed.entries)} orders of keys are not carried"))
+            notes.append(NotShown(what="orders", reason=Reason.of("unknown.orders", count=len(listed.entries))))
         return notes
 
     def _secret_store(self) -> list[NotShown]:
         """The store that the project chose, where Barbican has several (404 where it has one, or none was chosen)."""
         chosen = self._api("key-manager").get("/v1/secret-stores/preferred")
-        return [NotShown(what="secret_stores", reason=f"its choice of the store {chosen.get('name')} is not carried")]
+        return [NotShown(what="secret_stores", reason=Reason.of("unknown.secret-store", name=str(chosen.get("name"))))]
 
 
-def _note(key: str, entry: Json, noun: str) -> NotShown:
-    return NotShown(what=f"{key}:{entry['id']}", reason=f"{noun} is not carried")
+def _note(key: str, entry: Json, reason: Reason) -> NotShown:
+    return NotShown(what=f"{key}:{entry['id']}", reason=reason)

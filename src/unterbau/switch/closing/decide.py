@@ -46,13 +46,13 @@ from unterbau.tenant.kinds import (
     ref,
 )
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Observation, Outcome, Verdict, later
+from unterbau.verdict import Model, Observation, Outcome, Reason, Verdict, Words, joined, later, told_as
 
 Rows: TypeAlias = Sequence[Mapping[str, JsonValue]]
 """Rows of a journal as `Journal.export` gives them."""
 DELETE, ROUTES = "delete ", "routes of "
 """What the steps of an emptying are called, before the Ref."""
-FROM_BIRTH = ("every project has this group from birth", "it belongs to the default group")
+FROM_BIRTH = (Reason.of("close.from-birth"), Reason.of("close.default-group"))
 """Reasons of what no emptying takes, and nobody misses."""
 
 
@@ -87,7 +87,7 @@ class Closing(Model):
     attempts: tuple[Attempt, ...]
     complete: bool
     ended: datetime
-    kept: dict[Ref, str]
+    kept: dict[Ref, Words]
     after: Workload | None = None
 
 
@@ -109,7 +109,7 @@ class Decision:
     """
 
     chosen: tuple[Ref, ...]
-    kept: dict[Ref, str]
+    kept: dict[Ref, Words]
     losses: dict[Ref, tuple[Loss, ...]]
     accepted: tuple[Loss, ...] = ()
     drifted: dict[Ref, frozenset[str]] = field(default_factory=dict)
@@ -124,7 +124,7 @@ def decide(
     `put_back`), which neither goes nor stays.
     """
     judge = _Judge(sealed, look, pairs)
-    kept: dict[Ref, str] = {}
+    kept: dict[Ref, Words] = {}
     known: dict[Ref, tuple[Loss, ...]] = {}
     drifted: dict[Ref, frozenset[str]] = {}
     for resource in look.source.resources:
@@ -166,13 +166,13 @@ def _is_accepted(loss: Loss, resource: Resource, accepted: Sequence[str]) -> boo
     return loss.id in accepted or f"{resource.own_kind.value}.{loss.field}" in accepted
 
 
-def _lost(resource: Resource, missing: Sequence[Loss]) -> str:
+def _lost(resource: Resource, missing: Sequence[Loss]) -> Words:
     """The reason for which a thing with losses that nobody accepted is kept."""
     if not missing:
         return ""
-    told = "; ".join(f"{one.id}: {one.why}" for one in missing)
+    told = joined(Reason.of("about", what=one.id, reason=one.why) for one in missing)
     names = " ".join(f"--accept-loss {resource.own_kind.value}.{one.field}" for one in missing)
-    return f"lost for good with it: {told} ({names} deletes it all the same)"
+    return Reason.of("close.lost", losses=told, options=names)
 
 
 class _Judge:
@@ -188,30 +188,30 @@ class _Judge:
         self.drift: dict[Ref, tuple[Loss, ...]] = {}
         self.default = {g.id for g in look.source.of(SecurityGroup) if g.is_default}
 
-    def obstacle(self, resource: Resource) -> str:
+    def obstacle(self, resource: Resource) -> Words:
         """Why it stays, or ""."""
         if isinstance(resource, SecurityGroup) and resource.is_default:
             return FROM_BIRTH[0]
         if isinstance(resource, SecurityGroupRule) and resource.security_group_id in self.default:
             return FROM_BIRTH[1]
         if resource.ref not in self.sealed.source.by_ref:
-            return "it came after the census"
+            return Reason.of("close.after-census")
         entry = self.sealed.plan.by_ref[resource.ref]
         if not entry.fate.moves:
-            return f"it was not moved: {entry.why}"
+            return Reason.of("close.not-moved", why=entry.why)
         return self._unheld(resource)
 
-    def _unheld(self, resource: Resource) -> str:
+    def _unheld(self, resource: Resource) -> Words:
         """The first claim that does not hold now and is no change of the target's alone."""
         if not self.now[resource.ref]:
-            return "not verified: no claim was judged"
+            return Reason.of("close.unjudged")
         drift: list[Loss] = []
         for verdict in self.now[resource.ref]:
             if verdict.outcome is Outcome.HELD:
                 continue
             found = self._hidden(resource, verdict) or self._only_there(verdict)
             if not found:
-                return f"not verified: {verdict.reason}"
+                return Reason.of("close.not-verified", why=verdict.reason)
             drift += found
         self.drift[resource.ref] = tuple(drift)
         return ""
@@ -233,7 +233,7 @@ class _Judge:
         left, right = (o.value for o in verdict.evidence)
         if then.outcome is not Outcome.HELD or then.evidence[0].value != left:
             return []
-        subject, why = verdict.claim.subject, "the target changed it since the move"
+        subject, why = verdict.claim.subject, Reason.of("loss.drift")
         if verdict.claim.kind == "content":
             return [Loss(id=f"{subject}.content", field="content", why=why)]
         if not isinstance(left, dict) or not isinstance(right, dict):
@@ -329,7 +329,7 @@ class Relations:
                 pass
         return found
 
-    def keep_what_is_needed(self, kept: dict[Ref, str]) -> None:
+    def keep_what_is_needed(self, kept: dict[Ref, Words]) -> None:
         """Add to `kept` whatever a kept thing needs, and what that needs."""
         ahead, own = list(kept), frozenset(kept)
         while ahead:
@@ -337,7 +337,7 @@ class Relations:
             resource = self.workload.by_ref.get(reference)
             for need in self._upheld(resource, reference in own) if resource is not None else ():
                 if need not in kept:
-                    kept[need] = f"{reference} needs it and is kept"
+                    kept[need] = Reason.of("close.needed", by=reference)
                     ahead.append(need)
 
 
@@ -422,9 +422,9 @@ def begun(journal: Rows) -> set[Ref]:
     return {n.removeprefix(DELETE) for n in intended if n.startswith(DELETE)} - kept_late(journal).keys()
 
 
-def kept_late(journal: Rows) -> dict[Ref, str]:
+def kept_late(journal: Rows) -> dict[Ref, Words]:
     """What was to go and was kept by the look just before."""
-    return {r: str(told["kept"]) for r, told in _ended(journal).items() if "kept" in told}
+    return {r: told_as(told["kept"]) for r, told in _ended(journal).items() if "kept" in told}
 
 
 def deleted(record: Closing) -> tuple[Ref, ...]:

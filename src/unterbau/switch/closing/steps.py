@@ -14,14 +14,15 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeAlias
 
-from unterbau.cloud.port import Cloud
+from unterbau.cloud.port import Cloud, said
 from unterbau.errors import Unsupported
 from unterbau.saga import JsonObject, Outputs, Progress, Step
 from unterbau.switch.census import STATUS_FIELDS
 from unterbau.switch.closing.decide import DELETE, ROUTES, Decision, Relations, as_before, content_stamp
 from unterbau.switch.verify import Contents
+from unterbau.switch.verify.structure import side_words
 from unterbau.tenant.kinds import Image, Ref, Resource, Router, Secret, Server, Snapshot, Volume
-from unterbau.verdict import Observation
+from unterbau.verdict import Observation, Reason, Words
 
 WAIT = timedelta(minutes=30)
 Read: TypeAlias = Callable[[str, Resource, bool], tuple[Observation, datetime | None]]
@@ -29,7 +30,15 @@ Read: TypeAlias = Callable[[str, Resource, bool], tuple[Observation, datetime | 
 
 
 class Kept(Exception):
-    """No error: the thing is not what was looked at, so it stays; the text says why."""
+    """No error: the thing is not what was looked at, so it stays; `why` says why."""
+
+    def __init__(self, why: Words) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+    def told(self) -> JsonObject:
+        """As a step's output tells it."""
+        return {"kept": self.why if isinstance(self.why, str) else self.why.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Witness:
         """The counterpart as it is now. Raises Kept if it is gone, or changed otherwise than in fields that may differ."""
         there = self.clouds["target"].read(before.ref)
         if there is None:
-            raise Kept("its counterpart on the target is gone")
+            raise Kept(Reason.of("close.no-counterpart"))
         demand_same("target", before, there, STATUS_FIELDS | before.VOLATILE | drifted)
         return there
 
@@ -79,19 +88,19 @@ class Witness:
             return self._hashed(side, before, there)[0]
         now = self.clouds[side].settle(before.ref, WAIT)
         if not _stands_unattached(now, None):
-            raise Kept("it is in use")
+            raise Kept(Reason.of("close.in-use"))
         shown, stamp = self._hashed(side, before, now)
         if not _stands_unattached(self.clouds[side].read(before.ref), stamp):
-            raise Kept("it was in use while it was read once more")
+            raise Kept(Reason.of("close.in-use-meanwhile"))
         return shown
 
     def _hashed(self, side: str, before: Resource, there: Resource) -> tuple[JsonObject, datetime | None]:
         now, stamp = self.read(side, there, there.id in self._snapshotted[side])
         told = self.hashes.get((side, before.ref))
         if now.value is None:
-            raise Kept(f"the {side}'s content could not be read once more: {now.reason}")
+            raise Kept(Reason.of("close.unreadable", side=side_words(side), why=now.reason))
         if told is None or now.value != told.value:
-            raise Kept(f"the {side}'s content changed")
+            raise Kept(Reason.of("close.content-changed", side=side_words(side)))
         return {"sha256": now.value}, stamp
 
     def outlive(self, side: str, disks: Iterable[Ref]) -> None:
@@ -100,13 +109,13 @@ class Witness:
             for disk in disks:
                 self.clouds[side].keep_disk(disk)
         except Unsupported as error:
-            raise Kept(f"the cloud would delete its disk with it, unseen: {error.what}") from None
+            raise Kept(Reason.of("close.disk-with-it", why=said(error))) from None
 
     def demand_same_secret(self, source: Resource, target: Resource) -> JsonObject:
         """Payloads are compared with each other: no hash of one is kept anywhere."""
         here, there = (self.read(s, r, False)[0] for s, r in (("source", source), ("target", target)))
         if here.value is None or here.value != there.value:
-            raise Kept(here.reason or there.reason or "the payloads differ")
+            raise Kept(here.reason or there.reason or Reason.of("close.payloads-differ"))
         return {"compared": "equal"}
 
 
@@ -115,7 +124,7 @@ def demand_same(side: str, before: Resource, now: Resource, but: frozenset[str] 
     fields = (f for f in type(before).model_fields if f not in but)
     changed = [f for f in fields if getattr(before, f) != getattr(now, f, None)]
     if changed:
-        raise Kept(f"the {side}'s changed since it was looked at ({', '.join(changed)})")
+        raise Kept(Reason.of("close.changed", side=side_words(side), fields=changed))
 
 
 def _stands_unattached(volume: Resource | None, since: datetime | None) -> bool:
@@ -188,7 +197,7 @@ class RoutesStep:
             _demand_gone(self.needs, done)
             there = self.witness.demand_source(self.resource, self.chosen)
         except Kept as kept:
-            return {"kept": str(kept)}
+            return kept.told()
         if isinstance(there, Router) and there.routes:
             self.witness.clouds["source"].set_routes(there.model_copy(update={"routes": ()}))
         return {}
@@ -231,7 +240,7 @@ class DeleteStep:
             shown = self._compared(there)
             self._unprotect(there)
         except Kept as kept:
-            return {"kept": str(kept)}
+            return kept.told()
         self.witness.clouds["source"].delete(self.resource.ref, WAIT)
         return {"deleted": True, **shown}
 
@@ -274,4 +283,4 @@ def _demand_gone(needs: tuple[str, ...], done: Outputs) -> None:
     for name in needs:
         if "kept" in done[name]:
             whose = name.removeprefix(DELETE).removeprefix(ROUTES)
-            raise Kept(f"{whose} needs it and is kept")
+            raise Kept(Reason.of("close.needed", by=whose))

@@ -30,21 +30,21 @@ from unterbau.switch.evidence.closing import check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare, observed
-from unterbau.switch.verify.structure import REMAINDER
+from unterbau.switch.verify.structure import REMAINDER, side_words
 from unterbau.tenant.kinds import Kind, Ref, SecurityGroup, SecurityGroupRule, kind_of
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Claim, Model, Observation, Outcome, Source, Verdict, conjoin
+from unterbau.verdict import Claim, Model, Observation, Outcome, Reason, Source, Verdict, Words, conjoin, joined
 
 NOT_TESTED = (
-    "Contracts, notice periods and prices of either provider.",
-    "People: whether somebody who knows the application could run it on the target.",
-    "Licences that are bound to a provider, a host or an address.",
-    "DNS: public addresses change, and nobody was told.",
-    "Load: whether the target carries the application's traffic.",
-    "The inside of the servers: no guest was logged into.",
-    "Local disks of servers that did not boot from a volume: they cannot be read with tenant rights.",
-    "user_data of servers: it cannot be read with tenant rights.",
-    "Writes to the source after the census: stop the application before a real switch.",
+    Reason.of("not-tested.contracts"),
+    Reason.of("not-tested.people"),
+    Reason.of("not-tested.licences"),
+    Reason.of("not-tested.dns"),
+    Reason.of("not-tested.load"),
+    Reason.of("not-tested.guests"),
+    Reason.of("not-tested.local-disks"),
+    Reason.of("not-tested.user-data"),
+    Reason.of("not-tested.writes"),
 )
 
 
@@ -65,7 +65,7 @@ class Context(Model):
     sealed: datetime
     versions: dict[str, str]
     phases: tuple[PhaseTime, ...] = ()
-    not_tested: tuple[str, ...] = NOT_TESTED
+    not_tested: tuple[Words, ...] = NOT_TESTED
 
 
 class Bundle(Model):
@@ -108,7 +108,7 @@ class CheckResult(Model):
     """False: the bundle is whole, but whose key signed it is not shown."""
     today: tuple[Verdict, ...] = ()
     """Where the judgings of this version come to another outcome than those by which the bundle was judged."""
-    not_tested: tuple[str, ...] = NOT_TESTED
+    not_tested: tuple[Words, ...] = NOT_TESTED
     """What no drill tests, by this program's word, and what the bundle names besides."""
 
 
@@ -166,7 +166,7 @@ def check_opened(opened: Opened) -> CheckResult:
         signer=opened.signer,
         signer_trusted=opened.trusted,
         today=today,
-        not_tested=(*NOT_TESTED, *(line for line in bundle.context.not_tested if line not in NOT_TESTED)),
+        not_tested=_not_tested(bundle.context.not_tested),
     )
 
 
@@ -180,6 +180,12 @@ def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: 
     for verdict in (*compare(told.source, told.target, bundle.plan, hashes), *of_the_whole(judged)):
         if before.get(verdict.claim.id, Outcome.HELD) is not verdict.outcome:
             yield verdict
+
+
+def _not_tested(told: Iterable[Words]) -> tuple[Words, ...]:
+    """What no drill tests: by this program, and what the bundle's own version says besides."""
+    known = {str(one) for one in NOT_TESTED}
+    return (*NOT_TESTED, *(one for one in told if str(one) not in known))
 
 
 def _predicate(bundle: Bundle, plain: Mapping[str, Any], format_: int) -> dict[str, JsonValue]:
@@ -291,7 +297,7 @@ def remainder(before: Workload, closed: Workload, made: Collection[Kind]) -> Ver
     """
     claim = Claim(
         id="completeness closed target", kind="completeness", subject="target",
-        text="After the clean-up the target holds nothing that it did not hold before.",
+        text=Reason.of("claim.remainder"),
     )  # fmt: skip
     default = {g.id for g in closed.of(SecurityGroup) if g.is_default}
     new: list[JsonValue] = [
@@ -299,14 +305,14 @@ def remainder(before: Workload, closed: Workload, made: Collection[Kind]) -> Ver
         if r.ref not in before.by_ref and r.id not in default
         and not (isinstance(r, SecurityGroupRule) and r.security_group_id in default)
     ]  # fmt: skip
-    unseen = [f"{n.what}: {n.reason}" for n in closed.not_shown if n.what in set(made)]
+    unseen = [Reason.of("about", what=n.what, reason=n.reason) for n in closed.not_shown if n.what in set(made)]
     where = Source(where=f"target: {closed.identity.name} after the clean-up", at=closed.taken_at)
-    seen = (Observation(what="new since the census before", value=new, source=where, reason="; ".join(unseen)),)
+    seen = (Observation(what="new since the census before", value=new, source=where, reason=joined(unseen)),)
     if new:
-        return Verdict(claim=claim, outcome=Outcome.FAILED, reason=f"new: {', '.join(map(str, new))}", evidence=seen)
+        return Verdict(claim=claim, outcome=Outcome.FAILED, reason=Reason.of("verify.new", things=new), evidence=seen)
     if unseen:
-        return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason="; ".join(unseen), evidence=seen)
-    return Verdict(claim=claim, outcome=Outcome.HELD, reason="nothing is new", evidence=seen)
+        return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=joined(unseen), evidence=seen)
+    return Verdict(claim=claim, outcome=Outcome.HELD, reason=Reason.of("verify.nothing-new"), evidence=seen)
 
 
 def of_the_whole(bundle: Bundle) -> Iterator[Verdict]:
@@ -323,14 +329,16 @@ def _surroundings(bundle: Bundle) -> Iterator[Verdict]:
         ("source", bundle.source, bundle.verification.source),
         ("target", bundle.target, bundle.verification.target),
     ):
-        for what, text in (("catalog_digest", "service catalog"), ("certificate_sha256", "certificate")):
+        same = (
+            Reason.of("claim.same-catalog", side=side_words(side)),
+            Reason.of("claim.same-certificate", side=side_words(side)),
+        )
+        for what, text in zip(("catalog_digest", "certificate_sha256"), same, strict=True):
             seen = [getattr(w.identity, what) for w in (before, after)]
             if seen[0] != seen[1]:
-                claim = Claim(
-                    id=f"coverage {side} {what}", kind="coverage", subject=what,
-                    text=f"The {text} of the {side} was the same before the move and at the verification.",
-                )  # fmt: skip
-                yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=f"{seen[0]} became {seen[1]}")
+                claim = Claim(id=f"coverage {side} {what}", kind="coverage", subject=what, text=text)
+                why = Reason.of("verify.became", before=seen[0], after=seen[1])
+                yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=why)
 
 
 def _consistent(bundle: Bundle, reading: Reading) -> None:

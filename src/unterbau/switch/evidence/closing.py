@@ -23,7 +23,7 @@ from unterbau.switch.plan import Loss
 from unterbau.switch.verify import counterparts
 from unterbau.tenant.kinds import Kind, Ref, kind_of
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Claim, Observation, Outcome, Source, Verdict
+from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words
 
 NAME = "source-closing.json"
 
@@ -118,20 +118,19 @@ def _told(record: Closing) -> Iterator[Verdict]:
     gone = sorted(closing.deleted(record))
     seen = Observation(what="deleted", value=[*gone], source=Source(where=f"the journals in {NAME}", at=record.ended))
     yield _verdict(
-        "held", "What was deleted at the source was held on the target just before.", Outcome.HELD,
-        f"{len(gone)} things deleted, each after a comparison with what was seen", seen,
+        "held", Reason.of("claim.closing-held"), Outcome.HELD, Reason.of("close.deleted", count=len(gone)), seen,
     )  # fmt: skip
-    claim = "What was deleted at the source is not there any more."
+    claim = Reason.of("claim.closing-gone")
     if record.after is None:
-        outcome, reason = Outcome.NOT_SHOWN, "the closing was stopped before its end; the same command goes on"
+        outcome, reason = Outcome.NOT_SHOWN, Reason.of("close.stopped")
     else:
         there = [r for r in gone if r in record.after.by_ref]
         outcome = Outcome.FAILED if there else Outcome.HELD
-        reason = f"there again: {', '.join(there[:5])}" if there else "a census afterwards does not list it"
+        reason = Reason.of("close.there-again", things=[*there[:5]]) if there else Reason.of("close.gone")
     yield _verdict("gone", claim, outcome, reason, seen)
 
 
-def _verdict(name: str, text: str, outcome: Outcome, reason: str, seen: Observation) -> Verdict:
+def _verdict(name: str, text: Words, outcome: Outcome, reason: Words, seen: Observation) -> Verdict:
     claim = Claim(id=f"closing {name}", kind="completeness", subject="closing", text=text)
     return Verdict(claim=claim, outcome=outcome, reason=reason, evidence=(seen,))
 
@@ -141,8 +140,10 @@ def _loss(one: Loss, attempt: Attempt) -> Verdict:
     reference = one.id.removesuffix(f".{one.field}")
     claim = Claim(
         id=f"loss {one.id}", kind="coverage", subject=reference,
-        text=f"{one.field} of {reference} was not lost when it was deleted at the source.",
+        text=Reason.of("claim.loss", field=one.field, thing=reference),
     )  # fmt: skip
     where = Source(where=f"a person: --accept-loss {' '.join(attempt.accepted)}", at=attempt.started)
     seen = Observation(what="accepted", value=one.id, source=where)
-    return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=f"accepted by name: {one.why}", evidence=(seen,))
+    return Verdict(
+        claim=claim, outcome=Outcome.NOT_SHOWN, reason=Reason.of("close.accepted", why=one.why), evidence=(seen,)
+    )

@@ -13,7 +13,6 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from unterbau.face import printable
-from unterbau.switch.report.german import german
 from unterbau.tenant.kinds import (
     Attachment,
     FloatingIp,
@@ -29,8 +28,11 @@ from unterbau.tenant.kinds import (
     ref,
 )
 from unterbau.tenant.workload import Workload
+from unterbau.verdict import Reason, words
 
 BAR, BOX, GAP = 46, 156, 14
+_MARKS = {"left": Reason.of("mark.left"), "changed": Reason.of("mark.changed"), "failed": Reason.of("mark.failed")}
+"""What a mark of a thing is called; its name is also its CSS class."""
 
 
 def topology(workload: Workload, notes: Mapping[Ref, str], title: str) -> Markup:
@@ -78,7 +80,8 @@ def _noted(reference: Ref, notes: Mapping[Ref, str]) -> tuple[str, str]:
     word = notes.get(reference, "")
     if not word:
         return "", ""
-    return f" {word}", f' · <tspan lang="de">{_t(german(word))}</tspan><tspan lang="en">{_t(word)}</tspan>'
+    told = _MARKS[word]
+    return f" {word}", f' · <tspan lang="de">{_t(words(told, "de"))}</tspan><tspan lang="en">{_t(words(told))}</tspan>'
 
 
 def _external(width: int) -> str:

@@ -22,12 +22,20 @@ from unterbau.switch.report.terminal import openings_among
 from unterbau.switch.verify import OPENINGS
 from unterbau.tenant.kinds import Attachment, FloatingIp, Port, Ref, Server, Volume
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Outcome, Words, words
+from unterbau.verdict import Outcome, Reason, Words, words
 
 KINDS_DE = {
     "structure": "Aufbau", "content": "Inhalt", "completeness": "Vollständigkeit", "coverage": "Abdeckung",
     "opening": "Öffnung",
 }  # fmt: skip
+
+
+PHASES = {
+    "census": Reason.of("phase.census"), "plan": Reason.of("phase.plan"), "move": Reason.of("phase.move"),
+    "verify": Reason.of("phase.verify"), "close": Reason.of("phase.close"), "seal": Reason.of("phase.seal"),
+    "report": Reason.of("phase.report"),
+}  # fmt: skip
+"""What the phases of a drill are called."""
 
 
 def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
@@ -43,6 +51,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
     environment.globals["t"] = _both
     environment.globals["words"] = outcome_words
     environment.filters["both"] = _in_both
+    environment.globals["phase"] = lambda name: _in_both(PHASES.get(name) or name)
     template = environment.get_template("report.html.j2")
     return template.render(
         language=language,

@@ -13,6 +13,7 @@ from typing import Any
 from unterbau.face import MARKS, STYLES, safe, say, table
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Fate, Plan
+from unterbau.switch.verify.opened import opening_of
 from unterbau.tenant.openings.model import Opened
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict, Words
@@ -98,7 +99,7 @@ def verdicts(found: Sequence[Verdict], *, everything: bool = False) -> None:
     allowed = [v for v in openings_among(found) if v.outcome is Outcome.HELD]
     if allowed:
         say("Open on the target and closed on the source, as somebody allowed by name:")
-        table(["what"], [[safe(str(v.claim.text).partition(": ")[2])] for v in allowed])
+        table(["what"], [[safe(opening_of(v.claim))] for v in allowed])
         say("")
     counts = Counter((v.claim.kind, v.outcome) for v in found)
     table(["claims of", "outcome", "count"], [
@@ -138,7 +139,7 @@ def moved(result: Any) -> None:
     say(f"{len(result.done)} steps done, {len(result.failed)} failed, {len(result.blocked)} waiting for them")
 
 
-def closed(rest: Sequence[str], kept: Mapping[str, str]) -> None:
+def closed(rest: Sequence[str], kept: Mapping[str, Words]) -> None:
     """What remains after closing, and why."""
     say(f"{len(rest)} things remain" if rest else "nothing remains of the tenant's")
     table(["thing", "why it was kept"], [[safe(line), safe(kept.get(line.partition(" ")[0], ""))] for line in rest])

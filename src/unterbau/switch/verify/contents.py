@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from unterbau.cloud.port import ByteStream, Cloud
+from unterbau.cloud.port import ByteStream, Cloud, said
 from unterbau.cloud.port import Source as Origin
 from unterbau.errors import CloudError, Interrupted
 from unterbau.saga import (
@@ -47,7 +47,7 @@ from unterbau.switch.verify import ownership
 from unterbau.switch.verify.structure import JUDGINGS, OWNED, compare
 from unterbau.tenant.kinds import Image, Kind, Ref, Resource, Secret, Snapshot, StoredObject, Volume, ref
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Observation, Source, Verdict, later
+from unterbau.verdict import Model, Observation, Reason, Source, Verdict, Words, later
 
 WAIT = timedelta(minutes=60)
 MARK = "unterbau.v"
@@ -246,14 +246,15 @@ def _has_content(resource: Resource) -> bool:
 def _observe(side: str, cloud: Cloud, resource: Resource, key: bytes, watcher: _Watcher) -> Observation:
     """The hash of one content, or the reason why it could not be read."""
     what = "hmac-sha256 (key not kept)" if isinstance(resource, Secret) else "sha256"
-    value, reason = None, ""
+    value: str | None = None
+    reason: Words = ""
     try:
         if isinstance(resource, Secret):
             payload = cloud.secret_payload(resource.id)
             if payload is not None:
                 value = hmac.new(key, payload.get_secret_value(), hashlib.sha256).hexdigest()
             else:
-                reason = "it has no payload"
+                reason = Reason.of("verify.no-payload")
         elif isinstance(resource, Image):
             with cloud.image_bytes(resource.id) as stream:
                 value = watcher.hash(f"{side}: image {resource.name}", stream)
@@ -261,12 +262,12 @@ def _observe(side: str, cloud: Cloud, resource: Resource, key: bytes, watcher: _
             with cloud.object_bytes(resource.container, resource.name) as stream:
                 value = watcher.hash(f"{side}: object {resource.name[:40]}", stream)
     except CloudError as error:
-        reason = f"{error.kind}: {error.what}"
+        reason = said(error)
     return _observation(side, resource, what, value, reason, watcher)
 
 
 def _observation(
-    side: str, resource: Resource, what: str, value: JsonValue, reason: str, watcher: _Watcher
+    side: str, resource: Resource, what: str, value: JsonValue, reason: Words, watcher: _Watcher
 ) -> Observation:
     where = f"{side}: {resource.ref}"
     return Observation(what=what, value=value, source=Source(where=where, at=watcher.now()), reason=reason)
@@ -426,7 +427,9 @@ def _volume_seen(
 ) -> Observation:
     digest = outputs.get(f"hash of {side} {volume.ref}", {}).get("sha256")
     failed = [e for name, e in errors.items() if name.endswith(f" of {side} {volume.ref}")]
-    reason = "" if digest else f"{failed[0]['kind']}: {failed[0]['message']}" if failed else "it was not read"
+    reason: Words = "" if digest else Reason.of("verify.not-read")
+    if failed and not digest:
+        reason = Reason.of("cloud.said", kind=failed[0]["kind"], what=failed[0]["message"])
     return _observation(side, volume, "sha256", digest, reason, watcher)
 
 

@@ -17,7 +17,7 @@ from unterbau.tenant.kinds import Ref
 from unterbau.tenant.openings import Judged, Unseen, judge
 from unterbau.tenant.openings.model import Opened, Opening
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined
+from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined, told_as
 
 KIND = "opening"
 TOLD_AT_MOST = 5
@@ -37,6 +37,12 @@ def openings(
     return tuple(made)
 
 
+def opening_of(claim: Claim) -> Words:
+    """What the claim on one opening is about, in words of its own."""
+    told = claim.text.values.get("opening") if isinstance(claim.text, Reason) else None
+    return claim.text if told is None else told_as(told)
+
+
 def _parted(found: Iterable[Opening], plan: Plan | None) -> tuple[list[Opening], list[Opening]]:
     """What was allowed, and what was not; an opening of which a part was allowed is in both."""
     allowed = plan.allows() if plan is not None else frozenset()
@@ -54,18 +60,20 @@ def _parted(found: Iterable[Opening], plan: Plan | None) -> tuple[list[Opening],
 def _one(opening: Opening, allowed: bool, judged: Judged, source: Workload, target: Workload) -> Verdict:
     claim = Claim(
         id=f"opening {opening.id}", kind=KIND, subject=opening.subjects[0],
-        text=f"Closed on the source, or allowed by name to be open on the target: {opening.text}.",
+        text=Reason.of("claim.opening", opening=opening.text),
     )  # fmt: skip
     hidden = [u for u in judged.unseen if u.kind is opening.kind and u.side == "source"
               and u.subject in ("", *opening.subjects)]  # fmt: skip
-    evidence = (_seen(source, "source", opening.text, None if hidden else False, hidden),
-                _seen(target, "target", opening.text, True, ()))  # fmt: skip
+    evidence = (_seen(source, "source", opening.id, None if hidden else False, hidden),
+                _seen(target, "target", opening.id, True, ()))  # fmt: skip
+    outcome: Outcome
+    reason: Words
     if allowed:
-        outcome, reason = Outcome.HELD, f"opened, as allowed by name: {opening.id}"
+        outcome, reason = Outcome.HELD, Reason.of("verify.opened.allowed", id=opening.id)
     elif hidden:
-        outcome, reason = Outcome.NOT_SHOWN, f"open on the target; whether it was on the source: {hidden[0].reason}"
+        outcome, reason = Outcome.NOT_SHOWN, Reason.of("verify.opened.unseen", why=hidden[0].reason)
     else:
-        outcome, reason = Outcome.FAILED, f"opened, and allowed by nobody: {opening.id}"
+        outcome, reason = Outcome.FAILED, Reason.of("verify.opened.shut", id=opening.id)
     return Verdict(claim=claim, outcome=outcome, reason=reason, evidence=evidence)
 
 
@@ -73,7 +81,7 @@ def _all(kind: Opened, ones: Sequence[Verdict], judged: Judged, source: Workload
     """Over the whole kind."""
     claim = Claim(
         id=f"opening {kind.value}", kind=KIND, subject=kind.value,
-        text=f"Nothing that was closed on the source is open on the target, but for what was allowed by name: {kind.value}.",
+        text=Reason.of("claim.openings", kind=kind.words),
     )  # fmt: skip
     hidden = [u for u in judged.unseen if u.kind is kind and u.side == "target"]
     outcomes = {v.outcome for v in ones}
@@ -88,7 +96,7 @@ def _all(kind: Opened, ones: Sequence[Verdict], judged: Judged, source: Workload
     elif ones:
         outcome, reason = Outcome.HELD, joined(v.reason for v in ones)
     else:
-        outcome, reason = Outcome.HELD, "nothing opened"
+        outcome, reason = Outcome.HELD, Reason.of("verify.opened.nothing")
     return Verdict(claim=claim, outcome=outcome, reason=reason, evidence=evidence)
 
 

@@ -17,7 +17,7 @@ from unterbau.cloud.port import Cloud
 from unterbau.saga import JsonObject, Marker, Outputs, Progress, Step
 from unterbau.tenant.kinds import OWNER_ONLY, Container, Kind, Ref, ref
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Observation, Source
+from unterbau.verdict import Observation, Reason, Source, Words
 
 ACL = ".r:-unterbau.invalid"
 """Refuses one host that does not exist (RFC 2606), and grants nothing."""
@@ -67,9 +67,9 @@ def told(
 
 def _observed(trial: _Trial, outputs: Outputs, errors: Mapping[str, JsonObject], at: datetime) -> Observation:
     acl = str(outputs.get(trial.name, {}).get("told", ""))
-    reason = "" if acl else "an ACL that the verifier put on a container of its own was not told to it"
+    reason: Words = "" if acl else Reason.of("verify.owner.not-told")
     if trial.name in errors:
-        reason = f"{errors[trial.name]['kind']}: {errors[trial.name]['message']}"
+        reason = Reason.of("cloud.said", kind=errors[trial.name]["kind"], what=errors[trial.name]["message"])
     where = f"{trial.side}: {OWNER_ONLY[0]}"
     return Observation(what="ACL of a container of the verifier's own", value=acl or None,
                        source=Source(where=where, at=at), reason=reason)  # fmt: skip

@@ -175,7 +175,7 @@ def _told(hidden: Mapping[str, Words]) -> Words:
     return joined(Reason.of("about", what=fields[why], reason=why) for why in sorted(fields, key=words))
 
 
-def _side(side: str) -> Reason:
+def side_words(side: str) -> Reason:
     """What a person calls one of the two."""
     return Reason.of("side.source") if side == "source" else Reason.of("side.target")
 
@@ -271,7 +271,7 @@ class _Comparison:
         """Whether what an owner alone is told was told to the verifier, so that what is empty is empty."""
         claim = Claim(
             id=f"coverage {side} owner", kind="coverage", subject=OWNED,
-            text=Reason.of("claim.owner", side=_side(side)),
+            text=Reason.of("claim.owner", side=side_words(side)),
         )  # fmt: skip
         seen = self.hashes[side, OWNED]
         if seen.value:
@@ -404,7 +404,7 @@ class _Comparison:
         what, reason = note
         claim = Claim(
             id=f"coverage {side} {what}", kind="coverage", subject=what,
-            text=Reason.of("claim.coverage", what=what, side=_side(side)),
+            text=Reason.of("claim.coverage", what=what, side=side_words(side)),
         )  # fmt: skip
         return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=reason)
 

@@ -45,7 +45,7 @@ from unterbau.tenant.openings.traffic import (
     within,
 )
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Words
+from unterbau.verdict import Model, Reason, Words
 
 R = TypeVar("R", bound=ResourceBase)
 Found = tuple[Opened, str, str]
@@ -342,7 +342,7 @@ class _Judging:
                     continue
                 kind = Opened.GATEWAY if isinstance(thing, Router) else Opened.PUBLIC_ADDRESS
                 if not _external(side, thing.external_network_id):
-                    reason = f"{side.identity.name} does not tell the name of its external network"
+                    reason = Reason.of("openings.unnamed-network", cloud=side.identity.name)
                     yield Unseen(kind=kind, side="target", what=_label(thing), reason=reason)
 
     def _foreign_groups(self, side: Workload, name: Literal["source", "target"]) -> Iterator[Unseen]:
@@ -351,7 +351,7 @@ class _Judging:
         for port in side.of(Port):
             if not groups.issuperset(port.security_group_ids):
                 for kind in (Opened.INGRESS, Opened.EGRESS, Opened.REPLIES):
-                    reason = f"a security group of {_label(port)} is not the project's own"
+                    reason = Reason.of("openings.foreign-group", port=_label(port))
                     yield Unseen(kind=kind, side=name, what=port.ref, reason=reason, subject=port.ref)
 
 

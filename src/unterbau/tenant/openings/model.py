@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from unterbau import canonical
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason, Words
 
 
 class Opened(StrEnum):
@@ -37,26 +37,54 @@ class Opened(StrEnum):
     IMAGE = "image visibility"
     ENCRYPTION = "encryption at rest"
 
+    @property
+    def words(self) -> Reason:
+        """What a person calls it."""
+        return _NAMED[self]
 
-_SAID: Mapping[Opened, str] = {
-    Opened.INGRESS: "{what} reaches {who}",
-    Opened.EGRESS: "{who} may send {what}",
-    Opened.REPLIES: "replies pass {who}, whose groups are stateful there",
-    Opened.PORT_SECURITY: "{who} has no port security: all traffic passes, from and to any address",
-    Opened.ADDRESS_PAIRS: "{who} may also use {what}",
-    Opened.SWITCHED_ON: "{who} is switched on",
-    Opened.ATTACHED: "{who} stands on {what}",
-    Opened.CONNECTED: "{who} is connected by {what}",
-    Opened.GATEWAY: "{who} leads to the external network {what}",
-    Opened.SNAT: "{who} has SNAT: addresses behind it that had no way out have one",
-    Opened.PUBLIC_ADDRESS: "{who} has a public address {what}",
-    Opened.SHARED: "{who} is shared: {what}",
-    Opened.CONTAINER_ACL: "{who} is open to {what}",
-    Opened.CONTAINER_SYNC: "{who} is copied to {what}",
-    Opened.SECRET_ACL: "{who} may be read by {what}",
-    Opened.IMAGE: "{who} is open to {what}",
-    Opened.ENCRYPTION: "{who} lies unencrypted",
+
+_SAID: Mapping[Opened, Callable[[str, Words], Reason]] = {
+    Opened.INGRESS: lambda what, who: Reason.of("opening.ingress", what=what, who=who),
+    Opened.EGRESS: lambda what, who: Reason.of("opening.egress", what=what, who=who),
+    Opened.REPLIES: lambda what, who: Reason.of("opening.replies", who=who),
+    Opened.PORT_SECURITY: lambda what, who: Reason.of("opening.port-security", who=who),
+    Opened.ADDRESS_PAIRS: lambda what, who: Reason.of("opening.address-pairs", what=what, who=who),
+    Opened.SWITCHED_ON: lambda what, who: Reason.of("opening.switched-on", who=who),
+    Opened.ATTACHED: lambda what, who: Reason.of("opening.attached", what=what, who=who),
+    Opened.CONNECTED: lambda what, who: Reason.of("opening.connected", what=what, who=who),
+    Opened.GATEWAY: lambda what, who: Reason.of("opening.gateway", what=what, who=who),
+    Opened.SNAT: lambda what, who: Reason.of("opening.snat", who=who),
+    Opened.PUBLIC_ADDRESS: lambda what, who: Reason.of(
+        "opening.public-address", where=what.removeprefix("on "), who=who
+    ),
+    Opened.SHARED: lambda what, who: Reason.of("opening.shared", what=what, who=who),
+    Opened.CONTAINER_ACL: lambda what, who: Reason.of("opening.container-acl", what=what, who=who),
+    Opened.CONTAINER_SYNC: lambda what, who: Reason.of("opening.container-sync", what=what, who=who),
+    Opened.SECRET_ACL: lambda what, who: Reason.of("opening.secret-acl", what=what, who=who),
+    Opened.IMAGE: lambda what, who: Reason.of("opening.image", what=what, who=who),
+    Opened.ENCRYPTION: lambda what, who: Reason.of("opening.encryption", who=who),
 }
+"""What is open where: the sentence of one opening."""
+_NAMED: Mapping[Opened, Reason] = {
+    Opened.INGRESS: Reason.of("opened.ingress"),
+    Opened.EGRESS: Reason.of("opened.egress"),
+    Opened.REPLIES: Reason.of("opened.replies"),
+    Opened.PORT_SECURITY: Reason.of("opened.port-security"),
+    Opened.ADDRESS_PAIRS: Reason.of("opened.address-pairs"),
+    Opened.SWITCHED_ON: Reason.of("opened.switched-on"),
+    Opened.ATTACHED: Reason.of("opened.attached"),
+    Opened.CONNECTED: Reason.of("opened.connected"),
+    Opened.GATEWAY: Reason.of("opened.gateway"),
+    Opened.SNAT: Reason.of("opened.snat"),
+    Opened.PUBLIC_ADDRESS: Reason.of("opened.public-address"),
+    Opened.SHARED: Reason.of("opened.shared"),
+    Opened.CONTAINER_ACL: Reason.of("opened.container-acl"),
+    Opened.CONTAINER_SYNC: Reason.of("opened.container-sync"),
+    Opened.SECRET_ACL: Reason.of("opened.secret-acl"),
+    Opened.IMAGE: Reason.of("opened.image"),
+    Opened.ENCRYPTION: Reason.of("opened.encryption"),
+}
+"""What a person calls a kind of opening."""
 NAMED_AT_MOST = 5
 
 
@@ -89,11 +117,10 @@ class Opening(Model):
         return self
 
     @property
-    def text(self) -> str:
+    def text(self) -> Reason:
         """One sentence."""
-        more = len(self.names) - NAMED_AT_MOST
-        who = ", ".join(self.names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
-        return _SAID[self.kind].format(what=self.what, who=who)
+        named, more = ", ".join(self.names[:NAMED_AT_MOST]), len(self.names) - NAMED_AT_MOST
+        return _SAID[self.kind](self.what, Reason.of("opening.more", named=named, more=more) if more > 0 else named)
 
     def atoms(self) -> tuple[tuple[Opened, str, str], ...]:
         """(kind, what, subject), one for each subject."""

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the pictures of `judge` in this folder: what the terminal says of a real stack, and its page in both languages.
+
+    python docs/img/make.py [STACK]
+
+The stack is openDesk's, as tests/assets/stacks describes it. It needs Debian's chromium and the `dev` extra.
+"""
+
+from __future__ import annotations
+
+import html
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+HERE = Path(__file__).parent
+STACK = HERE.parents[1] / "tests" / "assets" / "stacks" / "opendesk"
+TERMINAL = "margin:0;padding:14px 18px;background:#14181d;color:#e8ecf1;font:15px/1.45 monospace;width:80ch"
+
+
+def main(stack: Path) -> None:
+    """Judge the stack, and draw what comes out."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+        page_file = Path(folder) / "stack.html"
+        said = subprocess.run(
+            [Path(sys.executable).with_name("unterbau"), "judge", stack.name, "--html", page_file],
+            cwd=stack.parent, capture_output=True, text=True, check=False,
+        ).stdout  # fmt: skip
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page.set_content(f'<pre style="{TERMINAL}">{html.escape(said)}</pre>')
+        page.locator("pre").screenshot(path=HERE / "judge-terminal.png")
+        page.goto(page_file.as_uri())
+        _screen(page, "judge-en.png")
+        page.get_by_text("Deutsch", exact=True).click()
+        _screen(page, "judge-de.png")
+        browser.close()
+
+
+def _screen(page: Page, name: str) -> None:
+    page.screenshot(path=HERE / name)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else STACK)
