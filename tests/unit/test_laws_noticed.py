@@ -594,5 +594,5 @@ def test_a_check_says_that_another_cloud_answered_at_the_verification(
     found = evidence.check(evidence.seal(bundle, CryptoSigner.generate_ed25519()))
     (about,) = [v for v in found.verdicts if v.claim.subject == what]
     assert (about.claim.id, about.outcome) == (f"coverage {side} {what}", Outcome.NOT_SHOWN)
-    assert f"{getattr(seen.identity, what)} became another" == about.reason
+    assert f"{getattr(seen.identity, what)} became another" == str(about.reason)
     assert found.outcome is Outcome.NOT_SHOWN

@@ -47,8 +47,8 @@ class Reading:
                 extra = [f["loc"] for f in faults if f["type"] == "extra_forbidden"]
                 if not extra:  # faults of another kind may be those of a union's other branch
                     raise self._misfit(error.error_count()) from None
-                for place in extra:
-                    self._leave_out(plain, place, member)
+                if not any([self._leave_out(plain, place, member) for place in extra]):
+                    raise self._misfit(len(extra)) from None
             except (ValueError, TypeError, RecursionError):
                 break
         raise self._misfit(1)
@@ -57,18 +57,15 @@ class Reading:
         made = f"If it is as it was sealed, check it with the version that made it ({self.made_by}) or a newer one."
         return BundleError(f"the contents do not fit the format ({count} faults)", made if self.made_by else NOT_OURS)
 
-    def _leave_out(self, plain: Any, place: Sequence[int | str], member: str) -> None:
-        """Remove the field; parts of the place that name a branch of a union are no part of the data."""
-        at, way = plain, list[str]()
-        for step in place[:-1]:
-            if isinstance(at, list) and isinstance(step, int) and step < len(at):
-                at, way = at[step], [*way, "[]"]
-            elif isinstance(at, dict) and step in at:
-                at, way = at[step], [*way, str(step)]
-        if not isinstance(at, dict) or place[-1] not in at:
-            raise self._misfit(1)
-        del at[place[-1]]
+    def _leave_out(self, plain: Any, place: Sequence[int | str], member: str) -> bool:
+        """Remove the field, if it is still there; parts of the place that name a branch of a union are no part of the data."""
+        found = _found(plain, place)
+        if found is None:
+            return False
+        holder, way = found
+        del holder[place[-1]]
         self.unknown[f"{member}: {'.'.join([*way, str(place[-1])])}"] = None
+        return True
 
     def names(self) -> frozenset[str]:
         """The bare names of the unknown fields."""
@@ -85,6 +82,18 @@ class Reading:
         )  # fmt: skip
         why = Reason.of("evidence.fields.unknown", count=len(told), fields=[*told[:_COUNTED]], by=self.made_by or "?")
         return (Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=why),)
+
+
+def _found(at: Any, place: Sequence[int | str]) -> tuple[dict[Any, Any], list[str]] | None:
+    """What holds the field, and the way there. A branch of a union may be called like a field: both are tried."""
+    step, rest = place[0], place[1:]
+    if not rest:
+        return (at, []) if isinstance(at, dict) and step in at else None
+    held = step in at if isinstance(at, dict) else isinstance(at, list) and isinstance(step, int) and step < len(at)
+    within = _found(at[step], rest) if held else None
+    if within is not None:
+        return within[0], ["[]" if isinstance(step, int) else step, *within[1]]
+    return _found(at, rest)
 
 
 def spelled_in(plain: Any, root: Place = ()) -> set[Place]:
