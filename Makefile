@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SOURCE_CLOUD ?= quelle
 TARGET_CLOUD ?= ziel
 
-.PHONY: demo test test-long check unit bench lock clean chromium
+.PHONY: demo test test-long check unit bench mutants lock clean chromium
 
 demo: $(READY)
 	$(BIN)/unterbau cloud up $(SOURCE_CLOUD)
@@ -38,6 +38,11 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench
 
+# Which faults in the pure cores no fast test notices: docs/mutants.md. Stopped, it goes on where it was.
+mutants: $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-mutants.lock
+	$(BIN)/python -m bench.mutants
+
 # The browser tests want Debian's Chromium. Root installs it; everybody else is told the line to run.
 chromium:
 	@command -v chromium >/dev/null || { \
@@ -62,9 +67,10 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 # Renew the locks after a change of dependencies.
 lock:
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev --extra bench pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group mutants --constraint requirements.lock -o requirements-mutants.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate src/unterbau/reference/runtime-requirements.in -o src/unterbau/reference/runtime-requirements.lock
 	grep -A 200 '^uv==' requirements.lock | awk 'NR==1 || /^    --hash/ {print; next} {exit}' > requirements-uv.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-report.html
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .mutants demo-report.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from making import WAIT, Maker
 from world import World
 
+from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Simulator
 from unterbau.reference import tenant as seed
 from unterbau.saga import Journal, run
@@ -36,18 +38,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("clouds"))
 
 
-@pytest.fixture(scope="session")
-def two_clouds() -> Iterator[tuple[str, str]]:
-    """Names of two running clouds; what is in them is up to the test that uses them."""
+def _running(name: str) -> Iterator[str]:
     from unterbau import reference
 
-    for name in (SOURCE, TARGET):
-        reference.up(name, progress=lambda line: None)
-    yield SOURCE, TARGET
+    reference.up(name, progress=lambda line: None)
+    yield name
     if not os.environ.get("UNTERBAU_TEST_KEEP"):
-        for name in (SOURCE, TARGET):
-            reference.down(name)
-            reference.wipe(name)
+        reference.down(name)
+        reference.wipe(name)
+
+
+@pytest.fixture(scope="session")
+def source_cloud() -> Iterator[str]:
+    """Name of a running cloud."""
+    yield from _running(SOURCE)
+
+
+@pytest.fixture(scope="session")
+def target_cloud() -> Iterator[str]:
+    """Name of a running cloud, of which a test that needs one only makes use."""
+    yield from _running(TARGET)
+
+
+@pytest.fixture(scope="session")
+def two_clouds(source_cloud: str, target_cloud: str) -> tuple[str, str]:
+    """Names of two running clouds; what is in them is up to the test that uses them."""
+    return source_cloud, target_cloud
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +90,22 @@ def world(moved_once: tuple[Path, Plan, Workload], tmp_path: Path) -> World:
         plan,
         workload,
     )
+
+
+@pytest.fixture(
+    params=["simulator", pytest.param("openstack", marks=[pytest.mark.cloud, pytest.mark.filterwarnings("ignore")])]
+)
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Cloud:
+    if request.param == "simulator":
+        return Simulator(tmp_path)
+    from unterbau import wiring
+
+    return wiring.open_cloud(request.getfixturevalue("target_cloud"))
+
+
+@pytest.fixture
+def make(cloud: Cloud) -> Iterator[Maker]:
+    maker = Maker(cloud)
+    yield maker
+    for reference in reversed(maker.made):
+        cloud.delete(reference, WAIT)

@@ -9,19 +9,18 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from making import WAIT, Maker, server_with
 from pydantic import SecretBytes
 
-from unterbau.cloud.port import Cloud, Source
+from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import CloudError, Conflict, Forbidden
-from unterbau.saga import Marker as MarkerOf
 from unterbau.tenant.kinds import (
     OWNER_ONLY,
     AddressGroup,
@@ -47,45 +46,6 @@ from unterbau.tenant.kinds import (
     Volume,
     ref,
 )
-
-WAIT = timedelta(minutes=3)
-
-
-@pytest.fixture(
-    params=["simulator", pytest.param("openstack", marks=[pytest.mark.cloud, pytest.mark.filterwarnings("ignore")])]
-)
-def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Cloud:
-    if request.param == "simulator":
-        return Simulator(tmp_path)
-    from unterbau import wiring
-
-    return wiring.open_cloud(request.getfixturevalue("two_clouds")[1])
-
-
-class Maker:
-    """Makes things and removes them at the end, last first."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud, self.made = cloud, list[Ref]()
-        self.tag = uuid.uuid4().hex[:12]
-
-    def marker(self, step: str = "x") -> str:
-        return MarkerOf(run="contract", node=f"{self.tag}{step}").tag()
-
-    def ensure(self, wish: Resource, step: str = "x", before: tuple[str, ...] = ()) -> str:
-        id_ = self.cloud.ensure(wish, self.marker(step), before=before)
-        reference = ref(wish.own_kind, id_)
-        if reference not in self.made:
-            self.made.append(reference)
-        return id_
-
-
-@pytest.fixture
-def make(cloud: Cloud) -> Iterator[Maker]:
-    maker = Maker(cloud)
-    yield maker
-    for reference in reversed(maker.made):
-        cloud.delete(reference, WAIT)
 
 
 def test_twice_with_one_marker_is_one_thing(cloud: Cloud, make: Maker) -> None:
@@ -244,7 +204,7 @@ def test_updated_at_of_a_volume_tells_that_it_was_attached_and_nothing_else(clou
     snapshot = make.ensure(Snapshot(id="-", name=f"p-{make.tag}", status="", volume_id=volume, size_gib=1))
     cloud.settle(ref(Kind.SNAPSHOT, snapshot), WAIT)
     assert _volume(cloud, volume).updated_at == seen[0] is not None
-    server = _server_with(cloud, make, ())
+    server = server_with(cloud, make, ())
     attachment = ref(Kind.ATTACHMENT, make.ensure(Attachment(id="-", server_id=server, volume_id=volume)))
     assert _until(cloud, volume, "in-use").updated_at not in seen
     cloud.delete(attachment, WAIT)
@@ -259,23 +219,12 @@ def test_a_disk_outlives_its_server_if_asked(cloud: Cloud, make: Maker) -> None:
         Attachment(id="-", server_id="-", volume_id=v, boot_index=n or None, delete_on_termination=True)
         for n, v in enumerate(volumes)
     )
-    server = _server_with(cloud, make, disks)
+    server = server_with(cloud, make, disks)
     for _ in range(2):
         cloud.keep_disk(ref(Kind.ATTACHMENT, f"{server}/{volumes[0]}"))
     cloud.delete(ref(Kind.SERVER, server), WAIT)
     assert _until(cloud, volumes[0], "available")
     wait(lambda: cloud.read(ref(Kind.VOLUME, volumes[1])) is None)
-
-
-def _server_with(cloud: Cloud, make: Maker, disks: tuple[Attachment, ...]) -> str:
-    offering = cloud.surroundings().offering
-    flavor = next(f for f in offering.flavors if f.name == "SCS-2V-4-20s")
-    image = next((i.id for i in offering.images if i.name == "unterbau-tiny"), None)
-    wish = Server(id="-", name=f"v-{make.tag}", status="ACTIVE", flavor=flavor, image_id=image)
-    server = cloud.ensure(wish, make.marker("server"), source=Source(disks=disks))
-    make.made.append(ref(Kind.SERVER, server))
-    cloud.settle(ref(Kind.SERVER, server), WAIT)
-    return server
 
 
 def _until(cloud: Cloud, volume: str, status: str) -> Volume:

@@ -23,12 +23,12 @@ from pydantic import SecretBytes
 
 from unterbau import files, wiring
 from unterbau.cli import main as command_line
-from unterbau.cloud.port import NOTHING, Source
 from unterbau.cloud.simulator import GIB, Simulator
 from unterbau.face import Face
 from unterbau.saga import Journal, Marker
 from unterbau.switch import close, drill, folders, verify
 from unterbau.tenant.kinds import (
+    NOTHING,
     Attachment,
     Container,
     FixedIp,
@@ -46,6 +46,7 @@ from unterbau.tenant.kinds import (
     SecurityGroup,
     SecurityGroupRule,
     Server,
+    Source,
     StoredObject,
     Subnet,
     Volume,

@@ -16,13 +16,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from unterbau.cloud.port import Source
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Conflict, Forbidden
 from unterbau.prove import guest, write
 from unterbau.prove.inventory import Item, Section
 from unterbau.saga import Journal
-from unterbau.tenant.kinds import Backup, Image, Kind, Resource, Secret, Volume, ref
+from unterbau.tenant.kinds import Backup, Image, Kind, Resource, Secret, Source, Volume, ref
 
 PATIENCE = write.Patience(
     settle=timedelta(seconds=5),

@@ -20,8 +20,8 @@ from unterbau import reference, wiring
 from unterbau.cloud.port import Cloud
 from unterbau.saga import Journal, run, unwind
 from unterbau.switch import census, move, planning, verify
-from unterbau.switch.plan import Fate, Plan
-from unterbau.tenant.kinds import OWNER_ONLY, Container, Kind, SecretContainer, SecretEntry, StoredObject, ref
+from unterbau.switch.plan import Plan
+from unterbau.tenant.kinds import OWNER_ONLY, Container, Fate, Kind, SecretContainer, SecretEntry, StoredObject, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict
 

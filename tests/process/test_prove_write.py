@@ -12,13 +12,12 @@ import pytest
 from prove_world import NOW, good_items, inventory
 from trials import GOOD, PATIENCE, Trials, items, run
 
-from unterbau.cloud.port import Source
 from unterbau.errors import Interrupted
 from unterbau.prove import guest, write
 from unterbau.prove.inventory import Inventory, Section
 from unterbau.prove.proof import Question, prove
 from unterbau.prove.verdicts import CaseOutcome
-from unterbau.tenant.kinds import Volume
+from unterbau.tenant.kinds import Source, Volume
 
 HELD, FAILED, NOT_SHOWN = CaseOutcome.HELD, CaseOutcome.FAILED, CaseOutcome.NOT_SHOWN
 CASES = {

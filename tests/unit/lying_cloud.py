@@ -62,10 +62,10 @@ class Told:
         data = (
             self.body if isinstance(self.body, bytes) else b"" if self.body is None else json.dumps(self.body).encode()
         )
-        given = {k.title(): v for k, v in self.headers.items()}
+        given = {k.title() if k.isascii() else k: v for k, v in self.headers.items()}
         told = {"Content-Type": "application/json", "Content-Length": str(len(data)), **given}
         lines = [f"HTTP/1.1 {self.status} Told", *(f"{k}: {v}" for k, v in told.items()), "", ""]
-        return "\r\n".join(lines).encode() + (b"" if method == "HEAD" else data)
+        return "\r\n".join(lines).encode("latin-1") + (b"" if method == "HEAD" else data)
 
 
 Lie = Callable[[Asked], Told | None]

@@ -10,7 +10,7 @@ import pytest
 
 from unterbau.errors import UsageError
 from unterbau.switch import closing, evidence, planning
-from unterbau.switch.closing import Relations, Sealed
+from unterbau.switch.closing import Sealed
 from unterbau.switch.plan import Plan, losses
 from unterbau.switch.verify import Contents, counterparts, observed
 from unterbau.tenant.kinds import (
@@ -25,6 +25,7 @@ from unterbau.tenant.kinds import (
     Offering,
     Port,
     Ref,
+    Relations,
     Resource,
     Router,
     RouterInterface,
@@ -149,6 +150,13 @@ def test_a_kept_thing_keeps_what_it_needs_and_no_more(first: Ref, kept: set[Ref]
     Relations(TENANT).keep_what_is_needed(found)
     assert set(found) == kept
     assert found[first] == "its own reason"
+
+
+def test_what_is_gone_already_keeps_nothing() -> None:
+    """An earlier attempt took the server; its volume, which is kept, does not keep the server's port and network."""
+    found: dict[Ref, Words] = {"volume:v": "its content changed"}
+    Relations(TENANT).keep_what_is_needed(found, frozenset({"server:s", "attachment:s/v"}))
+    assert set(found) == {"volume:v"}
 
 
 def test_things_go_before_what_they_stand_on() -> None:

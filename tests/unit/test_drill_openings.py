@@ -24,19 +24,21 @@ from unterbau.switch import census, evidence, folders, move, planning, verify
 from unterbau.switch.drill import Drill, Tools, Words
 from unterbau.switch.evidence import Bundle
 from unterbau.switch.evidence.bundle import Context
-from unterbau.switch.plan import Change, Fate, Plan
+from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
+    Change,
     Container,
     ExternalNetwork,
+    Fate,
     FixedIp,
     Network,
+    Opened,
     Port,
     Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
 )
-from unterbau.tenant.openings.model import Opened
 from unterbau.verdict import Outcome
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)

@@ -91,7 +91,7 @@ def test_neo4j_is_not_held_by_its_swedish_seat(known: Catalogue) -> None:
     assert verdict(known, "neo4j").path != "direct"
     stack = Stack("one", (Part("n", "neo4j", technology="neo4j"),))
     csf = engine.judge(stack, known, rules.load(["eu-csf"]), DAY)
-    seat = next(f for f in csf.findings if f.rule == "eu-csf/sov-1-f01")
+    seat = next(f for f in csf.findings if f.rule == "eu-csf/sov-1-1")
     assert seat.path == "failed"
     assert "Neo4j, Inc. (US)" in seat.reason
 
@@ -118,7 +118,7 @@ def test_opendesk_and_osism_have_a_steward(known: Catalogue) -> None:
     assert osism.value.name == "OSISM GmbH"  # type: ignore[union-attr]
     assert verdict(known, "opendesk").path == "direct"
     csf = engine.judge(Stack("one", (Part("o", "osism", technology="osism"),)), known, rules.load(["eu-csf"]), DAY)
-    seat = next(f for f in csf.findings if f.rule == "eu-csf/sov-1-f01")
+    seat = next(f for f in csf.findings if f.rule == "eu-csf/sov-1-1")
     assert (seat.path, seat.missing[0].what) == ("not shown", "parent of OSISM GmbH")
 
 

@@ -42,8 +42,7 @@ from unterbau.switch import census, evidence, folders, move, planning, verify
 from unterbau.switch.close import Question, SourceClosing
 from unterbau.switch.drill import Drill, Tools
 from unterbau.switch.folders import Folder
-from unterbau.switch.plan import Check
-from unterbau.tenant.kinds import Container, Image, Kind, Network, Volume, ref
+from unterbau.tenant.kinds import Check, Container, Image, Kind, Network, Volume, ref
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Outcome
 

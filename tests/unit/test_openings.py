@@ -25,6 +25,7 @@ from unterbau.tenant.kinds import (
     Image,
     Network,
     Offering,
+    Opened,
     Port,
     Resource,
     Route,
@@ -37,7 +38,7 @@ from unterbau.tenant.kinds import (
     Server,
     Volume,
 )
-from unterbau.tenant.openings.model import Opened, Opening
+from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import NotShown, Workload
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

@@ -217,14 +217,16 @@ def api(pages: Callable[[str], Any]) -> Api:
 
 def test_all_pages_are_read_by_relative_and_absolute_links() -> None:
     def pages(path: str) -> Any:
-        if "marker=2" in path:
-            return {"servers": [{"id": 3}], "servers_links": []}
-        if "marker=1" in path:
-            return {"servers": [{"id": 2}], "next": "/servers?marker=2"}
-        link = {"rel": "next", "href": "https://behind.proxy/compute/v2.1/servers?marker=1"}
-        return {"servers": [{"id": 1}], "servers_links": [link]}
+        if "marker=c" in path:
+            return {"servers": []}
+        if "marker=b" in path:
+            return {"servers": [{"id": "c"}], "servers_links": []}
+        if "marker=a" in path:
+            return {"servers": [{"id": "b"}], "next": "/servers?marker=b"}
+        link = {"rel": "next", "href": "https://behind.proxy/compute/v2.1/servers?marker=a"}
+        return {"servers": [{"id": "a"}], "servers_links": [link]}
 
-    assert [e["id"] for e in api(pages).pages("/servers", "servers")] == [1, 2, 3]
+    assert [e["id"] for e in api(pages).pages("/servers", "servers")] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -218,9 +218,18 @@ def test_links_in_a_circle_or_to_nowhere_end() -> None:
             whole(answer, name, what="GET /things", pause=lambda seconds: None)
 
 
-def test_entries_without_a_name_are_kept_and_end_the_listing() -> None:
-    found = whole(lambda place: Page[Entry]([{"id": None}, {}]), name, what="", pause=lambda seconds: None)
-    assert found.entries == ({"id": None}, {})
+def test_entries_without_a_name_are_a_doubt_and_end_nothing() -> None:
+    pages = [Page[Entry]([{"id": "a"}, {"id": None}]), Page[Entry]([{}, {"id": "b"}]), Page[Entry]([])]
+    asked = list[Start[Entry]]()
+
+    def ask(place: Start[Entry]) -> Page[Entry]:
+        asked.append(place)
+        return pages[len(asked) - 1]
+
+    found = whole(ask, name, what="", pause=lambda seconds: None)
+    assert found.entries == ({"id": "a"}, {"id": "b"})
+    assert found.doubt == "2 entries of its listing have no id"
+    assert [name(place.after) for place in asked if place.after] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

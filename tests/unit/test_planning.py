@@ -13,10 +13,11 @@ from world import World
 
 from unterbau.errors import PlanError, Refused
 from unterbau.switch import census, planning
-from unterbau.switch.plan import Fate, Plan
+from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
     CloudIdentity,
     Container,
+    Fate,
     Flavor,
     Image,
     Keypair,
@@ -36,6 +37,7 @@ from unterbau.tenant.kinds import (
     Volume,
     VolumeType,
 )
+from unterbau.tenant.kinds.flavor import nearest
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Outcome
 
@@ -209,7 +211,7 @@ def flavor(name: str, vcpus: int, ram: int, disk: int = 0, **specs: str) -> Flav
     ],
 )
 def test_the_nearest_flavor_covers_by_scs_meaning(wanted: Flavor, offered: list[Flavor], chosen: str | None) -> None:
-    found = planning.nearest(wanted, offered)
+    found = nearest(wanted, offered)
     assert (found.name if found else None) == chosen
 
 

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unterbau.switch import planning
-from unterbau.switch.plan import Fate, Plan
+from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
     AddressGroup,
     Attachment,
     CloudIdentity,
     Container,
+    Fate,
     Flavor,
     FloatingIp,
     Image,

@@ -11,17 +11,21 @@ from world import World
 
 from unterbau.errors import UsageError
 from unterbau.switch import planning
-from unterbau.switch.plan import Change, Entry, Fate, Plan
+from unterbau.switch.plan import Plan
 from unterbau.switch.planned_openings import of_plan
 from unterbau.switch.verify import OPENINGS, compare
 from unterbau.tenant.kinds import (
+    Change,
     CloudIdentity,
     Container,
+    Entry,
     ExternalNetwork,
+    Fate,
     FixedIp,
     FloatingIp,
     Network,
     Offering,
+    Opened,
     Port,
     Resource,
     Router,
@@ -31,7 +35,6 @@ from unterbau.tenant.kinds import (
     Volume,
     VolumeType,
 )
-from unterbau.tenant.openings.model import Opened
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict
 

@@ -11,8 +11,8 @@ import pytest
 from unterbau.switch import evidence
 from unterbau.switch.report import html
 from unterbau.switch.report.drawing import topology
-from unterbau.tenant.kinds import Network, Server
-from unterbau.tenant.openings.model import Opened, Opening
+from unterbau.tenant.kinds import Network, Opened, Server
+from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Outcome, Reason, Verdict
 

@@ -15,18 +15,20 @@ from unterbau.errors import Broken, CloudError
 from unterbau.switch import planning
 from unterbau.switch.report import html
 from unterbau.switch.report.german import german
-from unterbau.tenant.openings.model import Opened, Opening
+from unterbau.tenant import kinds
+from unterbau.tenant.kinds import Opened
+from unterbau.tenant.openings.model import Opening
 from unterbau.verdict import Reason, words
 
 
 def _texts(tree: ast.AST) -> set[str]:
-    """Sentences of the planning rules: second and third argument of `_left`, and everything called `why`."""
+    """Sentences of the planning rules: the arguments of `leave` and of `left`, and everything called `why`."""
     found: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_left":
-            found |= {_text(a) for a in node.args[1:]}
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_dropped":
-            found.add(_text(node.args[2]))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "leave":
+            found |= {_text(a) for a in node.args}
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "left":
+            found.add(_text(node.args[0]))
         elif (isinstance(node, ast.keyword) and node.arg == "why") or (
             isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "why"
         ):
@@ -42,7 +44,11 @@ def _text(node: ast.AST) -> str:
     return ""
 
 
-RULES = sorted(_texts(ast.parse(Path(planning.__file__).read_text(encoding="utf-8"))))
+RULES = sorted(
+    text
+    for file in (Path(planning.__file__), *Path(kinds.__file__).parent.glob("*.py"))
+    for text in _texts(ast.parse(file.read_text(encoding="utf-8")))
+)
 
 
 def test_there_are_rules_to_look_at() -> None:

@@ -30,6 +30,7 @@ LIFETIMES: dict[str, tuple[int, str]] = {
     "parent": (YEAR, "companies are sold; a sale takes months and is told in the yearly accounts"),
     "ultimate_parent": (YEAR, "as the parent"),
     "maturity": (10 * YEAR, "a stage that was reached was reached on its day"),
+    "decision": (10 * YEAR, "what was decided was decided on its day"),
     "foreign_law": (2 * YEAR, "it follows from a seat, and laws change slowly"),
     "foreign_control": (YEAR, "bylaws and terms are revised about yearly"),
     "eu_support": (YEAR, "offers come and go within a year"),

@@ -149,6 +149,13 @@ class ForeignLaw(Model):
     because: Text
 
 
+class Decision(Model):
+    """What a public body decided about it: an award, a binding standard."""
+
+    by: Text
+    what: Text
+
+
 class ForeignControl(Model):
     """Who outside the EU can steer it, and how."""
 
@@ -292,6 +299,13 @@ class MaturityFact(BaseFact):
     value: Maturity
 
 
+class DecisionFact(BaseFact):
+    """A public body's decision; `since` is its day."""
+
+    kind: Literal["decision"]
+    value: Decision
+
+
 class ForeignLawFact(BaseFact):
     """Law from outside the EU."""
 
@@ -343,6 +357,7 @@ Fact = Annotated[
     | ParentFact
     | SeatFact
     | MaturityFact
+    | DecisionFact
     | ForeignLawFact
     | ForeignControlFact
     | SupportFact
@@ -366,7 +381,7 @@ REFERENCES = frozenset(["alternative", "fork_of", "forked_as", "successor", "dep
 
 KINDS = REFERENCES | {
     "licence", "source_code", "standard", "contributor_rule", "end_of_life", "end_of_active_support",
-    "end_of_extended_support", "release", "rights_holder", "steward", "seat", "parent", "ultimate_parent", "maturity",
+    "end_of_extended_support", "release", "rights_holder", "steward", "seat", "parent", "ultimate_parent", "maturity", "decision",
     "foreign_law", "foreign_control", "eu_support", "eu_operator", "sovereignty_claim",
 }  # fmt: skip
 """All kinds of fact."""

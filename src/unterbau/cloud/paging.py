@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from unterbau.errors import Broken, CloudError, Conflict, NotFound
-from unterbau.verdict import Reason, Words
+from unterbau.verdict import Reason, Words, joined
 
 E = TypeVar("E")
 
@@ -72,7 +72,7 @@ def whole(
     hidden: Callable[[Sequence[E]], int] = lambda entries: 0,
     pauses: Sequence[float] = PAUSES,
 ) -> Listed[E]:
-    """All entries that `ask` gives page by page. `name` tells them apart (empty: it has none); of two the later counts.
+    """All entries that `ask` gives page by page. `name` tells them apart; of two the later counts, and one without is a doubt.
 
     `by`: how the service is asked to go on where it gives no link. `what` names the listing in errors. `lagging`: it
     pages for certain, and its count follows its writes late, so that it ends no reading. `hidden` tells how many of
@@ -83,11 +83,12 @@ def whole(
     for seconds in (*pauses, None):
         reading.run()
         entries = tuple(reading.found.values())
-        doubt = reading.doubt(lambda: hidden(entries))  # noqa: B023 - called at once
-        if not doubt or seconds is None:
+        miscount = reading.miscount(lambda: hidden(entries))  # noqa: B023 - called at once
+        if not miscount or seconds is None:
             break
         pause(seconds)
-    return Listed(entries, doubt)
+    nameless = Reason.of("census.nameless", count=reading.nameless) if reading.nameless else ""
+    return Listed(entries, joined([nameless, miscount]))
 
 
 def next_link(answer: Mapping[str, Any]) -> str:
@@ -118,17 +119,18 @@ class _Reading(Generic[E]):
     by: By
     lagging: bool
     found: dict[str, E] = field(default_factory=dict)
+    nameless: int = 0
     totals: list[int] = field(default_factory=list)
 
-    def doubt(self, hidden: Callable[[], int]) -> Words:
+    def miscount(self, hidden: Callable[[], int]) -> Words:
         """What the count of the service says against the listing."""
         if not self.totals:
             return ""
-        total = self.totals[-1]
-        if total != len(self.found):
+        total, listed = self.totals[-1], len(self.found) + self.nameless
+        if total != listed:
             total -= hidden()
-        if total != len(self.found):
-            return Reason.of("census.counted", count=len(self.found), total=total)
+        if total != listed:
+            return Reason.of("census.counted", count=listed, total=total)
         if self.by == "offset" and len(set(self.totals)) > 1:  # what moved up meanwhile was passed over
             return Reason.of("census.count-moved", first=self.totals[0], last=self.totals[-1])
         return ""
@@ -150,7 +152,7 @@ class _Reading(Generic[E]):
                 return
 
     def _pages(self) -> None:
-        self.found, self.totals = {}, []
+        self.found, self.nameless, self.totals = {}, 0, []
         place, links, idle = Start[E](), set[str](), 0
         while True:
             page = self._page(place)
@@ -164,8 +166,8 @@ class _Reading(Generic[E]):
                 links.add(page.link)
                 place = Start(link=page.link)
                 continue
-            last = page.entries[-1] if page.entries else None
-            if not (new and last is not None and self.name(last)) and not self._may_be_a_gap(idle):
+            last = next((e for e in reversed(page.entries) if self.name(e)), None)
+            if not (new and last is not None) and not self._may_be_a_gap(idle):
                 if last is not None and self.lagging:
                     raise Broken(f"{self.what}: it does not go on behind {self.name(last)[:80]!r}")
                 return
@@ -173,7 +175,8 @@ class _Reading(Generic[E]):
 
     def _may_be_a_gap(self, idle: int) -> bool:
         """Whether what is counted may come yet: an offset can stand at what the service counts off and does not list."""
-        return self.by == "offset" and bool(self.totals) and len(self.found) < self.totals[-1] and idle <= LARGEST_GAP
+        less = bool(self.totals) and len(self.found) + self.nameless < self.totals[-1]
+        return self.by == "offset" and less and idle <= LARGEST_GAP
 
     def _page(self, place: Start[E]) -> Page[E]:
         try:
@@ -186,14 +189,15 @@ class _Reading(Generic[E]):
     def _take(self, page: Page[E]) -> int:
         """How many entries are new by their name."""
         before = len(self.found)
-        unnamed = 0
         for entry in page.entries:
             name = self.name(entry)
-            unnamed += not name
-            self.found[name or f"\0{len(self.found)}"] = entry
+            if name:
+                self.found[name] = entry
+            else:
+                self.nameless += 1
         if page.total is not None:
             self.totals.append(page.total)
-        return len(self.found) - before - unnamed
+        return len(self.found) - before
 
     def _counted(self) -> bool:
-        return bool(self.totals) and not self.lagging and 0 < self.totals[-1] <= len(self.found)
+        return bool(self.totals) and not self.lagging and 0 < self.totals[-1] <= len(self.found) + self.nameless

@@ -27,7 +27,7 @@ from typing import Literal, Protocol, TypeAlias
 from pydantic import SecretBytes
 
 from unterbau.errors import Broken, CloudError, Elsewhere
-from unterbau.tenant.kinds import OWNER_ONLY, Attachment, CloudIdentity, Kind, Offering, Ref, Resource
+from unterbau.tenant.kinds import NOTHING, OWNER_ONLY, CloudIdentity, Kind, Offering, Ref, Resource, Source
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Model, Reason
 
@@ -113,26 +113,6 @@ class ByteStream(Protocol):
         """Length as announced, or None."""
 
     def __iter__(self) -> Iterator[bytes]: ...
-
-
-class Source(Model):
-    """What a new resource starts from; at most one of the ids is set. Ids of the same cloud.
-
-    For a Volume: `image_id`, `snapshot_id` or `volume_id`. For an Image: `volume_id` (upload-to-image; with
-    `force` also of one that is attached, which many clouds forbid: Conflict or Forbidden then).
-    For a Snapshot: `force` allows a volume in use. For a Server: `disks`, its volumes at creation, root first (boot_index 0),
-    and `user_data`, the text for its first boot.
-    """
-
-    image_id: str | None = None
-    snapshot_id: str | None = None
-    volume_id: str | None = None
-    force: bool = False
-    disks: tuple[Attachment, ...] = ()
-    user_data: str = ""
-
-
-NOTHING = Source()
 
 
 class Reader(Protocol):

@@ -30,47 +30,34 @@ from typing import Any
 
 from pydantic import SecretBytes, TypeAdapter
 
-from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings, owner_only
+from unterbau.cloud.port import Listing, Marker, Power, Surroundings, owner_only
 from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import (
-    AddressGroup,
-    Attachment,
+    KINDS,
+    NOTHING,
     CloudIdentity,
-    Container,
+    Content,
     ExternalNetwork,
     Flavor,
-    FloatingIp,
-    Image,
-    Keypair,
     Kind,
+    Mark,
     Offering,
-    Port,
     Ref,
     Resource,
-    Router,
-    RouterInterface,
-    Secret,
-    SecretContainer,
-    SecurityGroup,
-    SecurityGroupRule,
-    Server,
-    ServerGroup,
-    Snapshot,
-    StoredObject,
-    Subnet,
-    Volume,
+    Source,
     VolumeType,
-    kind_of,
+    id_of,
     ref,
 )
-from unterbau.tenant.workload import NotShown
+from unterbau.tenant.kinds.object import TRIED, told_to_owners
+from unterbau.tenant.kinds.security_group import from_birth
+from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Reason
 
 GIB = 64 * 1024
 """What a GiB of volume is here, in bytes."""
-NEVER_MARKED = (Keypair, ServerGroup, SecurityGroupRule, SecretContainer, Attachment)
-UNMARKED = (*NEVER_MARKED, AddressGroup)
-"""Kinds that carry no marker when they are finished."""
+WITH = {one.KNOWN.content: kind for kind, one in KINDS.items()}
+"""The kind that holds a content."""
 _RESOURCE: TypeAdapter[Resource] = TypeAdapter(Resource)
 _FLAVORS = (("SCS-2V-4-20s", 2, 4096, 20), ("SCS-2V-8", 2, 8192, 0))
 
@@ -89,10 +76,6 @@ class Bytes:
     def __iter__(self) -> Iterator[bytes]:
         for start in range(0, len(self._data), 1 << 20):
             yield self._data[start : start + (1 << 20)]
-
-
-def _told_to_owners(container: Container) -> bool:
-    return bool(container.read_acl or container.write_acl or container.sync_to)
 
 
 class Simulator:
@@ -118,10 +101,11 @@ class Simulator:
         self._late.mkdir(exist_ok=True)
         self._file = folder / "world.json"
         self._world: dict[str, dict[str, Any]] = {}
+        self._known: dict[Ref, tuple[dict[str, Any], Resource]] = {}
         if self._file.exists():
             self._world = json.loads(self._file.read_text())
         else:
-            self._put(SecurityGroup(id=self._new(), name="default"))
+            self._put(from_birth(self._new()))
 
     # --- the world on disk
 
@@ -133,9 +117,7 @@ class Simulator:
     def _put(self, resource: Resource) -> str:
         with self._lock:
             self._may_write()
-            if isinstance(resource, Volume):
-                resource = resource.model_copy(update={"updated_at": datetime.now(UTC)})
-            self._world[resource.ref] = resource.model_dump(mode="json")
+            self._world[resource.ref] = resource.touched(datetime.now(UTC)).model_dump(mode="json")
             self._save()
         return resource.id
 
@@ -211,9 +193,7 @@ class Simulator:
         self._delete(reference)
 
     def _late_write(self, wish: Any, content: str, marker: Marker) -> None:
-        thing = _RESOURCE.validate_python(wish)
-        assert isinstance(thing, StoredObject)  # noqa: S101 - by `write_object`
-        self._store(thing, base64.b64decode(content), marker)
+        self._store(_RESOURCE.validate_python(wish), base64.b64decode(content), marker)
 
     # --- reading
 
@@ -230,14 +210,22 @@ class Simulator:
     def _all(self) -> list[Resource]:
         with self._lock:
             self._catch_up()
-            return [_RESOURCE.validate_python(v) for v in self._world.values()]
+            return [self._parsed(reference) for reference in self._world]
+
+    def _parsed(self, reference: Ref) -> Resource:
+        """What stands in the world under a Ref; it is read once as long as it stays the same."""
+        plain = self._world[reference]
+        known = self._known.get(reference)
+        if known is None or known[0] is not plain:
+            known = self._known[reference] = plain, _RESOURCE.validate_python(plain)
+        return known[1]
 
     def listing(self, kind: Kind) -> Listing:
         """See the port."""
         found = tuple(self._as_told(r) for r in self._all() if r.own_kind is kind)
         private = sorted(r.ref for r in found if r.ref in self.private)
         notes = tuple(NotShown(what=r, reason=Reason.of("secret.private")) for r in private)
-        if kind is Kind.CONTAINER and not any(isinstance(r, Container) and _told_to_owners(r) for r in found):
+        if kind is TRIED and not any(told_to_owners(r) for r in found):
             notes += owner_only(containers=bool(found))
         return Listing(resources=found, not_shown=notes)
 
@@ -245,8 +233,9 @@ class Simulator:
         """Without what is kept from us."""
         if resource.ref in self.private:
             return resource.model_copy(update={"acl_project_access": False, "acl_users": ()})
-        if isinstance(resource, Container) and (self.role != "member" or self.hides_acls):
-            return resource.model_copy(update={"read_acl": "", "write_acl": "", "sync_to": None})
+        if resource.own_kind is TRIED and (self.role != "member" or self.hides_acls):
+            fields = type(resource).model_fields
+            return resource.model_copy(update={name: fields[name].default for name in resource.HIDEABLE})
         return resource
 
     def _refuse_private(self, reference: Ref) -> None:
@@ -273,8 +262,8 @@ class Simulator:
         self._refuse_private(reference)
         with self._lock:
             self._catch_up()
-            found = self._world.get(reference)
-        return self._as_told(_RESOURCE.validate_python(found)) if found else None
+            found = self._parsed(reference) if reference in self._world else None
+        return self._as_told(found) if found else None
 
     def _must(self, reference: Ref) -> Resource:
         found = self.read(reference)
@@ -282,45 +271,37 @@ class Simulator:
             raise NotFound(f"{self.name}: {reference} does not exist")
         return found
 
+    def _by_id(self, id_: str) -> Resource:
+        with self._lock:
+            reference = next((r for r in self._world if id_of(r) == id_), id_)
+        return self._must(reference)
+
     @contextmanager
     def object_bytes(self, container: str, name: str) -> Iterator[Bytes]:
         """See the port."""
-        found = self._must(ref(Kind.OBJECT, f"{container}/{name}"))
-        assert isinstance(found, StoredObject)  # noqa: S101 - by its kind
-        if found.symlink_account:
+        found = self._must(ref(WITH[Content.STORED], f"{container}/{name}"))
+        parts = found.parts()
+        if parts is None:
             raise Forbidden(f"{self.name}: {found.ref} leads into another account")
-        if found.symlink_to:
-            yield Bytes(self._content(ref(Kind.OBJECT, found.symlink_to)))
-        elif found.segments is not None:
-            yield Bytes(b"".join(self._content(ref(Kind.OBJECT, s.path)) for s in found.segments))
-        else:
-            yield Bytes(self._content(found.ref))
+        yield Bytes(b"".join(self._content(part) for part in parts))
 
     @contextmanager
     def image_bytes(self, image_id: str) -> Iterator[Bytes]:
         """See the port."""
-        yield Bytes(self._content(self._must(ref(Kind.IMAGE, image_id)).ref))
+        yield Bytes(self._content(self._must(ref(WITH[Content.FIXED], image_id)).ref))
 
     def secret_payload(self, secret_id: str) -> SecretBytes | None:
         """See the port."""
-        reference = self._must(ref(Kind.SECRET, secret_id)).ref
+        reference = self._must(ref(WITH[Content.PAYLOAD], secret_id)).ref
         return SecretBytes(self._content(reference)) if self._blob(reference).exists() else None
 
     # --- writing
 
     def lookalikes(self, resource: Resource) -> tuple[str, ...]:
         """See the port."""
-        if isinstance(resource, (*UNMARKED, Secret)):
-            return tuple(r.id for r in self._all() if r.own_kind is resource.own_kind and self._same(r, resource))
-        return ()
-
-    def _same(self, there: Resource, wish: Resource) -> bool:
-        if isinstance(wish, Secret):
-            return there.name == wish.name
-        if isinstance(wish, Keypair):
-            return there.name == wish.name
-        skipped = {"id", "marker", "member_ids", "fingerprint", "device"}
-        return there.model_dump(exclude=skipped) == wish.model_dump(exclude=skipped)
+        if resource.KNOWN.marker is Mark.BORN:
+            return ()
+        return tuple(r.id for r in self._all() if resource.alike(r))
 
     def ensure(
         self, resource: Resource, marker: Marker, *, before: tuple[str, ...] = (), source: Source = NOTHING
@@ -341,139 +322,88 @@ class Simulator:
             return made
 
     def _found(self, wish: Resource, marker: Marker, before: tuple[str, ...]) -> str | None:
-        if isinstance(wish, Attachment):
-            return self._id_of(wish) if self.read(ref(Kind.ATTACHMENT, self._id_of(wish))) else None
+        marked = wish.KNOWN.marker
+        if marked is Mark.PLACE:
+            return wish.place() if self.read(ref(wish.own_kind, wish.place())) else None
         there = [r for r in self._all() if r.own_kind is wish.own_kind]
         ours = [r.id for r in there if r.marker == marker]
-        if ours or not isinstance(wish, (*UNMARKED, Secret)):
-            if ours and isinstance(wish, AddressGroup | Secret):  # half-made: finish it
+        if ours or marked is Mark.BORN:
+            if ours and marked in (Mark.BRIEFLY, Mark.LATER):  # half-made: finish it
                 self._finish(wish, ours[0], marker)
             return ours[0] if ours else None
         free = [r for r in there if r.id not in before and self._claimed.get(r.id, marker) == marker]
-        alike = [r.id for r in free if r.marker is None and self._same(r, wish)]
-        if len(alike) > 1 and not isinstance(wish, Secret | SecretContainer):
+        alike = [r.id for r in free if r.marker is None and wish.alike(r)]
+        if len(alike) > 1 and not wish.any_of_alike():
             raise Conflict(
                 f"{self.name}: {len(alike)} things look like {wish.own_kind} {wish.name}: {', '.join(alike)}"
             )
         if not alike:
             return None
         self._claimed[alike[0]] = marker
-        if isinstance(wish, Secret):
+        if marked is Mark.LATER:
             self._finish(wish, alike[0], marker)
         return alike[0]
 
     def _finish(self, wish: Resource, id_: str, marker: Marker) -> None:
-        """A secret gets its marker after it was made, an address group loses it."""
-        self._put(wish.model_copy(update={"id": id_, "marker": marker if isinstance(wish, Secret) else None}))
+        """It gets its marker after it was made, or loses it."""
+        self._put(wish.model_copy(update={"id": id_, "marker": marker if wish.KNOWN.marker.lasting else None}))
 
     def _refuse(self, wish: Resource, source: Source) -> None:
         for reference in wish.references():
             if reference not in self._world:
                 raise NotFound(f"{self.name}: {wish.own_kind} {wish.name} refers to {reference}, which does not exist")
-        if isinstance(wish, SecurityGroup) and wish.is_default:
-            raise Conflict(f"{self.name}: a default security group exists already")
-        if isinstance(wish, Image) and wish.visibility == "public":
-            raise Forbidden(f"{self.name}: a member cannot publish an image")
-        if isinstance(wish, Keypair) and any(k.name == wish.name for k in self._all() if isinstance(k, Keypair)):
-            raise Conflict(f"{self.name}: keypair {wish.name} exists")
-        self._refuse_twin(wish, source)
-        if isinstance(wish, Container) and ref(Kind.CONTAINER, wish.name) in self._world:
-            raise Conflict(f"{self.name}: a container of the name {wish.name} exists already")
-        if isinstance(wish, FloatingIp) and wish.port_id:
-            self._demand_way_out(wish.port_id)
+        denied = wish.denied()
+        if denied:
+            raise Forbidden(f"{self.name}: {wish.own_kind} {wish.name}: {denied}")
+        taken = next((there for there in self._all() if wish.takes(there, source)), None)
+        if taken is not None:
+            raise Conflict(f"{self.name}: {wish.own_kind} {wish.name} would take what {taken.ref} has")
+        lacks = wish.lacks(self._side())
+        if lacks:
+            raise NotFound(f"{self.name}: {lacks}")
 
-    def _refuse_twin(self, wish: Resource, source: Source) -> None:
-        """What can be there only once, whoever asks for it."""
-        disks = {d.volume_id for d in source.disks}
-        for there in self._all():
-            match wish, there:
-                case Server(), Server():
-                    taken = bool(set(wish.port_ids) & set(there.port_ids))
-                case Server(), Attachment():
-                    taken = there.volume_id in disks
-                case Attachment(), Attachment():
-                    taken = wish.volume_id == there.volume_id
-                case Port(), Port():
-                    same = wish.mac_address == there.mac_address or bool(set(wish.fixed_ips) & set(there.fixed_ips))
-                    taken = wish.network_id == there.network_id and same
-                case Subnet(), Subnet():
-                    taken = wish.network_id == there.network_id and wish.cidr == there.cidr
-                case RouterInterface(), RouterInterface():
-                    taken = bool(set(wish.fixed_ips) & set(there.fixed_ips))
-                case FloatingIp(), FloatingIp():
-                    taken = wish.port_id is not None and wish.port_id == there.port_id
-                case SecurityGroupRule(), SecurityGroupRule():
-                    taken = self._same(there.model_copy(update={"description": wish.description}), wish)
-                case _:
-                    taken = False
-            if taken:
-                raise Conflict(f"{self.name}: {wish.own_kind} {wish.name} would take what {there.ref} has")
-
-    def _demand_way_out(self, port_id: str) -> None:
-        port = self._must(ref(Kind.PORT, port_id))
-        assert isinstance(port, Port)  # noqa: S101 - by its kind
-        legs = [i for i in self._all() if isinstance(i, RouterInterface) and i.network_id == port.network_id]
-        routers = [self._must(ref(Kind.ROUTER, i.router_id)) for i in legs]
-        if not any(isinstance(r, Router) and r.external_network_id for r in routers):
-            raise NotFound(f"{self.name}: the external network is not reachable from the port's subnet")
+    def _side(self) -> Workload:
+        """What is there, to be asked who names whom."""
+        return Workload.model_construct(
+            identity=self.identity(), taken_at=datetime.now(UTC), resources=tuple(self._all()), not_shown=()
+        )
 
     def _make(self, wish: Resource, marker: Marker, source: Source, *, finished: bool = True) -> str:
         """`finished` False: by its first request only."""
-        id_ = self._id_of(wish)
-        bare = isinstance(wish, UNMARKED) if finished else isinstance(wish, (*NEVER_MARKED, Secret))
-        made = wish.model_copy(update={"id": id_, "marker": None if bare else marker})
-        if isinstance(made, Volume):
-            self._fill_volume(made, source)
-            made = made.model_copy(update={"status": "available"})
-        elif isinstance(made, Snapshot):
-            volume = self._must(ref(Kind.VOLUME, made.volume_id))
-            if isinstance(volume, Volume) and volume.status == "in-use" and not source.force:
-                raise Conflict(f"{self.name}: the volume is in use")
-            self._blob(made.ref).write_bytes(self._content(volume.ref))
-            made = made.model_copy(update={"status": "available"})
-        elif isinstance(made, Image):
-            made = self._new_image(made, source)
-        elif isinstance(made, Server):
-            made = made.model_copy(update={"status": "ACTIVE", "locked": False})
-        elif isinstance(made, FloatingIp):
-            made = made.model_copy(update={"address": f"198.51.100.{len(self._world) % 250}"})
-        elif isinstance(made, Attachment):
-            self._set_status(made.volume_id, "in-use")
-        self._put(made)
+        id_ = wish.place() or self._new()
+        marks = wish.KNOWN.marker
+        bare = not (marks.lasting if finished else marks.at_birth)
+        made = wish.model_copy(update={"id": id_, "marker": None if bare else marker}).born(source, len(self._world))
+        self._put(self._drawn(made, source))
         for disk in source.disks:
-            self._put(disk.model_copy(update={"id": f"{id_}/{disk.volume_id}", "server_id": id_}))
-            self._set_status(disk.volume_id, "in-use")
+            attached = disk.model_copy(update={"server_id": id_})
+            self._put(attached.model_copy(update={"id": attached.place()}))
+        for one in (made, *source.disks):
+            self._occupy(one, True)
         return id_
 
-    def _id_of(self, wish: Resource) -> str:
-        if isinstance(wish, Attachment):
-            return f"{wish.server_id}/{wish.volume_id}"
-        if isinstance(wish, Container | Keypair):
-            return wish.name
-        return self._new()
+    def _drawn(self, made: Resource, source: Source) -> Resource:
+        """With the content that it takes over; a disk is as long as it was asked for."""
+        origin = made.draws(source)
+        if origin is None and made.KNOWN.content is not Content.DISK:
+            return made
+        drawn = self._must(origin) if origin else None
+        busy = made.too_busy(drawn, source) if drawn is not None else ""
+        if busy:
+            raise Conflict(f"{self.name}: {origin}: {busy}")
+        data = self._content(origin) if origin else b""
+        if drawn is not None and made.KNOWN.content is Content.FIXED:
+            self._put(drawn)  # its status was `uploading` for a while
+        if made.KNOWN.content is Content.DISK:
+            data = data.ljust(getattr(made, "size_gib", 0) * GIB, b"\0")
+        self._blob(made.ref).write_bytes(data)
+        return made.filled(len(data))
 
-    def _fill_volume(self, volume: Volume, source: Source) -> None:
-        origins = ((Kind.IMAGE, source.image_id), (Kind.SNAPSHOT, source.snapshot_id), (Kind.VOLUME, source.volume_id))
-        data = b""
-        for kind, id_ in origins:
-            if id_:
-                data = self._content(self._must(ref(kind, id_)).ref)
-        self._blob(volume.ref).write_bytes(data.ljust(volume.size_gib * GIB, b"\0"))
-
-    def _new_image(self, image: Image, source: Source) -> Image:
-        if source.volume_id is None:
-            return image.model_copy(update={"status": "queued", "visibility": "private", "protected": False})
-        volume = self._must(ref(Kind.VOLUME, source.volume_id))
-        if isinstance(volume, Volume) and volume.status != "available":
-            raise Conflict(f"{self.name}: the volume's status must be available")
-        data = self._content(volume.ref)
-        self._blob(image.ref).write_bytes(data)
-        self._put(volume)  # its status was `uploading` for a while
-        return image.model_copy(update={"status": "active", "size_bytes": len(data)})
-
-    def _set_status(self, volume_id: str, status: str) -> None:
-        volume = self._must(ref(Kind.VOLUME, volume_id))
-        self._put(volume.model_copy(update={"status": status}))
+    def _occupy(self, resource: Resource, by_another: bool) -> None:
+        """What it keeps in use is so from now on, or free."""
+        disk = resource.occupies()
+        if disk is not None:
+            self._put(self._must(disk).occupied(by_another))
 
     def settle(self, reference: Ref, deadline: timedelta) -> Resource:
         """See the port."""
@@ -482,64 +412,61 @@ class Simulator:
     def write_image(self, image: Resource, data: Iterable[bytes], size_bytes: int | None) -> None:
         """See the port."""
         there = self._must(image.ref)
-        if isinstance(there, Image) and isinstance(image, Image):
-            if there.status == "queued":
-                content = b"".join(data)
-                self._blob(there.ref).write_bytes(content)
-                there = there.model_copy(update={"status": "active", "size_bytes": len(content)})
-            update = {f: getattr(image, f) for f in ("visibility", "members", "protected", "hidden")}
-            self._put(there.model_copy(update=update))
+        if not there.is_filled():
+            content = b"".join(data)
+            self._blob(there.ref).write_bytes(content)
+            there = there.filled(len(content))
+        update = {f: getattr(image, f) for f in ("visibility", "members", "protected", "hidden")}
+        self._put(there.model_copy(update=update))
 
     def write_object(self, wish: Resource, data: Iterable[bytes], marker: Marker) -> None:
         """See the port."""
-        if not isinstance(wish, StoredObject):
-            raise Unsupported(f"{self.name}: {wish.own_kind} is no object")
-        self._must(ref(Kind.CONTAINER, wish.container))
+        self._demand_stored(wish)
         content = b"".join(data)
         self._refuse_foreign(wish, marker)
         thing = wish.model_dump(mode="json")
         self._send("write object", lambda: ("write", thing, base64.b64encode(content).decode(), marker))
         self._store(wish, content, marker)
 
-    def _store(self, wish: StoredObject, content: bytes, marker: Marker) -> None:
-        self._must(ref(Kind.CONTAINER, wish.container))
+    def _store(self, wish: Resource, content: bytes, marker: Marker) -> None:
+        self._demand_stored(wish)
         etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        id_ = f"{wish.container}/{wish.name}"
-        self._blob(ref(Kind.OBJECT, id_)).write_bytes(content)
+        id_ = wish.place()
+        self._blob(ref(wish.own_kind, id_)).write_bytes(content)
         self._put(wish.model_copy(update={"id": id_, "etag": etag, "size_bytes": len(content), "marker": marker}))
 
     def write_manifest(self, wish: Resource, marker: Marker) -> None:
         """See the port."""
-        if not isinstance(wish, StoredObject):
-            raise Unsupported(f"{self.name}: {wish.own_kind} is no object")
+        self._demand_stored(wish)
         self._refuse_foreign(wish, marker)
-        for segment in wish.segments or ():
-            there = self._must(ref(Kind.OBJECT, segment.path))
-            if isinstance(there, StoredObject) and there.etag != segment.etag:
-                raise Conflict(f"{self.name}: segment {segment.path} has another content")
-        if wish.symlink_etag is not None:
-            there = self._must(ref(Kind.OBJECT, wish.symlink_to or "-"))
-            if isinstance(there, StoredObject) and there.etag != wish.symlink_etag:
-                raise Conflict(f"{self.name}: the link's target has another content")
-        id_ = f"{wish.container}/{wish.name}"
-        self._put(wish.model_copy(update={"id": id_, "marker": marker}))
+        for part, etag in wish.pinned():
+            if getattr(self._must(part), "etag", etag) != etag:
+                raise Conflict(f"{self.name}: {part} has another content")
+        self._put(wish.model_copy(update={"id": wish.place(), "marker": marker}))
 
-    def _refuse_foreign(self, wish: StoredObject, marker: Marker) -> None:
-        there = self.read(ref(Kind.OBJECT, f"{wish.container}/{wish.name}"))
+    def _demand_stored(self, wish: Resource) -> None:
+        """It is something that is written so, and what it lies in is there."""
+        if wish.KNOWN.content is not Content.STORED:
+            raise Unsupported(f"{self.name}: {wish.own_kind} is no object")
+        for holder in wish.held():
+            self._must(holder)
+
+    def _refuse_foreign(self, wish: Resource, marker: Marker) -> None:
+        there = self.read(ref(wish.own_kind, wish.place()))
         if there is not None and there.marker != marker:
             raise Conflict(f"{self.name}: {there.ref} exists already and is not ours")
 
     def write_secret(self, secret_id: str, wish: Resource, payload: SecretBytes) -> None:
         """See the port."""
-        reference = self._must(ref(Kind.SECRET, secret_id)).ref
+        reference = self._must(ref(WITH[Content.PAYLOAD], secret_id)).ref
         if not self._blob(reference).exists():
             self._blob(reference).write_bytes(payload.get_secret_value())
 
     def set_routes(self, wish: Resource) -> None:
         """See the port."""
         there = self._must(wish.ref)
-        if isinstance(wish, Router):
-            self._put(there.model_copy(update={"routes": wish.routes}))
+        if wish.unbound() is not None:
+            self._put(there.model_copy(update={"routes": getattr(wish, "routes", ())}))
 
     def set_power(self, server_id: str, power: Power) -> None:
         """See the port."""
@@ -547,16 +474,16 @@ class Simulator:
 
     def set_lock(self, server_id: str, locked: bool) -> None:
         """See the port."""
-        self._put(self._must(ref(Kind.SERVER, server_id)).model_copy(update={"locked": locked}))
+        self._put(self._by_id(server_id).model_copy(update={"locked": locked}))
 
     def keep_disk(self, attachment: Ref) -> None:
         """See the port."""
         self._put(self._must(attachment).model_copy(update={"delete_on_termination": False}))
 
     def _unlocked(self, server_id: str) -> Resource:
-        there = self._must(ref(Kind.SERVER, server_id))
-        if isinstance(there, Server) and there.locked:
-            raise Conflict(f"{self.name}: server {there.name} is locked")
+        there = self._by_id(server_id)
+        if there.protection() == "locked":
+            raise Conflict(f"{self.name}: {there.own_kind} {there.name} is locked")
         return there
 
     def delete(self, reference: Ref, deadline: timedelta) -> None:
@@ -575,34 +502,19 @@ class Simulator:
             if there is None:
                 return
             self._refuse_deletion(there)
-            if isinstance(there, Server):
-                for disk in [a for a in self._all() if isinstance(a, Attachment) and a.server_id == there.id]:
-                    self._detach(disk)
-                    if disk.delete_on_termination:
-                        self._drop(ref(Kind.VOLUME, disk.volume_id))
-            if isinstance(there, Attachment):
-                self._detach(there)
-            if isinstance(there, SecurityGroup):
-                for rule in [r for r in self._all() if isinstance(r, SecurityGroupRule)]:
-                    if rule.security_group_id == there.id:
-                        self._drop(rule.ref)
-            self._drop(reference)
-
-    def _detach(self, attachment: Attachment) -> None:
-        self._set_status(attachment.volume_id, "available")
-        self._drop(attachment.ref)
+            side = self._side()
+            for one in (*(side.by_ref[r] for r in there.along(side) if r in side.by_ref), there):
+                self._occupy(one, False)
+                self._drop(one.ref)
 
     def _refuse_deletion(self, there: Resource) -> None:
-        if isinstance(there, Image) and there.protected:
-            raise Forbidden(f"{self.name}: image {there.name} is protected")
-        if isinstance(there, Server):
-            self._unlocked(there.id)
-        if isinstance(there, Volume) and there.status == "in-use":
-            raise Conflict(f"{self.name}: volume {there.name} is in use")
-        users = [
-            r.ref for r in self._all()
-            if there.ref in r.references() and kind_of(r.ref) not in (Kind.SECURITY_GROUP_RULE, Kind.ATTACHMENT)
-            and not isinstance(there, Image | Keypair | ServerGroup | Server | Secret | StoredObject)
-        ]  # fmt: skip
-        if users:
-            raise Conflict(f"{self.name}: {there.ref} is used by {users[0]}")
+        protected = there.protection()
+        if protected == "locked":
+            raise Conflict(f"{self.name}: {there.own_kind} {there.name} is locked")
+        if protected:
+            raise Forbidden(f"{self.name}: {there.own_kind} {there.name} is {protected}")
+        if there.is_occupied():
+            raise Conflict(f"{self.name}: {there.own_kind} {there.name} is in use")
+        user = next((r.ref for r in self._all() if there.ref in r.held()), None)
+        if user is not None:
+            raise Conflict(f"{self.name}: {there.ref} is used by {user}")

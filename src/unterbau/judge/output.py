@@ -16,7 +16,7 @@ from unterbau.canonical import digest
 from unterbau.judge.judgement import Finding, Judgement, KnownFact, RuleHead
 from unterbau.judge.seeing import tell
 from unterbau.judge.summary import Sorted, Step
-from unterbau.judge.words import once, step
+from unterbau.judge.words import step
 from unterbau.stack.model import Place
 from unterbau.verdict import Outcome
 
@@ -56,7 +56,7 @@ def sarif(judgement: Judgement) -> dict[str, Any]:
     index = {str(d["id"]): n for n, d in enumerate(descriptors)}
     results = [_finding(judgement, f) for f in found.plain]
     results += [_step(judgement, s) for s in found.steps]
-    results += [_once(judgement, o.needs, r, once(o)) for o in found.once for r in o.rules]
+    results += [_once(judgement, o.needs, r, a) for o in found.once for r, a in zip(o.rules, o.asks, strict=True)]
     driver = {"name": "unterbau", "version": __version__, "informationUri": INFORMATION, "rules": descriptors}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",

@@ -48,6 +48,7 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
         )
         steps = [s for s in found.steps if s.rule_set == rules.id and s.group is not None]
         listing(("steps", "", "of", "reached"), _steps_of(judgement, steps))
+        listing(("rule", "", "of", "asks"), _once_of(found, rules.id))
         if any(_of_strangers(judgement, f) for f in findings):
             paragraph(f"{rules.id}: nothing is shown of parts that were not recognised; they are listed below")
     _whole(judgement)
@@ -76,6 +77,17 @@ def _steps_of(judgement: Judgement, steps: Sequence[Step]) -> list[tuple[str, st
         told = (f"{step.rule_set}: {step.objective}", words.reached(step), words.step(step, judgement))
         same.setdefault(told, []).append(_group(judgement.groups[step.group or 0]))
     return [(what, safe(how), _few(names), why) for (what, how, why), names in same.items()]
+
+
+def _once_of(found: Sorted, rule_set: str) -> list[tuple[str, str, str, str]]:
+    """What only somebody who measures or runs it can tell, rule by rule."""
+    unshown = _mark(Outcome.NOT_SHOWN)
+    return [
+        (rule.id, unshown, rule.text, ask)
+        for told in found.once
+        if told.rule_set == rule_set
+        for rule, ask in zip(told.rules, told.asks, strict=True)
+    ]
 
 
 def _whole(judgement: Judgement) -> None:

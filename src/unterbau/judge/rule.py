@@ -24,7 +24,7 @@ CONSTANTS: dict[str, tuple[str, ...]] = {"$EU": tuple(sorted(EU)), "$EEA": tuple
 
 OPEN = frozenset(
     [
-        "alternative", "depends_on", "eu_operator", "eu_support", "fork_of", "foreign_control", "foreign_law",
+        "alternative", "decision", "depends_on", "eu_operator", "eu_support", "fork_of", "foreign_control", "foreign_law",
         "forked_as", "maturity", "parent", "seat", "sovereignty_claim", "standard", "successor",
     ]
 )  # fmt: skip

@@ -16,6 +16,7 @@ from unterbau.catalogue import spdx, versions
 from unterbau.catalogue.model import (
     ClaimFact,
     DateFact,
+    DecisionFact,
     DependencyFact,
     Fact,
     ForeignControlFact,
@@ -54,6 +55,7 @@ LOOK = {
     "end_of_active_support": "the release policy; endoflife.date",
     "end_of_extended_support": "the release policy; endoflife.date",
     "maturity": "the foundation's list of projects",
+    "decision": "the body's own pages",
     "release": "the tags of the repository",
     "eu_support": "the vendors' pages; a contract",
     "eu_operator": "the operators' pages; your own operation, as a fact in stack.yaml",
@@ -338,6 +340,8 @@ def tell(fact: Fact) -> str:
             return f"{place.of} ({place.seat})"
         case MaturityFact(value=m):
             return f"{m.stage} by {m.by}"
+        case DecisionFact(value=decision):
+            return f"{decision.by}: {decision.what}"
         case ForeignLawFact(value=law):
             return f"{law.law} reaches {law.on}: {law.because}"
         case ForeignControlFact(value=c):

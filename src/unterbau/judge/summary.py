@@ -57,6 +57,8 @@ class Once(Model):
     rule_set: str
     needs: Literal["measurement", "answer"]
     rules: tuple[RuleHead, ...]
+    asks: tuple[str, ...]
+    """What each of them asks for, and of whom."""
     parts: int
     """Of so many groups nothing is shown by them."""
 
@@ -181,14 +183,22 @@ class Sorted:
     def once(self) -> tuple[Once, ...]:
         """By rule set and by what they need."""
         found: dict[tuple[str, Literal["measurement", "answer"]], tuple[dict[str, RuleHead], set[int | None]]] = {}
+        asks: dict[str, str] = {}
         for finding in filter(self.is_once, self.judgement.findings):
             head = self.heads[finding.rule]
             if head.needs:
                 rules, groups = found.setdefault((self.rule_set(finding), head.needs), ({}, set()))
                 rules[head.id] = head
+                asks.setdefault(head.id, finding.reason)
                 groups.add(finding.group)
         return tuple(
-            Once(rule_set=s, needs=needs, rules=tuple(rules.values()), parts=len(groups))
+            Once(
+                rule_set=s,
+                needs=needs,
+                rules=tuple(rules.values()),
+                parts=len(groups),
+                asks=tuple(asks[r] for r in rules),
+            )
             for (s, needs), (rules, groups) in found.items()
         )
 

@@ -44,6 +44,7 @@ KINDS = {
     "alternative": ("an alternative", "eine Alternative"),
     "claim": ("what is claimed", "was behauptet wird"),
     "contributor_rule": ("rule for contributors", "die Regel für Beitragende"),
+    "decision": ("a public decision", "eine öffentliche Entscheidung"),
     "depends_on": ("what it needs", "was es braucht"),
     "end_of_active_support": ("end of active support", "das Ende der aktiven Pflege"),
     "end_of_extended_support": ("end of extended support", "das Ende der verlängerten Pflege"),
@@ -89,6 +90,7 @@ _WHERE_DE = {
     "contributor_rule": "CONTRIBUTING und die Prüfung der Beiträge",
     "end_of_life": "die Regel für Veröffentlichungen; endoflife.date",
     "maturity": "die Projektliste der Stiftung",
+    "decision": "die Seiten der Stelle selbst",
     "release": "die Tags des Quelltexts",
     "eu_support": "die Seiten der Anbieter; ein Vertrag",
     "eu_operator": "die Seiten der Betreiber; der eigene Betrieb, in stack.yaml",
@@ -350,7 +352,7 @@ def once(told: Once, language: Language = "en") -> str:
     if told.needs == "measurement":
         return words.of(f"not measured: {ids}; give --history TECHNOLOGY=FILE ({told.parts} kinds of part)",
                         f"nicht gemessen: {ids}; mit --history TECHNOLOGIE=DATEI ({told.parts} Arten von Teilen)")  # fmt: skip
-    return words.of(f"not asked of any catalogue: {ids}; whoever runs the stack can answer",
+    return words.of(f"in no catalogue: {ids}; who runs the stack can answer",
                     f"in keinem Katalog: {ids}; das kann sagen, wer den Stack betreibt")  # fmt: skip
 
 

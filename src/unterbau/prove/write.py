@@ -26,8 +26,7 @@ from typing import Any, Protocol
 from pydantic import JsonValue, SecretBytes
 
 from unterbau import files
-from unterbau.cloud.port import NOTHING, Cloud
-from unterbau.cloud.port import Source as Origin
+from unterbau.cloud.port import Cloud
 from unterbau.errors import (
     Broken,
     CloudError,
@@ -59,7 +58,21 @@ from unterbau.saga import (
     wait_out,
 )
 from unterbau.saga import run as run_saga
-from unterbau.tenant.kinds import Attachment, Backup, Flavor, Image, Kind, Ref, Resource, Secret, Server, Volume, ref
+from unterbau.tenant.kinds import (
+    NOTHING,
+    Attachment,
+    Backup,
+    Flavor,
+    Image,
+    Kind,
+    Ref,
+    Resource,
+    Secret,
+    Server,
+    Volume,
+    ref,
+)
+from unterbau.tenant.kinds import Source as Origin
 
 
 class Trial(Cloud, Protocol):

@@ -16,9 +16,10 @@ from datetime import datetime, timedelta
 
 from pydantic import SecretBytes
 
-from unterbau.cloud.port import NOTHING, Cloud, Source
+from unterbau.cloud.port import Cloud
 from unterbau.errors import Conflict
 from unterbau.tenant.kinds import (
+    NOTHING,
     AddressGroup,
     AddressPair,
     AllocationPool,
@@ -46,6 +47,7 @@ from unterbau.tenant.kinds import (
     Server,
     ServerGroup,
     Snapshot,
+    Source,
     StoredObject,
     Subnet,
     Volume,

@@ -11,33 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from unterbau.cloud.port import Listing
-from unterbau.tenant.kinds import (
-    Image,
-    Kind,
-    Network,
-    Offering,
-    Ref,
-    Resource,
-    SecurityGroup,
-    SecurityGroupRule,
-    Server,
-    kind_of,
-    ref,
-)
+from unterbau.tenant.kinds import KINDS, Kind, Offering, Ref, Resource, kind_of
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason, Words, joined
 
 COUNTED: Mapping[Kind, tuple[str, str]] = {
-    Kind.NETWORK: ("network", "network"),
-    Kind.SUBNET: ("network", "subnet"),
-    Kind.ROUTER: ("network", "router"),
-    Kind.ROUTER_INTERFACE: ("network", "port"),
-    Kind.PORT: ("network", "port"),
-    Kind.FLOATING_IP: ("network", "floatingip"),
-    Kind.SECURITY_GROUP: ("network", "security_group"),
-    Kind.SECURITY_GROUP_RULE: ("network", "security_group_rule"),
-    Kind.SERVER: ("compute", "instances"),
-    Kind.SERVER_GROUP: ("compute", "server_groups"),
+    kind: one.KNOWN.quota for kind, one in KINDS.items() if one.KNOWN.counted and one.KNOWN.quota is not None
 }
 """Kinds whose listing gives no count, and the quota whose use is one: everything of the project that exists."""
 
@@ -81,12 +60,11 @@ def loose_ends(read: Mapping[Kind, Listing], offering: Offering) -> tuple[Loose,
     """All disagreements between the listings that were read, each missing thing once."""
     resources = [r for listing in read.values() for r in listing.resources]
     known = {r.ref for r in resources}
-    provided = {ref(Kind.IMAGE, i.id) for i in offering.images}
-    provided |= {ref(Kind.NETWORK, n.id) for n in offering.external_networks}
+    provided = set(offering.provided())
     doubted = {n.what for listing in read.values() for n in listing.not_shown}
     readable = {k for k in read if k.value not in doubted}
-    named = _named(resources, known | provided, readable)
-    return (*named.values(), *_unclaimed(resources), *_uncounted(read, offering), *_ruleless(read))
+    named = _named(resources, known | provided | doubted, readable)
+    return (*named.values(), *_unclaimed(resources), *_uncounted(read, offering), *_barren(read))
 
 
 def _named(resources: Iterable[Resource], known: set[Ref], readable: set[Kind]) -> dict[Ref, Loose]:
@@ -103,14 +81,14 @@ def _named(resources: Iterable[Resource], known: set[Ref], readable: set[Kind]) 
 
 
 def _unclaimed(resources: Sequence[Resource]) -> Iterator[Loose]:
-    """Ports that say that they are a server's which does not have them."""
-    servers = {r.ref: r for r in resources if isinstance(r, Server)}
+    """Things that say that they are another's which does not name them."""
+    known = {r.ref: r for r in resources}
     for resource in resources:
-        for field, target, _ in resource.ties():
-            server = servers.get(target)
-            if field == "device_id" and server is not None and resource.id not in server.port_ids:
+        for target, field in resource.claims():
+            owner = known.get(target)
+            if owner is not None and resource.id not in getattr(owner, field):
                 reason = Reason.of("census.claims", by=resource.ref)
-                yield Loose(frozenset({Kind.SERVER, Kind.PORT}), reason, place=f"{target}.port_ids")
+                yield Loose(frozenset({owner.own_kind, resource.own_kind}), reason, place=f"{target}.{field}")
 
 
 def _uncounted(read: Mapping[Kind, Listing], offering: Offering) -> Iterator[Loose]:
@@ -124,26 +102,24 @@ def _uncounted(read: Mapping[Kind, Listing], offering: Offering) -> Iterator[Loo
             yield Loose(frozenset({kind}), reason, place=kind.value)
 
 
-def _ruleless(read: Mapping[Kind, Listing]) -> Iterator[Loose]:
-    """The group `default` without a rule: it is made with some, so they may have been listed just before."""
-    if {Kind.SECURITY_GROUP, Kind.SECURITY_GROUP_RULE} <= read.keys():
-        rules = read[Kind.SECURITY_GROUP_RULE].resources
-        ruled = {r.security_group_id for r in rules if isinstance(r, SecurityGroupRule)}
-        for group in read[Kind.SECURITY_GROUP].resources:
-            if isinstance(group, SecurityGroup) and group.is_default and group.id not in ruled:
-                yield Loose(frozenset({Kind.SECURITY_GROUP, Kind.SECURITY_GROUP_RULE}), "")
+def _barren(read: Mapping[Kind, Listing]) -> Iterator[Loose]:
+    """Things without any of what they are never without: those may have been listed just before."""
+    named: dict[tuple[Kind, str], set[str]] = {}
+    for listing in read.values():
+        for resource in listing.resources:
+            born = resource.born_with()
+            if born is None or born[0] not in read:
+                continue
+            kind, field = born
+            if born not in named:
+                named[born] = {str(getattr(r, field)) for r in read[kind].resources}
+            if resource.id not in named[born]:
+                yield Loose(frozenset({resource.own_kind, kind}), "")
 
 
-def is_elsewhere(found: Resource | None, project_id: str) -> bool:
+def is_elsewhere(found: Resource | None, project_id: str) -> bool | Ref:
     """Whether what is named and not listed is rightly so: gone, or another project's that this one may use.
 
-    A subnet is where its network is, which the caller looks at.
+    A Ref: if that one is.
     """
-    match found:
-        case None:
-            return True
-        case Network():
-            return found.shared or found.external
-        case Image():
-            return found.owner_id != project_id
-    return False
+    return True if found is None else found.elsewhere(project_id)

@@ -8,26 +8,24 @@ of one service becomes a `NotShown` with its reason; only an unreachable identit
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from pydantic import JsonValue
 
 from unterbau import canonical
 from unterbau.cloud.port import Listing, Reader, Surroundings, said
 from unterbau.errors import CloudError
 from unterbau.switch.agreement import Loose, is_elsewhere, loose_ends, notes
-from unterbau.tenant.kinds import CloudIdentity, Kind, Offering, Ref, Resource, Subnet, ref
+from unterbau.tenant.kinds import CloudIdentity, Kind, Offering, Ref, Resource, kind_of
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Reason
 
 T = TypeVar("T")
 AGAIN = (0.0, 1.0, 4.0)
 """Seconds before each further reading of what does not agree."""
-STATUS_FIELDS = frozenset(
-    {"marker", "status", "used", "bytes_used", "object_count", "last_modified", "host_id", "updated_at"}
-)
-"""Fields that change by themselves and say nothing about what the project owns."""
 
 
 def take(
@@ -136,20 +134,18 @@ class _Reading:
             return True
         try:
             found = self.reader.read(reference)
-            if isinstance(found, Subnet):
-                network = ref(Kind.NETWORK, found.network_id)
-                told = network not in self._own_networks() and self._is_elsewhere(network)
-            else:
-                told = is_elsewhere(found, self.identity.project_id)
+            told = is_elsewhere(found, self.identity.project_id)
+            if isinstance(told, str):  # it is where that one is
+                told = not self._is_listed(told) and self._is_elsewhere(told)
         except CloudError:
             return False
         if told:
             self.elsewhere.add(reference)
         return told
 
-    def _own_networks(self) -> set[Ref]:
-        networks = self.listed().get(Kind.NETWORK)
-        return {r.ref for r in networks.resources} if networks else set()
+    def _is_listed(self, reference: Ref) -> bool:
+        listing = self.listed().get(kind_of(reference))
+        return listing is not None and any(r.ref == reference for r in listing.resources)
 
 
 def _or_reason(what: str, read: Callable[[], T]) -> T | NotShown:
@@ -177,18 +173,8 @@ def digest(workload: Workload, run: str = "") -> str:
     States that change by themselves do not count, nor does what the run `run` made.
     """
     resources = own(workload, run) if run else workload.resources
-    return _digest({r.ref: r.model_dump(mode="json") for r in resources})
-
-
-def stored_digest(plain: Mapping[str, Any]) -> str:
-    """The same of a census as it is stored: an older or newer version finds the same. Raises KeyError, TypeError."""
-    return _digest({f"{r['kind']}:{r['id']}": r for r in plain["resources"]})
-
-
-def _digest(resources: Mapping[str, Mapping[str, Any]]) -> str:
-    return canonical.digest({
-        ref: {name: value for name, value in one.items() if name not in STATUS_FIELDS} for ref, one in resources.items()
-    })  # fmt: skip
+    plain: dict[str, JsonValue] = {r.ref: r.model_dump(mode="json", exclude=set(r.MOMENT)) for r in resources}
+    return canonical.digest(plain)
 
 
 def difference(old: Workload, new: Workload, run: str = "") -> tuple[str, ...]:
@@ -201,7 +187,7 @@ def difference(old: Workload, new: Workload, run: str = "") -> tuple[str, ...]:
         fields = [
             name
             for name in type(before[one]).model_fields
-            if name not in STATUS_FIELDS and getattr(before[one], name) != getattr(after[one], name)
+            if name not in before[one].MOMENT and getattr(before[one], name) != getattr(after[one], name)
         ]
         if fields:
             lines.append(f"changed: {one} {after[one].name} ({', '.join(fields)})")

@@ -23,9 +23,8 @@ from unterbau.evidence import fingerprint, signing_key
 from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
 from unterbau.switch import census, closing, evidence, move
 from unterbau.switch.drill import AGAIN, Drill
-from unterbau.switch.plan import Loss, has_local_disk
 from unterbau.switch.verify import Again, counterparts, observe, observed
-from unterbau.tenant.kinds import CloudIdentity, Ref, Resource, Secret, Server, StoredObject, Volume, kind_of
+from unterbau.tenant.kinds import CloudIdentity, Content, Loss, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Reason, Words
 
@@ -52,7 +51,8 @@ class Closed(Model):
     @property
     def stayed(self) -> dict[Ref, Words]:
         """What was kept and is not there from birth."""
-        return {r: why for r, why in self.kept.items() if why not in closing.FROM_BIRTH}
+        there = self.rest.by_ref
+        return {r: why for r, why in self.kept.items() if r not in there or why != there[r].from_birth(self.rest)}
 
 
 Confirm = Callable[[Question], None]
@@ -305,7 +305,7 @@ class TargetClosing(_Closing):
 
     def _expired(self, resource: Resource) -> bool:
         """An object that goes by its own word goes on both sides."""
-        at = resource.delete_at if isinstance(resource, StoredObject) else None
+        at = resource.goes_at()
         return at is not None and at <= self.tools.now()
 
     def _unwind(
@@ -344,7 +344,6 @@ class _Guard:
         hashes = observed(look.verdicts)
         self.witness = closing.Witness(sides, look, hashes, again.read)
         self._read = frozenset(r for side, r in hashes if side == "target")
-        self._relations = closing.Relations(now)
 
     def kept(self, made: Iterable[Ref]) -> dict[Ref, Words]:
         """What was changed since the verification, what the drill did not make, and what these need."""
@@ -355,7 +354,7 @@ class _Guard:
                 found[resource.ref] = Reason.of("close.not-ours")
             elif why := self._changed(resource):
                 found[resource.ref] = why
-        self._relations.keep_what_is_needed(found)
+        self.now.relations.keep_what_is_needed(found)
         self.stayed = {r: why for r, why in found.items() if r in made}
         return dict(self.stayed)
 
@@ -365,7 +364,7 @@ class _Guard:
             return Reason.of("close.came-later")
         try:
             closing.demand_same("target", before, closing.as_before(before, now, self.taken))
-            if now.ref in self._read and not isinstance(now, Secret):
+            if now.ref in self._read and now.KNOWN.content is not Content.PAYLOAD:
                 self.witness.demand_content("target", before, now)
         except closing.Kept as kept:
             return kept.why
@@ -380,9 +379,9 @@ class _Guard:
             try:
                 if there is not None:
                     closing.demand_same("target", before, closing.as_before(before, there, going))
-                    if isinstance(there, Volume | StoredObject) and reference in self._read:
+                    if there.KNOWN.content.alters and reference in self._read:
                         self.witness.demand_content("target", self.verified.by_ref[reference], there)
-                    self.witness.outlive("target", closing.doomed_disks(self._relations, reference))
+                    self.witness.outlive("target", before.doomed(self.now.relations))
             except closing.Kept as kept:
                 self.stayed[reference] = kept.why
         if reference in self.stayed:
@@ -429,8 +428,7 @@ def _whose(step: str, made: Mapping[str, Ref]) -> Ref:
 
 
 def _unseen(now: Workload, going: Iterable[Ref]) -> tuple[Words, ...]:
-    servers = [s for s in (now.by_ref[r] for r in going) if isinstance(s, Server)]
-    return tuple(Reason.of("close.local-disk", server=s.ref, name=s.name) for s in servers if has_local_disk(s, now))
+    return tuple(what for what in (now.by_ref[r].unread(now) for r in going) if what)
 
 
 def _place(identity: CloudIdentity) -> tuple[str, str, str]:
@@ -438,7 +436,7 @@ def _place(identity: CloudIdentity) -> tuple[str, str, str]:
 
 
 def _question(decision: closing.Decision, source: Workload) -> Question:
-    protected = {r: closing.protection(source.by_ref[r]) for r in decision.chosen}
+    protected = {r: source.by_ref[r].protection() for r in decision.chosen}
     return Question(
         going=decision.chosen, kept=decision.kept, losses=decision.accepted,
         protected={r: how for r, how in protected.items() if how},

@@ -9,14 +9,11 @@ provider gives it stands in the target's census.
 
 from __future__ import annotations
 
-from unterbau.switch.plan import Entry, Plan
-from unterbau.tenant.kinds import Kind, Ref, Resource, RouterInterface, SecurityGroupRule, Volume, id_of, kind_of, ref
-from unterbau.tenant.openings.judge import judge
+from unterbau.switch.plan import Plan
+from unterbau.tenant.kinds import KINDS, Entry, Ref, Resource, id_of, kind_of, ref
+from unterbau.tenant.openings.judge import CAN_OPEN, judge
 from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
-
-BY_NAME = (Kind.CONTAINER, Kind.KEYPAIR)
-"""Kinds whose id is their name."""
 
 
 def of_plan(plan: Plan, source: Workload, target: Workload) -> tuple[Opening, ...]:
@@ -24,7 +21,7 @@ def of_plan(plan: Plan, source: Workload, target: Workload) -> tuple[Opening, ..
     there = {r.ref: r for r in target.resources}
     counterpart: dict[Ref, Ref] = {}
     for entry in plan.entries:
-        if not entry.fate.moves or entry.ref not in source.by_ref or kind_of(entry.ref) is Kind.OBJECT:
+        if not entry.fate.moves or entry.ref not in source.by_ref or kind_of(entry.ref) not in CAN_OPEN:
             continue
         if entry.stands_in is not None:
             counterpart[entry.ref] = ref(kind_of(entry.ref), entry.stands_in)
@@ -39,20 +36,10 @@ def of_plan(plan: Plan, source: Workload, target: Workload) -> tuple[Opening, ..
 
 def _made(plan: Plan, entry: Entry, resource: Resource, target: Workload) -> Resource | None:
     """The resource as it will be there, under an id that nothing else has; None if it cannot be made."""
-    wish = entry.wish(resource)
-    try:
-        moved = wish.with_ids(lambda reference: _id(plan, reference))
-    except ValueError:  # a rule would lose its remote: the move refuses it; until then it counts as open
-        assert isinstance(wish, SecurityGroupRule)  # noqa: S101 - no other kind refuses
-        group = _id(plan, ref(Kind.SECURITY_GROUP, wish.security_group_id)) or "-"
-        update = {"security_group_id": group, "remote_group_id": None, "remote_address_group_id": None}
-        moved = wish.model_copy(update=update)
-    if isinstance(moved, RouterInterface) and not (moved.router_id and moved.network_id):
-        return None  # one of its ends is not there
-    if isinstance(moved, Volume):
-        types = {t.name: "scs:encrypted" in t.description for t in target.offering.volume_types}
-        moved = moved.model_copy(update={"encrypted": moved.encrypted and types.get(moved.volume_type or "", False)})
-    id_ = resource.id if resource.own_kind in BY_NAME else f"planned {resource.id}"
+    moved = entry.wish(resource).planned(lambda reference: _id(plan, reference), target)
+    if moved is None:
+        return None
+    id_ = resource.id if resource.KNOWN.id_is_name else f"planned {resource.id}"
     return plan.translated(moved).model_copy(update={"id": id_})
 
 
@@ -65,4 +52,4 @@ def _id(plan: Plan, reference: Ref) -> str | None:
         return entry.stands_in
     if not entry.fate.moves:
         return None
-    return id_of(reference) if kind_of(reference) in BY_NAME else f"planned {id_of(reference)}"
+    return id_of(reference) if KINDS[kind_of(reference)].KNOWN.id_is_name else f"planned {id_of(reference)}"

@@ -14,7 +14,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from unterbau.tenant.kinds import CloudIdentity, Offering, R, Ref, Resource, ResourceBase
+from unterbau.tenant.kinds import CloudIdentity, Offering, R, Ref, Relations, Resource, ResourceBase
 from unterbau.verdict import Model, Words
 
 SCHEMA = "https://unterbau.example/schema/workload/v1"
@@ -55,6 +55,11 @@ class Workload(Model):
     def by_ref(self) -> Mapping[Ref, Resource]:
         """All resources by their Ref."""
         return {r.ref: r for r in self.resources}
+
+    @cached_property
+    def relations(self) -> Relations:
+        """Who names whom among the resources."""
+        return Relations(self)
 
     @cached_property
     def reasons(self) -> Mapping[str, Words]:

@@ -23,7 +23,8 @@ COLUMNS = {"eol": "end_of_life", "eoas": "end_of_active_support", "eoes": "end_o
 PRODUCTS = {
     "alpine": "alpine-linux", "ansible": "ansible-core", "apache-httpd": "apache-http-server",
     "cassandra": "apache-cassandra", "chef": "chef-infra-client", "couchdb": "apache-couchdb",
-    "kafka": "apache-kafka", "kong": "kong-gateway", "loki": "grafana-loki", "openshift": "red-hat-openshift",
+    "kafka": "apache-kafka", "kong": "kong-gateway", "loki": "grafana-loki", "opa-gatekeeper": "gatekeeper",
+    "openshift": "red-hat-openshift",
     "packer": "hashicorp-packer", "rocky": "rocky-linux", "vault": "hashicorp-vault", "vmware-vsphere": "vmware-esxi",
 }  # fmt: skip
 """Technologies that endoflife.date calls otherwise; all others by their id."""

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -13,6 +13,7 @@ from pydantic import SecretBytes
 
 from unterbau.cloud.openstack.block_storage import BlockStorageService
 from unterbau.cloud.openstack.compute import ComputeService
+from unterbau.cloud.openstack.errors import MALFORMED, malformed
 from unterbau.cloud.openstack.http import Api, Stream
 from unterbau.cloud.openstack.identity import identity
 from unterbau.cloud.openstack.image import ImageService
@@ -24,9 +25,10 @@ from unterbau.cloud.openstack.service import Service
 from unterbau.cloud.openstack.session import Session
 from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.unknown import Unknown
-from unterbau.cloud.port import NOTHING, Listing, Marker, Power, Source, Surroundings
+from unterbau.cloud.port import Listing, Marker, Power, Surroundings
 from unterbau.errors import Unsupported
 from unterbau.tenant.kinds import (
+    NOTHING,
     CloudIdentity,
     Image,
     Kind,
@@ -35,6 +37,7 @@ from unterbau.tenant.kinds import (
     ResourceBase,
     Router,
     Secret,
+    Source,
     StoredObject,
     id_of,
     kind_of,
@@ -96,8 +99,10 @@ class OpenStack:
 
     def listing(self, kind: Kind) -> Listing:
         """As `Reader.listing`."""
-        found = self._service(kind).listing(kind)
-        return found.model_copy(update={"resources": tuple(sorted(found.resources, key=lambda r: r.id))})
+        with _edge(kind.value):
+            found = self._service(kind).listing(kind)
+        once = {resource.ref: resource for resource in found.resources}
+        return found.model_copy(update={"resources": tuple(sorted(once.values(), key=lambda r: r.id))})
 
     def surroundings(self) -> Surroundings:
         """As `Reader.surroundings`."""
@@ -141,7 +146,8 @@ class OpenStack:
     def read(self, reference: Ref) -> Resource | None:
         """As `Reader.read`."""
         kind = kind_of(reference)
-        return self._service(kind).read(kind, id_of(reference))
+        with _edge(reference):
+            return self._service(kind).read(kind, id_of(reference))
 
     def object_bytes(self, container: str, name: str) -> AbstractContextManager[Stream]:
         """As `Reader.object_bytes`."""
@@ -159,18 +165,21 @@ class OpenStack:
 
     def lookalikes(self, resource: Resource) -> tuple[str, ...]:
         """As `Cloud.lookalikes`."""
-        return self._service(resource.own_kind).lookalikes(resource)
+        with _edge(resource.ref):
+            return self._service(resource.own_kind).lookalikes(resource)
 
     def ensure(
         self, resource: Resource, marker: Marker, *, before: tuple[str, ...] = (), source: Source = NOTHING
     ) -> str:
         """As `Cloud.ensure`."""
-        return self._service(resource.own_kind).ensure(resource, marker, frozenset(before), source)
+        with _edge(resource.ref, write=True):
+            return self._service(resource.own_kind).ensure(resource, marker, frozenset(before), source)
 
     def settle(self, reference: Ref, deadline: timedelta) -> Resource:
         """As `Cloud.settle`."""
         kind = kind_of(reference)
-        return self._service(kind).settle(kind, id_of(reference), deadline)
+        with _edge(reference):
+            return self._service(kind).settle(kind, id_of(reference), deadline)
 
     def write_image(self, image: Resource, data: Iterable[bytes], size_bytes: int | None) -> None:
         """As `Cloud.write_image`."""
@@ -194,7 +203,8 @@ class OpenStack:
 
     def set_power(self, server_id: str, power: Power) -> None:
         """As `Cloud.set_power`."""
-        self._compute.set_power(server_id, power, POWER_DEADLINE)
+        with _edge(f"server {server_id}", write=True):
+            self._compute.set_power(server_id, power, POWER_DEADLINE)
 
     def set_lock(self, server_id: str, locked: bool) -> None:
         """As `Cloud.set_lock`."""
@@ -215,7 +225,19 @@ class OpenStack:
     def delete(self, reference: Ref, deadline: timedelta) -> None:
         """As `Cloud.delete`."""
         kind = kind_of(reference)
-        self._service(kind).delete(kind, id_of(reference), deadline)
+        with _edge(reference, write=True):
+            self._service(kind).delete(kind, id_of(reference), deadline)
+
+
+@contextmanager
+def _edge(what: str, *, write: bool = False) -> Iterator[None]:
+    """The port raises no foreign exception: here what no service expected of an answer becomes Broken."""
+    try:
+        yield
+    except MALFORMED as error:
+        broken = malformed(what, error)
+        broken.uncertain = write
+        raise broken from None
 
 
 def _is(resource: Resource, wanted: type[R]) -> R:

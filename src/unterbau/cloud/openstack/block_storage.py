@@ -12,18 +12,53 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from unterbau.cloud.openstack.http import Api, Json, moment
+from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, lost, one, truth
+from unterbau.cloud.openstack.http import Api, Json, by_id
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
-from unterbau.cloud.port import Listing, Marker, Source, carries, marked
+from unterbau.cloud.port import Listing, Marker, carries, marked
 from unterbau.errors import Unsupported
-from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Volume, VolumeType
+from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Source, Volume, VolumeType, ref
+from unterbau.tenant.workload import NotShown
 
 _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.VOLUME: ("volumes", "volume"),
     Kind.SNAPSHOT: ("snapshots", "snapshot"),
     Kind.BACKUP: ("backups", "backup"),
 }
+_API = "https://docs.openstack.org/api-ref/block-storage/v3/index.html#"
+_VOLUMES, _SNAPSHOTS = _API + "list-accessible-volumes-with-details", _API + "list-snapshots-and-details"
+_BACKUPS = _API + "list-backups-with-detail"
+TABLES: Mapping[Kind, Table] = {
+    Kind.VOLUME: {
+        **ignorable(_VOLUMES, "whose it is, and addresses of this API", "user_id", "os-vol-tenant-attr:tenant_id", "links"),
+        **ignorable(_VOLUMES, "each attachment is a thing of its own", "attachments"),
+        **ignorable(_VOLUMES, "where and how this cloud keeps it, for administrators", "os-vol-host-attr:host",
+                    "os-vol-mig-status-attr:migstat", "os-vol-mig-status-attr:name_id", "migration_status",
+                    "service_uuid", "shared_targets", "cluster_name", "provider_id"),
+        **ignorable(_VOLUMES, "follows from its type, whose name is carried", "volume_type_id", "replication_status"),
+        **ignorable(_VOLUMES, "how it is counted here", "consumes_quota"),
+        **ignorable(_VOLUMES, "encryption is named for each volume", "encryption_key_id"),
+        **lost(_VOLUMES, "its group is not carried", "group_id"),
+        **lost(_VOLUMES, "its consistency group is not carried", "consistencygroup_id"),
+    },
+    Kind.SNAPSHOT: {
+        **ignorable(_SNAPSHOTS, "whose it is, and its history here", "user_id", "updated_at",
+                    "os-extended-snapshot-attributes:project_id", "os-extended-snapshot-attributes:progress"),
+        **ignorable(_SNAPSHOTS, "how it is counted here", "consumes_quota"),
+        **lost(_SNAPSHOTS, "its snapshot of a group is not carried", "group_snapshot_id"),
+    },
+    Kind.BACKUP: {
+        **ignorable(_BACKUPS, "whose it is, its history and addresses of this API", "user_id", "updated_at", "links",
+                    "os-backup-project-attr:project_id", "data_timestamp", "fail_reason"),
+        **ignorable(_BACKUPS, "where and how this cloud keeps it", "availability_zone", "container", "object_count",
+                    "has_dependent_backups", "encryption_key_id"),
+    },
+}  # fmt: skip
+"""What the translations below do not read."""
+_TYPE: Table = ignorable(
+    _API + "list-all-volume-types", "the provider's", "is_public", "os-volume-type-access:is_public", "qos_specs_id"
+)
 _BAD = ("error", "error_deleting", "error_extending", "error_restoring", "error_managing", "error_backing-up")
 _FROM_IMAGE = ("signature_verified",)
 """Keys that Cinder itself adds to the image metadata of a volume."""
@@ -47,8 +82,10 @@ class BlockStorageService:
         counts = at_least(self._api().microversion, "3.45")
         counted: Json = {"count": "count", "with_count": "true"} if counts else {}
         listed = self._api().listed(f"/{collection}/detail", collection, **counted)
-        notes = short(kind.value, kind, listed.doubt) if listed.doubt else ()
-        return Listing(resources=tuple(_MODELS[kind](e) for e in listed.entries), not_shown=tuple(notes))
+        reading = Reading(kind.value, TABLES[kind])
+        taken = [reading.take(ref(kind, by_id(e)), e, _MODELS[kind]) for e in listed.entries]
+        notes = [*(short(kind.value, kind, listed.doubt) if listed.doubt else ()), *reading.notes()]
+        return Listing(resources=tuple(r for r in taken if r is not None), not_shown=tuple(notes))
 
     def raw(self, collection: str, **query: Any) -> list[Json]:
         """All entries of a collection, in detail."""
@@ -57,27 +94,26 @@ class BlockStorageService:
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None."""
         entry = self._entry(kind, id_)
-        return _MODELS[kind](entry) if entry else None
+        return one(ref(kind, id_), entry, _MODELS[kind]) if entry else None
 
     def _entry(self, kind: Kind, id_: str) -> Json | None:
         collection, single = _PATHS[kind]
-        found = self._api().find(f"/{collection}/{id_}")
-        return found[single] if found else None
+        return self._api().entry(f"/{collection}/{id_}", single)
 
-    def volume_types(self) -> tuple[VolumeType, ...]:
+    def volume_types(self) -> tuple[tuple[VolumeType, ...], list[NotShown]]:
         """All types that the project sees; the default one is asked for separately."""
-        default = self._api().find("/types/default") or {}
-        default_id = (default.get("volume_type") or {}).get("id")
-        return tuple(
-            VolumeType(
-                id=t["id"],
-                name=t["name"],
-                description=t.get("description") or "",
-                is_default=t["id"] == default_id,
-                extra_specs={k: str(v) for k, v in sorted((t.get("extra_specs") or {}).items())},
+        default = by_id(self._api().entry("/types/default", "volume_type") or {})
+
+        def made(told: Told) -> VolumeType:
+            return VolumeType(
+                id=told["id"],
+                name=told["name"],
+                description=told.get("description") or "",
+                is_default=told["id"] == default,
+                extra_specs={k: str(v) for k, v in sorted((told.get("extra_specs") or {}).items())},
             )
-            for t in self._api().pages("/types", "volume_types")
-        )
+
+        return Reading("offering.volume_types", _TYPE).each(self._api().listed("/types", "volume_types"), made)
 
     # --- creating
 
@@ -137,7 +173,7 @@ class BlockStorageService:
             self._unfinished[id_] = wish
 
     def _finish(self, entry: Json, wish: Volume) -> None:
-        there, path = _volume(entry), f"/volumes/{entry['id']}/action"
+        there, path = _volume(Told(entry)), f"/volumes/{entry['id']}/action"
         missing = {k: v for k, v in wish.image_metadata.items() if there.image_metadata.get(k) != v}
         if missing:
             self._api().json("POST", path, {"os-set_image_metadata": {"metadata": missing}})
@@ -185,7 +221,7 @@ def _volume_body(wish: Volume, source: Source) -> Json:
     return body | {k: v for k, v in optional.items() if v}
 
 
-def _volume(entry: Json) -> Volume:
+def _volume(entry: Told) -> Volume:
     marker, metadata = from_metadata(entry.get("metadata") or {})
     image = entry.get("volume_image_metadata") or {}
     return Volume(
@@ -196,21 +232,21 @@ def _volume(entry: Json) -> Volume:
         status=entry["status"],
         size_gib=entry["size"],
         volume_type=entry.get("volume_type"),
-        bootable=str(entry.get("bootable")).lower() == "true",
-        encrypted=bool(entry.get("encrypted")),
-        multiattach=bool(entry.get("multiattach")),
+        bootable=truth(entry.get("bootable")),
+        encrypted=truth(entry.get("encrypted")),
+        multiattach=truth(entry.get("multiattach")),
         read_only=str(metadata.pop("readonly", "")).lower() == "true",
         availability_zone=entry.get("availability_zone") or "",
         metadata=metadata,
         image_metadata={k: str(v) for k, v in sorted(image.items()) if k not in _FROM_IMAGE},
         snapshot_id=entry.get("snapshot_id"),
         source_volume_id=entry.get("source_volid"),
-        created_at=moment(entry.get("created_at")),
-        updated_at=moment(entry.get("updated_at")),
+        created_at=entry.date("created_at"),
+        updated_at=entry.date("updated_at"),
     )
 
 
-def _snapshot(entry: Json) -> Snapshot:
+def _snapshot(entry: Told) -> Snapshot:
     marker, metadata = from_metadata(entry.get("metadata") or {})
     return Snapshot(
         id=entry["id"],
@@ -221,11 +257,11 @@ def _snapshot(entry: Json) -> Snapshot:
         volume_id=entry["volume_id"],
         size_gib=entry["size"],
         metadata=metadata,
-        created_at=moment(entry.get("created_at")),
+        created_at=entry.date("created_at"),
     )
 
 
-def _backup(entry: Json) -> Backup:
+def _backup(entry: Told) -> Backup:
     marker, metadata = from_metadata(entry.get("metadata") or {})
     return Backup(
         id=entry["id"],
@@ -236,13 +272,13 @@ def _backup(entry: Json) -> Backup:
         volume_id=entry["volume_id"],
         snapshot_id=entry.get("snapshot_id"),
         size_gib=entry["size"],
-        incremental=bool(entry.get("is_incremental")),
+        incremental=truth(entry.get("is_incremental")),
         metadata=metadata,
-        created_at=moment(entry.get("created_at")),
+        created_at=entry.date("created_at"),
     )
 
 
-_MODELS: Mapping[Kind, Callable[[Json], Resource]] = {
+_MODELS: Mapping[Kind, Callable[[Told], Resource]] = {
     Kind.VOLUME: _volume,
     Kind.SNAPSHOT: _snapshot,
     Kind.BACKUP: _backup,

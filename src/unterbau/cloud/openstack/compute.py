@@ -9,22 +9,68 @@ grouped by network; the root disk is not named to a tenant: see `_port_ids` and 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from unterbau.cloud.openstack.http import Api, Json, moment, parallel, wait
+from unterbau.cloud.openstack.closed import LOST, Reading, Table, Told, ignorable, lost, one, truth
+from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel, wait
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Power, Source, carries, marked
-from unterbau.errors import Conflict, NotFound, Unreachable, Unsupported
-from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, ref
+from unterbau.cloud.port import Listing, Marker, Power, carries, marked
+from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unreachable, Unsupported
+from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, Source, ref
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason, Words
 
 USER_DATA_REASON = Reason.of("server.user-data")
 MUTE = Reason.of("server.mute")
+_API = "https://docs.openstack.org/api-ref/compute/#"
+_SERVERS, _KEYS = _API + "list-servers-detailed", _API + "list-keypairs"
+TABLES: Mapping[Kind, Table] = {
+    Kind.KEYPAIR: ignorable(_KEYS, "who made it and when", "created_at", "deleted", "deleted_at", "id", "updated_at",
+                            "user_id"),
+    Kind.SERVER_GROUP: {
+        **ignorable(_API + "list-server-groups", "whose it is", "project_id", "user_id"),
+        **ignorable(_API + "list-server-groups", "the older spelling of policy", "policies"),
+        **ignorable(_API + "list-server-groups", "always empty, gone with 2.64", "metadata"),
+    },
+    Kind.SERVER: {
+        **ignorable(_SERVERS, "whose it is, and its history here", "tenant_id", "user_id", "updated",
+                    "OS-SRV-USG:launched_at", "OS-SRV-USG:terminated_at"),
+        **ignorable(_SERVERS, "this cloud's state of it", "progress", "fault", "host_status", "OS-EXT-STS:power_state",
+                    "OS-EXT-STS:task_state", "OS-EXT-STS:vm_state"),
+        **ignorable(_SERVERS, "where it stands, for administrators", "OS-EXT-SRV-ATTR:host",
+                    "OS-EXT-SRV-ATTR:hypervisor_hostname", "OS-EXT-SRV-ATTR:instance_name",
+                    "OS-EXT-SRV-ATTR:reservation_id", "OS-EXT-SRV-ATTR:launch_index",
+                    "OS-EXT-SRV-ATTR:root_device_name"),
+        **ignorable(_SERVERS, "follows from its image, for administrators", "OS-EXT-SRV-ATTR:kernel_id",
+                    "OS-EXT-SRV-ATTR:ramdisk_id"),
+        **ignorable(_SERVERS, "named for each server", "OS-EXT-SRV-ATTR:user_data"),
+        **ignorable(_SERVERS, "addresses of this API", "links", "image.links", "flavor.links"),
+        **ignorable(_SERVERS, "told by its ports", "security_groups", "addresses.*[].addr", "addresses.*[].version",
+                    "addresses.*[].OS-EXT-IPS:type"),
+        **ignorable(_SERVERS, "told by its attachments", "os-extended-volumes:volumes_attached"),
+        **ignorable(_SERVERS, "the zone in which it stands is carried", "pinned_availability_zone"),
+        **ignorable(_SERVERS, "its image tells it", "image.properties"),
+        **lost(_SERVERS, "its address for access is not carried", "accessIPv4", ""),
+        **lost(_SERVERS, "its address for access is not carried", "accessIPv6", ""),
+        **lost(_SERVERS, "that its disk grows with its flavor (AUTO) is not carried", "OS-DCF:diskConfig", "MANUAL"),
+        **lost(_SERVERS, "the certificates of its image are not carried", "trusted_image_certificates", []),
+        **lost(_SERVERS, "why it is locked is not carried", "locked_reason", ""),
+        **lost(_SERVERS, "its hints to the scheduler are not carried", "scheduler_hints", {}),
+    },
+    Kind.ATTACHMENT: ignorable(_API + "list-volume-attachments-for-an-instance", "ids of this cloud", "id",
+                               "attachment_id", "bdm_uuid"),
+}  # fmt: skip
+"""What the translations below do not read."""
+_FLAVOR: Table = ignorable(
+    _API + "list-flavors-with-details", "the provider's", "links", "description", "rxtx_factor",
+    "os-flavor-access:is_public", "OS-FLV-DISABLED:disabled",
+)  # fmt: skip
 _FIRST_DEVICES = frozenset({"vda", "sda", "xvda", "hda"})
 
 
@@ -41,61 +87,64 @@ class ComputeService:
     def listing(self, kind: Kind) -> Listing:
         """Everything of the kind that the project (or, for keypairs, the user) owns."""
         if kind is Kind.KEYPAIR:
-            return Listing(resources=tuple(self._keypair(k["keypair"]) for k in self.keypairs()))
+            keys = self._keypairs()
+            return _read(kind, keys, ((_key_name(e), e.get("keypair")) for e in keys.entries), _keypair)
         if kind is Kind.SERVER_GROUP:
-            return Listing(resources=tuple(_group(g) for g in self._groups()))
+            groups = self._groups()
+            return _read(kind, groups, ((by_id(e), e) for e in groups.entries), _group)
         if kind is Kind.ATTACHMENT:
             return self._attachments()
         return self._servers()
 
     def raw(self) -> list[Json]:
-        """All servers as the API tells them; of one whose cell does not answer only id, status and dates (`_is_mute`).
+        """All servers as the API tells them; of one whose cell does not answer only id, status and dates (`_is_mute`)."""
+        return list(self._listed().entries)
 
-        No page size is asked for: with one, Nova leaves those out without a word.
-        """
-        return list(self._api().pages("/servers/detail", "servers", limit=None))
+    def _listed(self) -> Listed[Json]:
+        """No page size is asked for: with one, Nova leaves those out without a word whose cell does not answer."""
+        return self._api().listed("/servers/detail", "servers", limit=None)
 
     def keypairs(self) -> tuple[Json, ...]:
         """All key pairs of the user as the API tells them."""
-        return self._api().pages("/os-keypairs", "keypairs", entry_name=_key_name)
+        return self._keypairs().entries
 
-    def _groups(self) -> tuple[Json, ...]:
+    def _keypairs(self) -> Listed[Json]:
+        return self._api().listed("/os-keypairs", "keypairs", entry_name=_key_name)
+
+    def _groups(self) -> Listed[Json]:
         """Server groups; they page by offset, and no answer says that there are more."""
-        return self._api().pages("/os-server-groups", "server_groups", by="offset")
-
-    def _keypair(self, entry: Json) -> Keypair:
-        return Keypair(
-            id=entry["name"],
-            name=entry["name"],
-            type=entry.get("type") or "ssh",
-            public_key=entry["public_key"],
-            fingerprint=entry["fingerprint"],
-        )
+        return self._api().listed("/os-server-groups", "server_groups", by="offset")
 
     def _servers(self) -> Listing:
-        listed = self.raw()
-        if not listed:
-            return Listing(resources=())
-        resources, hidden = list[Resource](), _mute(listed)
-        servers = [s for s in listed if not _is_mute(s)]
-        ports, groups = self._ports_of(servers), self._groups()
+        listed = self._listed()
+        notes = short(Kind.SERVER.value, Kind.SERVER, listed.doubt) if listed.doubt else []
+        if not listed.entries:
+            return Listing(resources=(), not_shown=tuple(notes))
+        notes += _mute(listed.entries)
+        servers = [s for s in listed.entries if not _is_mute(s)]
+        ports, groups = self._ports_of(servers), self._groups().entries
+        reading, resources = Reading(Kind.SERVER.value, TABLES[Kind.SERVER]), list[Resource]()
         for entry in servers:
-            server, notes = self._server(entry, ports.get(entry["id"], []), groups)
-            resources.append(server)
-            hidden += notes
-        return Listing(resources=tuple(resources), not_shown=tuple(hidden), entries=len(listed))
+            id_ = by_id(entry)
+            made = partial(self._server, ports=ports.get(id_, []), groups=groups)
+            found = reading.take(ref(Kind.SERVER, id_), entry, made)
+            if found is not None:
+                resources.append(found[0])
+                notes += found[1]
+        notes += reading.notes()
+        return Listing(resources=tuple(resources), not_shown=tuple(notes), entries=len(listed.entries))
 
     def _ports_of(self, servers: Sequence[Json]) -> dict[str, list[Json]]:
         """The ports by server; asked for once more where Nova tells an interface that is not among them."""
         for _ in range(2):
             found: dict[str, list[Json]] = {}
             for port in self._ports():
-                found.setdefault(port.get("device_id") or "", []).append(port)
-            if not any(_unknown_macs(s, found.get(s["id"], [])) for s in servers):
+                found.setdefault(named_by("device_id")(port), []).append(port)
+            if not any(_unknown_macs(s, found.get(by_id(s), [])) for s in servers):
                 break
         return found
 
-    def _server(self, entry: Json, ports: Sequence[Json], groups: Sequence[Json]) -> tuple[Server, list[NotShown]]:
+    def _server(self, entry: Told, ports: Sequence[Json], groups: Sequence[Json]) -> tuple[Server, list[NotShown]]:
         marker, metadata = from_metadata(entry.get("metadata") or {})
         port_ids, doubt = _port_ids(entry, ports)
         reference = ref(Kind.SERVER, entry["id"])
@@ -104,6 +153,8 @@ class ComputeService:
             notes.append(NotShown(what=f"{reference}.port_ids", reason=doubt))
         if "original_name" not in entry["flavor"]:
             notes.append(NotShown(what=f"{reference}.flavor", reason=Reason.of("server.no-flavor")))
+        if entry.get("OS-EXT-SRV-ATTR:hostname") not in (None, _hostname(entry)):
+            entry.lose("OS-EXT-SRV-ATTR:hostname", LOST)
         server = Server(
             id=entry["id"],
             name=entry.get("name") or "",
@@ -113,38 +164,51 @@ class ComputeService:
             flavor=_embedded_flavor(entry["flavor"]),
             image_id=(entry.get("image") or {}).get("id"),
             key_name=entry.get("key_name"),
-            server_group_id=next((g["id"] for g in groups if entry["id"] in g["members"]), None),
+            server_group_id=next((by_id(g) for g in groups if entry["id"] in _members(g)), None),
             port_ids=port_ids,
             metadata=metadata,
             tags=tuple(sorted(entry.get("tags") or ())),
-            config_drive=str(entry.get("config_drive") or "").lower() == "true",
+            config_drive=truth(entry.get("config_drive")),
             availability_zone=entry.get("OS-EXT-AZ:availability_zone") or "",
-            locked=bool(entry.get("locked")),
+            locked=truth(entry.get("locked")),
             host_id=entry.get("hostId") or "",
-            created_at=moment(entry.get("created")),
+            created_at=entry.date("created"),
         )
         return server, notes
 
     def _attachments(self) -> Listing:
-        listed = self.raw()
-        results = parallel(self._attachments_of, [s for s in listed if _told(s)])
+        listed, reading = self._listed(), Reading(Kind.ATTACHMENT.value, TABLES[Kind.ATTACHMENT])
+        notes = _mute(listed.entries, Kind.ATTACHMENT)
+        if listed.doubt:
+            notes += short(Kind.SERVER.value, Kind.ATTACHMENT, listed.doubt)
+        of_it = partial(self._attachments_of, reading=reading)
+        results = parallel(of_it, [s for s in listed.entries if s.get("os-extended-volumes:volumes_attached")])
+        notes += [n for listing in results for n in listing.not_shown]
         return Listing(
             resources=tuple(a for listing in results for a in listing.resources),
-            not_shown=(*(n for listing in results for n in listing.not_shown), *_mute(listed, Kind.ATTACHMENT)),
+            not_shown=(*notes, *reading.notes()),
         )
 
-    def _attachments_of(self, server: Json) -> Listing:
-        reference = ref(Kind.SERVER, server["id"])
+    def _attachments_of(self, server: Json, reading: Reading) -> Listing:
+        reference = ref(Kind.SERVER, by_id(server))
         try:
             listed, told = self._attached(server)
         except NotFound:  # the server went away between the two requests
             return Listing(resources=())
+        except CloudError as error:
+            return Listing(
+                resources=(), not_shown=tuple(short(f"{reference}.attachments", Kind.ATTACHMENT, error.what))
+            )
         root, doubt = _root(server, listed.entries)
         notes = [NotShown(what=f"{reference}.boot_index", reason=doubt)] if doubt else []
         if listed.doubt:
             notes += short(f"{reference}.attachments", Kind.ATTACHMENT, listed.doubt)
-        resources = tuple(_attachment(entry, told.get(entry["volumeId"], {}), root) for entry in listed.entries)
-        return Listing(resources=resources, not_shown=tuple(notes))
+        found = []
+        for entry in listed.entries:
+            id_ = _volume_id(entry)
+            made = partial(_attachment, told=told.get(id_, {}), root=root)
+            found.append(reading.take(ref(Kind.ATTACHMENT, f"{by_id(server)}/{id_}"), entry, made))
+        return Listing(resources=tuple(a for a in found if a is not None), not_shown=tuple(notes))
 
     def _attached(self, server: Json) -> tuple[Listed[Json], dict[str, Json]]:
         """Its attachments, and the volumes that the server itself tells by id; as many as these they must be.
@@ -153,10 +217,10 @@ class ComputeService:
         attachments of an old form.
         """
         told = _told(server)
-        path, key = f"/servers/{server['id']}/os-volume_attachments", "volumeAttachments"
+        path, key = f"/servers/{by_id(server)}/os-volume_attachments", "volumeAttachments"
         listed = self._api().listed(path, key, entry_name=_volume_id, by="offset", count=len(told))
         if listed.doubt:  # or one was attached or detached meanwhile
-            told = _told(self._entry(server["id"]) or {})
+            told = _told(self._entry(by_id(server)) or {})
             if told.keys() == {_volume_id(e) for e in listed.entries}:
                 return Listed(listed.entries), told
         return listed, told
@@ -165,37 +229,43 @@ class ComputeService:
         """One of them, or None."""
         if kind is Kind.ATTACHMENT:
             return self._read_attachment(id_)
+        what = ref(kind, id_)
         if kind is Kind.KEYPAIR:
-            found = self._api().find(f"/os-keypairs/{id_}")
-            return self._keypair(found["keypair"]) if found else None
+            found = self._api().entry(f"/os-keypairs/{id_}", "keypair")
+            return one(what, found, _keypair) if found else None
         if kind is Kind.SERVER_GROUP:
-            found = self._api().find(f"/os-server-groups/{id_}")
-            return _group(found["server_group"]) if found else None
+            found = self._api().entry(f"/os-server-groups/{id_}", "server_group")
+            return one(what, found, _group) if found else None
         entry = self._entry(id_)
-        return self._server(entry, self._ports(device_id=id_), self._groups())[0] if entry else None
+        if not entry:
+            return None
+        ports, groups = self._ports(device_id=id_), self._groups().entries
+        return one(what, entry, lambda told: self._server(told, ports, groups)[0])
 
     def _entry(self, id_: str) -> Json | None:
-        found = self._api().find(f"/servers/{id_}")
-        if found and _is_mute(found["server"]):
+        found = self._api().entry(f"/servers/{id_}", "server")
+        if found and _is_mute(found):
             raise Unreachable(f"compute: server {id_}: {MUTE}", "Try again when the provider has mended it.")
-        return found["server"] if found else None
+        return found
 
     def _read_attachment(self, id_: str) -> Resource | None:
         server_id, _, volume_id = id_.partition("/")
         server = self._entry(server_id)
-        found = self._attachments_of(server).resources if server else ()
+        reading = Reading(Kind.ATTACHMENT.value, {})
+        found = self._attachments_of(server, reading).resources if server else ()
         return next((a for a in found if isinstance(a, Attachment) and a.volume_id == volume_id), None)
 
-    def flavors(self) -> tuple[Flavor, ...]:
+    def flavors(self) -> tuple[tuple[Flavor, ...], list[NotShown]]:
         """All flavors that the project sees, with extra specs (Nova >= 2.61)."""
-        return tuple(_flavor(f) for f in self._api().pages("/flavors/detail", "flavors"))
+        reading = Reading("offering.flavors", _FLAVOR)
+        return reading.each(self._api().listed("/flavors/detail", "flavors"), _flavor)
 
     # --- creating
 
     def lookalikes(self, resource: Resource) -> tuple[str, ...]:
         """Server groups and keypairs of the same name."""
         if isinstance(resource, ServerGroup):
-            return tuple(g["id"] for g in self._groups() if g["name"] == resource.name)
+            return tuple(by_id(g) for g in self._groups().entries if g.get("name") == resource.name)
         if isinstance(resource, Keypair):
             return (resource.name,) if self.read(Kind.KEYPAIR, resource.name) else ()
         return ()
@@ -225,7 +295,8 @@ class ComputeService:
         return wish.name
 
     def _ensure_group(self, wish: ServerGroup, before: frozenset[str]) -> str:
-        groups = (_group(entry) for entry in self._groups())
+        taken = (Reading("", {}).take(by_id(e), e, _group) for e in self._groups().entries)
+        groups = (g for g in taken if g is not None)
         alike = (g.id for g in groups if g.id not in before and (g.name, g.policy) == (wish.name, wish.policy))
         found = only(f"compute: server group {wish.name}", alike)
         if found is not None:
@@ -288,7 +359,7 @@ class ComputeService:
         return body | {k: v for k, v in optional.items() if v}
 
     def _flavor_id(self, name: str) -> str:
-        found = next((f for f in self._api().pages("/flavors/detail", "flavors") if f["name"] == name), None)
+        found = next((f for f in self._api().pages("/flavors/detail", "flavors") if f.get("name") == name), None)
         if found is None:
             raise NotFound(
                 f"compute: no flavor of the name {name}",
@@ -356,27 +427,48 @@ class ComputeService:
             wait_gone(kind, id_, deadline, lambda: (self._entry(id_) or {}).get("OS-EXT-STS:vm_state"))
 
 
-def _key_name(entry: Json) -> str:
-    return str((entry.get("keypair") or {}).get("name") or "")
+def _members(group: Json) -> Sequence[Any]:
+    told = group.get("members")
+    return told if isinstance(told, list) else ()
 
 
-def _volume_id(entry: Json) -> str:
-    return str(entry.get("volumeId") or "")
+def _hostname(entry: Told) -> str:
+    """What Nova makes of a server's name (nova.utils.sanitize_hostname; 2.90 and newer take another)."""
+    latin = (entry.get("name") or "").encode("latin-1", "ignore").decode("latin-1")[:63]
+    plain = re.sub(r"[^\w.-]+", "", re.sub(r"[ _.]", "-", latin)).lower().strip(".-")
+    return plain or f"Server-{entry['id']}"
+
+
+_key_name, _volume_id = named_by("keypair", "name"), named_by("volumeId")
+
+
+def _read(
+    kind: Kind, listed: Listed[Json], entries: Iterable[tuple[str, Any]], make: Callable[[Told], Resource]
+) -> Listing:
+    """A listing of a kind, each entry by itself; `entries` are (id, entry)."""
+    reading = Reading(kind.value, TABLES[kind])
+    taken = [reading.take(ref(kind, id_), entry, make) for id_, entry in entries]
+    notes = [*(short(kind.value, kind, listed.doubt) if listed.doubt else ()), *reading.notes()]
+    found = tuple(r for r in taken if r is not None)
+    return Listing(resources=found, not_shown=tuple(notes), entries=len(listed.entries))
 
 
 def _told(server: Json) -> dict[str, Json]:
-    """The volumes that the server tells, by id."""
-    return {v["id"]: v for v in server.get("os-extended-volumes:volumes_attached") or ()}
+    """The volumes that the server tells, by id. Raises Broken if it tells them in another form."""
+    listed = server.get("os-extended-volumes:volumes_attached") or []
+    if not isinstance(listed, list) or not all(map(by_id, listed)):
+        raise Broken(f"compute: server {by_id(server)}: its answer does not fit: os-extended-volumes:volumes_attached")
+    return {by_id(v): v for v in listed}
 
 
 def _is_mute(server: Json) -> bool:
-    """Whether Nova could not ask the cell in which the server stands (microversion 2.69 and newer)."""
-    return "metadata" not in server
+    """Whether Nova could not ask the cell in which the server stands: it tells id, status and dates (2.69 and newer)."""
+    return "metadata" not in server and "flavor" not in server
 
 
 def _mute(servers: Sequence[Json], kind: Kind = Kind.SERVER) -> list[NotShown]:
     """The servers of which Nova knows no more than that they are, for the listing of a kind."""
-    silent = [ref(Kind.SERVER, s["id"]) for s in servers if _is_mute(s)]
+    silent = [ref(Kind.SERVER, by_id(s)) for s in servers if _is_mute(s)]
     if not silent:
         return []
     reason = Reason.of("server.silent", count=len(silent))
@@ -384,14 +476,29 @@ def _mute(servers: Sequence[Json], kind: Kind = Kind.SERVER) -> list[NotShown]:
     return [NotShown(what=kind.value, reason=reason), *each]
 
 
+_mac, _address_mac = named_by("mac_address"), named_by("OS-EXT-IPS-MAC:mac_addr")
+
+
 def _unknown_macs(server: Json, ports: Sequence[Json]) -> list[str]:
     """The interfaces that Nova tells and that none of the ports has."""
-    known = {p["mac_address"] for p in ports}
-    addresses = (a for listed in (server.get("addresses") or {}).values() for a in listed)
-    return sorted({mac for a in addresses if (mac := a.get("OS-EXT-IPS-MAC:mac_addr", "")) and mac not in known})
+    known = {_mac(p) for p in ports}
+    told = server.get("addresses")
+    listed = told.values() if isinstance(told, dict) else ()
+    addresses = (a for one in listed if isinstance(one, list) for a in one)
+    return sorted({mac for a in addresses if (mac := _address_mac(a)) and mac not in known})
 
 
-def _group(entry: Json) -> ServerGroup:
+def _keypair(entry: Told) -> Keypair:
+    return Keypair(
+        id=entry["name"],
+        name=entry["name"],
+        type=entry.get("type") or "ssh",
+        public_key=entry["public_key"],
+        fingerprint=entry["fingerprint"],
+    )
+
+
+def _group(entry: Told) -> ServerGroup:
     rules = entry.get("rules") or {}
     return ServerGroup(
         id=entry["id"],
@@ -402,7 +509,7 @@ def _group(entry: Json) -> ServerGroup:
     )
 
 
-def _flavor(entry: Json) -> Flavor:
+def _flavor(entry: Told) -> Flavor:
     return Flavor(
         id=entry["id"],
         name=entry["name"],
@@ -429,18 +536,18 @@ def _embedded_flavor(entry: Json) -> Flavor:
     )
 
 
-def _port_ids(entry: Json, ports: Sequence[Json]) -> tuple[tuple[str, ...], Words]:
+def _port_ids(entry: Told, ports: Sequence[Json]) -> tuple[tuple[str, ...], Words]:
     """The ports in the order of `addresses`, and why that order may not be the true one ("" if it is)."""
-    by_mac = {p["mac_address"]: p for p in ports}
+    by_mac = {_mac(p): p for p in ports if _mac(p)}
     order: dict[str, None] = {}
     runs: list[str] = []
     for addresses in (entry.get("addresses") or {}).values():
         for address in addresses:
             port = by_mac.get(address.get("OS-EXT-IPS-MAC:mac_addr", ""))
-            if port and port["id"] not in order:
-                order[port["id"]] = None
-                runs.append(port["network_id"])
-    unplaced = [p["id"] for p in ports if p["id"] not in order]
+            if port and by_id(port) not in order:
+                order[by_id(port)] = None
+                runs.append(str(port.get("network_id")))
+    unplaced = [by_id(p) for p in ports if by_id(p) not in order]
     known = (*order, *unplaced)
     if unknown := _unknown_macs(entry, ports):
         return known, Reason.of("server.unknown-interfaces", macs=unknown)
@@ -458,23 +565,23 @@ def _root(server: Json, attachments: Sequence[Json]) -> tuple[str | None, Words]
     if server.get("image") or not attachments:
         return None, ""
     if len(attachments) == 1:
-        return str(attachments[0]["volumeId"]), ""
+        return _volume_id(attachments[0]), ""
     for attachment in attachments:
-        if (attachment.get("device") or "").rpartition("/")[2] in _FIRST_DEVICES:
-            return str(attachment["volumeId"]), ""
+        if str(attachment.get("device")).rpartition("/")[2] in _FIRST_DEVICES:
+            return _volume_id(attachment), ""
     return None, Reason.of("server.root-unknown")
 
 
-def _attachment(entry: Json, told: Mapping[str, Any], root: str | None) -> Attachment:
+def _attachment(entry: Told, told: Mapping[str, Any], root: str | None) -> Attachment:
     server_id, volume_id = entry["serverId"], entry["volumeId"]
-    kept = entry.get("delete_on_termination", told.get("delete_on_termination"))
+    kept = truth(entry.get("delete_on_termination", told.get("delete_on_termination")))
     return Attachment(
         id=f"{server_id}/{volume_id}",
         server_id=server_id,
         volume_id=volume_id,
         device=entry.get("device") or "",
         boot_index=0 if volume_id == root else None,
-        delete_on_termination=bool(kept),
+        delete_on_termination=kept,
         tag=entry.get("tag"),
     )
 

@@ -62,9 +62,9 @@ class Astray(ksa.ConnectionError):
 
 
 MALFORMED: tuple[type[Exception], ...] = (
-    KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError,
+    KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError, OverflowError,
 )  # fmt: skip
-"""What keystoneauth raises for a token or a version document of another form: it checks none."""
+"""What is raised where an answer has another form than was believed: by keystoneauth, which checks none, and by us."""
 
 _QUOTA = re.compile(r"quota|limit exceeded|exceeds? .*(limit|allowed)|maximum number of|too many", re.I)
 _SECRETS = (
@@ -228,7 +228,7 @@ def text_of_body(body: str, otherwise: str = "") -> str:
     """The message in an error's body, whatever the service's shape."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return re.sub(r"<[^>]*>", " ", body) or otherwise
     while isinstance(data, dict):
         for key in ("message", "description", "NeutronError", "error", "faultstring"):

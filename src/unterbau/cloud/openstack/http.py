@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import requests
 from keystoneauth1.adapter import Adapter
 
-from unterbau.cloud.openstack.errors import MALFORMED, by_status, translate, translated, writes
+from unterbau.cloud.openstack.errors import MALFORMED, by_status, text_of_body, translated, writes
 from unterbau.cloud.paging import PAUSES, By, Listed, Page, Start, next_link, whole
 from unterbau.errors import Broken, NotFound, Unreachable, Unsupported
 from unterbau.places import next_page
@@ -36,10 +36,18 @@ PAGE = 500
 CHUNK = 1 << 20
 
 
-def by_id(entry: Json) -> str:
-    """The entry's `id`, or "" if it has none."""
-    told = entry.get("id") if isinstance(entry, dict) else None
-    return told if isinstance(told, str) else ""
+def named_by(*path: str) -> Naming:
+    """Names an entry by a field of it, or of an object in it; "" if it has none."""
+
+    def named(entry: Any) -> str:
+        for key in path:
+            entry = entry.get(key) if isinstance(entry, dict) else None
+        return entry if isinstance(entry, str) else str(entry) if type(entry) is int else ""
+
+    return named
+
+
+by_id = named_by("id")
 
 
 class Api:
@@ -68,8 +76,7 @@ class Api:
         if data is not None:
             options["data"] = data
         what, write = f"{self.service}: {method} {_shown(path)}", writes(method)
-        strange = (KeyError,)  # a renewed token without its header
-        with translated(what, quiet=quiet, write=write, strange=strange):
+        with translated(what, quiet=quiet, write=write, strange=MALFORMED):  # a renewed token without its header
             response: requests.Response = self.adapter.request(
                 path,
                 method,
@@ -82,12 +89,14 @@ class Api:
                 status_code_retry_delay=0.5,
                 log=False,
                 stream=stream,
-                raise_exc=True,
+                raise_exc=False,
                 **options,
             )
+            text = "" if quiet or response.status_code < 400 else _text(response)
         if response.status_code >= 300:
             response.close()
-            raise by_status(response.status_code, "an answer without an end of its redirects", what)
+            text = text if response.status_code >= 400 else "an answer without an end of its redirects"
+            raise by_status(response.status_code, text, what, write=write)
         return response
 
     def json(self, method: str, path: str, body: Any = None, **options: Any) -> Json:
@@ -97,8 +106,10 @@ class Api:
             return {}
         try:
             answer = response.json()
-        except ValueError as error:
-            raise translate(error, f"{self.service}: {method} {_shown(path)}", write=writes(method)) from None
+        except (ValueError, RecursionError) as error:  # requests passes the second one on
+            broken = Broken(f"{self.service}: {method} {_shown(path)}: {not_json(error)}")
+            broken.uncertain = writes(method)
+            raise broken from None
         if not isinstance(answer, dict):
             broken = Broken(f"{self.service}: {method} {_shown(path)}: the answer is not an object")
             broken.uncertain = writes(method)
@@ -115,6 +126,15 @@ class Api:
             return self.get(path, **query)
         except NotFound:
             return None
+
+    def entry(self, path: str, key: str) -> Json | None:
+        """The one thing that stands there under `key`, None if there is none. Raises Broken for another answer."""
+        answer = self.find(path)
+        if answer is None:
+            return None
+        if not isinstance(answer.get(key), dict):
+            raise Broken(f"{self.service}: GET {_shown(path)}: no {key} in the answer")
+        return dict(answer[key])
 
     def pages(
         self, path: str, key: str, *, entry_name: Naming = by_id, by: By = "marker", **query: Any
@@ -160,9 +180,9 @@ class Api:
         response = self.request(
             "GET", path, stream=True, seconds=TRANSFER_SECONDS, headers={"Accept": "*/*"}, **options
         )
-        length = response.headers.get("Content-Length")
+        length = number(response.headers.get("Content-Length"))
         try:
-            yield Stream(response.raw, int(length) if length else None, f"{self.service}: GET {_shown(path)}")
+            yield Stream(response.raw, length, f"{self.service}: GET {_shown(path)}")
         finally:
             response.close()
 
@@ -227,6 +247,22 @@ def number(told: Any) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
+def entries(answer: Json, key: str) -> list[Json]:
+    """The objects of a list in an answer; what is none of them is left out."""
+    listed = answer.get(key)
+    return [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
+
+
+def not_json(error: Exception) -> str:
+    """Why a body is not read as JSON."""
+    return "the answer is nested too deep" if isinstance(error, RecursionError) else "the answer is not JSON"
+
+
+def _text(response: requests.Response) -> str:
+    """What the cloud says in the body of an error."""
+    return text_of_body(response.content.decode("utf-8", "replace"))
+
+
 def _shown(path: str) -> str:
     return path.partition("?")[0][:120]
 
@@ -255,8 +291,10 @@ def wait(look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: 
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time of an API as UTC."""
-    if not text:
+    """A time of an API as UTC. Raises ValueError for what is none."""
+    if text is None or text == "":
         return None
+    if not isinstance(text, str):
+        raise ValueError("no time")
     at = datetime.fromisoformat(text)
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -12,45 +12,44 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from unterbau.cloud.openstack.http import TRANSFER_SECONDS, Api, Json, Stream, measured, moment, parallel
-from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, wait_gone
-from unterbau.cloud.port import Listing, Marker, Source, is_marker, said
-from unterbau.errors import Broken, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.tenant.kinds import Image, Kind, Resource, ref
+from unterbau.cloud.openstack.closed import Known, Reading, Table, Told, ignorable, one, truth
+from unterbau.cloud.openstack.http import (
+    TRANSFER_SECONDS,
+    Api,
+    Json,
+    Stream,
+    by_id,
+    measured,
+    named_by,
+    parallel,
+)
+from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, short, wait_gone
+from unterbau.cloud.paging import Listed
+from unterbau.cloud.port import Listing, Marker, is_marker, said
+from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
+from unterbau.tenant.kinds import Image, Kind, Resource, Source, ref
 from unterbau.tenant.workload import NotShown
+from unterbau.verdict import Words, joined
 
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
-_BASE = frozenset(
-    [
-        "id",
-        "name",
-        "status",
-        "disk_format",
-        "container_format",
-        "visibility",
-        "protected",
-        "os_hidden",
-        "min_disk",
-        "min_ram",
-        "size",
-        "virtual_size",
-        "checksum",
-        "os_hash_algo",
-        "os_hash_value",
-        "owner",
-        "tags",
-        "created_at",
-        "updated_at",
-        "self",
-        "file",
-        "schema",
-        "locations",
-        "direct_url",
-        "stores",
-    ]
-)
-_RESERVED = ("os_glance_",)
-"""Prefixes of properties that Glance keeps to itself."""
+_API = "https://docs.openstack.org/api-ref/image/v2/index.html#"
+TABLE: Table = {
+    **ignorable(_API + "list-images", "addresses of this API", "self", "file", "schema", "members[].schema"),
+    **ignorable(_API + "list-images", "where this cloud keeps it", "locations", "direct_url", "stores"),
+    **ignorable(_API + "list-images", "follows from its data", "virtual_size", "checksum"),
+    **ignorable(_API + "list-images", "its history here", "updated_at"),
+    **ignorable(_API + "list-image-members", "each project's own answer, and history", "members[].image_id",
+                "members[].status", "members[].created_at", "members[].updated_at"),
+    **ignorable(_API + "interoperable-image-import", "the state of an import here", "os_glance_failed_import",
+                "os_glance_import_task", "os_glance_importing_to_stores", "os_glance_stage_host"),
+    **{name: Known("a property that is not set", _API + "image-schemas", (None,)) for name in (
+        "kernel_id", "ramdisk_id", "instance_uuid", "architecture", "os_distro", "os_version")},
+}  # fmt: skip
+"""What the translation below does not read. Every other field with a text is a property of the user's."""
+_OWN = frozenset(
+    {"id", "name", "status", "disk_format", "container_format", "visibility", "protected", "os_hidden", "min_disk",
+     "min_ram", "size", "os_hash_algo", "os_hash_value", "owner", "tags", "created_at", "members"}
+)  # fmt: skip
 
 
 class ImageService:
@@ -65,38 +64,51 @@ class ImageService:
 
     def listing(self, kind: Kind) -> Listing:
         """All images that the project owns, hidden ones included, with their members."""
-        results = parallel(self._with_members, list(self._own()))
+        listed, reading = self._own(), Reading(kind.value, TABLE)
+        notes = short(kind.value, kind, listed.doubt) if listed.doubt else []
+
+        def taken(entry: Json) -> tuple[Image | None, list[NotShown]]:
+            whole, hidden = self._with_members(entry)
+            return reading.take(ref(kind, by_id(entry)), whole, _image), hidden
+
+        results = parallel(taken, listed.entries)
         return Listing(
-            resources=tuple(image for image, _ in results),
-            not_shown=tuple(note for _, notes in results for note in notes),
+            resources=tuple(image for image, _ in results if image is not None),
+            not_shown=(*notes, *(note for _, hidden in results for note in hidden), *reading.notes()),
         )
 
-    def _own(self, **query: Any) -> Iterator[Json]:
+    def _own(self, **query: Any) -> Listed[Json]:
+        found, doubts = dict[str, Json](), list[Words]()
         for hidden in ("false", "true"):
-            yield from self._api().pages(
-                "/v2/images",
-                "images",
-                **{"owner": self._project(), "visibility": "all", "os_hidden": hidden, **query},
-            )
+            asked = {"owner": self._project(), "visibility": "all", "os_hidden": hidden, **query}
+            listed = self._api().listed("/v2/images", "images", **asked)
+            found |= {by_id(entry): entry for entry in listed.entries}
+            doubts.append(listed.doubt)
+        return Listed(tuple(found.values()), joined(doubts))
 
-    def _with_members(self, entry: Json) -> tuple[Image, list[NotShown]]:
+    def _with_members(self, entry: Json) -> tuple[Json, list[NotShown]]:
+        """The entry with the members of a shared image as one more field of it."""
         if entry.get("visibility") != "shared":
-            return _image(entry), []
+            return entry, []
         try:
-            found = self._api().get(f"/v2/images/{entry['id']}/members").get("members", ())
-        except (Forbidden, NotFound) as error:
-            return _image(entry), [NotShown(what=f"{ref(Kind.IMAGE, entry['id'])}.members", reason=said(error))]
-        return _image(entry, tuple(sorted(m["member_id"] for m in found))), []
+            listed = self._api().listed(
+                f"/v2/images/{by_id(entry)}/members", "members", entry_name=named_by("member_id")
+            )
+        except CloudError as error:
+            return entry, [NotShown(what=f"{ref(Kind.IMAGE, by_id(entry))}.members", reason=said(error))]
+        notes = [NotShown(what=f"{ref(Kind.IMAGE, by_id(entry))}.members", reason=listed.doubt)] if listed.doubt else []
+        return {**entry, "members": list(listed.entries)}, notes
 
-    def others(self) -> tuple[Image, ...]:
+    def others(self) -> tuple[tuple[Image, ...], list[NotShown]]:
         """Public, community and shared images of others."""
-        found = self._api().pages("/v2/images", "images", visibility="all", member_status="all")
-        return tuple(_image(e) for e in found if e.get("owner") != self._project())
+        found = self._api().listed("/v2/images", "images", visibility="all", member_status="all")
+        theirs = tuple(e for e in found.entries if e.get("owner") != self._project())
+        return Reading("offering.images", TABLE).each(Listed(theirs, found.doubt), _image)
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """The image, or None."""
         entry = self._api().find(f"/v2/images/{id_}")
-        return self._with_members(entry)[0] if entry else None
+        return one(ref(kind, id_), self._with_members(entry)[0], _image) if entry else None
 
     @contextmanager
     def bytes_of(self, image_id: str) -> Iterator[Stream]:
@@ -119,11 +131,11 @@ class ImageService:
         """Find by tag (or, uploaded by Cinder, by name) or create, private and without data."""
         if not isinstance(resource, Image):
             raise Unsupported(f"image: a {resource.own_kind} cannot be made here")
-        there = [*self._own(tag=marker), *self._own(name=marker)]
-        dead = [str(e["id"]) for e in there if e["status"] in ("killed", "deleted", "pending_delete")]
+        there = [*self._own(tag=marker).entries, *self._own(name=marker).entries]
+        dead = [by_id(e) for e in there if e.get("status") in ("killed", "deleted", "pending_delete")]
         for id_ in dead:
             gone(lambda i=id_: self._api().json("DELETE", f"/v2/images/{i}"))  # type: ignore[misc]
-        found = eldest(e for e in there if e["id"] not in dead)
+        found = eldest(e for e in there if by_id(e) not in dead)
         if source.volume_id:
             id_ = str(found["id"]) if found else self._upload_volume(resource, marker, source)
             self._adopt(id_, resource, marker)
@@ -239,14 +251,14 @@ def _add(name: str, value: Any) -> Json:
     return {"op": "add", "path": f"/{escaped}", "value": value}
 
 
-def _image(entry: Json, members: tuple[str, ...] = ()) -> Image:
+def _image(entry: Told) -> Image:
     marker, tags = from_tags(entry.get("tags") or ())
     name = entry.get("name") or ""
     if marker is None and is_marker(name):
         marker = name
-    properties = {
-        k: str(v) for k, v in sorted(entry.items()) if k not in _BASE and not k.startswith(_RESERVED) and v is not None
-    }
+    theirs = [k for k in sorted(entry.names()) if k not in TABLE and k not in _OWN]
+    theirs += [k for k in sorted(TABLE.keys() & set(entry.names())) if TABLE[k].unset is not None]
+    properties = {k: v for k in theirs if isinstance(entry.plain(k), str) and (v := entry[k]) is not None}
     return Image(
         id=entry["id"],
         name=name,
@@ -255,16 +267,16 @@ def _image(entry: Json, members: tuple[str, ...] = ()) -> Image:
         disk_format=entry.get("disk_format"),
         container_format=entry.get("container_format"),
         visibility=entry.get("visibility") or "private",
-        protected=bool(entry.get("protected")),
-        hidden=bool(entry.get("os_hidden")),
+        protected=truth(entry.get("protected")),
+        hidden=truth(entry.get("os_hidden")),
         min_disk_gib=entry.get("min_disk") or 0,
         min_ram_mib=entry.get("min_ram") or 0,
         size_bytes=entry.get("size"),
         hash_algo=entry.get("os_hash_algo"),
         hash_value=entry.get("os_hash_value"),
         owner_id=entry.get("owner") or "",
-        members=members,
-        properties=properties,
+        members=tuple(sorted(m["member_id"] for m in entry.get("members") or ())),
+        properties=dict(sorted(properties.items())),
         tags=tags,
-        created_at=moment(entry.get("created_at")),
+        created_at=entry.date("created_at"),
     )

@@ -20,13 +20,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import SecretBytes
 
+from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, one
 from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Source, marked
+from unterbau.cloud.port import Listing, Marker, marked, said
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
-from unterbau.tenant.kinds import Kind, Resource, Secret, SecretContainer, SecretEntry, id_of, kind_of, ref
+from unterbau.tenant.kinds import Kind, Resource, Secret, SecretContainer, SecretEntry, Source, id_of, kind_of, ref
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason
 
@@ -38,8 +39,15 @@ _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.SECRET: ("secrets", "secret_ref"),
     Kind.SECRET_CONTAINER: ("containers", "container_ref"),
 }
-
-
+_API = "https://docs.openstack.org/barbican/latest/api/reference/"
+_ACL = ignorable(_API + "acls.html", "its history here", "acl.read.created", "acl.read.updated")
+TABLES: Mapping[Kind, Table] = {
+    Kind.SECRET: {**_ACL, **ignorable(_API + "secrets.html", "its history here", "updated")},
+    Kind.SECRET_CONTAINER: {
+        **_ACL, **ignorable(_API + "containers.html", "its history here", "created", "updated"),
+    },
+}  # fmt: skip
+"""What the translations below do not read. An entry has its user metadata as `metadata` and its list of access as `acl`."""
 _UNREADABLE = Reason.of("secret.unreadable")
 
 
@@ -70,8 +78,8 @@ class KeyService:
         """A listing; Barbican pages by offset and tells how many there are."""
         collection, key = _PATHS[kind]
         return self._api().listed(
-            f"/v1/{collection}", collection, entry_name=lambda e: _id(str(e.get(key) or "")), by="offset", count=count,
-            limit=PAGE, **query,
+            f"/v1/{collection}", collection, entry_name=lambda e: _id_in(e, key), by="offset", count=count, limit=PAGE,
+            **query,
         )  # fmt: skip
 
     def _raw(self, kind: Kind, **query: Any) -> tuple[Json, ...]:
@@ -79,59 +87,77 @@ class KeyService:
 
     def listing(self, kind: Kind) -> Listing:
         """Everything of the kind, with user metadata and access of each, and what of it is not carried."""
-        listed = self._listed(kind)
+        listed, reading = self._listed(kind), Reading(kind.value, TABLES[kind])
         notes = short(kind.value, kind, listed.doubt) if listed.doubt else []
-        found = parallel(lambda entry: self._seen(kind, entry), listed.entries)
+        found = parallel(lambda entry: self._seen(kind, entry, reading), listed.entries)
         return Listing(
             resources=tuple(resource for resource, _ in found if resource is not None),
-            not_shown=(*notes, *(note for _, more in found for note in more)),
+            not_shown=(*notes, *(note for _, more in found for note in more), *reading.notes()),
         )
 
-    def _seen(self, kind: Kind, entry: Json) -> tuple[Secret | SecretContainer | None, tuple[NotShown, ...]]:
-        """One entry of a listing in full. What another user keeps private is listed, and no more of it is told."""
+    def _seen(
+        self, kind: Kind, entry: Json, reading: Reading | None
+    ) -> tuple[Secret | SecretContainer | None, tuple[NotShown, ...]]:
+        """One entry of a listing in full. What another user keeps private is listed, and no more of it is told.
+
+        Without a `reading` it raises Broken for what does not fit.
+        """
         collection, key = _PATHS[kind]
-        id_ = _id(entry[key])
+        id_ = _id_in(entry, key)
         reference = ref(kind, id_)
-        notes = list(_consumers(reference, entry))
-        metadata: Mapping[str, str] = {}
+        notes = list[NotShown]()
+        told: Json = {**entry, "metadata": {}, "acl": _SHUT}
         try:
             if kind is Kind.SECRET:
-                metadata = self._api().get(f"/v1/secrets/{id_}/metadata").get("metadata") or {}
-            access, strange = _access(reference, self._api().get(f"/v1/{collection}/{id_}/acl"))
-            notes += [*strange, *self._creator(reference, entry, access)]
+                told["metadata"] = self._api().get(f"/v1/secrets/{id_}/metadata").get("metadata") or {}
+            told["acl"] = self._api().get(f"/v1/{collection}/{id_}/acl")
+            notes += self._creator(reference, told)
         except NotFound:
             return None, ()
         except Forbidden:
-            access = Access(project=False)
+            told["acl"] = _SHUT
             notes.append(NotShown(what=reference, reason=_UNREADABLE))
-        if kind is Kind.SECRET:
-            return _secret(entry, metadata, access), tuple(notes)
-        return _container(entry, access), tuple(notes)
+        except CloudError as error:
+            if reading is None:
+                raise
+            told["acl"] = _SHUT
+            notes.append(NotShown(what=reference, reason=said(error)))
 
-    def _creator(self, reference: str, entry: Json, access: Access) -> Iterable[NotShown]:
+        def made(of: Told) -> Secret | SecretContainer:
+            access, strange = _access(reference, of["acl"])
+            notes.extend([*_consumers(reference, of), *strange])
+            return _secret(of, access) if kind is Kind.SECRET else _container(of, access)
+
+        resource = reading.take(reference, told, made) if reading else one(reference, told, made)
+        return resource, tuple(notes)
+
+    def _creator(self, reference: str, entry: Json) -> Iterable[NotShown]:
         """Of what is private its creator reads it without being in the list: on the target that is the mover.
 
         Raises Forbidden if we may read the list, but not what it is about (Barbican's policies before 2021).
         """
         creator = entry.get("creator_id")
-        if not access.project and creator and creator != self._user():
+        if creator and creator != self._user() and not _is_open(entry["acl"]):
             self._api().get(f"/v1/{_PATHS[kind_of(reference)][0]}/{id_of(reference)}")
-            reason = Reason.of("secret.creator", user=str(creator))
+            reason = Reason.of("secret.creator", user=clean(str(creator)))
             yield NotShown(what=f"{reference}.creator", reason=reason)
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None. Raises Forbidden for what another user keeps private."""
         entry = self._api().find(f"/v1/{_PATHS[kind][0]}/{id_}")
-        return None if entry is None else self._seen(kind, entry)[0]
+        return None if entry is None else self._seen(kind, entry, None)[0]
 
     def payload(self, secret_id: str) -> SecretBytes | None:
         """The payload as stored, or None if the secret has none."""
         entry = self._api().find(f"/v1/secrets/{secret_id}")
         if entry is None:
             raise NotFound(f"key-manager: secret {secret_id} does not exist")
-        type_ = (entry.get("content_types") or {}).get("default")
+        told = entry.get("content_types") or {}
+        type_ = told.get("default") if isinstance(told, dict) else told
         if type_ is None:
             return None
+        if not isinstance(type_, str):
+            raise Broken(f"key-manager: secret {secret_id}: its answer does not fit: content_types")
         path = f"/v1/secrets/{secret_id}/payload"
         response = self._api().request("GET", path, headers={"Accept": type_.partition(";")[0]}, quiet=True)
         return SecretBytes(response.content)
@@ -142,7 +168,7 @@ class KeyService:
         """Ids of the same kind and name."""
         key = _PATHS[resource.own_kind][1]
         entries = self._raw(resource.own_kind, **({"name": resource.name} if resource.name else {}))
-        return tuple(_id(e[key]) for e in entries if (e.get("name") or "") == resource.name)
+        return tuple(_id_in(e, key) for e in entries if (e.get("name") or "") == resource.name)
 
     def ensure(self, resource: Resource, marker: Marker, before: frozenset[str], source: Source) -> str:
         """Find by marker, else by content not in `before`, complete, or create."""
@@ -296,6 +322,12 @@ class KeyService:
         gone(lambda: self._api().request("DELETE", f"/v1/{_PATHS[kind][0]}/{id_}"))
 
 
+def _id_in(entry: Json, key: str) -> str:
+    """The id of an entry, "" if it refers to nothing."""
+    found = _REFERENCE.search(str(entry.get(key)).partition("?")[0]) if isinstance(entry, dict) else None
+    return found.group(1) if found else ""
+
+
 def _id(reference: object) -> str:
     """The id at the end of a reference. Its host is not asked: it may be one behind a proxy, or anybody's."""
     found = _REFERENCE.search(reference.partition("?")[0]) if isinstance(reference, str) else None
@@ -313,20 +345,26 @@ def _access_of(resource: Secret | SecretContainer) -> Access:
     return Access(resource.acl_project_access, tuple(sorted(resource.acl_users)))
 
 
-def _access(reference: str, told: Json) -> tuple[Access, list[NotShown]]:
+_SHUT: Json = {"read": {"project-access": False, "users": []}}
+
+
+def _is_open(acl: Json) -> bool:
+    read = acl.get("read")
+    return isinstance(read, dict) and read.get("project-access") is True
+
+
+def _access(reference: str, told: Told) -> tuple[Access, list[NotShown]]:
     """Barbican's ACL (`{"read": {"project-access": true, "users": [...]}}`); what it does not tell is shut."""
     read = told.get("read") or {}
-    notes = [
-        NotShown(what=f"{reference}.acl", reason=Reason.of("secret.access-kind", operation=operation))
-        for operation in sorted(told.keys() - {"read"})
-    ]
-    if not isinstance(read.get("project-access"), bool):
+    notes = list[NotShown]()
+    project, users = read.get("project-access"), tuple(sorted(read.get("users") or ()))
+    if not isinstance(project, bool):
         notes.append(NotShown(what=reference, reason=Reason.of("secret.access-unknown")))
         return Access(project=False), notes
-    return Access(read["project-access"], tuple(sorted(read.get("users") or ()))), notes
+    return Access(project, users), notes
 
 
-def _consumers(reference: str, entry: Json) -> Iterable[NotShown]:
+def _consumers(reference: str, entry: Told) -> Iterable[NotShown]:
     """Other services that registered that they use it. They do so anew when they use what is on the target."""
     registered = [str(c.get("URL") or f"{c.get('resource_type')} {c.get('resource_id')}")
                   for c in entry.get("consumers") or ()]  # fmt: skip
@@ -346,8 +384,9 @@ def _is_filled_later(wish: SecretContainer) -> bool:
     return wish.type == "generic" and (doubled or _access_of(wish) != OPEN)
 
 
-def _secret(entry: Json, user_metadata: Mapping[str, str], access: Access) -> Secret:
-    marker, metadata = from_metadata(user_metadata)
+def _secret(entry: Told, access: Access) -> Secret:
+    marker, metadata = from_metadata(entry["metadata"])
+    entry.get("creator_id")  # by `_creator`
     return Secret(
         id=_id(entry["secret_ref"]),
         name=entry.get("name") or "",
@@ -362,11 +401,12 @@ def _secret(entry: Json, user_metadata: Mapping[str, str], access: Access) -> Se
         metadata=metadata,
         acl_project_access=access.project,
         acl_users=access.users,
-        created_at=moment(entry.get("created")),
+        created_at=entry.date("created"),
     )
 
 
-def _container(entry: Json, access: Access) -> SecretContainer:
+def _container(entry: Told, access: Access) -> SecretContainer:
+    entry.get("metadata"), entry.get("creator_id")  # Barbican has no metadata of containers; the other by `_creator`
     refs = (SecretEntry(name=r.get("name") or "", secret_id=_id(r["secret_ref"])) for r in entry["secret_refs"])
     return SecretContainer(
         id=_id(entry["container_ref"]),

@@ -13,11 +13,14 @@ import ipaddress
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from unterbau.cloud.openstack.http import Api, Json
-from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, wait_gone
-from unterbau.cloud.port import Listing, Marker, Source, is_marker, said
+from unterbau.cloud.openstack.closed import LOST, Reading, Table, Told, ignorable, lost, one, truth
+from unterbau.cloud.openstack.http import Api, Json, by_id, entries, named_by
+from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, short, wait_gone
+from unterbau.cloud.paging import Listed
+from unterbau.cloud.port import Listing, Marker, is_marker, said
 from unterbau.errors import Conflict, Forbidden, NotFound
 from unterbau.tenant.kinds import (
     AddressGroup,
@@ -35,7 +38,9 @@ from unterbau.tenant.kinds import (
     RouterInterface,
     SecurityGroup,
     SecurityGroupRule,
+    Source,
     Subnet,
+    ref,
 )
 from unterbau.tenant.workload import NotShown
 
@@ -70,6 +75,107 @@ _UNTAGGED = frozenset({Kind.ADDRESS_GROUP, Kind.SECURITY_GROUP_RULE})
 SHARED_KINDS = frozenset({Kind.NETWORK, Kind.SECURITY_GROUP, Kind.ADDRESS_GROUP})
 """Kinds that RBAC policies share and that are modelled; a policy names the kind as we do."""
 
+_API = "https://docs.openstack.org/api-ref/network/v2/index.html#"
+_ITS_OWN = ignorable(
+    _API + "standard-attributes", "the project is that of the credentials; dates and revision are this cloud's",
+    "tenant_id", "project_id", "created_at", "updated_at", "revision_number",
+)  # fmt: skip
+_PORT: Table = {
+    **_ITS_OWN,
+    **ignorable(_API + "ports", "where and how this cloud plugged it in, for administrators",
+                "binding:host_id", "binding:vif_type", "binding:vif_details", "data_plane_status", "resource_request"),
+    **ignorable(_API + "ports", "follows from its name and addresses", "dns_assignment"),
+    **ignorable(_API + "ports", "how it came to its addresses, which are carried", "ip_allocation"),
+    **ignorable(_API + "ports", "that of its network", "qos_network_policy_id"),
+    **ignorable(_API + "trunk-networking", "each trunk is named by itself", "trunk_details"),
+    **lost(_API + "ports", "a binding profile is not carried", "binding:profile", {}),
+    **lost(_API + "ports", "its accelerator (device profile) is not carried", "device_profile"),
+    **lost(_API + "ports", "its own DNS domain is not carried", "dns_domain", ""),
+    **lost(_API + "ports", "its hints are not carried", "hints", {}),
+    **lost(_API + "ports", "its hardware offload is not carried", "hardware_offload_type"),
+    **lost(_API + "ports", "its NUMA affinity is not carried", "numa_affinity_policy"),
+    **lost(_API + "ports", "MAC learning is not carried", "mac_learning_enabled", False),
+    **lost(_API + "ports", "that it is trusted is not carried", "trusted", False),
+    **lost(_API + "ports", "its uplink's state is not shown to it, which is not carried", "propagate_uplink_status", True),
+    **lost(_API + "ports", "its type of a private VLAN is not carried", "pvlan_type"),
+    **lost(_API + "ports", "its community of a private VLAN is not carried", "pvlan_community"),
+}  # fmt: skip
+TABLES: Mapping[Kind, Table] = {
+    Kind.NETWORK: {
+        **_ITS_OWN,
+        **ignorable(_API + "networks", "each subnet is a thing of its own", "subnets"),
+        **ignorable(_API + "networks", "this cloud's state of it", "status", "availability_zones", "l2_adjacency"),
+        **ignorable(_API + "networks", "follows from the pools of its subnets",
+                    "ipv4_address_scope", "ipv6_address_scope"),
+        **ignorable(_API + "networks", "how the provider carries it, for administrators to see and set",
+                    "provider:network_type", "provider:physical_network", "provider:segmentation_id", "segments"),
+        **ignorable(_API + "auto-allocated-topology", "of a provider's external network", "is_default"),
+        **lost(_API + "networks", "that it is the project's default is not carried", "project_default", False),
+        **lost(_API + "networks", "its private VLANs are not carried", "pvlan", False),
+        **lost(_API + "networks", "VLANs in VLANs (QinQ) are not carried", "qinq", False),
+    },
+    Kind.SUBNET: {
+        **_ITS_OWN,
+        **ignorable(_API + "subnets", "that of its network", "router:external"),
+        **lost(_API + "subnets", "its segment is not carried", "segment_id"),
+        **lost(_API + "subnets", "that its routes are announced (BGP) is not carried", "leak_routes", False),
+    },
+    Kind.ROUTER: {
+        **_ITS_OWN,
+        **ignorable(_API + "routers", "this cloud's state of it", "status", "availability_zones"),
+        **ignorable(_API + "routers", "as in external_gateway_info", "enable_snat"),
+        **ignorable(_API + "routers", "the first is external_gateway_info, the others are named by themselves",
+                    "external_gateways"),
+        **ignorable(_API + "routers", "a subnet of the provider's", "external_gateway_info.external_fixed_ips[].subnet_id"),
+        **lost(_API + "routers", "the QoS policy of its gateway is not carried", "external_gateway_info.qos_policy_id"),
+        **lost(_API + "routers", "its flavor is not carried", "flavor_id"),
+        **lost(_API + "routers", "its type of service is not carried", "service_type_id"),
+        **lost(_API + "routers", "its conntrack helpers are not carried", "conntrack_helpers", []),
+        **lost(_API + "routers", "its NDP proxy is not carried", "enable_ndp_proxy", False),
+        **lost(_API + "routers", "BFD of its default routes is not carried", "enable_default_route_bfd", False),
+        **lost(_API + "routers", "ECMP of its default routes is not carried", "enable_default_route_ecmp", False),
+        **lost(_API + "routers", "its EVPN is not carried", "evpn_vni"),
+    },
+    Kind.PORT: _PORT,
+    Kind.ROUTER_INTERFACE: {
+        **_PORT,
+        **ignorable(_API + "ports", "this cloud's state of it", "status"),
+        **ignorable(_API + "ports", "a router's leg has none", "port_security_enabled", "security_groups"),
+        **ignorable(_API + "ports", "how this cloud plugged it in", "binding:vnic_type"),
+        **lost(_API + "ports", "that it is switched off is not carried", "admin_state_up", True),
+        **lost(_API + "ports", "its address pairs are not carried", "allowed_address_pairs", []),
+        **lost(_API + "ports", "its DHCP options are not carried", "extra_dhcp_opts", []),
+        **lost(_API + "ports", "its DNS name is not carried", "dns_name", ""),
+        **lost(_API + "ports", "its QoS policy is not carried", "qos_policy_id"),
+    },
+    Kind.FLOATING_IP: {
+        **_ITS_OWN,
+        **ignorable(_API + "floating-ips-floatingips", "follows from its port", "router_id", "port_details"),
+        **ignorable(_API + "floating-ips-floatingips", "that of its network", "qos_network_policy_id"),
+        **ignorable(_API + "floating-ips-port-forwarding", "named by themselves", "port_forwardings"),
+        **ignorable(_API + "floating-ips-floatingips", "how this cloud does it, for administrators", "distributed"),
+        **lost(_API + "floating-ips-floatingips", "its DNS name is not carried", "dns_name", ""),
+        **lost(_API + "floating-ips-floatingips", "its DNS domain is not carried", "dns_domain", ""),
+        **lost(_API + "floating-ips-floatingips", "its QoS policy is not carried", "qos_policy_id"),
+    },
+    Kind.ADDRESS_GROUP: {
+        **_ITS_OWN,
+        **ignorable(_API + "address-groups", "each sharing is read from its RBAC policy", "shared"),
+    },
+    Kind.SECURITY_GROUP: {
+        **_ITS_OWN,
+        **ignorable(_API + "security-groups-security-groups", "each rule is a thing of its own", "security_group_rules"),
+        **ignorable(_API + "security-groups-security-groups", "each sharing is read from its RBAC policy", "shared"),
+    },
+    Kind.SECURITY_GROUP_RULE: {
+        **_ITS_OWN,
+        **ignorable(_API + "security-group-rules-security-group-rules", "follows from the rest of it",
+                    "normalized_cidr", "belongs_to_default_sg"),
+        **lost(_API + "standard-attributes-tag-extension", "its tags are not carried", "tags", []),
+    },
+}  # fmt: skip
+"""What the translations below do not read."""
+
 
 class NetworkService:
     """Networks, subnets, routers and their legs, ports, floating IPs, security and address groups."""
@@ -89,35 +195,45 @@ class NetworkService:
         with self._lock:
             if self._extensions is None:
                 answer = self._api().get("/v2.0/extensions", fields="alias")
-                self._extensions = frozenset(e["alias"] for e in answer.get("extensions", ()))
+                named = map(named_by("alias"), entries(answer, "extensions"))
+                self._extensions = frozenset(alias for alias in named if alias)
             return self._extensions
 
     def raw(self, collection: str, **query: Any) -> list[Json]:
         """All entries of a collection that the project owns, as the API tells them."""
-        key = collection.replace("-", "_")
-        return list(self._api().pages(f"/v2.0/{collection}", key, **{"project_id": self._project(), **query}))
+        return list(self.listed(collection, **query).entries)
+
+    def listed(self, collection: str, **query: Any) -> Listed[Json]:
+        """As `raw`, with a doubt if it may not be the whole."""
+        key = collection.rpartition("/")[2].replace("-", "_")
+        return self._api().listed(f"/v2.0/{collection}", key, **{"project_id": self._project(), **query})
 
     def listing(self, kind: Kind) -> Listing:
         """Everything of the kind that the project owns."""
         if kind is Kind.ADDRESS_GROUP and "address-group" not in self.extensions():
             return Listing(resources=())
-        listed = self.raw(_PATHS[kind][0])
-        found = tuple(r for r in (self._model(kind, entry) for entry in listed) if r is not None)
+        listed, reading = self.listed(_PATHS[kind][0]), Reading(kind, TABLES[kind])
+        found: list[Resource] = []
+        for entry in listed.entries:
+            made: Resource | None = reading.take(ref(kind, by_id(entry)), entry, partial(self._model, kind))
+            found += [made] if made is not None else []
+        notes = [*reading.notes(), *(short(kind.value, kind, listed.doubt) if listed.doubt else [])]
         try:
             shares = self._shares(kind)
         except Forbidden as error:
-            note = NotShown(what="rbac-policies", reason=said(error))
-            return Listing(resources=found, not_shown=(note,), entries=len(listed))
-        return Listing(resources=tuple(_shared(r, shares) for r in found), entries=len(listed))
+            shares = {}
+            notes.append(NotShown(what="rbac-policies", reason=said(error)))
+        resources = tuple(_shared(r, shares) for r in found)
+        return Listing(resources=resources, not_shown=tuple(notes), entries=len(listed.entries))
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None."""
-        found = self._read(kind, id_)
+        found: Resource | None = self._read(kind, id_)
         return _shared(found, self._shares(kind, object_id=id_)) if found is not None else None
 
     def _read(self, kind: Kind, id_: str) -> Resource | None:
         entry = self._entry(kind, id_)
-        return self._model(kind, entry) if entry else None
+        return one(ref(kind, id_), entry, lambda told: self._model(kind, told)) if entry else None
 
     def _shares(self, kind: Kind, **query: str) -> Mapping[str, tuple[str, ...]]:
         """Id -> to whom the project's RBAC policies give it. One request, none where there can be no policies."""
@@ -132,10 +248,9 @@ class NetworkService:
 
     def _entry(self, kind: Kind, id_: str) -> Json | None:
         collection, single = _PATHS[kind]
-        found = self._api().find(f"/v2.0/{collection}/{id_}")
-        return found[single] if found else None
+        return self._api().entry(f"/v2.0/{collection}/{id_}", single)
 
-    def _model(self, kind: Kind, entry: Json) -> Resource | None:
+    def _model(self, kind: Kind, entry: Told) -> Resource | None:
         if kind is Kind.PORT:
             return _port(entry) if _is_plain(entry) else None
         if kind is Kind.ROUTER_INTERFACE:
@@ -381,7 +496,7 @@ def _network(entry: Json) -> Network:
         dns_domain=entry.get("dns_domain") or "",
         availability_zone_hints=tuple(entry.get("availability_zone_hints") or ()),
         qos_policy_id=entry.get("qos_policy_id"),
-        vlan_transparent=bool(entry.get("vlan_transparent")),
+        vlan_transparent=truth(entry.get("vlan_transparent")),
     )
 
 
@@ -430,8 +545,11 @@ def _fixed_ips(entry: Json) -> tuple[FixedIp, ...]:
     return tuple(sorted(ips, key=lambda i: (ipaddress.ip_address(i.ip_address).version, i.ip_address)))
 
 
-def _interface(entry: Json) -> RouterInterface:
+def _interface(entry: Told) -> RouterInterface:
     base = _base(entry)
+    for field in ("description", "tags"):
+        if base[field]:
+            entry.lose(field, LOST)
     return RouterInterface(
         id=base["id"],
         name=base["name"],
@@ -487,8 +605,10 @@ def _floating_ip(entry: Json) -> FloatingIp:
     )
 
 
-def _address_group(entry: Json) -> AddressGroup:
+def _address_group(entry: Told) -> AddressGroup:
     base = _base(entry)
+    if base["tags"]:
+        entry.lose("tags", LOST)
     return AddressGroup(
         id=base["id"],
         name=base["name"],
@@ -510,7 +630,7 @@ def _rule(entry: Json) -> SecurityGroupRule:
     )
 
 
-_MODELS: Mapping[Kind, Callable[[Json], Resource]] = {
+_MODELS: Mapping[Kind, Callable[[Told], Resource]] = {
     Kind.NETWORK: _network,
     Kind.SUBNET: _subnet,
     Kind.ROUTER: _router,

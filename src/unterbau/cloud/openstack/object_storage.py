@@ -13,28 +13,84 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from unterbau.cloud.openstack.http import Json, Stream, measured, number, parallel
+from unterbau.cloud.openstack.closed import Known, Reading, Table, Told, ignorable, one, truth
+from unterbau.cloud.openstack.http import Json, Stream, measured, named_by, number, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
-from unterbau.cloud.openstack.swift import Answer, Swift, header_text, quoted, text_of_header
+from unterbau.cloud.openstack.swift import (
+    Answer,
+    Swift,
+    decoded,
+    header_text,
+    headers_of,
+    quoted,
+    text_of_header,
+)
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import Listing, Marker, Source, carries, marked, owner_only, said
-from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unsupported
-from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, StoredObject, ref
+from unterbau.cloud.port import Listing, Marker, carries, marked, owner_only, said
+from unterbau.errors import AuthFailed, Broken, CloudError, Conflict, Elsewhere, NotFound, Unreachable, Unsupported
+from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, Source, StoredObject, ref
 from unterbau.tenant.workload import NotShown
-from unterbau.verdict import Reason
+from unterbau.verdict import Reason, Words
 
+T = TypeVar("T")
 PARALLEL = 16
-_CONTAINER_META, _OBJECT_META = "x-container-meta-", "x-object-meta-"
+MOST_UNREACHABLE = 25
+"""Headers of things that may not come in time; with more of them the service is down, and each would take as long."""
+_ACCOUNT_META, _CONTAINER_META, _OBJECT_META = "x-account-meta-", "x-container-meta-", "x-object-meta-"
 _KEYS = frozenset({"temp-url-key", "temp-url-key-2"})
-"""Container metadata that are secrets; neither read nor carried."""
+"""Metadata of account or container that are secrets; neither read nor carried."""
 _OWNERS = frozenset(
     {"x-container-read", "x-container-write", "x-container-sync-to", "x-container-sync-key", "x-account-access-control"}
     | {f"x-{level}-meta-{key}" for level in ("account", "container") for key in _KEYS}
 )
 """Headers that Swift's proxy takes out of answers to anybody but an owner (`swift_owner_headers`)."""
+
+_HTTP, _SWIFT = "https://www.rfc-editor.org/rfc/rfc9110", "https://docs.openstack.org/api-ref/object-store/"
+_RGW = "https://docs.ceph.com/en/latest/radosgw/swift/"
+_OF_THE_ANSWER: Table = {
+    **ignorable(_HTTP, "of the answer and its way", "date", "server", "connection", "keep-alive", "via", "age", "vary",
+                "accept-ranges", "transfer-encoding", "content-length", "content-location", "allow", "alt-svc"),
+    **ignorable(_HTTP, "what a browser may do with the answer", "strict-transport-security", "x-content-type-options",
+                "x-frame-options", "x-xss-protection", "content-security-policy", "referrer-policy"),
+    **ignorable(_SWIFT, "number of the request, and when the thing was written", "x-trans-id", "x-openstack-request-id",
+                "x-timestamp"),
+    **ignorable(_RGW, "of Ceph's gateway", "x-amz-request-id", "x-rgw-object-type", "x-container-bytes-used-actual"),
+}  # fmt: skip
+_LISTED: Table = ignorable(
+    _SWIFT + "#show-container-details-and-list-objects", "told by its own headers", "hash", "bytes", "count",
+    "last_modified", "content_type", "symlink_path", "symlink_bytes", "symlink_etag", "slo_etag", "version_id",
+    "is_latest", "storage_policy",
+)  # fmt: skip
+ACCOUNT: Table = {
+    **_OF_THE_ANSWER,
+    **ignorable(_SWIFT + "#show-account-metadata", "sums and when it was made", "x-account-container-count",
+                "x-account-object-count", "x-account-bytes-used", "x-account-bytes-used-actual", "content-type",
+                "last-modified"),
+    **ignorable(_SWIFT + "#show-account-metadata", "the project is that of the credentials",
+                "x-account-project-domain-id"),
+    **ignorable(_SWIFT + "#show-account-metadata", "counted among the quotas", "x-account-meta-quota-bytes"),
+}  # fmt: skip
+TABLES: Mapping[Kind, Table] = {
+    Kind.CONTAINER: {
+        **_OF_THE_ANSWER,
+        **ignorable(_SWIFT + "#show-container-metadata", "of its listing", "content-type", "last-modified", "etag"),
+        **ignorable(_SWIFT + "#show-container-metadata", "how this cloud keeps it", "x-container-sharding"),
+    },
+    Kind.OBJECT: {
+        **_OF_THE_ANSWER,
+        **ignorable(_SWIFT + "#show-object-metadata", "follows from its segments or its link", "x-manifest-etag",
+                    "x-symlink-target-bytes", "segments[].content_type", "segments[].last_modified",
+                    "segments[].sub_slo"),
+        **ignorable(_SWIFT + "#show-object-metadata", "earlier versions are named by themselves", "x-object-version-id"),
+        **{name: Known("a header that the store keeps is not carried", _SWIFT + "#show-object-metadata", ())
+           for name in ("cache-control", "content-language", "expires", "x-robots-tag")},
+        **ignorable(_RGW, "how this cloud keeps it", "x-storage-class"),
+    },
+}  # fmt: skip
+"""What the translations below do not read."""
 
 
 class ObjectService:
@@ -56,15 +112,31 @@ class ObjectService:
             if account.doubt
             else []
         )
+        reading = Reading(kind.value, TABLES[kind])
         if kind is Kind.CONTAINER:
-            return _join([self._told(names), _hidden(notes)])
+            entries = Reading(kind.value, _LISTED)
+            for entry in account.entries:
+                entries.take(ref(kind, _name(entry)), entry, _listed)
+            return _join([self._told(names, reading), _hidden([*notes, *entries.notes()])])
         listed = self._objects_of(names)
         unread = [NotShown(what=ref(Kind.CONTAINER, n), reason=one.doubt) for n, one in listed.items() if one.doubt]
         if unread:
             reason = Reason.of("object.unread", count=len(unread), first=unread[0].what, why=unread[0].reason)
             notes += [NotShown(what=kind.value, reason=reason), *unread]
-        places = [(container, _name(entry)) for container, one in listed.items() for entry in one.entries]
-        found = parallel(lambda place: self._object(*place), places, PARALLEL)
+        entries = Reading(kind.value, _LISTED)
+        places = list[tuple[str, str]]()
+        for container, one_listing in listed.items():
+            for entry in one_listing.entries:
+                places.append((container, _name(entry)))
+                entries.take(ref(kind, "/".join(places[-1])), entry, _listed)
+        patience = _Patience()
+
+        def taken(place: tuple[str, str]) -> StoredObject | None:
+            reference = ref(Kind.OBJECT, "/".join(place))
+            return patience.ask(reading, reference, lambda: self._object(*place, reading))
+
+        found = parallel(taken, places, PARALLEL)
+        notes += [*entries.notes(), *reading.notes()]
         return Listing(resources=tuple(o for o in found if o is not None), not_shown=tuple(notes))
 
     def _objects_of(self, containers: Sequence[str]) -> dict[str, Listed[Json]]:
@@ -78,17 +150,27 @@ class ObjectService:
             listed |= zip(again, parallel(self._objects, again, PARALLEL), strict=True)
         return listed
 
-    def _told(self, names: list[str]) -> Listing:
+    def _told(self, names: list[str], reading: Reading) -> Listing:
         """All containers, and whether what only an owner is told was seen at all."""
-        found = [x for x in parallel(self._container, names, PARALLEL) if x is not None]
+        patience = _Patience()
+        seen: list[dict[str, str]] = []
+
+        def taken(name: str) -> Listing:
+            headers = patience.ask(reading, ref(Kind.CONTAINER, name), lambda: self._head(quoted(name)))
+            if headers is None:
+                return Listing(resources=())
+            seen.append(headers)
+            return self._container(name, headers, reading)
+
+        found = parallel(taken, names, PARALLEL)
         account = self._head("") or {}
         notes: list[NotShown] = []
-        if not any(_owned(headers) for headers in (account, *(headers for _, headers in found))):
-            notes += owner_only(containers=bool(found))
-        if account.get("x-account-access-control"):
-            reason = Reason.of("object.account-access")
-            notes.append(NotShown(what="account.access_control", reason=reason))
-        return _join([*(listing for listing, _ in found), _hidden(notes)])
+        if not any(_owned(headers) for headers in (account, *seen)):
+            notes += owner_only(containers=bool(seen))
+        of_account = Reading("account", ACCOUNT)
+        of_account.take("account", account, _account)
+        return _join([*found, _hidden([*notes, *_keys("account", _ACCOUNT_META, account), *of_account.notes(),
+                                       *reading.notes()])])  # fmt: skip
 
     def _objects(self, container: str) -> Listed[Json]:
         """The names in a container; the doubt is also why it could not be listed."""
@@ -127,48 +209,58 @@ class ObjectService:
 
     def _version_stores(self, containers: Sequence[Json]) -> int:
         """How many hidden containers there are: one for each that ever kept versions, and Swift counts them."""
-        heads = parallel(lambda entry: self._head(quoted(_name(entry))) or {}, containers, PARALLEL)
-        return sum("x-versions-enabled" in head for head in heads)
+
+        def keeps(entry: Json) -> bool:
+            try:
+                return "x-versions-enabled" in (self._head(quoted(_name(entry))) or {})
+            except CloudError:  # it is named where it is read itself; the numbers differ by it
+                return False
+
+        return sum(parallel(keeps, containers, PARALLEL))
 
     def _head(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, str] | None:
+        """The headers by names in lower case, as the wire has them; None if there is no such thing."""
         try:
-            response = self._swift.request("HEAD", path, query=query)
+            return headers_of(self._swift.request("HEAD", path, query=query))
         except NotFound:
             return None
-        return {k.lower(): text_of_header(v) for k, v in response.headers.items()}
 
-    def _container(self, name: str) -> tuple[Listing, dict[str, str]] | None:
-        """A container, what of it is not carried, and its headers; None if it is gone."""
-        headers = self._head(quoted(name))
-        if headers is None:
-            return None
-        keys = sorted(k for k in _KEYS if _CONTAINER_META + k in headers)
-        notes = tuple(
-            NotShown(what=f"{ref(Kind.CONTAINER, name)}.keys", reason=Reason.of("object.key", name=k)) for k in keys
-        )
+    def _container(self, name: str, headers: Mapping[str, str], reading: Reading) -> Listing:
+        """A container, and what of it is not carried."""
+        reference = ref(Kind.CONTAINER, name)
+        found = reading.take(reference, headers, lambda told: _container(name, told))
+        notes = list(_keys(reference, _CONTAINER_META, headers))
         if headers.get("x-container-sync-key"):
             reason = Reason.of("object.sync-key")
-            notes += (NotShown(what=f"{ref(Kind.CONTAINER, name)}.keys", reason=reason),)
-        return Listing(resources=(_container(name, headers),), not_shown=notes), headers
+            notes.append(NotShown(what=f"{reference}.keys", reason=reason))
+        return Listing(resources=() if found is None else (found,), not_shown=tuple(notes))
 
-    def _object(self, container: str, name: str) -> StoredObject | None:
-        path = quoted(container, name)
-        headers = self._head(path, {"symlink": "get"})
-        if headers is None:  # expired, or removed since the listing
-            return None
-        segments = None
+    def _object(self, container: str, name: str, reading: Reading | None) -> StoredObject | None:
+        """An object, None if it is gone. Without a `reading` it raises Broken for what does not fit."""
+        path, reference = quoted(container, name), ref(Kind.OBJECT, f"{container}/{name}")
+        headers: Json | None = self._head(path, {"symlink": "get"})
+        if headers is None:
+            headers = self._head(path, {"symlink": "get", "multipart-manifest": "get"})
+            if headers is None:  # expired, or removed since the listing
+                return None
+            if reading is not None:
+                reading.odd(reference, Reason.of("object.no-segments"))
         if headers.get("x-static-large-object", "").lower() == "true":
             answer = self._swift.request("GET", path, query={"multipart-manifest": "get", "format": "json"})
-            segments = tuple(_segment(s) for s in _array(answer, f"object-store: GET {path[:80]}"))
-        return _object(container, name, headers, segments, self._swift.account())
+            headers = {**headers, "segments": _array(answer, f"object-store: GET {path[:80]}")}
+
+        def made(told: Told) -> StoredObject:
+            return _object(container, name, told, self._swift.account())
+
+        return reading.take(reference, headers, made) if reading else one(reference, headers, made)
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None."""
         if kind is Kind.CONTAINER:
-            found = self._container(id_)
-            return found[0].resources[0] if found else None
+            headers = self._head(quoted(id_))
+            return None if headers is None else one(ref(kind, id_), headers, lambda told: _container(id_, told))
         container, _, name = id_.partition("/")
-        return self._object(container, name)
+        return self._object(container, name, None)
 
     @contextmanager
     def bytes_of(self, container: str, name: str) -> Iterator[Stream]:
@@ -183,23 +275,31 @@ class ObjectService:
     def quotas(self) -> list[Quota]:
         """The account's own limit of bytes, if it has one."""
         headers = self._head("") or {}
-        limit = headers.get("x-account-meta-quota-bytes")
-        used = int(headers.get("x-account-bytes-used", 0))
-        return [Quota(service="object_store", resource="bytes", limit=int(limit or -1), used=used)]
+        limit = headers.get("x-account-meta-quota-bytes") or "-1"
+        used = headers.get("x-account-bytes-used") or "0"
+        if number(used) is None or number(limit.removeprefix("-")) is None:
+            raise Broken("object-store: the account's quota or its use is no number")
+        return [Quota(service="object_store", resource="bytes", limit=int(limit), used=int(used))]
 
     def old_versions(self) -> list[NotShown]:
         """Containers that keep earlier versions of objects."""
         notes = []
         for name in map(_name, self._containers(count="").entries):
-            headers = self._head(quoted(name)) or {}
-            if headers.get("x-versions-enabled", "").lower() != "true":
-                continue
-            listed = self._listed(quoted(name), versions="true").entries
-            versions = sum(1 for e in listed if not e.get("is_latest", True))
-            if versions:
-                reason = Reason.of("object.versions", count=versions)
+            try:
+                reason = self._old_versions_in(name)
+            except CloudError as error:
+                reason = said(error)
+            if reason:
                 notes.append(NotShown(what=f"{ref(Kind.CONTAINER, name)}.versions", reason=reason))
         return notes
+
+    def _old_versions_in(self, name: str) -> Words:
+        headers = self._head(quoted(name)) or {}
+        if headers.get("x-versions-enabled", "").lower() != "true":
+            return ""
+        listed = self._listed(quoted(name), versions="true").entries
+        versions = sum(1 for e in listed if not e.get("is_latest", True))
+        return Reason.of("object.versions", count=versions) if versions else ""
 
     # --- creating
 
@@ -265,22 +365,48 @@ def _array(answer: Answer, what: str) -> list[Json]:
     """The body as a list; an answer without content is an empty one."""
     if answer.status == 204:
         return []
-    try:
-        told = json.loads(answer.data)
-    except ValueError:
-        raise Broken(f"{what}: the answer is not JSON") from None
+    told = decoded(answer.data, what)
     if not isinstance(told, list) or not all(isinstance(entry, dict) for entry in told):
         raise Broken(f"{what}: the answer is not a list of objects")
     return told
 
 
-def _name(entry: Json) -> str:
-    return str(entry.get("name", entry.get("subdir", "")))
+_name = named_by("name")
+
+
+def _listed(told: Told) -> str:
+    return str(told["name"])
 
 
 def _version(entry: Json) -> str:
     """What tells the versions of an object apart; no name holds a null character."""
-    return f"{_name(entry)}\0{entry.get('version_id', '')}"
+    return f"{_name(entry)}\0{entry.get('version_id', '')}" if _name(entry) else ""
+
+
+class _Patience:
+    """One thing that does not answer as it should costs itself; a service that does not answer at all is not waited for."""
+
+    def __init__(self) -> None:
+        self._unreachable = 0
+
+    def ask(self, reading: Reading, reference: str, work: Callable[[], T]) -> T | None:
+        """What `work` gives, None for an error of the cloud, which is then a reason of `reading`."""
+        try:
+            return work()
+        except (AuthFailed, Elsewhere):  # of the service, not of the thing
+            raise
+        except CloudError as error:
+            self._unreachable += isinstance(error, Unreachable)
+            if self._unreachable > MOST_UNREACHABLE:
+                raise
+            reading.odd(reference, said(error))
+            return None
+
+
+def _keys(place: str, prefix: str, headers: Mapping[str, str]) -> Iterable[NotShown]:
+    """The keys of temporary URLs: links that were made with them end."""
+    for key in sorted(k for k in _KEYS if prefix + k in headers):
+        yield NotShown(what=f"{place}.keys", reason=Reason.of("object.key", name=key))
 
 
 def _behind(entry: Json) -> dict[str, str]:
@@ -305,26 +431,58 @@ def _carries(headers: Mapping[str, str], prefix: str, marker: Marker) -> bool:
     return carries({k.removeprefix(prefix): v for k, v in headers.items() if k.startswith(prefix)}, marker)
 
 
-def _metadata(headers: Mapping[str, str], prefix: str) -> tuple[str | None, dict[str, str]]:
-    found = {k.removeprefix(prefix): v for k, v in headers.items() if k.startswith(prefix)}
-    return from_metadata({k: v for k, v in found.items() if prefix == _OBJECT_META or k not in _KEYS})
+def _metadata(told: Told, prefix: str) -> tuple[str | None, dict[str, str]]:
+    found = {}
+    for name in told.names():
+        if name.startswith(prefix):
+            value = told[name]
+            if prefix == _OBJECT_META or name.removeprefix(prefix) not in _KEYS:
+                found[text_of_header(name.removeprefix(prefix))] = text_of_header(value)
+    return from_metadata(found)
 
 
-def _container(name: str, headers: Mapping[str, str]) -> Container:
-    marker, metadata = _metadata(headers, _CONTAINER_META)
+def _text(told: Told, name: str) -> str | None:
+    value = told.get(name)
+    return None if value is None else text_of_header(value)
+
+
+def _count(told: Told, name: str) -> int:
+    """A sum that only tells the state here: one that is no number costs the field and not the thing."""
+    found = number(told.get(name, "0"))
+    if found is None:
+        told.lose(name, Reason.of("field.no-number"))
+    return found or 0
+
+
+def _account(told: Told) -> bool:
+    """What of an account is not carried."""
+    if told.get("x-account-access-control"):
+        told.lose("access_control", Reason.of("object.account-access"))
+    _, metadata = _metadata(Told(dict(told.items_of(_ACCOUNT_META))), _ACCOUNT_META)
+    if names := sorted(metadata.keys() - {"quota-bytes"}):
+        told.lose("metadata", Reason.of("object.account-metadata", names=names))
+    for name in told.names():
+        if name.startswith("x-account-storage-policy-"):  # sums by the policies of this cloud
+            told.get(name)
+    return True
+
+
+def _container(name: str, told: Told) -> Container:
+    marker, metadata = _metadata(told, _CONTAINER_META)
+    told.get("x-container-sync-key")  # named with the other keys
     return Container(
         id=name,
         name=name,
         marker=marker,
-        read_acl=headers.get("x-container-read", ""),
-        write_acl=headers.get("x-container-write", ""),
-        versions_enabled=headers.get("x-versions-enabled", "").lower() == "true",
-        versions_location=_unquoted(headers.get("x-versions-location")),
-        history_location=_unquoted(headers.get("x-history-location")),
-        sync_to=headers.get("x-container-sync-to"),
-        storage_policy=headers.get("x-storage-policy", ""),
-        object_count=int(headers.get("x-container-object-count", 0)),
-        bytes_used=int(headers.get("x-container-bytes-used", 0)),
+        read_acl=_text(told, "x-container-read") or "",
+        write_acl=_text(told, "x-container-write") or "",
+        versions_enabled=truth(told.get("x-versions-enabled")),
+        versions_location=_unquoted(told.get("x-versions-location")),
+        history_location=_unquoted(told.get("x-history-location")),
+        sync_to=_text(told, "x-container-sync-to"),
+        storage_policy=_text(told, "x-storage-policy") or "",
+        object_count=_count(told, "x-container-object-count"),
+        bytes_used=_count(told, "x-container-bytes-used"),
         metadata=metadata,
     )
 
@@ -354,34 +512,54 @@ def _owned(headers: Mapping[str, str]) -> bool:
     return any(headers.get(name) for name in _OWNERS)
 
 
-def _object(
-    container: str, name: str, headers: Mapping[str, str], segments: tuple[Segment, ...] | None, own_account: str
-) -> StoredObject:
-    marker, metadata = _metadata(headers, _OBJECT_META)
-    expires = headers.get("x-delete-at")
-    target, account = headers.get("x-symlink-target"), _unquoted(headers.get("x-symlink-target-account"))
-    modified = headers.get("last-modified")
+def _object(container: str, name: str, told: Told, own_account: str) -> StoredObject:
+    marker, metadata = _metadata(told, _OBJECT_META)
+    target, account = told.get("x-symlink-target"), _unquoted(told.get("x-symlink-target-account"))
+    etag = told.get("x-symlink-target-etag")
     if target and "?version-id=" in target:  # how versioned containers keep their objects, no link of the user's
         target = None
+    size = number(told.get("content-length", "0"))
+    if size is None:
+        raise ValueError("no length")
+    is_large = truth(told.get("x-static-large-object"))
     return StoredObject(
         id=f"{container}/{name}",
         name=name,
         marker=marker,
         container=container,
-        size_bytes=int(headers.get("content-length", 0)),
-        etag=headers.get("etag", "").strip('"'),
-        content_type=headers.get("content-type", "application/octet-stream"),
-        content_encoding=headers.get("content-encoding"),
-        content_disposition=headers.get("content-disposition"),
-        delete_at=datetime.fromtimestamp(int(expires), UTC) if expires else None,
-        segments=segments,
-        dlo_prefix=_unquoted(headers.get("x-object-manifest")),
+        size_bytes=size,
+        etag=told.get("etag", "").strip('"'),
+        content_type=_text(told, "content-type") or "application/octet-stream",
+        content_encoding=_text(told, "content-encoding"),
+        content_disposition=_text(told, "content-disposition"),
+        delete_at=_second(told.get("x-delete-at")),
+        segments=tuple(_segment(s) for s in told["segments"]) if is_large else None,
+        dlo_prefix=_unquoted(told.get("x-object-manifest")),
         symlink_to=_unquoted(target),
         symlink_account=account if target and account != own_account else None,
-        symlink_etag=headers.get("x-symlink-target-etag") if target else None,
+        symlink_etag=etag if target else None,
         metadata=metadata,
-        last_modified=parsedate_to_datetime(modified) if modified else None,
+        last_modified=_modified(told),
     )
+
+
+def _second(told: str | None) -> datetime | None:
+    """A moment in seconds since 1970. Raises ValueError for what is none."""
+    if told is None:
+        return None
+    seconds = number(told)
+    if seconds is None or seconds > 253402300799:  # the last one of the year 9999
+        raise ValueError("no time")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _modified(told: Told) -> datetime | None:
+    text = told.get("last-modified")
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except (ValueError, TypeError, OverflowError):
+        told.lose("last-modified", Reason.of("field.no-time"))
+        return None
 
 
 def _object_headers(wish: StoredObject, marker: Marker) -> dict[str, str]:
@@ -408,11 +586,11 @@ def _link_headers(wish: StoredObject) -> dict[str, str]:
     return {k: v for k, v in found.items() if v}
 
 
-def _segment(entry: Json) -> Segment:
+def _segment(entry: Told) -> Segment:
     return Segment(
-        path=str(entry["name"]).lstrip("/"),
-        size_bytes=int(entry["bytes"]),
-        etag=str(entry["hash"]),
+        path=entry["name"].lstrip("/"),
+        size_bytes=entry["bytes"],
+        etag=entry["hash"],
         range=entry.get("range"),
     )
 

@@ -7,11 +7,14 @@ Each part is read on its own, several at a time; one that cannot be read is name
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from unterbau.cloud.openstack.block_storage import BlockStorageService
+from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, truth
 from unterbau.cloud.openstack.compute import ComputeService
-from unterbau.cloud.openstack.http import Api, Json, parallel
+from unterbau.cloud.openstack.errors import MALFORMED, malformed
+from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.image import ImageService
 from unterbau.cloud.openstack.network import NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
@@ -32,6 +35,24 @@ _COMPUTE_LIMITS = {
     "ram_mib": "maxTotalRAMSize",
     "server_groups": "maxServerGroups",
 }
+Part: TypeAlias = tuple[Iterable[Any], Iterable[NotShown]]
+"""Values of one field of the offering, and what of them is not shown."""
+_NETWORKS, _COMPUTE_API = (
+    "https://docs.openstack.org/api-ref/network/v2/",
+    "https://docs.openstack.org/api-ref/compute/",
+)
+_ZONE: Table = {
+    **ignorable(_COMPUTE_API + "#availability-zones-os-availability-zone", "hosts, for administrators", "hosts"),
+    **ignorable(_NETWORKS + "#list-all-availability-zones", "of which service it is", "resource"),
+}
+_QUOTA: Table = {}
+_EXTERNAL: Table = ignorable(
+    _NETWORKS + "#networks", "the provider's", "admin_state_up", "availability_zone_hints", "availability_zones",
+    "created_at", "description", "dns_domain", "ipv4_address_scope", "ipv6_address_scope", "l2_adjacency", "mtu",
+    "port_security_enabled", "project_id", "provider:network_type", "provider:physical_network",
+    "provider:segmentation_id", "qos_policy_id", "revision_number", "router:external", "segments", "shared", "status",
+    "subnets", "tags", "tenant_id", "updated_at", "vlan_transparent", "project_default", "pvlan", "qinq",
+)  # fmt: skip
 
 
 class Surveyor:
@@ -55,23 +76,25 @@ class Surveyor:
         """The offering of those services, and what of it could not be read."""
         parts = [(name, read) for service, name, read in self._parts() if service in services]
         found, hidden = dict[str, Any](), list[NotShown]()
-        for name, value in parallel(self._read, parts):
-            if isinstance(value, NotShown):
-                hidden.append(value)
-            elif name.startswith("quotas"):
-                found["quotas"] = (*found.get("quotas", ()), *value)
+        for name, values, notes in parallel(self._read, parts):
+            hidden += notes
+            if name.startswith("quotas"):
+                found["quotas"] = (*found.get("quotas", ()), *values)
             else:
-                found[name] = value
+                found[name] = values
         return Surroundings(offering=Offering(**found), not_shown=tuple(hidden))
 
-    def _read(self, part: tuple[str, Callable[[], Any]]) -> tuple[str, Any]:
+    def _read(self, part: tuple[str, Callable[[], Part]]) -> tuple[str, tuple[Any, ...], list[NotShown]]:
         name, read = part
         try:
-            return name, tuple(read())
+            values, notes = read()
         except CloudError as error:
-            return name, NotShown(what=f"offering.{name}", reason=said(error))
+            return name, (), [NotShown(what=f"offering.{name}", reason=said(error))]
+        except MALFORMED as error:
+            return name, (), [NotShown(what=f"offering.{name}", reason=said(malformed("its answer", error)))]
+        return name, tuple(values), list(notes)
 
-    def _parts(self) -> Iterable[tuple[str, str, Callable[[], Iterable[Any]]]]:
+    def _parts(self) -> Iterable[tuple[str, str, Callable[[], Part]]]:
         return (
             ("compute", "flavors", self._compute.flavors),
             ("compute", "compute_zones", self._compute_zones),
@@ -84,92 +107,114 @@ class Surveyor:
             ("block-storage", "quotas.block_storage", self._volume_quotas),
             ("network", "external_networks", self._external_networks),
             ("network", "network_zones", self._network_zones),
-            ("network", "network_extensions", lambda: sorted(self._network.extensions())),
+            ("network", "network_extensions", lambda: (sorted(self._network.extensions()), ())),
             ("network", "quotas.network", self._network_quotas),
-            ("object-store", "object_features", self._objects.features),
-            ("object-store", "quotas.object_store", self._objects.quotas),
+            ("object-store", "object_features", lambda: (self._objects.features(), ())),
+            ("object-store", "quotas.object_store", lambda: (self._objects.quotas(), ())),
         )
 
-    def _compute_zones(self) -> list[str]:
-        answer = self._api("compute").get("/os-availability-zone")
-        return _zones(answer.get("availabilityZoneInfo", ()))
+    def _compute_zones(self) -> Part:
+        return _zones("compute_zones", self._api("compute").get("/os-availability-zone"))
 
-    def _volume_zones(self) -> list[str]:
-        return _zones(self._api("block-storage").get("/os-availability-zone").get("availabilityZoneInfo", ()))
+    def _volume_zones(self) -> Part:
+        return _zones("volume_zones", self._api("block-storage").get("/os-availability-zone"))
 
-    def _network_zones(self) -> list[str]:
+    def _network_zones(self) -> Part:
         try:
             answer = self._api("network").get("/v2.0/availability_zones")
         except NotFound:  # the extension is absent: there are no zones to choose from
-            return []
-        return sorted({z["name"] for z in answer["availability_zones"] if z["state"] == "available"})
+            return (), ()
+        reading = Reading("offering.network_zones", _ZONE)
+        told = [
+            reading.take(reading.kind, z, lambda t: (str(t["name"]), t["state"])) for z in answer["availability_zones"]
+        ]
+        return sorted({z[0] for z in told if z and z[1] == "available"}), reading.notes()
 
-    def _external_networks(self) -> list[ExternalNetwork]:
+    def _external_networks(self) -> Part:
+        """The provider's; of the rest of their fields a tenant decides nothing."""
         api = self._api("network")
         wanted: Json = {"router:external": True}
-        networks = api.pages("/v2.0/networks", "networks", **wanted)
-        if not networks:
-            return []
-        subnets = api.pages("/v2.0/subnets", "subnets", network_id=[n["id"] for n in networks])
-        return [
-            ExternalNetwork(
-                id=n["id"],
-                name=n.get("name") or "",
-                is_default=bool(n.get("is_default")),
-                cidrs=tuple(sorted(s["cidr"] for s in subnets if s["network_id"] == n["id"])),
-            )
-            for n in networks
-        ]
+        networks = api.listed("/v2.0/networks", "networks", **wanted)
+        if not networks.entries:
+            return (), ()
+        ids = [by_id(n) for n in networks.entries]
+        cidrs: dict[str, set[str]] = {}
+        for subnet in api.pages("/v2.0/subnets", "subnets", network_id=ids):
+            if cidr := named_by("cidr")(subnet):
+                cidrs.setdefault(named_by("network_id")(subnet), set()).add(cidr)
 
-    def _compute_quotas(self) -> list[Quota]:
+        def made(told: Told) -> ExternalNetwork:
+            return ExternalNetwork(
+                id=told["id"],
+                name=told.get("name") or "",
+                is_default=truth(told.get("is_default")),
+                cidrs=tuple(sorted(cidrs.get(told["id"], ()))),
+            )
+
+        return Reading("offering.external_networks", _EXTERNAL).each(networks, made)
+
+    def _compute_quotas(self) -> Part:
         limits = self._api("compute").get("/limits")["limits"]["absolute"]
         keys = len(self._compute.keypairs())  # the limits do not tell how many there are
-        return [
-            Quota(service="compute", resource=name, limit=limits[_COMPUTE_LIMITS[name]], used=limits[used])
+        told = {
+            name: {"limit": limits[_COMPUTE_LIMITS[name]], "used": limits[used]}
             for name, used in _COMPUTE.items()
             if used in limits and _COMPUTE_LIMITS[name] in limits
-        ] + [
-            Quota(service="compute", resource="key_pairs", limit=limits[known], used=keys)
-            for known in ("maxTotalKeypairs",)
-            if known in limits
-        ]
+        }
+        if "maxTotalKeypairs" in limits:
+            told["key_pairs"] = {"limit": limits["maxTotalKeypairs"], "used": keys}
+        return _quotas("compute", told, "used")
 
-    def _image_quotas(self) -> list[Quota]:
+    def _image_quotas(self) -> Part:
         """Glance tells usage and limits only where unified limits are in force (sizes in MiB)."""
         try:
             usage = self._api("image").get("/v2/info/usage").get("usage") or {}
         except NotFound:
-            return []
-        return [Quota(service="image", resource=n, limit=q["limit"], used=q["usage"]) for n, q in sorted(usage.items())]
+            return (), ()
+        return _quotas("image", usage, "usage")
 
-    def _key_quotas(self) -> list[Quota]:
+    def _key_quotas(self) -> Part:
         api = self._api("key-manager")
         limits = api.get("/v1/quotas")["quotas"]
-        return [
-            Quota(service="key_manager", resource=name, limit=limits[name],
-                  used=int(api.get(f"/v1/{name}", limit=1).get("total", 0)))
-            for name in ("secrets", "containers")
-            if name in limits
-        ]  # fmt: skip
+        names = [name for name in ("secrets", "containers") if name in limits]
+        told = {
+            name: {"limit": limits[name], "used": api.get(f"/v1/{name}", limit=1).get("total", 0)} for name in names
+        }
+        return _quotas("key_manager", told, "used")
 
-    def _volume_quotas(self) -> list[Quota]:
+    def _volume_quotas(self) -> Part:
         """A quota set names more than the limits do (per type), but not every role may read it."""
         path = f"/os-quota-sets/{self._project()}"
         answer = self._api("block-storage").get(path, usage="True")["quota_set"]
         return _quotas("block_storage", answer, "in_use")
 
-    def _network_quotas(self) -> list[Quota]:
+    def _network_quotas(self) -> Part:
         answer = self._api("network").get(f"/v2.0/quotas/{self._project()}/details.json")["quota"]
         return _quotas("network", answer, "used")
 
 
-def _zones(entries: Iterable[Json]) -> list[str]:
-    return sorted(z["zoneName"] for z in entries if z["zoneState"]["available"])
+def _zones(part: str, answer: Json) -> Part:
+    """The zones that Nova and Cinder say are available."""
+    reading = Reading(f"offering.{part}", _ZONE)
+    told = [
+        reading.take(reading.kind, z, lambda t: (str(t["zoneName"]), t["zoneState"]["available"]))
+        for z in answer.get("availabilityZoneInfo") or ()
+    ]
+    return sorted(z[0] for z in told if z and z[1] is True), reading.notes()
 
 
-def _quotas(service: str, sets: Json, used: str) -> list[Quota]:
-    return [
-        Quota(service=service, resource=name, limit=q["limit"], used=q[used] + int(q.get("reserved") or 0))
+def _quotas(service: str, sets: Json, used: str) -> Part:
+    """One quota each; what is not an object (the set's id) is none."""
+    reading = Reading(f"offering.quotas.{service}", _QUOTA)
+
+    def made(told: Told, name: str) -> Quota:
+        return Quota(
+            service=service, resource=name, limit=told["limit"], used=told[used] + int(told.get("reserved") or 0)
+        )
+
+    found = [
+        reading.take(f"{reading.kind}.{name}", q, partial(made, name=name))
         for name, q in sorted(sets.items())
         if isinstance(q, dict)
     ]
+    return [q for q in found if q is not None], reading.notes()

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Protocol, cast
 
 from unterbau.cloud.openstack.http import Json, wait
-from unterbau.cloud.port import Listing, Marker, Source, is_marker, markers
+from unterbau.cloud.port import Listing, Marker, is_marker, markers
 from unterbau.errors import Broken, Conflict, NotFound
-from unterbau.tenant.kinds import Kind, Resource, ref
+from unterbau.tenant.kinds import Kind, Resource, Source, ref
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason, Words
 

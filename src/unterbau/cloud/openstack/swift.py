@@ -18,9 +18,9 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import urllib3
 
 from unterbau.cloud.openstack.errors import by_status, text_of_body, translated, writes
-from unterbau.cloud.openstack.http import CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS, Stream
+from unterbau.cloud.openstack.http import CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS, Stream, not_json, number
 from unterbau.cloud.openstack.identity import tls_context
-from unterbau.errors import CloudError
+from unterbau.errors import Broken, CloudError
 from unterbau.places import REDIRECTS, Place, redirected
 
 Headers = Mapping[str, str]
@@ -85,8 +85,7 @@ class Swift:
         try:
             if response.status != 200:
                 raise by_status(response.status, "", what)
-            length = response.headers.get("Content-Length")
-            yield Stream(response, int(length) if length else None, what)
+            yield Stream(response, number(response.headers.get("Content-Length")), what)
         finally:
             response.close()
             response.release_conn()
@@ -101,8 +100,10 @@ class Swift:
             _stay(pool, "GET", "/info", response)
             if response.status != 200:
                 raise by_status(response.status, "", what)
-            found: dict[str, object] = json.loads(response.data)
-            return found
+        found = decoded(response.data, what)
+        if not isinstance(found, dict):
+            raise Broken(f"{what}: the answer is not an object")
+        return found
 
     def _send(
         self,
@@ -146,6 +147,7 @@ class Swift:
                 decode_content=False,
             )
         _stay(pool, method, target, response)
+        _whole(response, f"object-store: {method} {path[:120]}")
         return response
 
 
@@ -164,6 +166,15 @@ class Expired(CloudError):
     transient = True
 
 
+def decoded(data: bytes, what: str) -> object:
+    """The body as JSON. Raises Broken."""
+    try:
+        told: object = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Broken(f"{what}: {not_json(error)}") from None
+    return told
+
+
 def quoted(container: str, name: str | None = None) -> str:
     """`/container[/name]` with every byte but the unreserved ones quoted, slashes of the name kept."""
     return "/" + quote(container, safe="") + ("" if name is None else "/" + quote(name, safe="/"))
@@ -175,11 +186,21 @@ def header_text(text: str) -> str:
 
 
 def text_of_header(text: str) -> str:
-    """The reverse of `header_text`; what is not UTF-8 stays as it came."""
-    try:
-        return text.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return text
+    """The reverse of `header_text`. Raises UnicodeError for what is not UTF-8."""
+    return text.encode("latin-1").decode("utf-8")
+
+
+def headers_of(answer: Answer) -> dict[str, str]:
+    """Name -> value as the wire has them, names in lower case (only ASCII has cases there)."""
+    return {k.encode("latin-1").lower().decode("latin-1"): v for k, v in answer.headers.items()}
+
+
+def _whole(response: urllib3.BaseHTTPResponse, what: str) -> None:
+    """Raises Broken if headers were lost: Python stops reading them at a name that is not ASCII, without a word."""
+    original = getattr(response, "_original_response", None)
+    if original is not None and original.msg is not None and original.msg.get_payload():
+        response.close()
+        raise Broken(f"{what}: its headers are not readable behind a name that is not ASCII")
 
 
 def _stay(pool: urllib3.HTTPConnectionPool, method: str, target: str, response: urllib3.BaseHTTPResponse) -> None:

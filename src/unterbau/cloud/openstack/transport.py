@@ -9,6 +9,7 @@ that set it. Proxies that the environment names are used: over TLS they see no m
 
 from __future__ import annotations
 
+import http.client
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,9 +22,15 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
 from unterbau.cloud.openstack.errors import Astray
+from unterbau.cloud.openstack.http import number
 from unterbau.errors import Elsewhere
 from unterbau.places import REDIRECTS, Place, joined, place, redirected, unknown
 
+MOST_HEADERS = 1000
+"""Headers of an answer that are read. Swift sends up to 90 of a user's beside its own, Python stops at 100."""
+http.client._MAXHEADERS = MOST_HEADERS  # type: ignore[attr-defined] # the only way before Python 3.15; Swift does so, too
+LONGEST_PAUSE = 60
+"""Seconds of a `Retry-After` that keystoneauth, which sleeps as long as it is told, gets to see."""
 HOPS = 5
 """How often a GET or HEAD is sent on at its own place."""
 
@@ -142,9 +149,21 @@ class _Transport(TCPKeepAliveAdapter):
         """As HTTPAdapter. Raises Astray."""
         try:
             self._known.demand(request.method or "GET", request.url or "")
-            return _here(request, super().send(request, *arguments, **options))
+            return _patient(_here(request, super().send(request, *arguments, **options)))
         except Elsewhere as error:
             raise self._known.refuse(error) from None
+
+
+def _patient(response: requests.Response) -> requests.Response:
+    """The answer with a `Retry-After` that can be slept: at most `LONGEST_PAUSE`, none where it is no such number."""
+    told = response.headers.get("Retry-After")
+    if told is not None:
+        pause = number(told)
+        if pause is None:
+            del response.headers["Retry-After"]
+        else:
+            response.headers["Retry-After"] = str(min(pause, LONGEST_PAUSE))
+    return response
 
 
 def _here(request: requests.PreparedRequest, response: requests.Response) -> requests.Response:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from unterbau.cloud.openstack.compute import ComputeService
-from unterbau.cloud.openstack.http import Api, Json, parallel
+from unterbau.cloud.openstack.errors import MALFORMED, malformed
+from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.network import SHARED_KINDS, NetworkService
 from unterbau.cloud.openstack.object_storage import ObjectService
-from unterbau.cloud.paging import By
+from unterbau.cloud.paging import By, Listed
 from unterbau.cloud.port import said
 from unterbau.errors import CloudError, NotFound, Unsupported
 from unterbau.tenant.kinds import Kind, ref
@@ -78,6 +79,8 @@ class Unknown:
             return []
         except CloudError as error:
             return [NotShown(what=name, reason=said(error))]
+        except MALFORMED as error:
+            return [NotShown(what=name, reason=said(malformed("its answer", error)))]
 
     def _looks(self) -> Iterable[tuple[str, str, Callable[[], list[NotShown]]]]:
         for path, (extension, reason) in _NETWORK.items():
@@ -96,15 +99,15 @@ class Unknown:
         if extension not in self._network.extensions():
             return []
         key = path.rpartition("/")[2].replace("-", "_")
-        entries = self._api("network").pages(f"/v2.0/{path}", key, project_id=self._project())
-        return [_note(key, entry, reason) for entry in entries if entry.get("object_type") not in SHARED_KINDS]
+        listed = self._network.listed(path)
+        return _notes(key, listed, reason, lambda entry: entry.get("object_type") not in SHARED_KINDS)
 
     def _forwardings(self) -> list[NotShown]:
         if "floating-ip-port-forwarding" not in self._network.extensions():
             return []
         return [
             NotShown(
-                what=f"{ref(Kind.FLOATING_IP, entry['id'])}.port_forwardings",
+                what=f"{ref(Kind.FLOATING_IP, by_id(entry))}.port_forwardings",
                 reason=Reason.of("unknown.port-forwardings", count=len(entry["port_forwardings"])),
             )
             for entry in self._network.raw("floatingips")
@@ -117,7 +120,7 @@ class Unknown:
             return []
         return [
             NotShown(
-                what=f"{ref(Kind.ROUTER, entry['id'])}.external_gateways",
+                what=f"{ref(Kind.ROUTER, by_id(entry))}.external_gateways",
                 reason=Reason.of("unknown.gateways", count=len(entry["external_gateways"]) - 1),
             )
             for entry in self._network.raw("routers")
@@ -128,13 +131,13 @@ class Unknown:
         api = self._api("block-storage")
         # Of transfers Cinder knows no marker under this path, and the links that it gives lead in a circle.
         by: By = "offset" if key == "transfers" else "marker"
-        return [_note(key, entry, reason) for entry in api.pages(path, key, by=by)]
+        return _notes(key, api.listed(path, key, by=by), reason)
 
     def _encrypted(self) -> list[NotShown]:
         entries = self._api("block-storage").pages("/volumes/detail", "volumes")
         return [
             NotShown(
-                what=f"{ref(Kind.VOLUME, entry['id'])}.encryption",
+                what=f"{ref(Kind.VOLUME, by_id(entry))}.encryption",
                 reason=Reason.of("unknown.encrypted"),
             )
             for entry in entries
@@ -144,18 +147,18 @@ class Unknown:
     def _odd_servers(self) -> list[NotShown]:
         return [
             NotShown(
-                what=f"{ref(Kind.SERVER, entry['id'])}.status",
-                reason=Reason.of("unknown.state", state=entry["status"]),
+                what=f"{ref(Kind.SERVER, by_id(entry))}.status",
+                reason=Reason.of("unknown.state", state=str(entry.get("status"))),
             )
             for entry in self._compute.raw()
-            if entry["status"] in _ODD_STATES
+            if entry.get("status") in _ODD_STATES
         ]
 
     def _orders(self) -> list[NotShown]:
         listed = self._api("key-manager").listed(
             "/v1/orders",
             "orders",
-            entry_name=lambda e: str(e.get("order_ref") or ""),
+            entry_name=named_by("order_ref"),
             by="offset",
             count="total",
             limit=100,
@@ -171,5 +174,10 @@ class Unknown:
         return [NotShown(what="secret_stores", reason=Reason.of("unknown.secret-store", name=str(chosen.get("name"))))]
 
 
-def _note(key: str, entry: Json, reason: Reason) -> NotShown:
-    return NotShown(what=f"{key}:{entry['id']}", reason=reason)
+def _notes(
+    key: str, listed: Listed[Json], reason: Reason, counts: Callable[[Json], bool] = lambda entry: True
+) -> list[NotShown]:
+    """One for each thing of a listing."""
+    doubt = [NotShown(what=key, reason=listed.doubt)] if listed.doubt else []
+    things = [NotShown(what=f"{key}:{by_id(e)}", reason=reason) for e in listed.entries if counts(e)]
+    return [*doubt, *things]

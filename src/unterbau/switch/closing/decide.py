@@ -20,31 +20,9 @@ from pydantic import JsonValue
 
 from unterbau import canonical
 from unterbau.errors import UsageError
-from unterbau.switch.plan import Loss, Plan, losses
+from unterbau.switch.plan import Plan, losses
 from unterbau.switch.verify import Contents, observed
-from unterbau.tenant.kinds import (
-    Attachment,
-    Container,
-    FloatingIp,
-    Image,
-    Kind,
-    Network,
-    Port,
-    Ref,
-    Resource,
-    Router,
-    RouterInterface,
-    SecurityGroup,
-    SecurityGroupRule,
-    Server,
-    ServerGroup,
-    StoredObject,
-    Subnet,
-    Volume,
-    id_of,
-    kind_of,
-    ref,
-)
+from unterbau.tenant.kinds import Kind, Loss, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Observation, Outcome, Reason, Verdict, Words, joined, later, told_as
 
@@ -52,8 +30,6 @@ Rows: TypeAlias = Sequence[Mapping[str, JsonValue]]
 """Rows of a journal as `Journal.export` gives them."""
 DELETE, ROUTES = "delete ", "routes of "
 """What the steps of an emptying are called, before the Ref."""
-FROM_BIRTH = (Reason.of("close.from-birth"), Reason.of("close.default-group"))
-"""Reasons of what no emptying takes, and nobody misses."""
 
 
 class Attempt(Model):
@@ -141,7 +117,7 @@ def decide(
                 drifted[resource.ref] = frozenset(one.field for one in drift)
         if reason:
             kept[resource.ref] = reason
-    Relations(look.source).keep_what_is_needed(kept)
+    look.source.relations.keep_what_is_needed(kept, put_back)
     kept = {r: why for r, why in kept.items() if r not in put_back}
     chosen = tuple(r.ref for r in look.source.resources if r.ref not in kept and r.ref not in put_back)
     going = tuple(one for reference in chosen for one in known.get(reference, ()))
@@ -186,14 +162,12 @@ class _Judge:
                 self.now[verdict.claim.subject].append(verdict)
         self.then = {v.claim.id: v for v in sealed.verdicts}
         self.drift: dict[Ref, tuple[Loss, ...]] = {}
-        self.default = {g.id for g in look.source.of(SecurityGroup) if g.is_default}
 
     def obstacle(self, resource: Resource) -> Words:
         """Why it stays, or ""."""
-        if isinstance(resource, SecurityGroup) and resource.is_default:
-            return FROM_BIRTH[0]
-        if isinstance(resource, SecurityGroupRule) and resource.security_group_id in self.default:
-            return FROM_BIRTH[1]
+        given = resource.from_birth(self.look.source)
+        if given:
+            return given
         if resource.ref not in self.sealed.source.by_ref:
             return Reason.of("close.after-census")
         entry = self.sealed.plan.by_ref[resource.ref]
@@ -223,7 +197,7 @@ class _Judge:
             return []
         there = self.look.target.by_ref.get(self.pairs.get(resource.ref, ""))
         named = {**(self.look.target.hidden_fields(there) if there else {}), **self.look.source.hidden_fields(resource)}
-        return [Loss(id=f"{resource.ref}.{f}", field=f, why=why) for f, why in sorted(named.items())]
+        return [Loss.of(resource.ref, f, why) for f, why in sorted(named.items())]
 
     def _only_there(self, verdict: Verdict) -> list[Loss]:
         """It arrived whole and the source is as it was then: what the target changed since, field by field; else ()."""
@@ -235,11 +209,11 @@ class _Judge:
             return []
         subject, why = verdict.claim.subject, Reason.of("loss.drift")
         if verdict.claim.kind == "content":
-            return [Loss(id=f"{subject}.content", field="content", why=why)]
+            return [Loss.of(subject, "content", why)]
         if not isinstance(left, dict) or not isinstance(right, dict):
             return []
         fields = sorted(f for f in left.keys() | right.keys() if left.get(f) != right.get(f))
-        return [Loss(id=f"{subject}.{f}", field=f, why=why) for f in fields]
+        return [Loss.of(subject, f, why) for f in fields]
 
     def losses(self, resource: Resource) -> tuple[Loss, ...]:
         """What the plan announced, and what was not shown of it now on either side."""
@@ -247,98 +221,8 @@ class _Judge:
         found = {one.id: one for one in losses(entry, self.sealed.source.by_ref[resource.ref], self.sealed.source)}
         there = self.look.target.hidden.get(self.pairs.get(resource.ref, ""), {})
         for name, why in {**there, **self.look.source.hidden.get(resource.ref, {})}.items():
-            id_ = f"{resource.ref}.{name}"
-            found.setdefault(id_, Loss(id=id_, field=name, why=why))
+            found.setdefault(f"{resource.ref}.{name}", Loss.of(resource.ref, name, why))
         return tuple(found.values())
-
-
-class Relations:
-    """Who stands on whom among the objects of one side: in which order they go, and what a kept one keeps."""
-
-    def __init__(self, workload: Workload) -> None:
-        self.workload = workload
-        self._of: dict[tuple[str, str], list[Ref]] = defaultdict(list)
-        for r in workload.resources:
-            match r:
-                case RouterInterface():
-                    self._of["legs on", r.network_id].append(r.ref)
-                    self._of["legs of", r.router_id].append(r.ref)
-                case FloatingIp() if r.port_id:
-                    self._of["address of", r.port_id].append(r.ref)
-                case Attachment():
-                    self._of["disks of", r.server_id].append(r.ref)
-                    self._of["uses of", r.volume_id].append(r.ref)
-                case SecurityGroupRule():
-                    self._of["rules of", r.security_group_id].append(r.ref)
-                case Subnet():
-                    self._of["subnets of", r.network_id].append(r.ref)
-                case StoredObject():
-                    self._of["objects in", r.container].append(r.ref)
-                case _:
-                    pass
-
-    def under(self, r: Resource) -> list[Ref]:
-        """What must not go before it. Never in a circle, but for links that lead in one."""
-        found = [n for n in r.references() if n in self.workload.by_ref]
-        match r:
-            case Server():
-                found += self._of["disks of", r.id]
-                found += [f for port in r.port_ids for f in self._of["address of", port]]
-            case Attachment():  # it goes with its server
-                found = [n for n in found if n != ref(Kind.SERVER, r.server_id)]
-            case Port():
-                found += self._of["legs on", r.network_id]
-                found += [rule for group in r.security_group_ids for rule in self._of["rules of", group]]
-            case FloatingIp():
-                port = self.workload.by_ref.get(ref(Kind.PORT, r.port_id or "-"))
-                found += self._of["legs on", port.network_id] if isinstance(port, Port) else []
-            case StoredObject() if r.dlo_prefix is not None:
-                container = r.dlo_prefix.partition("/")[0]
-                start = ref(Kind.OBJECT, r.dlo_prefix)
-                found += [o for o in self._of["objects in", container] if o.startswith(start) and o != r.ref]
-            case _:
-                pass
-        return found
-
-    def legs(self, router: Router) -> list[Ref]:
-        """Its interfaces."""
-        return self._of["legs of", router.id]
-
-    def disks(self, server: Ref) -> list[Attachment]:
-        """The attachments of a server ([] of anything else)."""
-        found = (self.workload.by_ref[a] for a in self._of["disks of", id_of(server)])
-        return [a for a in found if isinstance(a, Attachment)] if kind_of(server) is Kind.SERVER else []
-
-    def _upheld(self, r: Resource, itself: bool) -> list[Ref]:
-        """What belongs to it as it is; `itself`: it is kept for a reason of its own, and not because another needs it."""
-        found = [*self.under(r), *(n for n in r.references() if n in self.workload.by_ref)]
-        match r:
-            case Port():
-                found += self._of["address of", r.id]
-            case SecurityGroup():
-                found += self._of["rules of", r.id]
-            case Router():
-                found += self._of["legs of", r.id]
-            case Network():
-                found += self._of["subnets of", r.id]
-            case Volume() if itself:
-                found += self._of["uses of", r.id]
-            case Container() if itself:
-                found += self._of["objects in", r.id]
-            case _:
-                pass
-        return found
-
-    def keep_what_is_needed(self, kept: dict[Ref, Words]) -> None:
-        """Add to `kept` whatever a kept thing needs, and what that needs."""
-        ahead, own = list(kept), frozenset(kept)
-        while ahead:
-            reference = ahead.pop()
-            resource = self.workload.by_ref.get(reference)
-            for need in self._upheld(resource, reference in own) if resource is not None else ():
-                if need not in kept:
-                    kept[need] = Reason.of("close.needed", by=reference)
-                    ahead.append(need)
 
 
 # --- what our own deletions change in what is left
@@ -346,27 +230,7 @@ class Relations:
 
 def as_before(before: Resource, now: Resource, gone: Holding[Ref]) -> Resource:
     """`now` without what deleting the things of `gone` does to it by itself: that is no change of the user's."""
-    undone: dict[str, object] = {}
-    match before:
-        case Port() if ref(Kind.SERVER, before.device_id or "-") in gone:
-            undone = {"device_id": "", "device_owner": "", "dns_name": ""}
-        case FloatingIp() if ref(Kind.PORT, before.port_id or "-") in gone:
-            undone = {"port_id": None, "fixed_ip_address": None}
-        case Router() if before.ref in gone:
-            undone = {"routes": ()}
-        case Server() if before.ref in gone:
-            undone = {"locked": False}
-        case Image() if before.ref in gone:
-            undone = {"protected": False}
-        case Attachment() if ref(Kind.SERVER, before.server_id) in gone:
-            undone = {"delete_on_termination": False}
-        case ServerGroup() if isinstance(now, ServerGroup):
-            left = tuple(m for m in before.member_ids if ref(Kind.SERVER, m) not in gone)
-            undone = (
-                {"member_ids": now.member_ids} if set(left) <= set(now.member_ids) <= set(before.member_ids) else {}
-            )
-        case _:
-            pass
+    undone = before.undone(now, gone)
     restored = {f: getattr(before, f) for f, value in undone.items() if getattr(now, f, None) == value}
     return now.model_copy(update=restored)
 
@@ -378,26 +242,6 @@ def put_back(now: Workload, before: Workload, gone: Holding[Ref]) -> tuple[Workl
     order = list(Kind)
     resources = sorted([*there, *missing], key=lambda r: (order.index(r.own_kind), r.name, r.id))
     return now.model_copy(update={"resources": tuple(resources)}), tuple(r.ref for r in missing)
-
-
-# --- what shows that nobody wrote
-
-
-def content_stamp(resource: Resource) -> dict[str, JsonValue]:
-    """What is the same as long as the content is ({}: the cloud tells nothing of the kind).
-
-    Glance takes no data into an active image; Swift gives an object another time (and mostly another ETag) with each
-    PUT. A DLO's content is what its segments are.
-    """
-    if isinstance(resource, Image) and resource.status == "active" and resource.hash_value:
-        return {"hash_algo": resource.hash_algo, "hash_value": resource.hash_value}
-    if isinstance(resource, StoredObject) and resource.last_modified and resource.dlo_prefix is None:
-        return {
-            "etag": resource.etag,
-            "last_modified": resource.last_modified.isoformat(),
-            "bytes": resource.size_bytes,
-        }
-    return {}
 
 
 # --- what the journal of an attempt tells

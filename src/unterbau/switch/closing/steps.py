@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import TypeAlias
 
+from unterbau.cloud.content import unprotect
 from unterbau.cloud.port import Cloud, said
 from unterbau.errors import Unsupported
 from unterbau.saga import JsonObject, Outputs, Progress, Step
-from unterbau.switch.census import STATUS_FIELDS
-from unterbau.switch.closing.decide import DELETE, ROUTES, Decision, Relations, as_before, content_stamp
+from unterbau.switch.closing.decide import DELETE, ROUTES, Decision, as_before
 from unterbau.switch.verify import Contents
 from unterbau.switch.verify.structure import side_words
-from unterbau.tenant.kinds import Image, Ref, Resource, Router, Secret, Server, Snapshot, Volume
+from unterbau.tenant.kinds import Content, Ref, Resource
 from unterbau.verdict import Observation, Reason, Words
 
 WAIT = timedelta(minutes=30)
@@ -54,8 +53,7 @@ class Witness:
         """The source's as it is now, None if it is gone. Raises Kept if more changed than `going` does by itself."""
         there = self.clouds["source"].read(before.ref)
         if there is not None:
-            own = {"status"} if isinstance(before, Server) else set()  # that somebody started or stopped one does count
-            demand_same("source", before, as_before(before, there, going), STATUS_FIELDS - own)
+            demand_same("source", before, as_before(before, there, going), before.MOMENT & before.VOLATILE)
         return there
 
     def demand_target(self, before: Resource, drifted: frozenset[str]) -> Resource:
@@ -63,24 +61,19 @@ class Witness:
         there = self.clouds["target"].read(before.ref)
         if there is None:
             raise Kept(Reason.of("close.no-counterpart"))
-        demand_same("target", before, there, STATUS_FIELDS | before.VOLATILE | drifted)
+        demand_same("target", before, there, before.MOMENT | before.VOLATILE | drifted)
         return there
-
-    @cached_property
-    def _snapshotted(self) -> dict[str, frozenset[str]]:
-        sides = {"source": self.look.source, "target": self.look.target}
-        return {side: frozenset(s.volume_id for s in seen.of(Snapshot)) for side, seen in sides.items()}
 
     def demand_content(self, side: str, before: Resource, there: Resource) -> JsonObject:
         """How it shows that the content is what was hashed. Raises Kept if it is not, or was not seen."""
-        if isinstance(there, Volume):
-            return self._volume(side, before, there)
-        stamp = content_stamp(before)
-        if stamp and stamp == content_stamp(there):
+        if there.KNOWN.content is Content.DISK:
+            return self._disk(side, before, there)
+        stamp = before.stamp()
+        if stamp and stamp == there.stamp():
             return stamp
         return self._hashed(side, before, there)[0]
 
-    def _volume(self, side: str, before: Resource, there: Volume) -> JsonObject:
+    def _disk(self, side: str, before: Resource, there: Resource) -> JsonObject:
         stamp = self.look.stamps.get(f"{side} {before.ref}")
         if stamp is not None and _stands_unattached(there, stamp):
             return {"updated_at": stamp.isoformat()}
@@ -95,7 +88,8 @@ class Witness:
         return shown
 
     def _hashed(self, side: str, before: Resource, there: Resource) -> tuple[JsonObject, datetime | None]:
-        now, stamp = self.read(side, there, there.id in self._snapshotted[side])
+        seen = self.look.source if side == "source" else self.look.target
+        now, stamp = self.read(side, there, there.backed(seen.relations))
         told = self.hashes.get((side, before.ref))
         if now.value is None:
             raise Kept(Reason.of("close.unreadable", side=side_words(side), why=now.reason))
@@ -119,24 +113,26 @@ class Witness:
         return {"compared": "equal"}
 
 
-def demand_same(side: str, before: Resource, now: Resource, but: frozenset[str] = STATUS_FIELDS) -> None:
-    """Raises Kept naming the fields that differ, but for those that change by themselves (`but`)."""
+def demand_same(side: str, before: Resource, now: Resource, but: frozenset[str] | None = None) -> None:
+    """Raises Kept naming the fields that differ, but for those of `but` (None: those that change by themselves)."""
+    but = before.MOMENT if but is None else but
     fields = (f for f in type(before).model_fields if f not in but)
     changed = [f for f in fields if getattr(before, f) != getattr(now, f, None)]
     if changed:
         raise Kept(Reason.of("close.changed", side=side_words(side), fields=changed))
 
 
-def _stands_unattached(volume: Resource | None, since: datetime | None) -> bool:
-    """Whether it is a volume that nobody has attached (since a moment that its `updated_at` told)."""
-    unattached = isinstance(volume, Volume) and volume.status == "available"
-    return unattached and (since is None or getattr(volume, "updated_at", None) == since)
+def _stands_unattached(disk: Resource | None, since: datetime | None) -> bool:
+    """Whether it is a disk that nobody has attached (since a moment that the cloud told)."""
+    if disk is None or not disk.is_unattached():
+        return False
+    return since is None or disk.unattached_since() == since
 
 
 def emptying_steps(decision: Decision, pairs: Mapping[Ref, Ref], witness: Witness) -> list[Step]:
     """Steps that delete what was chosen, each after all that stands on it; a server goes before its disks."""
     source, target = witness.look.source, witness.look.target
-    relations, chosen = Relations(source), frozenset(decision.chosen)
+    relations, chosen = source.relations, frozenset(decision.chosen)
     waits: dict[Ref, list[str]] = {r: [] for r in decision.chosen}
     for reference in decision.chosen:
         for need in relations.under(source.by_ref[reference]):
@@ -145,11 +141,11 @@ def emptying_steps(decision: Decision, pairs: Mapping[Ref, Ref], witness: Witnes
     steps: list[Step] = []
     for reference in decision.chosen:
         resource = source.by_ref[reference]
-        if isinstance(resource, Router):
-            legs = [leg for leg in relations.legs(resource) if leg in chosen]
-            before = dict.fromkeys(name for leg in legs for name in waits[leg])
+        if resource.unbound() is not None:
+            held = [one for one in resource.held_by(relations) if one in chosen]
+            before = dict.fromkeys(name for one in held for name in waits[one])
             steps.append(RoutesStep(resource, chosen, witness, tuple(before)))
-            for one in (reference, *legs):
+            for one in (reference, *held):
                 waits[one].append(f"{ROUTES}{reference}")
     claimed = {v.claim.subject for v in witness.look.verdicts if v.claim.kind == "content"}
     for reference in decision.chosen:
@@ -158,7 +154,7 @@ def emptying_steps(decision: Decision, pairs: Mapping[Ref, Ref], witness: Witnes
                 resource=source.by_ref[reference],
                 counterpart=target.by_ref[pairs[reference]],
                 has_content=reference in claimed,
-                disks=doomed_disks(relations, reference),
+                disks=source.by_ref[reference].doomed(relations),
                 drifted=decision.drifted.get(reference, frozenset()),
                 chosen=chosen,
                 witness=witness,
@@ -168,16 +164,11 @@ def emptying_steps(decision: Decision, pairs: Mapping[Ref, Ref], witness: Witnes
     return steps
 
 
-def doomed_disks(relations: Relations, server: Ref) -> tuple[Ref, ...]:
-    """Attachments of a server whose volumes the cloud deletes with it (() of anything else)."""
-    return tuple(a.ref for a in relations.disks(server) if a.delete_on_termination)
-
-
 @dataclass(frozen=True)
 class RoutesStep:
-    """Take a router's static routes away, which hold its legs; first of all compare it."""
+    """Take away what holds others on a thing (a router's static routes its legs); first of all compare it."""
 
-    resource: Router
+    resource: Resource
     chosen: frozenset[Ref]
     witness: Witness
     needs: tuple[str, ...]
@@ -189,7 +180,7 @@ class RoutesStep:
 
     def intend(self, done: Outputs) -> JsonObject:
         """The routes that go."""
-        return {"ref": self.resource.ref, "routes": len(self.resource.routes)}
+        return {"ref": self.resource.ref, "routes": self.resource.bonds()}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """Gone already is done."""
@@ -198,8 +189,9 @@ class RoutesStep:
             there = self.witness.demand_source(self.resource, self.chosen)
         except Kept as kept:
             return kept.told()
-        if isinstance(there, Router) and there.routes:
-            self.witness.clouds["source"].set_routes(there.model_copy(update={"routes": ()}))
+        bare = there.unbound() if there is not None else None
+        if bare is not None and bare != there:
+            self.witness.clouds["source"].set_routes(bare)
         return {}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
@@ -228,7 +220,7 @@ class DeleteStep:
 
     def intend(self, done: Outputs) -> JsonObject:
         """What is to be deleted, and what protects it."""
-        return {"ref": self.resource.ref, "name": self.resource.name, "lifted": protection(self.resource)}
+        return {"ref": self.resource.ref, "name": self.resource.name, "lifted": self.resource.protection()}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """Compare, then delete: `{deleted, source, target}`; `{gone}` if it went before; `{kept}` with the reason."""
@@ -249,7 +241,7 @@ class DeleteStep:
         twin = self.witness.demand_target(self.counterpart, self.drifted)
         if not self.has_content:
             return {}
-        if isinstance(there, Secret):
+        if there.KNOWN.content is Content.PAYLOAD:
             return {"source": self.witness.demand_same_secret(there, twin)}
         shown: JsonObject = {}
         if "content" not in self.drifted:
@@ -260,22 +252,11 @@ class DeleteStep:
     def _unprotect(self, there: Resource) -> None:
         """A disk outlives its server and is compared by itself; lock and protection go with the typed confirmation."""
         source = self.witness.clouds["source"]
-        if isinstance(there, Server):
-            self.witness.outlive("source", self.disks)
-            if there.locked:
-                source.set_lock(there.id, False)
-        if isinstance(there, Image) and there.protected:
-            source.write_image(there.model_copy(update={"protected": False}), (), None)
+        self.witness.outlive("source", self.disks)
+        unprotect(source, there)
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """What is deleted does not come back."""
-
-
-def protection(resource: Resource) -> str:
-    """What protects the thing from deletion (`locked`, `protected`), or ""."""
-    if isinstance(resource, Server) and resource.locked:
-        return "locked"
-    return "protected" if isinstance(resource, Image) and resource.protected else ""
 
 
 def _demand_gone(needs: tuple[str, ...], done: Outputs) -> None:

@@ -24,14 +24,14 @@ from unterbau.evidence.limits import NOT_OURS, decode
 from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.evidence.reading import Reading, spelled_in
 from unterbau.saga.status import Event, fold
-from unterbau.switch import census, closing
+from unterbau.switch import closing
 from unterbau.switch.closing import Closing, Sealed, deleted
 from unterbau.switch.evidence.closing import check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import JUDGINGS, Contents, compare, observed
-from unterbau.switch.verify.structure import REMAINDER, side_words
-from unterbau.tenant.kinds import Kind, Ref, SecurityGroup, SecurityGroupRule, kind_of
+from unterbau.switch.verify import JUDGINGS, Contents, compare, lost, observed
+from unterbau.switch.verify.structure import LOSSES, REMAINDER, side_words
+from unterbau.tenant.kinds import Kind, Ref, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Model, Observation, Outcome, Reason, Source, Verdict, Words, conjoin, joined
 
@@ -46,6 +46,11 @@ NOT_TESTED = (
     Reason.of("not-tested.user-data"),
     Reason.of("not-tested.writes"),
 )
+
+_OF_THE_MOMENT = frozenset(
+    {"marker", "status", "used", "bytes_used", "object_count", "last_modified", "host_id", "updated_at"}
+)
+"""Fields that format 1 leaves out of the digest of a census, of every kind."""
 
 
 class PhaseTime(Model):
@@ -171,13 +176,18 @@ def check_opened(opened: Opened) -> CheckResult:
 
 
 def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: Iterable[Verdict]) -> Iterator[Verdict]:
-    """What this version judges otherwise: another outcome, or a claim of its own that is not held."""
+    """What this version judges otherwise: another outcome, or a claim of its own that is not held.
+
+    A plan of before losses were announced could announce none: that they were not told is *not shown*.
+    """
     told = bundle.verification
     if set(told.judging) == set(JUDGINGS):
         return
     before = {v.claim.id: v.outcome for v in then}
     judged = bundle.model_copy(update={"verification": told.model_copy(update={"judging": JUDGINGS})})
     for verdict in (*compare(told.source, told.target, bundle.plan, hashes), *of_the_whole(judged)):
+        if verdict.claim.kind == lost.KIND and LOSSES not in told.judging:
+            verdict = verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN})
         if before.get(verdict.claim.id, Outcome.HELD) is not verdict.outcome:
             yield verdict
 
@@ -238,7 +248,7 @@ def _read(opened: Opened) -> tuple[Bundle, dict[str, Any], Reading]:
             plain["verification.json"],
             *(a["look"] for a in plain.get("source-closing.json", {}).get("attempts", ())),
         ]
-        kept = {
+        kept: dict[str, Any] = {
             "verification.json": {"verdicts": [
                 {"claim": {"id": v["claim"]["id"]}, "outcome": v["outcome"]} for v in looks[0]["verdicts"]
             ]},
@@ -265,6 +275,15 @@ def _read(opened: Opened) -> tuple[Bundle, dict[str, Any], Reading]:
     return Bundle(chain=chain, **read), kept, reading
 
 
+def _listed(plain: Mapping[str, Any]) -> str:
+    """What format 1 names a census by: the digest of what it lists, without what changes by itself (`census.digest`)."""
+    kept: dict[str, JsonValue] = {
+        f"{one['kind']}:{one['id']}": {name: value for name, value in one.items() if name not in _OF_THE_MOMENT}
+        for one in plain["resources"]
+    }
+    return canonical.digest(kept)
+
+
 def _rows(plain: Any) -> tuple[int, list[Any]]:
     """Chain and rows of a journal; format 1 stored the rows alone."""
     if isinstance(plain, list):
@@ -281,7 +300,7 @@ def _linked(opened: Opened, plain: Mapping[str, Any], rows: list[Any]) -> list[s
     if named := opened.format > 1 and plan.get("source_census"):
         fits = named == canonical.digest_bytes(census_file)
     else:
-        fits = plan["source_digest"] == census.stored_digest(plain["source-census.json"])
+        fits = plan["source_digest"] == _listed(plain["source-census.json"])
     if not fits:
         raise BundleError("plan.json was not made from source-census.json", NOT_OURS)
     names = {canonical.digest(plan)} | ({canonical.digest_bytes(whole)} if opened.format > 1 else set())
@@ -299,12 +318,11 @@ def remainder(before: Workload, closed: Workload, made: Collection[Kind]) -> Ver
         id="completeness closed target", kind="completeness", subject="target",
         text=Reason.of("claim.remainder"),
     )  # fmt: skip
-    default = {g.id for g in closed.of(SecurityGroup) if g.is_default}
     new: list[JsonValue] = [
-        f"{r.ref} {r.name}".rstrip() for r in closed.resources
-        if r.ref not in before.by_ref and r.id not in default
-        and not (isinstance(r, SecurityGroupRule) and r.security_group_id in default)
-    ]  # fmt: skip
+        f"{r.ref} {r.name}".rstrip()
+        for r in closed.resources
+        if r.ref not in before.by_ref and not r.from_birth(closed)
+    ]
     unseen = [Reason.of("about", what=n.what, reason=n.reason) for n in closed.not_shown if n.what in set(made)]
     where = Source(where=f"target: {closed.identity.name} after the clean-up", at=closed.taken_at)
     seen = (Observation(what="new since the census before", value=new, source=where, reason=joined(unseen)),)

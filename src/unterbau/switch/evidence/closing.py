@@ -19,9 +19,8 @@ from unterbau.saga.status import fold
 from unterbau.switch import closing
 from unterbau.switch.closing import Attempt, Closing, Decision, Sealed
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
-from unterbau.switch.plan import Loss
 from unterbau.switch.verify import counterparts
-from unterbau.tenant.kinds import Kind, Ref, kind_of
+from unterbau.tenant.kinds import KINDS, Content, Loss, Ref, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words
 
@@ -88,7 +87,7 @@ class _Check:
         claimed = {v.claim.subject for v in self.look.verdicts if v.claim.kind == "content"}
         for reference in self.gone.keys() & claimed:
             sides = [("source", reference)]
-            if kind_of(reference) is not Kind.SECRET and "content" not in self.decision.drifted.get(reference, ()):
+            if _content(reference) is not Content.PAYLOAD and "content" not in self.decision.drifted.get(reference, ()):
                 sides.append(("target", self.pairs[reference]))
             for side, whose in sides:
                 if not self._fits(side, whose, self.gone[reference].get(side)):
@@ -99,18 +98,22 @@ class _Check:
             return False
         if "sha256" in shown:
             return (side, whose) in self.hashes and shown == {"sha256": self.hashes[side, whose].value}
-        if kind_of(whose) is Kind.SECRET:
+        if _content(whose) is Content.PAYLOAD:
             return shown == {"compared": "equal"}
-        if kind_of(whose) is Kind.VOLUME:
+        if _content(whose) is Content.DISK:
             at = self.look.stamps.get(f"{side} {whose}")
             return at is not None and shown == {"updated_at": at.isoformat()}
         seen: Workload = {"source": self.look.source, "target": self.look.target}[side]
-        return shown == closing.content_stamp(seen.by_ref[whose])
+        return shown == seen.by_ref[whose].stamp()
 
     def lost(self, gone: frozenset[Ref]) -> tuple[Loss, ...]:
         """The accepted losses of what this attempt began to delete and is gone."""
         went = gone & closing.begun(self.attempt.journal)
         return tuple(one for one in self.decision.accepted if one.id.removesuffix(f".{one.field}") in went)
+
+
+def _content(reference: Ref) -> Content:
+    return KINDS[kind_of(reference)].KNOWN.content
 
 
 def _told(record: Closing) -> Iterator[Verdict]:

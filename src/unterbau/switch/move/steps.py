@@ -14,59 +14,43 @@ temporaries are deleted. Each of these is a step, so a crash leaves none behind.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
-from unterbau.cloud.port import NOTHING, Cloud, Source
+from unterbau.cloud.content import content, unprotect
+from unterbau.cloud.port import Cloud
 from unterbau.errors import NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
 from unterbau.switch.move.transfer import relay
 from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
-    AddressGroup,
-    Attachment,
-    Image,
-    Keypair,
+    KINDS,
+    NOTHING,
+    Content,
     Kind,
+    Mark,
     Ref,
     Resource,
-    Router,
-    RouterInterface,
-    Secret,
-    SecretContainer,
-    SecurityGroupRule,
-    Server,
-    ServerGroup,
-    Snapshot,
-    StoredObject,
-    Volume,
+    Source,
     id_of,
     kind_of,
     ref,
 )
+from unterbau.tenant.kinds.server import Disks
+from unterbau.tenant.kinds.volume import ARRIVAL, PASSAGES
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
 
 QUICK = timedelta(minutes=5)
 LONG = timedelta(minutes=60)
 """For what copies bytes inside a cloud."""
-UNMARKED = (Keypair, ServerGroup, AddressGroup, SecurityGroupRule, SecretContainer, Secret)
-"""Kinds that may exist without our marker for a moment, or for ever."""
-NEVER_MARKED = (Keypair, ServerGroup, SecurityGroupRule, SecretContainer)
+NEVER_MARKED = tuple(one for one in KINDS.values() if one.KNOWN.marker.answered)
 """Kinds that have no place for a marker; they are there when the request is answered."""
-INDISTINCT = (ServerGroup, SecretContainer, Secret)
-"""Kinds of which a lost request could make a second one that nothing tells from the first. (Keys and rules are unique.)"""
 LOOK_SECONDS = 1.0
 """Between two looks for what a request without an answer may have made."""
-
-
-TEMPORARY = {
-    "snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME, "image": Kind.IMAGE, "arrival": Kind.IMAGE,
-}  # fmt: skip
-"""The temporary things on the way of a volume."""
 
 
 class LedgerLine(Model):
@@ -107,9 +91,9 @@ class Move:
             return self.plan.translate.get(reference)
         if entry.stands_in is not None:
             return entry.stands_in
-        if kind_of(reference) in (Kind.CONTAINER, Kind.OBJECT):
-            return id_of(reference) if entry.fate.moves else None
         made = done.get(reference, {}).get("id")
+        if made is None and KINDS[kind_of(reference)].KNOWN.id_is_name and entry.fate.moves:
+            return id_of(reference)
         return str(made) if made is not None else None
 
 
@@ -130,52 +114,39 @@ def _needs(plan: Plan, needs: Iterable[Ref]) -> tuple[str, ...]:
 
 def _steps_of(move: Move, resource: Resource, needs: tuple[str, ...]) -> list[Step]:
     reference = resource.ref
-    match resource:
-        case Volume():
-            return _volume_steps(move, resource, needs)
-        case Image():
-            return [ImageStep(move, reference, needs)]
-        case StoredObject():
-            return [ObjectStep(move, reference, needs)]
-        case Secret():
-            return [SecretStep(move, reference, needs)]
-        case Server():
-            return _server_steps(move, resource, needs)
-        case Router():
-            return _router_steps(move, resource, needs)
-        case _:
-            return [CreateStep(move, reference, needs)]
+    match resource.KNOWN.content:
+        case Content.DISK:
+            return _disk_steps(move, resource, needs)
+        case Content.FIXED:
+            return [UploadStep(move, reference, needs)]
+        case Content.STORED:
+            return [WriteStep(move, reference, needs)]
+        case Content.PAYLOAD:
+            return [PayloadStep(move, reference, needs)]
+        case Content.NONE:
+            return [CreateStep(move, reference, needs), *_afterwards(move, resource)]
 
 
-def _router_steps(move: Move, router: Router, needs: tuple[str, ...]) -> list[Step]:
-    made: list[Step] = [CreateStep(move, router.ref, needs)]
-    legs = [i.ref for i in move.workload.of(RouterInterface) if i.router_id == router.id]
-    if router.routes:
-        made.append(RoutesStep(move, router.ref, _needs(move.plan, (router.ref, *legs))))
-    return made
+def _afterwards(move: Move, resource: Resource) -> Iterator[Step]:
+    """What is done to it once the things are there that hang on it."""
+    if resource.bonds():
+        held = resource.held_by(move.workload.relations)
+        yield RoutesStep(move, resource.ref, _needs(move.plan, (resource.ref, *held)))
+    if resource.power() or resource.protection():
+        disks = (a.ref for a in _disks(move, resource))
+        yield PowerStep(move, resource.ref, _needs(move.plan, (resource.ref, *disks)))
 
 
-def _server_steps(move: Move, server: Server, needs: tuple[str, ...]) -> list[Step]:
-    disks = _disks(move, server)
-    made: list[Step] = [ServerStep(move, server.ref, needs)]
-    if server.status == "SHUTOFF" or server.locked:
-        after = _needs(move.plan, (server.ref, *(a.ref for a in disks)))
-        made.append(PowerStep(move, server.ref, after))
-    return made
-
-
-def _disks(move: Move, server: Server) -> list[Attachment]:
-    """The server's volumes that move, in the order of their devices, root first."""
-    own = [a for a in move.workload.of(Attachment) if a.server_id == server.id]
-    moving = [a for a in own if move.plan.by_ref[a.ref].fate.moves]
-    return sorted(moving, key=lambda a: (a.boot_index != 0, len(a.device), a.device, a.id))
+def _disks(move: Move, resource: Resource) -> Disks:
+    """Its disks that move, in the order of their devices, root first."""
+    return [a for a in resource.attachments(move.workload) if move.plan.by_ref[a.ref].fate.moves]
 
 
 def _chained_attachments(move: Move, made: list[Step]) -> list[Step]:
     """Volumes are attached one after another, so that devices keep their order."""
     previous: dict[str, str] = {}
-    for server in move.workload.of(Server):
-        disks = _disks(move, server)
+    for resource in move.workload.resources:
+        disks = _disks(move, resource)
         for before, after in pairwise(disks):
             previous[after.ref] = before.ref
     return [
@@ -186,24 +157,18 @@ def _chained_attachments(move: Move, made: list[Step]) -> list[Step]:
     ]
 
 
-def _volume_steps(move: Move, volume: Volume, needs: tuple[str, ...]) -> list[Step]:
-    """Temporaries on the source, their image on the target, the volume, and the tidying."""
-    has_snapshots = any(s.volume_id == volume.id for s in move.workload.of(Snapshot))
+def _disk_steps(move: Move, disk: Resource, needs: tuple[str, ...]) -> list[Step]:
+    """Temporaries on the source, their image on the target, the disk, and the tidying."""
+    passages = disk.passages(backed=disk.backed(move.workload.relations))
     temporaries: list[TemporaryStep] = []
-    if volume.status == "in-use":
-        temporaries.append(TemporaryStep(move, volume.ref, "snapshot", "source", ()))
-        temporaries.append(TemporaryStep(move, volume.ref, "copy", "source", (temporaries[-1].name,)))
-    elif has_snapshots:
-        temporaries.append(TemporaryStep(move, volume.ref, "clone", "source", ()))
-    before = (temporaries[-1].name,) if temporaries else ()
-    temporaries.append(TemporaryStep(move, volume.ref, "image", "source", before))
-    temporaries.append(TemporaryStep(move, volume.ref, "arrival", "target", (temporaries[-1].name,)))
-    arrival = temporaries[-1].name
+    for what, side in (*((p.what, "source") for p in passages), (ARRIVAL, "target")):
+        before = (temporaries[-1].name,) if temporaries else ()
+        temporaries.append(TemporaryStep(move, disk.ref, what, side, before))
     names = tuple(t.name for t in temporaries)
     return [
         *temporaries,
-        VolumeStep(move, volume.ref, (*needs, arrival)),
-        TidyStep(move, volume.ref, (*names, volume.ref)),
+        ArriveStep(move, disk.ref, (*needs, names[-1])),
+        TidyStep(move, disk.ref, (*names, disk.ref)),
     ]
 
 
@@ -221,6 +186,11 @@ class CreateStep:
         return self.reference
 
     @property
+    def resource(self) -> Resource:
+        """The source's object."""
+        return self.move.workload.by_ref[self.reference]
+
+    @property
     def marker(self) -> str:
         """The tag of the new object."""
         return self.move.marker(self.name)
@@ -233,7 +203,9 @@ class CreateStep:
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The new id."""
-        return {"id": self.create(intent, done, progress)}
+        roots = [a for a in _disks(self.move, self.resource) if a.boot_index == 0]
+        disks = (a.model_copy(update={"volume_id": self.move.new_id(a.disk, done)}) for a in roots)
+        return {"id": self.create(intent, done, progress, Source(disks=tuple(disks)))}
 
     def create(self, intent: JsonObject, done: Outputs, attempt: Attempt, source: Source = NOTHING) -> str:
         """Ensure and settle; a wish is made anew from the outputs, so it is the same each time."""
@@ -245,7 +217,7 @@ class CreateStep:
 
     def ensure(self, wish: Resource, intent: JsonObject, attempt: Attempt, source: Source = NOTHING) -> str:
         """Find or create, with what is known of earlier attempts that got no answer."""
-        if isinstance(wish, INDISTINCT):
+        if wish.KNOWN.marker.indistinct:
             self._await_lost(wish, intent, attempt)
         target = self.move.target
         return insist(lambda: target.ensure(wish, _marker(intent), before=_before(intent), source=source), attempt)
@@ -259,11 +231,10 @@ class CreateStep:
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete what was made, or what a crash may have left half-made."""
-        resource = self.move.workload.by_ref[self.reference]
-        if isinstance(resource, Attachment) and resource.boot_index == 0:
-            return  # a root disk leaves with its server
+        if self.resource.leaves_with_another():
+            return
         for id_ in [str(output["id"])] if output else self._strays(intent, done):
-            self.remove(resource.own_kind, id_)
+            self.remove(self.resource.own_kind, id_)
 
     def remove(self, kind: Kind, id_: str) -> None:
         """Delete one object of the target."""
@@ -272,53 +243,38 @@ class CreateStep:
     def _strays(self, intent: JsonObject, done: Outputs) -> list[str]:
         """What exists of an act that was not seen to end: by marker. What only looks alike is never ours to delete."""
         wish = self.move.wish(self.reference, done)
-        if isinstance(wish, Attachment):
-            return [f"{wish.server_id}/{wish.volume_id}"]
+        if wish.KNOWN.marker is Mark.PLACE:
+            return [wish.place()]
         found = marked(self.move.target, wish.own_kind, {_marker(intent)}, (wish.ref,))
         return [r.id for r in found]
 
 
-class ServerStep(CreateStep):
-    """A server, with its root volume if it boots from one."""
+class ArriveStep(CreateStep):
+    """A disk from the image that arrived."""
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The new id."""
-        server = self.move.workload.by_ref[self.reference]
-        assert isinstance(server, Server)  # noqa: S101 - by `_steps_of`
-        roots = [a for a in _disks(self.move, server) if a.boot_index == 0]
-        disks = tuple(
-            a.model_copy(update={"volume_id": self.move.new_id(ref(Kind.VOLUME, a.volume_id), done)}) for a in roots
-        )
-        return {"id": self.create(intent, done, progress, Source(disks=disks))}
-
-
-class VolumeStep(CreateStep):
-    """A volume from the image that arrived."""
-
-    def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
-        """The new id."""
-        arrival = str(done[f"arrival of {self.reference}"]["id"])
+        arrival = str(done[f"{ARRIVAL} of {self.reference}"]["id"])
         return {"id": self.create(intent, done, progress, Source(image_id=arrival))}
 
 
-class ImageStep(CreateStep):
-    """An image with its data, streamed."""
+class UploadStep(CreateStep):
+    """A thing with its data, streamed, written once."""
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """The new id, and what passed."""
         wish = self.move.wish(self.reference, done)
-        assert isinstance(wish, Image)  # noqa: S101 - by `_steps_of`
         target = self.move.target
         id_ = target.ensure(wish, _marker(intent))
-        passed = _stream_image(self.move, id_of(self.reference), wish.model_copy(update={"id": id_}), progress)
+        passed = _upload(self.move, id_of(self.reference), wish.model_copy(update={"id": id_}), progress)
         return {"id": id_, **passed}
 
 
-def _stream_image(move: Move, source_id: str, wish: Image, progress: Progress) -> JsonObject:
+def _upload(move: Move, source_id: str, wish: Resource, progress: Progress) -> JsonObject:
     """Fill the queued image `wish.id` on the target, unless an earlier attempt did; then settle."""
     there = move.target.read(wish.ref)
     passed: JsonObject = {}
-    if isinstance(there, Image) and there.status == "active":
+    if there is not None and there.is_filled():
         move.target.write_image(wish, (), None)  # completes visibility, members, protection
     else:
         passed = relay(
@@ -330,46 +286,44 @@ def _stream_image(move: Move, source_id: str, wish: Image, progress: Progress) -
     return passed
 
 
-class ObjectStep(CreateStep):
+class WriteStep(CreateStep):
     """An object: its bytes, or the manifest that joins others, or a symlink."""
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """The id (container/name), and what passed."""
         wish = self.move.wish(self.reference, done)
-        assert isinstance(wish, StoredObject)  # noqa: S101 - by `_steps_of`
         target = self.move.target
-        if wish.segments is not None or wish.symlink_to or wish.dlo_prefix is not None:
+        if wish.is_linked():
             target.write_manifest(wish, _marker(intent))
             return {"id": wish.id}
         passed = relay(
-            self.move.source.object_bytes(wish.container, wish.name),
+            content(self.move.source, self.resource),
             lambda data, size: target.write_object(wish, data, _marker(intent)),
             progress,
         )
         return {"id": wish.id, **passed}
 
 
-class SecretStep(CreateStep):
-    """A secret and its payload, which passes through memory only."""
+class PayloadStep(CreateStep):
+    """A thing and its payload, which passes through memory only."""
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The new id."""
         wish = self.move.wish(self.reference, done)
-        assert isinstance(wish, Secret)  # noqa: S101 - by `_steps_of`
         target = self.move.target
         id_ = self.ensure(wish, intent, progress)
-        if wish.content_type is not None:
+        if wish.has_content():
             payload = self.move.source.secret_payload(id_of(self.reference))
             if payload is None:
                 raise NotFound(f"{self.reference}: its payload is gone", "Make a new plan: the source has changed.")
             target.write_secret(id_, wish, payload)
-        target.settle(ref(Kind.SECRET, id_), QUICK)
+        target.settle(ref(wish.own_kind, id_), QUICK)
         return {"id": id_}
 
 
 @dataclass(frozen=True)
 class RoutesStep:
-    """The static routes of a router, once its legs exist."""
+    """What holds others on a thing (the static routes of a router), once those exist."""
 
     move: Move
     reference: Ref
@@ -397,8 +351,9 @@ class RoutesStep:
     def _set(self, done: Outputs, *, keep: bool) -> None:
         wish = self.move.wish(self.reference, done)
         update: dict[str, object] = {"id": self.move.new_id(self.reference, done)}
+        there = wish.model_copy(update=update)
         try:
-            self.move.target.set_routes(wish.model_copy(update=update if keep else {**update, "routes": ()}))
+            self.move.target.set_routes(there if keep else there.unbound() or there)
         except NotFound:
             if keep:
                 raise
@@ -406,7 +361,7 @@ class RoutesStep:
 
 @dataclass(frozen=True)
 class PowerStep:
-    """A server that was stopped or locked is so again, after its disks are attached."""
+    """What was stopped or locked is so again, after its disks are attached."""
 
     move: Move
     reference: Ref
@@ -423,27 +378,22 @@ class PowerStep:
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """Stop it, lock it."""
-        server, there = self._pair(done)
-        if server.status == "SHUTOFF" and there.status != "SHUTOFF":
-            self.move.target.set_power(there.id, "SHUTOFF")
-        if server.locked:
+        reference = ref(kind_of(self.reference), str(self.move.new_id(self.reference, done)))
+        resource, there = self.move.workload.by_ref[self.reference], self.move.target.read(reference)
+        if there is None:
+            raise NotFound(f"{reference} does not exist on the target")
+        power = resource.power()
+        if power and there.power() != power:
+            self.move.target.set_power(there.id, power)
+        if resource.protection():
             self.move.target.set_lock(there.id, True)
         return {}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Unlock what we locked: its server is deleted next."""
-        server = self.move.workload.by_ref[self.reference]
-        if isinstance(server, Server) and server.locked:
+        if self.move.workload.by_ref[self.reference].protection():
             with suppress(NotFound):
                 self.move.target.set_lock(str(self.move.new_id(self.reference, done)), False)
-
-    def _pair(self, done: Outputs) -> tuple[Server, Server]:
-        """The server of the source, and its counterpart."""
-        id_ = str(self.move.new_id(self.reference, done))
-        server, there = self.move.workload.by_ref[self.reference], self.move.target.read(ref(Kind.SERVER, id_))
-        if not isinstance(server, Server) or not isinstance(there, Server):
-            raise NotFound(f"server {id_} does not exist on the target")
-        return server, there
 
 
 @dataclass(frozen=True)
@@ -469,7 +419,7 @@ class TemporaryStep:
     @property
     def kind(self) -> Kind:
         """Of the temporary thing."""
-        return TEMPORARY[self.what]
+        return PASSAGES[self.what]
 
     def intend(self, done: Outputs) -> JsonObject:
         """Name and tag."""
@@ -480,32 +430,19 @@ class TemporaryStep:
         """The id; for the arrival also what passed."""
         wish, source = self._wish(str(intent["name"]), done)
         id_ = insist(lambda: self.cloud.ensure(wish, _marker(intent), source=source), progress)
-        if self.what == "arrival":
-            assert isinstance(wish, Image)  # noqa: S101 - by `_wish`
+        if self.what == ARRIVAL:
             origin = str(done[self.needs[0]]["id"])
             return {
                 "id": id_,
-                **_stream_image(self.move, origin, wish.model_copy(update={"id": id_}), progress),
+                **_upload(self.move, origin, wish.model_copy(update={"id": id_}), progress),
             }
         self.cloud.settle(ref(self.kind, id_), LONG)
         return {"id": id_}
 
     def _wish(self, name: str, done: Outputs) -> tuple[Resource, Source]:
-        volume = self.move.workload.by_ref[self.reference]
-        assert isinstance(volume, Volume)  # noqa: S101 - by `_steps_of`
-        origin = str(done[self.needs[0]]["id"]) if self.needs else volume.id
-        image = Image(id="-", name=name, status="queued", disk_format="raw", container_format="bare",
-                      visibility="private")  # fmt: skip
-        copy = Volume(id="-", name=name, status="", size_gib=volume.size_gib, volume_type=volume.volume_type)
-        snapshot = Snapshot(id="-", name=name, status="", volume_id=volume.id, size_gib=volume.size_gib)
-        wishes: dict[str, tuple[Resource, Source]] = {
-            "snapshot": (snapshot, Source(force=True)),
-            "copy": (copy, Source(snapshot_id=origin)),
-            "clone": (copy, Source(volume_id=origin)),
-            "image": (image, Source(volume_id=origin)),
-            "arrival": (image, NOTHING),
-        }
-        return wishes[self.what]
+        disk = self.move.workload.by_ref[self.reference]
+        origin = str(done[self.needs[0]]["id"]) if self.needs else disk.id
+        return disk.passage(self.what).make(name, origin)
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete it, by id or by marker."""
@@ -537,7 +474,7 @@ class TidyStep:
             what, _, _ = step.partition(" of ")
             if step == self.reference:
                 continue
-            temporary = TemporaryStep(self.move, self.reference, what, "target" if what == "arrival" else "source", ())
+            temporary = TemporaryStep(self.move, self.reference, what, "target" if what == ARRIVAL else "source", ())
             temporary.cloud.delete(ref(temporary.kind, str(done[step]["id"])), LONG)
         return {}
 
@@ -548,21 +485,20 @@ class TidyStep:
 def marked(cloud: Cloud, kind: Kind, markers: Collection[str], named: Collection[Ref] = ()) -> list[Resource]:
     """What exists of a kind with one of these markers, half-made things included.
 
-    Containers and objects, which a listing would have to look at one by one, are looked for by their Refs (`named`).
+    Things whose id is their name, which a listing would have to look at one by one, are looked for by their Refs (`named`).
     """
-    if kind in (Kind.CONTAINER, Kind.OBJECT):
+    if KINDS[kind].KNOWN.id_is_name:
         there = [cloud.read(reference) for reference in named]
         return [r for r in there if r is not None and r.marker in markers]
-    kinds = (kind, Kind.PORT) if kind is Kind.ROUTER_INTERFACE else (kind,)  # a leg that was not added yet is a port
-    found = [r for k in kinds for r in cloud.listing(k).resources]
+    found = [r for k in (kind, *KINDS[kind].HALF_MADE) for r in cloud.listing(k).resources]
     return [r for r in found if r.marker in markers or r.name in markers]
 
 
 def remove(cloud: Cloud, kind: Kind, id_: str) -> None:
     """Delete something that a run made; a protection that it set itself is lifted first."""
-    there = cloud.read(ref(kind, id_)) if kind is Kind.IMAGE else None
-    if isinstance(there, Image) and there.protected:
-        cloud.write_image(there.model_copy(update={"protected": False}), (), None)
+    there = cloud.read(ref(kind, id_)) if KINDS[kind].KNOWN.content is Content.FIXED else None
+    if there is not None:
+        unprotect(cloud, there)
     cloud.delete(ref(kind, id_), LONG)
 
 
@@ -583,7 +519,7 @@ def ledger(status: Status) -> tuple[LedgerLine, ...]:
             continue
         made: Mapping[str, object] = status.outputs.get(step, {})
         temporary = bool(intent.get("temporary"))
-        kind = TEMPORARY[step.partition(" of ")[0]] if temporary else kind_of(step)
+        kind = PASSAGES[step.partition(" of ")[0]] if temporary else kind_of(step)
         gone = temporary and status.states.get(f"tidy {step.partition(' of ')[2]}") == "done"
         lines.append(
             LedgerLine(

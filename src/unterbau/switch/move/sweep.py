@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from unterbau.cloud.port import Cloud
 from unterbau.errors import CloudError, Failed, Interrupted
 from unterbau.saga import RetryPolicy, Status
-from unterbau.switch.move.steps import NEVER_MARKED, UNMARKED, LedgerLine, Move, ledger, marked, remove
+from unterbau.switch.move.steps import LedgerLine, Move, ledger, marked, remove
 from unterbau.switch.plan import Plan
-from unterbau.tenant.kinds import Attachment, Kind, Ref, Resource, kind_of, ref
+from unterbau.tenant.kinds import KINDS, Kind, Ref, Resource, kind_of, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
 
-_WITHOUT = frozenset(Kind(k.model_fields["kind"].default) for k in (*NEVER_MARKED, Attachment))
+_WITHOUT = frozenset(k for k, one in KINDS.items() if not (one.KNOWN.marker.lasting or one.KNOWN.marker.at_birth))
 """Kinds on which no marker ever stands."""
 _ORDER = {kind: place for place, kind in enumerate(Kind)}
 
@@ -119,7 +119,8 @@ def _removed(finds: Iterable[_Find], policy: RetryPolicy, stop: threading.Event)
 
 def _alike(move: Move, status: Status, line: LedgerLine, held: Collection[tuple[str, str, str | None]]) -> list[str]:
     """What carries no marker and looks like what a step asked for, was not there before, and is of no other step."""
-    if line.step not in move.plan.by_ref or not isinstance(move.workload.by_ref.get(line.step), UNMARKED):
+    resource = move.workload.by_ref.get(line.step)
+    if line.step not in move.plan.by_ref or resource is None or not resource.KNOWN.marker.doubtful:
         return []
     reference: Ref = line.step
     before = status.intents[line.step].get("before")

@@ -15,19 +15,20 @@ from markupsafe import Markup, escape
 
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
-from unterbau.switch.plan import Entry, Fate
 from unterbau.switch.report.drawing import timeline, topology
 from unterbau.switch.report.german import german
 from unterbau.switch.report.terminal import openings_among
-from unterbau.switch.verify import OPENINGS
-from unterbau.tenant.kinds import Attachment, FloatingIp, Port, Ref, Server, Volume
+from unterbau.switch.verify import LOSSES, OPENINGS
+from unterbau.tenant.kinds import Attachment, Entry, Fate, FloatingIp, Port, Ref, Server, Volume
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Reason, Words, words
 
 KINDS_DE = {
     "structure": "Aufbau", "content": "Inhalt", "completeness": "Vollständigkeit", "coverage": "Abdeckung",
-    "opening": "Öffnung",
+    "opening": "Öffnung", "loss": "Verlust",
 }  # fmt: skip
+_LATER = {"opening": OPENINGS, "loss": LOSSES}
+"""Kinds of claims that older bundles have not -> the judging that brought them."""
 
 
 PHASES = {
@@ -60,11 +61,12 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         kinds=[
             (k, KINDS_DE[k], {o: counts[k, o] for o in Outcome})
             for k in KINDS_DE
-            if k != "opening" or OPENINGS in bundle.verification.judging
+            if k not in _LATER or _LATER[k] in bundle.verification.judging
         ],
         outcomes=list(Outcome),
         failed=[v for v in checked.verdicts if v.outcome is Outcome.FAILED],
-        unseen=[v for v in checked.verdicts if v.outcome is Outcome.NOT_SHOWN],
+        unseen=[v for v in checked.verdicts if v.outcome is Outcome.NOT_SHOWN and v.claim.kind != "loss"],
+        losses=[v for v in checked.verdicts if v.claim.kind == "loss"],
         changed=[e for e in entries if e.fate is Fate.CHANGED],
         left=[e for e in entries if not e.fate.moves],
         carried=sum(e.fate.moves for e in bundle.plan.entries),

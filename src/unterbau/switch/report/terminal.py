@@ -12,9 +12,11 @@ from typing import Any
 
 from unterbau.face import MARKS, STYLES, safe, say, table
 from unterbau.switch.evidence import CheckResult
-from unterbau.switch.plan import Fate, Plan
+from unterbau.switch.plan import Plan
+from unterbau.switch.verify.lost import KIND as LOSS
+from unterbau.switch.verify.lost import is_left
 from unterbau.switch.verify.opened import opening_of
-from unterbau.tenant.openings.model import Opened
+from unterbau.tenant.kinds import Fate, Opened
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict, Words
 
@@ -73,28 +75,34 @@ def plan(made: Plan) -> None:
 
 
 def _losses(made: Plan) -> None:
-    """What goes with the source for good, a line a kind and field."""
+    """What does not come along, a line a kind and field."""
     found: dict[str, list[Words]] = {}
-    for entry in made.entries:
-        for one in entry.losses:
-            found.setdefault(f"{entry.ref.partition(':')[0]}.{one.field}", []).append(one.why)
+    for one in made.would_lose():
+        kind = one.id.partition(":")[0]
+        found.setdefault(f"{kind}.{one.field}" if one.field else kind, []).append(one.why)
     if found:
         say("")
-        say(
-            "Lost for good with the source's own, which `close --source` therefore keeps unless you accept the loss by name:"
-        )
+        say("What you would lose (`close --source` keeps it at the source unless you accept the loss by name):")
         table(["loss", "count", "why"], [[safe(n), str(len(w)), safe(w[0])] for n, w in sorted(found.items())])
 
 
 def verdicts(found: Sequence[Verdict], *, everything: bool = False) -> None:
-    """Everything that did not hold, then how many claims of which kind were judged."""
+    """Everything that did not hold, what is lost, then how many claims of which kind were judged."""
+    losses = losses_among(found)
     rows = [
         [f"[{STYLES[v.outcome]}]{MARKS[v.outcome]}[/]", safe(v.claim.kind), safe(v.claim.text), safe(v.reason)]
         for v in sorted(found, key=lambda v: (v.outcome is Outcome.NOT_SHOWN, v.outcome is Outcome.HELD))
-        if everything or v.outcome is not Outcome.HELD
+        if v not in losses and (everything or v.outcome is not Outcome.HELD)
     ]
     if rows:
         table(["outcome", "kind", "claim", "why"], rows)
+        say("")
+    if losses:
+        say("What you would lose:")
+        table(["outcome", "what", "why"], [
+            [f"[{STYLES[v.outcome]}]{MARKS[v.outcome]}[/]", safe(v.claim.id.partition(" ")[2]), safe(v.reason)]
+            for v in sorted(losses, key=lambda v: v.outcome is Outcome.NOT_SHOWN)
+        ])  # fmt: skip
         say("")
     allowed = [v for v in openings_among(found) if v.outcome is Outcome.HELD]
     if allowed:
@@ -116,6 +124,11 @@ def checked(found: CheckResult) -> None:
         verdicts(found.today, everything=True)
     say("")
     table(["outcome", "what no drill tests"], [["not tested", safe(line)] for line in found.not_tested])
+
+
+def losses_among(found: Iterable[Verdict]) -> list[Verdict]:
+    """The verdicts on what is lost, or left altogether."""
+    return [v for v in found if v.claim.kind == LOSS or is_left(v)]
 
 
 def openings_among(found: Iterable[Verdict]) -> list[Verdict]:

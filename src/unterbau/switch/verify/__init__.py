@@ -2,8 +2,8 @@
 """The independent verifier: own enumeration, own hashes, own verdicts. It imports nothing of the mover."""
 
 from unterbau.switch.verify.contents import Again, Contents, Seen, look, observe
-from unterbau.switch.verify.structure import JUDGINGS, OPENINGS, compare, counterparts, observed
+from unterbau.switch.verify.structure import JUDGINGS, LOSSES, OPENINGS, compare, counterparts, observed
 
 __all__ = [
-    "JUDGINGS", "OPENINGS", "Again", "Contents", "Seen", "compare", "counterparts", "look", "observe", "observed",
+    "JUDGINGS", "LOSSES", "OPENINGS", "Again", "Contents", "Seen", "compare", "counterparts", "look", "observe", "observed",
 ]  # fmt: skip

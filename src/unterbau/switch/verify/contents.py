@@ -22,8 +22,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from unterbau.cloud.content import content
 from unterbau.cloud.port import ByteStream, Cloud, said
-from unterbau.cloud.port import Source as Origin
 from unterbau.errors import CloudError, Interrupted
 from unterbau.saga import (
     LATE_SECONDS,
@@ -45,7 +45,7 @@ from unterbau.switch import census
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import ownership
 from unterbau.switch.verify.structure import JUDGINGS, OWNED, compare
-from unterbau.tenant.kinds import Image, Kind, Ref, Resource, Secret, Snapshot, StoredObject, Volume, ref
+from unterbau.tenant.kinds import Content, Kind, Passage, Ref, Resource, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Observation, Reason, Source, Verdict, Words, later
 
@@ -165,16 +165,16 @@ class Again:
         self._key = secrets.token_bytes(32)
         self._turn = threading.Semaphore(self.VOLUMES_AT_ONCE)
 
-    def read(self, side: str, resource: Resource, snapshots: bool = False) -> tuple[Observation, datetime | None]:
+    def read(self, side: str, resource: Resource, backed: bool = False) -> tuple[Observation, datetime | None]:
         """The hash of one content now, and of an unattached volume its `updated_at` right after.
 
-        `snapshots`: whether the volume has some. Hashes of secrets of one `Again` compare with each other only.
+        `backed`: see `ResourceBase.backed`. Hashes of secrets of one `Again` compare with each other only.
         """
         cloud = self._sides[side]
-        if not isinstance(resource, Volume):
+        if resource.KNOWN.content is not Content.DISK:
             return _observe(side, cloud, resource, self._key, self._watcher), None
         with self._turn:
-            hashes, stamps, _ = _volume_hashes({side: cloud}, [(side, resource, snapshots)], self._work, self._watcher)
+            hashes, stamps, _ = _disk_hashes({side: cloud}, [(side, resource, backed)], self._work, self._watcher)
         return hashes[side, resource.ref], stamps.get((side, resource.ref))
 
 
@@ -209,7 +209,10 @@ def _hashes(
 ) -> tuple[dict[tuple[str, Ref], Observation], dict[tuple[str, Ref], datetime], tuple[str, ...]]:
     """Observations of every content of both sides; stamps of volumes; and temporaries that could not be removed."""
     key = secrets.token_bytes(32)
-    tasks = [(side, r) for side, w in seen.items() for r in w.resources if _has_content(r)]
+    tasks = [
+        (side, r) for side, w in seen.items() for r in w.resources
+        if r.has_content() and r.KNOWN.content is not Content.DISK
+    ]  # fmt: skip
     found: dict[tuple[str, Ref], Observation] = {}
 
     def one(task: tuple[str, Resource]) -> None:
@@ -219,48 +222,40 @@ def _hashes(
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
         trials = partial(ownership.trials, sides, seen)
-        volumes = pool.submit(_volume_hashes, sides, _readable_volumes(seen), work, watcher, trials)
+        disks = pool.submit(_disk_hashes, sides, _exportable(seen), work, watcher, trials)
         list(pool.map(one, tasks))
-    hashes, stamps, left = volumes.result()
+    hashes, stamps, left = disks.result()
     return {**found, **hashes}, stamps, left
 
 
-def _readable_volumes(seen: dict[str, Workload]) -> list[tuple[str, Volume, bool]]:
-    """(side, volume, whether it has snapshots) of every volume that is not a verifier's own and can be read."""
-    found = []
-    for side, workload in seen.items():
-        snapshots = {s.volume_id for s in workload.of(Snapshot)}
-        for volume in workload.of(Volume):
-            if not (volume.marker or "").startswith(MARK) and volume.status in ("available", "in-use"):
-                found.append((side, volume, volume.id in snapshots))
-    return found
-
-
-def _has_content(resource: Resource) -> bool:
-    """Whether there is something to hash besides volumes: a symlink has none, and what it leads to may be another's."""
-    if isinstance(resource, StoredObject):
-        return resource.symlink_to is None
-    return isinstance(resource, Image | Secret)
+def _exportable(seen: dict[str, Workload]) -> list[tuple[str, Resource, bool]]:
+    """(side, disk, whether it is backed) of every disk that is not a verifier's own and can be read."""
+    return [
+        (side, disk, disk.backed(workload.relations))
+        for side, workload in seen.items()
+        for disk in workload.resources
+        if disk.KNOWN.content is Content.DISK
+        and not (disk.marker or "").startswith(MARK)
+        and getattr(disk, "status", "") in disk.KNOWN.usable
+    ]
 
 
 def _observe(side: str, cloud: Cloud, resource: Resource, key: bytes, watcher: _Watcher) -> Observation:
     """The hash of one content, or the reason why it could not be read."""
-    what = "hmac-sha256 (key not kept)" if isinstance(resource, Secret) else "sha256"
+    secret = resource.KNOWN.content is Content.PAYLOAD
+    what = "hmac-sha256 (key not kept)" if secret else "sha256"
     value: str | None = None
     reason: Words = ""
     try:
-        if isinstance(resource, Secret):
+        if secret:
             payload = cloud.secret_payload(resource.id)
             if payload is not None:
                 value = hmac.new(key, payload.get_secret_value(), hashlib.sha256).hexdigest()
             else:
                 reason = Reason.of("verify.no-payload")
-        elif isinstance(resource, Image):
-            with cloud.image_bytes(resource.id) as stream:
-                value = watcher.hash(f"{side}: image {resource.name}", stream)
-        elif isinstance(resource, StoredObject):
-            with cloud.object_bytes(resource.container, resource.name) as stream:
-                value = watcher.hash(f"{side}: object {resource.name[:40]}", stream)
+        else:
+            with content(cloud, resource) as stream:
+                value = watcher.hash(f"{side}: {resource.own_kind.value} {resource.name[:40]}", stream)
     except CloudError as error:
         reason = said(error)
     return _observation(side, resource, what, value, reason, watcher)
@@ -273,64 +268,42 @@ def _observation(
     return Observation(what=what, value=value, source=Source(where=where, at=watcher.now()), reason=reason)
 
 
-# --- volumes: temporaries in a saga of the verifier's own
+# --- disks: temporaries in a saga of the verifier's own
 
 
 @dataclass(frozen=True)
 class _Temporary:
-    """A snapshot, a copy or an image of a volume; deleted by undo."""
+    """One of the things by which a disk is exported; deleted by undo."""
 
     cloud: Cloud
-    volume: Volume
+    disk: Resource
     side: str
-    what: str
+    passage: Passage
     run_id: str
     needs: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        return f"{self.what} of {self.side} {self.volume.ref}"
-
-    @property
-    def kind(self) -> Kind:
-        return {"snapshot": Kind.SNAPSHOT, "image": Kind.IMAGE}.get(self.what, Kind.VOLUME)
+        return f"{self.passage.what} of {self.side} {self.disk.ref}"
 
     def intend(self, done: Outputs) -> JsonObject:
         marker = Marker(run=self.run_id, node=self.name).tag()
-        return {"side": self.side, "kind": self.kind.value, "name": marker, "marker": marker}
+        return {"side": self.side, "kind": self.passage.kind.value, "name": marker, "marker": marker}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
-        name, origin = str(intent["name"]), str(done[self.needs[0]]["id"]) if self.needs else self.volume.id
-        size, type_ = self.volume.size_gib, self.volume.volume_type
-        wishes: dict[str, tuple[Resource, Origin]] = {
-            "snapshot": (
-                Snapshot(id="-", name=name, status="", volume_id=self.volume.id, size_gib=size),
-                Origin(force=True),
-            ),
-            "copy": (
-                Volume(id="-", name=name, status="", size_gib=size, volume_type=type_),
-                Origin(snapshot_id=origin),
-            ),
-            "clone": (Volume(id="-", name=name, status="", size_gib=size, volume_type=type_), Origin(volume_id=origin)),
-            "image": (
-                Image(
-                    id="-", name=name, status="queued", disk_format="raw", container_format="bare", visibility="private"
-                ),
-                Origin(volume_id=origin),
-            ),
-        }
-        wish, source = wishes[self.what]
+        name, origin = str(intent["name"]), str(done[self.needs[0]]["id"]) if self.needs else self.disk.id
+        wish, source = self.passage.make(name, origin)
         id_ = insist(lambda: self.cloud.ensure(wish, str(intent["marker"]), source=source), progress)
-        self.cloud.settle(ref(self.kind, id_), WAIT)
+        self.cloud.settle(ref(self.passage.kind, id_), WAIT)
         return {"id": id_} | ({} if self.needs else self._stamp())
 
     def _stamp(self) -> JsonObject:
-        """When the volume's state changed last, now that its bytes are taken and before anybody can write anew."""
-        there = self.cloud.settle(self.volume.ref, WAIT) if self.what == "image" else None
+        """When the disk's state changed last, now that its bytes are taken and before anybody can write anew."""
+        there = self.cloud.settle(self.disk.ref, WAIT) if self.passage.readable else None
         return {"updated_at": _unattached_since(there)}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
-        _delete(self.cloud, self.kind, str(intent["marker"]), output)
+        _delete(self.cloud, self.passage.kind, str(intent["marker"]), output)
 
 
 @dataclass(frozen=True)
@@ -338,14 +311,14 @@ class _Hash:
     """Read the temporary image and hash it."""
 
     cloud: Cloud
-    volume: Volume
+    disk: Resource
     side: str
     needs: tuple[str, ...]
     watcher: _Watcher
 
     @property
     def name(self) -> str:
-        return f"hash of {self.side} {self.volume.ref}"
+        return f"hash of {self.side} {self.disk.ref}"
 
     def intend(self, done: Outputs) -> JsonObject:
         return {}
@@ -353,20 +326,19 @@ class _Hash:
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         taken = done[self.needs[0]]
         with self.cloud.image_bytes(str(taken["id"])) as stream:
-            digest = self.watcher.hash(f"{self.side}: volume {self.volume.name}", stream)
+            digest = self.watcher.hash(f"{self.side}: {self.disk.label()}", stream)
         stamp = taken.get("updated_at")
-        same = stamp is not None and stamp == _unattached_since(self.cloud.read(self.volume.ref))
+        same = stamp is not None and stamp == _unattached_since(self.cloud.read(self.disk.ref))
         return {"sha256": digest, "updated_at": stamp if same else None}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Nothing was made."""
 
 
-def _unattached_since(volume: Resource | None) -> str | None:
-    """The `updated_at` of a volume that stands unattached."""
-    if not isinstance(volume, Volume) or volume.status != "available" or volume.updated_at is None:
-        return None
-    return volume.updated_at.isoformat()
+def _unattached_since(disk: Resource | None) -> str | None:
+    """Since when nobody can have written a disk."""
+    at = disk.unattached_since() if disk is not None else None
+    return at.isoformat() if at is not None else None
 
 
 def _delete(cloud: Cloud, kind: Kind, marker: str, output: JsonObject | None) -> None:
@@ -375,38 +347,29 @@ def _delete(cloud: Cloud, kind: Kind, marker: str, output: JsonObject | None) ->
         cloud.delete(ref(kind, id_), WAIT)
 
 
-def _steps(side: str, cloud: Cloud, volume: Volume, has_snapshots: bool, run_id: str, watcher: _Watcher) -> list[Step]:
+def _steps(side: str, cloud: Cloud, disk: Resource, backed: bool, run_id: str, watcher: _Watcher) -> list[Step]:
     made: list[_Temporary] = []
-
-    def temporary(what: str) -> None:
-        needs = (made[-1].name,) if made else ()
-        made.append(_Temporary(cloud, volume, side, what, run_id, needs))
-
-    if volume.status == "in-use":
-        temporary("snapshot")
-        temporary("copy")
-    elif has_snapshots:
-        temporary("clone")
-    temporary("image")
-    return [*made, _Hash(cloud, volume, side, (made[-1].name,), watcher)]
+    for passage in disk.passages(backed=backed):
+        made.append(_Temporary(cloud, disk, side, passage, run_id, (made[-1].name,) if made else ()))
+    return [*made, _Hash(cloud, disk, side, (made[-1].name,), watcher)]
 
 
-def _volume_hashes(
+def _disk_hashes(
     sides: dict[str, Cloud],
-    volumes: list[tuple[str, Volume, bool]],
+    disks: list[tuple[str, Resource, bool]],
     work: Path,
     watcher: _Watcher,
     trials: Callable[[str], list[Step]] = lambda run_id: [],
 ) -> tuple[dict[tuple[str, Ref], Observation], dict[tuple[str, Ref], datetime], tuple[str, ...]]:
     run_id = f"v{secrets.token_hex(4)}"
     steps = trials(run_id)
-    for side, volume, has_snapshots in volumes:
-        steps += _steps(side, sides[side], volume, has_snapshots, run_id, watcher)
+    for side, disk, backed in disks:
+        steps += _steps(side, sides[side], disk, backed, run_id, watcher)
     path = work / f"verify-{run_id}.db"
     with Journal(path, now=watcher.now) as journal:
         result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop, late_seconds=watcher.late_seconds)
         outputs, errors = journal.status.outputs, dict(journal.status.errors)
-        found = {(side, v.ref): _volume_seen(side, v, outputs, errors, watcher) for side, v, _ in volumes}
+        found = {(side, d.ref): _disk_seen(side, d, outputs, errors, watcher) for side, d, _ in disks}
         found |= ownership.told(steps, outputs, errors, watcher.now())
         tidied = unwind(steps, journal, plan=run_id)
         left = tuple(str(journal.status.intents[name].get("name", name)) for name in tidied.failed)
@@ -417,20 +380,20 @@ def _volume_hashes(
         _forget(path)
     if result.interrupted:
         raise Interrupted("stopped while reading volumes; the temporaries are removed", "Run the same command again.")
-    told = {(side, v.ref): outputs.get(f"hash of {side} {v.ref}", {}).get("updated_at") for side, v, _ in volumes}
+    told = {(side, d.ref): outputs.get(f"hash of {side} {d.ref}", {}).get("updated_at") for side, d, _ in disks}
     stamps = {where: datetime.fromisoformat(at) for where, at in told.items() if isinstance(at, str)}
     return found, stamps, left
 
 
-def _volume_seen(
-    side: str, volume: Volume, outputs: Outputs, errors: dict[str, JsonObject], watcher: _Watcher
+def _disk_seen(
+    side: str, disk: Resource, outputs: Outputs, errors: dict[str, JsonObject], watcher: _Watcher
 ) -> Observation:
-    digest = outputs.get(f"hash of {side} {volume.ref}", {}).get("sha256")
-    failed = [e for name, e in errors.items() if name.endswith(f" of {side} {volume.ref}")]
+    digest = outputs.get(f"hash of {side} {disk.ref}", {}).get("sha256")
+    failed = [e for name, e in errors.items() if name.endswith(f" of {side} {disk.ref}")]
     reason: Words = "" if digest else Reason.of("verify.not-read")
     if failed and not digest:
         reason = Reason.of("cloud.said", kind=failed[0]["kind"], what=failed[0]["message"])
-    return _observation(side, volume, "sha256", digest, reason, watcher)
+    return _observation(side, disk, "sha256", digest, reason, watcher)
 
 
 def _sweep(sides: dict[str, Cloud], journal: Journal, watcher: _Watcher) -> None:

@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from unterbau.switch.plan import Plan
-from unterbau.tenant.kinds import Ref
+from unterbau.tenant.kinds import Opened, Ref
 from unterbau.tenant.openings import Judged, Unseen, judge
-from unterbau.tenant.openings.model import Opened, Opening
+from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined, told_as
 

@@ -15,12 +15,11 @@ from datetime import datetime, timedelta
 
 from unterbau.cloud.port import Cloud
 from unterbau.saga import JsonObject, Marker, Outputs, Progress, Step
-from unterbau.tenant.kinds import OWNER_ONLY, Container, Kind, Ref, ref
+from unterbau.tenant.kinds import OWNER_ONLY, Ref, ref
+from unterbau.tenant.kinds.object import TRIED, told_to_owners, trial
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Reason, Source, Words
 
-ACL = ".r:-unterbau.invalid"
-"""Refuses one host that does not exist (RFC 2606), and grants nothing."""
 WAIT = timedelta(minutes=5)
 
 
@@ -39,16 +38,16 @@ class _Trial:
 
     def intend(self, done: Outputs) -> JsonObject:
         marker = Marker(run=self.run_id, node=self.name).tag()
-        return {"side": self.side, "kind": Kind.CONTAINER.value, "name": marker, "marker": marker}
+        return {"side": self.side, "kind": TRIED.value, "name": marker, "marker": marker}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         name = str(intent["name"])
-        id_ = self.cloud.ensure(Container(id=name, name=name, read_acl=ACL), str(intent["marker"]))
-        there = self.cloud.read(ref(Kind.CONTAINER, id_))
-        return {"id": id_, "told": there.read_acl if isinstance(there, Container) else ""}
+        id_ = self.cloud.ensure(trial(name), str(intent["marker"]))
+        there = self.cloud.read(ref(TRIED, id_))
+        return {"id": id_, "told": told_to_owners(there)}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
-        container = ref(Kind.CONTAINER, str(intent["name"]))
+        container = ref(TRIED, str(intent["name"]))
         if output or self.cloud.read(container) is not None:
             self.cloud.delete(container, WAIT)
 

@@ -15,50 +15,25 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from unterbau import canonical
-from unterbau.switch.plan import Fate, Plan
+from unterbau.switch.plan import Plan
+from unterbau.switch.verify import lost
 from unterbau.switch.verify.opened import openings
-from unterbau.tenant.kinds import (
-    OWNER_ONLY,
-    Attachment,
-    Container,
-    FloatingIp,
-    Image,
-    Keypair,
-    Kind,
-    Network,
-    Port,
-    Ref,
-    Resource,
-    Router,
-    RouterInterface,
-    Secret,
-    SecurityGroup,
-    SecurityGroupRule,
-    Server,
-    StoredObject,
-    Subnet,
-    Volume,
-)
+from unterbau.tenant.kinds import OWNER_ONLY, Fate, Kind, Ref, Resource
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined, judge_equal, words
 
 ABSENT = "absent"
-USABLE = {Kind.VOLUME: ("available", "in-use"), Kind.IMAGE: ("active",), Kind.SECRET: ("ACTIVE",)}
-UNORDERED = {
-    "tags", "addresses", "host_routes", "routes", "allocation_pools", "members", "acl_users", "entries",
-    "security_group_ids", "allowed_address_pairs", "fixed_ips", "extra_dhcp_opts",
-}  # fmt: skip
-"""Fields whose order means nothing to the cloud."""
-HAVE_CONTENT = (Image, Volume, StoredObject, Secret)
 HIDDEN = "hidden fields"
 """What a census names as not shown of an object, or knows only to be there, holds and fails nothing."""
 OWNED = OWNER_ONLY[0]
 """Under this the observation stands by which the verifier knows that it is an owner (see `verify.ownership`)."""
 OPENINGS = "openings"
 """What is open on the target and was closed on the source fails, unless it is allowed by name."""
+LOSSES = "losses"
+"""Each field that will not be there as it was has a claim of its own; what a member cannot decide fails nothing."""
 REMAINDER = "remainder"
 """What a rehearsal left on its target fails (`evidence.remainder`, since that is known only after the clean-up)."""
-JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER)
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
@@ -96,77 +71,18 @@ class Keys:
         return self._base(resource) if resource is not None else f"foreign {reference}"
 
     def _base(self, r: Resource) -> str:
-        match r:
-            case Subnet():
-                return f"subnet {r.cidr} of {self._of(Kind.NETWORK, r.network_id)}"
-            case RouterInterface():
-                ips = ",".join(ip.ip_address for ip in r.fixed_ips)
-                return f"leg {ips} of {self._of(Kind.ROUTER, r.router_id)}"
-            case Port():
-                ips = ",".join(sorted(ip.ip_address for ip in r.fixed_ips)) or r.mac_address
-                return f"port {r.name} {ips} on {self._of(Kind.NETWORK, r.network_id)}"
-            case SecurityGroupRule():
-                return "rule " + canonical.canonical_bytes(self._rule(r)).decode()
-            case FloatingIp():
-                port = self._of(Kind.PORT, r.port_id) if r.port_id else "nothing"
-                return f"floating ip {r.description} for {port}"
-            case Attachment():
-                return f"{self._of(Kind.VOLUME, r.volume_id)} on {self._of(Kind.SERVER, r.server_id)}"
-            case StoredObject():
-                return f"object {r.id}"
-            case _:
-                return f"{r.own_kind.value} {r.name}"
-
-    def _rule(self, r: SecurityGroupRule) -> dict[str, JsonValue]:
-        plain = r.model_dump(mode="json", exclude={"id", "name", "marker", "kind", "description"})
-        for field, kind in r.REFERS.items():
-            if plain[field]:
-                plain[field] = self._of(kind, plain[field])
-        return plain
-
-    def _of(self, kind: Kind, id_: str) -> str:
-        return self(f"{kind.value}:{id_}")
+        return r.natural_key(self)
 
     def _nature(self, r: Resource) -> tuple[bytes, str]:
         """What tells twins apart: what they are with what belongs to them, then their content."""
-        belongings: list[str] = []
-        match r:
-            case Network():
-                belongings = [s.cidr for s in self.workload.of(Subnet) if s.network_id == r.id]
-            case Router():
-                legs = [i for i in self.workload.of(RouterInterface) if i.router_id == r.id]
-                belongings = [ip.ip_address for leg in legs for ip in leg.fixed_ips]
-            case SecurityGroup():
-                rules = [x for x in self.workload.of(SecurityGroupRule) if x.security_group_id == r.id]
-                belongings = [x.model_copy(update={"id": "-", "security_group_id": "-", "remote_group_id": None})
-                              .model_dump_json() for x in rules]  # fmt: skip
-            case Server():
-                belongings = [str(disk) for disk in _disks(r, self)]
+        belongings = r.belongings(self.workload, self)
         plain = {**r.with_ids(self).comparable(), "belongings": sorted(belongings)}
         return canonical.canonical_bytes(plain), str(self._contents.get(r.ref, ""))
 
 
 def facts(resource: Resource, keys: Keys) -> dict[str, JsonValue]:
     """What must be equal on both sides, in plain data with natural keys for ids."""
-    plain: dict[str, JsonValue] = resource.with_ids(keys).comparable()
-    for field in UNORDERED & plain.keys():
-        plain[field] = _as_set(plain[field])
-    match resource:
-        case Router():
-            plain["has_gateway"] = resource.external_network_id is not None
-        case Server():
-            plain["flavor"] = resource.flavor.model_dump(mode="json", exclude={"id"})
-            plain["disks"] = _disks(resource, keys)
-        case Container():
-            own = keys.workload.identity.project_id
-            for field in ("read_acl", "write_acl"):
-                grants = str(plain[field]).replace(f"{own}:", "own project:").split(",")
-                plain[field] = [*sorted(g.strip() for g in grants if g.strip())]
-        case Volume() | Image() | Secret():
-            plain["usable"] = resource.status in USABLE[resource.own_kind] or resource.status
-        case Attachment():
-            plain.pop("device")  # a name that the guest may not even use; the order stands with the server
-    return plain
+    return resource.facts(keys.workload, keys)
 
 
 def _told(hidden: Mapping[str, Words]) -> Words:
@@ -182,18 +98,6 @@ def side_words(side: str) -> Reason:
 
 def _less(these: list[JsonValue], those: list[JsonValue]) -> list[str]:
     return sorted({str(t) for t in these} - {str(t) for t in those})
-
-
-def _as_set(value: JsonValue) -> JsonValue:
-    """Lists whose order means nothing, in one order."""
-    return sorted(value, key=canonical.canonical_bytes) if isinstance(value, list) else value
-
-
-def _disks(server: Server, keys: Keys) -> list[JsonValue]:
-    """The server's volumes in the order of their devices, root first."""
-    own = [a for a in keys.workload.of(Attachment) if a.server_id == server.id]
-    ordered = sorted(own, key=lambda a: (a.boot_index != 0, len(a.device), a.device))
-    return [keys(f"volume:{a.volume_id}") for a in ordered]
 
 
 def compare(
@@ -240,6 +144,8 @@ class _Comparison:
         self.source, self.target, self.plan, self.hashes = source, target, plan, hashes
         self.judging = frozenset(judging)
         self.wished = self._as_declared()
+        self.birth_counts = any(r.from_birth(self.wished) for r in self.wished.resources)
+        """What every project has from birth concerns the tenant if the source's is meant by it."""
         self.left_keys = Keys(self.wished, self._contents("source"))
         self.right_keys = Keys(target, self._contents("target"))
 
@@ -309,7 +215,23 @@ class _Comparison:
             verdict = verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": _told(hidden)})
         elif declared and verdict.outcome is Outcome.HELD:
             verdict = verdict.model_copy(update={"reason": declared[1]})
-        return [verdict, *self._content(resource, there, key)]
+        found = [verdict, *self._content(resource, there, key)]
+        if LOSSES in self.judging and self.plan is not None:
+            decided = self._decided(claim, resource, there)
+            found += lost.of_object(self.plan, self.source, resource, key, verdict, decided)
+        return found
+
+    def _decided(self, claim: Claim, resource: Resource, there: Resource | None) -> Verdict | None:
+        """The same of what a member cannot decide there."""
+        fields = resource.undecided(self.target.identity.roles)
+        if there is None or not fields:
+            return None
+        left, right = facts(resource, self.left_keys), facts(there, self.right_keys)
+        return judge_equal(
+            claim,
+            self._seen("source", self.source.taken_at, resource.ref, {f: left[f] for f in fields}),
+            self._seen("target", self.target.taken_at, there.ref, {f: right[f] for f in fields}),
+        )
 
     def _hidden(self, resource: Resource, there: Resource | None) -> dict[str, Words]:
         """Fields that one side did not show -> the reason."""
@@ -322,7 +244,8 @@ class _Comparison:
         """What must be equal, without what one of the sides did not show; no value if only its being is known."""
         workload, keys = (self.wished, self.left_keys) if side == "source" else (self.target, self.right_keys)
         unseen = workload.reasons.get(resource.ref, "") if HIDDEN in self.judging else ""
-        plain = {k: v for k, v in facts(resource, keys).items() if k not in hidden}
+        passed_over = resource.undecided(self.target.identity.roles) if LOSSES in self.judging else frozenset()
+        plain = {k: v for k, v in facts(resource, keys).items() if k not in hidden and k not in passed_over}
         return self._seen(side, workload.taken_at, resource.ref, None if unseen else plain, unseen)
 
     def _declared(self, resource: Resource) -> tuple[bool, Words] | None:
@@ -340,11 +263,7 @@ class _Comparison:
         return next((n.reason for n in self.target.not_shown if n.what == kind.value), "")
 
     def _content(self, resource: Resource, there: Resource | None, key: str) -> list[Verdict]:
-        if not isinstance(resource, HAVE_CONTENT) or there is None:
-            return []
-        if isinstance(resource, Secret) and resource.content_type is None:
-            return []
-        if isinstance(resource, StoredObject) and resource.symlink_to:
+        if there is None or not resource.has_content():
             return []
         claim = Claim(
             id=f"content {resource.ref}", kind="content", subject=resource.ref,
@@ -377,9 +296,6 @@ class _Comparison:
         return seen
 
     def _keys(self, workload: Workload, keys: Keys, kind: Kind, *, moving: bool) -> list[JsonValue]:
-        # Every project has a group `default` from birth. It concerns the tenant if the source's is meant by it.
-        meant = any(g.is_default for g in self.wished.of(SecurityGroup))
-        default = set() if meant else {g.id for g in workload.of(SecurityGroup) if g.is_default}
         found = []
         for resource in workload.resources:
             if resource.own_kind is not kind:
@@ -391,12 +307,10 @@ class _Comparison:
                 and not self.plan.by_ref[resource.ref].fate.moves
             ):
                 continue
-            if isinstance(resource, SecurityGroup) and resource.id in default:
+            if not self.birth_counts and resource.from_birth(workload):
                 continue
-            if isinstance(resource, SecurityGroupRule) and resource.security_group_id in default:
-                continue
-            if isinstance(resource, Keypair) and not moving and keys(resource.ref) not in self.left_keys.by_key:
-                continue  # keypairs belong to the user, who may have others there
+            if resource.KNOWN.personal and not moving and keys(resource.ref) not in self.left_keys.by_key:
+                continue  # it belongs to the user, who may have others there
             found.append(keys(resource.ref))
         return [*sorted(found)]
 

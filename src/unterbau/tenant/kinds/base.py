@@ -1,18 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all kinds of resources have in common: their names, how they refer to each other. Pure."""
+"""What all kinds have in common: names, references, and what each one must say of itself. Pure.
+
+A kind is a class with a `Policy` for every field, a `KNOWN`, a `fate` and a `natural_key`: one that lacks any of these does
+not load. Planner, verifier, closer, mover and simulator ask resources through the methods here and name no kind.
+The other methods say what is so for most kinds, from the fields' policies; a kind for which it is not so has its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from unterbau.verdict import Model
+from unterbau import canonical
+from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate
+from unterbau.tenant.kinds.policy import Becomes, Content, Known, Policy, Told, changed, ignored
+from unterbau.verdict import Model, Words, joined
+
+if TYPE_CHECKING:
+    from unterbau.tenant.kinds.ground import Ground, Relations, Side
+    from unterbau.tenant.kinds.origin import Source
+    from unterbau.tenant.kinds.server import Disks
+    from unterbau.tenant.kinds.volume import Passage
 
 Ref: TypeAlias = str
 """`kind:id`, unique within one cloud, e.g. `server:0d4c…`, `object:box/päth`."""
+Key: TypeAlias = Callable[[Ref], str]
+"""What the object of a Ref is called on both sides (see `ResourceBase.natural_key`)."""
 
 
 class Kind(StrEnum):
@@ -57,20 +74,54 @@ def id_of(reference: Ref) -> str:
 
 
 class ResourceBase(Model):
-    """Common to all resources. `REFERS` maps a field (an id or a tuple of ids) to the kind it points to."""
+    """Common to all resources. The class variables in small print below `KNOWN` follow from the fields' policies."""
 
+    KNOWN: ClassVar[Known]
+    POLICY: ClassVar[Mapping[str, Policy]] = {}
     REFERS: ClassVar[Mapping[str, Kind]] = {}
-    OWN: ClassVar[frozenset[str]] = frozenset()
-    """Fields of `REFERS` whose target is the project's own for certain; that of the others may be another's, or gone."""
-    VOLATILE: ClassVar[frozenset[str]] = frozenset({"id"})
-    """Fields that another cloud chooses anew; they are never compared between clouds."""
+    """Fields that are ids, or tuples of ids -> the kind that they point to."""
+    WITHIN: ClassVar[Mapping[str, Kind]] = {}
+    """Fields that are tuples of nested models with an id in them -> the kind that it points to."""
+    VOLATILE: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are not compared between clouds."""
     HIDEABLE: ClassVar[frozenset[str]] = frozenset()
     """Fields that a cloud keeps from some who may read the rest (see `Workload.hidden_fields`)."""
+    UNORDERED: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose order means nothing to the cloud."""
+    MOMENT: ClassVar[frozenset[str]] = frozenset()
+    """Fields that change by themselves and say nothing about what the project owns."""
 
-    id: str = Field(min_length=1)
-    name: str = ""
-    marker: str | None = None
+    id: Annotated[str, ignored("each cloud gives ids of its own; relations are compared by natural keys")] = Field(
+        min_length=1
+    )
+    name: Annotated[str, changed("the target has something of that name from birth", replaced=True)] = ""
+    marker: Annotated[str | None, ignored("the tag of a drill, taken out of the tenant's tags", moment=True)] = None
     """The tag of the drill that created this (`unterbau.<run>.<node>`), taken out of tags and metadata."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a kind that does not say what is known of it. Raises TypeError naming what is missing."""
+        super().__pydantic_init_subclass__(**kwargs)
+        policies: dict[str, Policy] = {}
+        for name, field in cls.model_fields.items():
+            found = [m for m in field.metadata if isinstance(m, Policy)]
+            if len(found) != 1 and name != "kind":
+                raise TypeError(f"{cls.__name__}.{name} has {'no policy' if not found else 'several policies'}")
+            policies.update((name, policy) for policy in found)
+        missing = [name for name in ("fate", "natural_key") if getattr(cls, name) is getattr(ResourceBase, name)]
+        missing += [] if hasattr(cls, "KNOWN") else ["KNOWN"]
+        if missing:
+            raise TypeError(f"{cls.__name__} does not say: {', '.join(missing)}")
+        cls.POLICY = policies
+        pointing = {name: (p.refers, p.within) for name, p in policies.items() if p.refers is not None}
+        cls.REFERS = {name: kind for name, (kind, within) in pointing.items() if not within}
+        cls.WITHIN = {name: kind for name, (kind, within) in pointing.items() if within}
+        cls.VOLATILE = frozenset(name for name, p in policies.items() if not p.becomes.compared)
+        cls.HIDEABLE = frozenset(name for name, p in policies.items() if p.told is Told.HIDDEN)
+        cls.UNORDERED = frozenset(name for name, p in policies.items() if p.unordered)
+        cls.MOMENT = frozenset(name for name, p in policies.items() if p.moment)
+
+    # --- names and references
 
     @property
     def own_kind(self) -> Kind:
@@ -82,9 +133,13 @@ class ResourceBase(Model):
         """`kind:id`."""
         return ref(self.own_kind, self.id)
 
-    def comparable(self) -> dict[str, Any]:
-        """Plain data of what must be equal in another cloud, after `with_ids` made the ids comparable."""
-        return self.model_dump(mode="json", exclude={"id", "marker", *self.VOLATILE})
+    def called(self) -> str:
+        """What people call it: its name, unless that is nothing to go by."""
+        return self.name
+
+    def label(self) -> str:
+        """Its kind and what people call it."""
+        return f"{self.own_kind.value.replace('_', ' ')} {self.called() or 'without a name'}"
 
     def references(self) -> tuple[Ref, ...]:
         """The Refs this resource points to, without duplicates, in the order of the fields."""
@@ -96,7 +151,10 @@ class ResourceBase(Model):
             value = getattr(self, field)
             for one in value if isinstance(value, tuple) else (value,):
                 if one:
-                    yield field, ref(kind, one), field in self.OWN
+                    yield field, ref(kind, one), self.POLICY[field].own
+        for field, kind in self.WITHIN.items():
+            inner = dict.fromkeys(getattr(one, self.POLICY[field].within) for one in getattr(self, field))
+            yield from ((field, ref(kind, one), self.POLICY[field].own) for one in inner)
 
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """A copy whose references are those of another cloud: `new_id(ref)`; None drops the reference."""
@@ -108,7 +166,305 @@ class ResourceBase(Model):
                 update[field] = tuple(m for m in mapped if m is not None)
             elif value:
                 update[field] = new_id(ref(kind, value))
+        for field, kind in self.WITHIN.items():
+            inner = self.POLICY[field].within
+            moved = ((one, new_id(ref(kind, getattr(one, inner)))) for one in getattr(self, field))
+            update[field] = tuple(one.model_copy(update={inner: new}) for one, new in moved if new)
         return self.model_copy(update=update)
+
+    def translated(self, translate: Mapping[str, str], projects: tuple[str, str]) -> Self:
+        """With the target's ids for the provider's things; `projects`: the ids of the source's and the target's project."""
+        return self
+
+    # --- the same thing on two sides
+
+    def natural_key(self, key: Key) -> str:
+        """What it is called on both sides; `key` gives the natural keys of what it refers to."""
+        raise NotImplementedError
+
+    def belongings(self, side: Side, key: Key) -> list[str]:
+        """What belongs to it on its side and tells it from another of the same natural key."""
+        return []
+
+    def comparable(self) -> dict[str, Any]:
+        """Plain data of what must be equal in another cloud, after `with_ids` made the ids comparable."""
+        return self.model_dump(mode="json", exclude={"id", "marker", *self.VOLATILE})
+
+    def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
+        """What must be equal on both sides, in plain data with natural keys for ids."""
+        plain: dict[str, JsonValue] = self.with_ids(key).comparable()
+        for field in self.UNORDERED & plain.keys():
+            plain[field] = _as_set(plain[field])
+        return plain
+
+    def undecided(self, roles: Iterable[str]) -> frozenset[str]:
+        """Compared fields that somebody with these roles cannot decide on the target."""
+        decides = "admin" in roles
+        return frozenset(f for f, p in self.POLICY.items() if p.becomes.compared and not (p.member or decides))
+
+    def from_birth(self, side: Side) -> Words:
+        """Why it is in every project from birth, or ""."""
+        return ""
+
+    # --- its fate
+
+    def fate(self, ground: Ground) -> Entry:
+        """What becomes of it."""
+        raise NotImplementedError
+
+    def carry(
+        self, ground: Ground, *changes: Change, why: Words = "", size: int = 0, more: Iterable[Ref] = ()
+    ) -> Entry:
+        """The entry of what moves; fields that are never carried are named. `more`: what it needs beside its references."""
+        told = {c.field: c for c in (*changes, *self._leavings())}
+        for field, change in told.items():
+            if self.POLICY[field].becomes in (Becomes.CARRIED, Becomes.IGNORED):
+                raise TypeError(
+                    f"{self.own_kind}.{field} is {self.POLICY[field].becomes} and cannot change: {change.why}"
+                )
+        own = (n for n in (*self.references(), *more) if n in ground.source.by_ref)
+        return Entry(
+            ref=self.ref,
+            name=self.name,
+            fate=Fate.CHANGED if told or why else Fate.CARRIED,
+            why=why or joined(c.why for c in told.values()),
+            changes=tuple(told.values()),
+            needs=tuple(dict.fromkeys(own)),
+            bytes=size,
+        )
+
+    def _leavings(self) -> Iterator[Change]:
+        for field, policy in self.POLICY.items():
+            was = getattr(self, field)
+            if policy.becomes is Becomes.LEFT and was:
+                yield Change(field=field, was=was, to=None, why=policy.why)
+
+    def replaces(self, field: str) -> bool:
+        """Whether a change of this field takes nothing away (see `Policy.replaced`)."""
+        policy = self.POLICY.get(field)
+        return policy is not None and policy.replaced
+
+    def leave(self, why: Words, remedy: Words) -> Entry:
+        """The entry of what stays where it is."""
+        return Entry(ref=self.ref, name=self.name, fate=Fate.LEFT, why=why, remedy=remedy)
+
+    def foreign(self, ground: Ground) -> list[Ref]:
+        """What it refers to and the project does not own."""
+        return [r for r in self.references() if r not in ground.source.by_ref]
+
+    @classmethod
+    def checks(cls, ground: Ground) -> Iterator[Check]:
+        """What is to be looked at for the whole kind before anything is written."""
+        yield from ()
+
+    def beyond(self, side: Side) -> Iterator[tuple[str, Words]]:
+        """What it is and no field shows, so that no API gives it: (its name, why it is lost)."""
+        yield from ()
+
+    def unread(self, side: Side) -> Words:
+        """What nobody can read of it at all, with its name, or ""."""
+        return ""
+
+    def uses(self) -> Iterator[tuple[str, str, int]]:
+        """What it takes of quotas: (service, resource, how much)."""
+        if self.KNOWN.quota is not None:
+            yield (*self.KNOWN.quota, 1)
+
+    def passing(self) -> Iterator[tuple[str, str, int]]:
+        """What reading it takes of quotas for a while, on its own side."""
+        yield from ()
+
+    def extensions(self) -> Iterator[str]:
+        """Aliases of the API extensions that it makes use of (Networking API v2.0, Extensions)."""
+        yield from ()
+
+    def planned(self, new_id: Callable[[Ref], str | None], target: Side) -> Self | None:
+        """This wish as it would be on the target, with the ids there; None if it could not be made."""
+        return self.with_ids(new_id)
+
+    # --- its content
+
+    def has_content(self) -> bool:
+        """Whether there is something in it that must be the same on both sides."""
+        return self.KNOWN.content is not Content.NONE
+
+    def stamp(self) -> dict[str, JsonValue]:
+        """What is the same as long as the content is ({}: the cloud tells nothing of the kind)."""
+        return {}
+
+    def backed(self, relations: Relations) -> bool:
+        """Whether something stands on its content, so that only a clone of it can be exported."""
+        return False
+
+    def passages(self, *, backed: bool) -> list[Passage]:
+        """The temporary things by which its content is exported, in the order of their making (only of a disk)."""
+        return []
+
+    def passage(self, what: str) -> Passage:
+        """One of these, or the image on the target from which it is made, by name (only of a disk)."""
+        raise TypeError(f"{self.own_kind} is not exported: {what}")
+
+    def is_unattached(self) -> bool:
+        """Whether nobody can write it now (only of a disk)."""
+        return False
+
+    def unattached_since(self) -> datetime | None:
+        """Since when nobody can have written it (only of a disk), None if somebody can, or nobody knows."""
+        return None
+
+    # --- whether listings agree
+
+    def elsewhere(self, project_id: str) -> bool | Ref:
+        """Whether it is rightly in no listing of the project, being another's; a Ref: if that one is."""
+        return False
+
+    def claims(self) -> Iterator[tuple[Ref, str]]:
+        """(Ref, field) of what must name it in that field."""
+        yield from ()
+
+    def born_with(self) -> tuple[Kind, str] | None:
+        """The kind of which it is never without one, and the field in which that one names it."""
+        return None
+
+    # --- giving it up
+
+    def under(self, relations: Relations) -> list[Ref]:
+        """What must not go before it. Never in a circle, but for links that lead in one."""
+        return [n for n in self.references() if n in relations.side.by_ref]
+
+    def upheld(self, relations: Relations, itself: bool) -> list[Ref]:
+        """What belongs to it as it is; `itself`: it is kept for a reason of its own, and not because another needs it."""
+        return [*self.under(relations), *(n for n in self.references() if n in relations.side.by_ref)]
+
+    def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
+        """Fields that deleting the things of `gone` changes in it by itself -> what they are then."""
+        return {}
+
+    def unbound(self) -> Self | None:
+        """It without what holds others on it, which must be taken away before them; None if it has nothing of the kind."""
+        return None
+
+    def bonds(self) -> int:
+        """How many things hold others so."""
+        return 0
+
+    def held_by(self, relations: Relations) -> list[Ref]:
+        """What it holds so."""
+        return []
+
+    def protection(self) -> str:
+        """What protects it from deletion (`locked`, `protected`), or ""."""
+        return ""
+
+    def doomed(self, relations: Relations) -> tuple[Ref, ...]:
+        """What the cloud would delete with it, unseen."""
+        return ()
+
+    def goes_at(self) -> datetime | None:
+        """When it goes by its own word."""
+        return None
+
+    # --- being made, and how a cloud treats it (the simulator asks)
+
+    HALF_MADE: ClassVar[tuple[Kind, ...]] = ()
+    """Kinds as which one is listed that a request left half-made."""
+
+    def place(self) -> str:
+        """Its id, where that is not the cloud's to choose, else ""."""
+        return self.name if self.KNOWN.id_is_name else ""
+
+    def attachments(self, side: Side) -> Disks:
+        """What attaches disks to it, in the order of their devices, root first."""
+        return []
+
+    def leaves_with_another(self) -> bool:
+        """Whether it goes with another thing, and cannot go before it."""
+        return False
+
+    def power(self) -> Literal["", "SHUTOFF"]:
+        """The state to which it is brought in the end; "": that in which it is made."""
+        return ""
+
+    def is_filled(self) -> bool:
+        """Whether it has its content (only of what is written once)."""
+        return False
+
+    def is_linked(self) -> bool:
+        """Whether its content is that of others: joined, or shown."""
+        return False
+
+    def denied(self) -> str:
+        """Why a member may not have it so, or ""."""
+        return ""
+
+    def lacks(self, side: Side) -> str:
+        """What must be there before it can be made, beside its references, and is not; or ""."""
+        return ""
+
+    def born(self, origin: Source, number: int) -> Self:
+        """As the cloud makes it from `origin`; `number` is another one for each thing."""
+        return self
+
+    def draws(self, origin: Source) -> Ref | None:
+        """Whose content it takes over."""
+        return None
+
+    def too_busy(self, drawn: ResourceBase, origin: Source) -> str:
+        """Why it cannot take over the content of `drawn` now, or ""."""
+        return ""
+
+    def filled(self, size_bytes: int) -> Self:
+        """With its content."""
+        return self
+
+    def parts(self) -> tuple[Ref, ...] | None:
+        """Whose contents one after the other are its content; None: they are not the project's to read."""
+        return (self.ref,)
+
+    def pinned(self) -> Iterator[tuple[Ref, str]]:
+        """(Ref, the ETag that it must have) of what its content is made of."""
+        yield from ()
+
+    def occupies(self) -> Ref | None:
+        """The disk that it keeps in use."""
+        return None
+
+    def occupied(self, by_another: bool) -> Self:
+        """In use, or free."""
+        return self
+
+    def is_occupied(self) -> bool:
+        """Whether it is in use, so that it cannot go."""
+        return False
+
+    def touched(self, at: datetime) -> Self:
+        """With the time of its last change of state, if it tells one."""
+        return self
+
+    def along(self, side: Side) -> list[Ref]:
+        """What a cloud deletes with it."""
+        return []
+
+    def held(self) -> Iterator[Ref]:
+        """What the cloud does not delete as long as this names it."""
+        yield from (target for field, target, _ in ResourceBase.ties(self) if self.POLICY[field].holds)
+
+    def any_of_alike(self) -> bool:
+        """Whether of several that look alike one may be taken as ours, nothing being in them."""
+        return False
+
+    def alike(self, there: ResourceBase) -> bool:
+        """Whether `there` looks as this wish would, once it is made."""
+        return there.own_kind is self.own_kind and there.comparable() == self.comparable()
+
+    def takes(self, there: ResourceBase, origin: Source) -> bool:
+        """Whether making it from `origin` would take what `there` has, and what can be had only once."""
+        return False
 
 
 R = TypeVar("R", bound=ResourceBase)
+
+
+def _as_set(value: JsonValue) -> JsonValue:
+    """Lists whose order means nothing, in one order."""
+    return sorted(value, key=canonical.canonical_bytes) if isinstance(value, list) else value

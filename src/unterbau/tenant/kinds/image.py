@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import ResourceBase
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.fate import Change, Entry
+from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored
+
+if TYPE_CHECKING:
+    from unterbau.tenant.kinds.ground import Ground, Side
+    from unterbau.tenant.kinds.origin import Source
+
+MIB = 2**20
 
 
 class Image(ResourceBase):
@@ -17,21 +26,101 @@ class Image(ResourceBase):
     `members` are project ids to which it is shared (visibility `shared`).
     """
 
-    VOLATILE = frozenset({"id", "hash_value", "hash_algo", "status", "created_at", "owner_id"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/image/v2/#images", quota=("image", "image_count_total"), counted=False,
+        marker=Mark.BORN, content=Content.FIXED, id_is_name=False, personal=False, usable=("active",),
+    )  # fmt: skip
     kind: Literal["image"] = "image"
-    status: str
-    disk_format: str | None = None
-    container_format: str | None = None
-    visibility: str = "shared"
-    protected: bool = False
-    hidden: bool = False
-    min_disk_gib: int = 0
-    min_ram_mib: int = 0
-    size_bytes: int | None = None
-    hash_algo: str | None = None
-    hash_value: str | None = None
-    owner_id: str = ""
-    members: tuple[str, ...] = ()
-    properties: dict[str, str] = Field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-    created_at: datetime | None = None
+    status: Annotated[str, ignored("whether it is usable is compared", moment=True)]
+    disk_format: Annotated[str | None, carried()] = None
+    container_format: Annotated[str | None, carried()] = None
+    visibility: Annotated[str, changed("a tenant cannot publish an image", replaced=False, opens=[Opened.IMAGE])] = (
+        "shared"
+    )
+    protected: Annotated[bool, carried()] = False
+    hidden: Annotated[bool, carried()] = False
+    min_disk_gib: Annotated[int, carried()] = 0
+    min_ram_mib: Annotated[int, carried()] = 0
+    size_bytes: Annotated[int | None, carried()] = None
+    hash_algo: Annotated[str | None, ignored("the cloud's own hash; the verifier takes one of its own")] = None
+    hash_value: Annotated[str | None, ignored("the cloud's own hash; the verifier takes one of its own")] = None
+    owner_id: Annotated[str, ignored("the project, which is another in each cloud")] = ""
+    members: Annotated[
+        tuple[str, ...],
+        changed("they are projects of the source cloud, which the target does not know", replaced=False, unordered=True,
+                told=Told.ASKED, opens=[Opened.IMAGE]),
+    ] = ()  # fmt: skip
+    properties: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+    tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
+    created_at: Annotated[datetime | None, ignored("the moment of its making in this cloud")] = None
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"image {self.name}"
+
+    def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
+        """Also whether it is usable."""
+        return {**super().facts(side, key), "usable": self.status in self.KNOWN.usable or self.status}
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried, and never more widely than its project."""
+        if self.status not in self.KNOWN.usable:
+            return self.leave(f"its status is {self.status}", "Finish or delete it.")
+        changes = []
+        if self.visibility == "public":
+            why = "a tenant cannot publish an image: it stays private"
+            changes.append(Change(field="visibility", was="public", to="private", why=why))
+        foreign = tuple(m for m in self.members if m != ground.source.identity.project_id)
+        if foreign:
+            why = f"shared with {len(foreign)} projects of the source cloud, which the target does not know"
+            changes.append(Change(field="members", was=list(self.members), to=[], why=why))
+        return self.carry(ground, *changes, size=self.size_bytes or 0)
+
+    def uses(self) -> Iterator[tuple[str, str, int]]:
+        """Also its size."""
+        yield from super().uses()
+        yield "image", "image_size_total", -(-(self.size_bytes or 0) // MIB)
+
+    def stamp(self) -> dict[str, JsonValue]:
+        """Glance takes no data into an active image."""
+        if self.status != "active" or not self.hash_value:
+            return {}
+        return {"hash_algo": self.hash_algo, "hash_value": self.hash_value}
+
+    def is_filled(self) -> bool:
+        """By its status."""
+        return self.status == "active"
+
+    def denied(self) -> str:
+        """A member cannot publish one."""
+        return "a member cannot publish it" if self.visibility == "public" else ""
+
+    def born(self, origin: Source, number: int) -> Self:
+        """Empty, and private until it is filled; from a volume it is filled at once."""
+        if origin.volume_id is not None:
+            return self
+        return self.model_copy(update={"status": "queued", "visibility": "private", "protected": False})
+
+    def draws(self, origin: Source) -> Ref | None:
+        """A volume's."""
+        return ref(Kind.VOLUME, origin.volume_id) if origin.volume_id else None
+
+    def too_busy(self, drawn: ResourceBase, origin: Source) -> str:
+        """A volume is uploaded only when it stands unattached."""
+        return "" if drawn.is_unattached() else "its status must be available"
+
+    def filled(self, size_bytes: int) -> Self:
+        """Active."""
+        return self.model_copy(update={"status": "active", "size_bytes": size_bytes})
+
+    def elsewhere(self, project_id: str) -> bool:
+        """One of another project."""
+        return self.owner_id != project_id
+
+    def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
+        """Its protection is taken away before it goes."""
+        return {"protected": False} if self.ref in gone else {}
+
+    def protection(self) -> str:
+        """Its own."""
+        return "protected" if self.protected else ""

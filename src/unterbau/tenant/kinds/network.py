@@ -3,10 +3,45 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from unterbau.tenant.kinds.base import Kind, ResourceBase
-from unterbau.verdict import Model, later
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.fate import Change, Check, Entry
+from unterbau.tenant.kinds.ground import Ground, Relations, Side, missing
+from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, left
+from unterbau.verdict import Model, Outcome, later
+
+if TYPE_CHECKING:
+    from unterbau.tenant.kinds.origin import Source
+
+NOT_CARRIED = "QoS policies are not carried"
+IN_ZONES = changed("the target has no such network zone", replaced=True)
+"""The policy of zone hints."""
+SHARED_WITH = changed(
+    "it names projects of the source cloud, which the target does not know", replaced=False, told=Told.ASKED,
+    opens=[Opened.SHARED],
+)  # fmt: skip
+"""The policy of `shared_with`."""
+
+
+def zones(ground: Ground, hints: tuple[str, ...]) -> list[Change]:
+    """The change of zone hints that the target does not know."""
+    offered = ground.target.offering.network_zones
+    kept = [z for z in hints if z in offered]
+    if kept == list(hints):
+        return []
+    why = f"the target has no network zone {missing(hints, offered)}"
+    return [Change(field="availability_zone_hints", was=list(hints), to=[*kept], why=why)]
+
+
+def unshared(shared_with: tuple[str, ...]) -> list[Change]:
+    """RBAC policies name projects of the source cloud: what they gave stays shut."""
+    if not shared_with:
+        return []
+    why = f"shared with {len(shared_with)} projects of the source cloud, which the target does not know"
+    return [Change(field="shared_with", was=list(shared_with), to=[], why=why)]
 
 
 class AllocationPool(Model):
@@ -30,38 +65,120 @@ class Network(ResourceBase):
     `external:<project id>` or `external:*` may use it as an external network.
     """
 
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/network/v2/#networks", quota=("network", "network"), counted=True,
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["network"] = "network"
-    description: str = ""
-    admin_state_up: bool = True
-    mtu: int | None = None
-    port_security_enabled: bool = True
-    shared: bool = False
-    external: bool = False
-    dns_domain: str = ""
-    availability_zone_hints: tuple[str, ...] = ()
-    qos_policy_id: str | None = None
-    vlan_transparent: bool = False
-    tags: tuple[str, ...] = ()
-    shared_with: tuple[str, ...] = later(())
+    description: Annotated[str, carried()] = ""
+    admin_state_up: Annotated[bool, carried(opens=[Opened.SWITCHED_ON])] = True
+    mtu: Annotated[int | None, carried()] = None
+    port_security_enabled: Annotated[bool, carried(opens=[Opened.PORT_SECURITY])] = True
+    shared: Annotated[bool, changed("a tenant cannot share a network", replaced=False, opens=[Opened.SHARED])] = False
+    external: Annotated[bool, carried(opens=[Opened.SHARED])] = False
+    dns_domain: Annotated[str, carried()] = ""
+    availability_zone_hints: Annotated[tuple[str, ...], IN_ZONES] = ()
+    qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = None
+    vlan_transparent: Annotated[bool, carried()] = False
+    tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
+    shared_with: Annotated[tuple[str, ...], SHARED_WITH] = later(())
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"network {self.name}"
+
+    def belongings(self, side: Side, key: Key) -> list[str]:
+        """Its subnets."""
+        subnets = (side.by_ref[r] for r in side.relations.naming(Kind.SUBNET, "network_id", self.id))
+        return [s.cidr for s in subnets if isinstance(s, Subnet)]
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried, and private."""
+        changes = []
+        if self.shared:
+            why = "a tenant cannot share a network: it stays private"
+            changes.append(Change(field="shared", was=True, to=False, why=why))
+        changes += unshared(self.shared_with)
+        return self.carry(ground, *changes, *zones(ground, self.availability_zone_hints))
+
+    def extensions(self) -> Iterator[str]:
+        """See `ResourceBase`."""
+        if not self.port_security_enabled:
+            yield "port-security"
+        if self.dns_domain:
+            yield "dns-integration"
+        if self.vlan_transparent:
+            yield "vlan-transparent"
+        if self.tags:
+            yield "standard-attr-tag"
+
+    def elsewhere(self, project_id: str) -> bool:
+        """One that another project shares, or the provider's."""
+        return self.shared or self.external
+
+    def upheld(self, relations: Relations, itself: bool) -> list[Ref]:
+        """Also its subnets."""
+        return [*super().upheld(relations, itself), *relations.naming(Kind.SUBNET, "network_id", self.id)]
 
 
 class Subnet(ResourceBase):
     """A subnet; `gateway_ip` None means that it has no gateway (which must be sent explicitly)."""
 
-    REFERS = {"network_id": Kind.NETWORK}
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/network/v2/#subnets", quota=("network", "subnet"), counted=True,
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["subnet"] = "subnet"
-    description: str = ""
-    network_id: str
-    ip_version: Literal[4, 6]
-    cidr: str
-    gateway_ip: str | None
-    enable_dhcp: bool = True
-    allocation_pools: tuple[AllocationPool, ...] = ()
-    dns_nameservers: tuple[str, ...] = ()
-    host_routes: tuple[Route, ...] = ()
-    ipv6_address_mode: str | None = None
-    ipv6_ra_mode: str | None = None
-    service_types: tuple[str, ...] = ()
-    dns_publish_fixed_ip: bool = False
-    subnetpool_id: str | None = None
-    tags: tuple[str, ...] = ()
+    description: Annotated[str, carried()] = ""
+    network_id: Annotated[str, carried(refers=Kind.NETWORK)]
+    ip_version: Annotated[Literal[4, 6], carried()]
+    cidr: Annotated[str, carried()]
+    gateway_ip: Annotated[str | None, carried()]
+    enable_dhcp: Annotated[bool, carried()] = True
+    allocation_pools: Annotated[tuple[AllocationPool, ...], carried(unordered=True)] = ()
+    dns_nameservers: Annotated[tuple[str, ...], carried()] = ()
+    host_routes: Annotated[tuple[Route, ...], carried(unordered=True)] = ()
+    ipv6_address_mode: Annotated[str | None, carried()] = None
+    ipv6_ra_mode: Annotated[str | None, carried()] = None
+    service_types: Annotated[tuple[str, ...], carried()] = ()
+    dns_publish_fixed_ip: Annotated[bool, carried()] = False
+    subnetpool_id: Annotated[str | None, left("subnet pools are not carried: the same addresses, outside a pool")] = (
+        None
+    )
+    tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
+
+    def natural_key(self, key: Key) -> str:
+        """Its addresses, and its network."""
+        return f"subnet {self.cidr} of {key(ref(Kind.NETWORK, self.network_id))}"
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried."""
+        return self.carry(ground)
+
+    @classmethod
+    def checks(cls, ground: Ground) -> Iterator[Check]:
+        """Whether addresses of the target overlap."""
+        theirs = [ip_network(s.cidr, strict=False) for s in ground.target.of(Subnet)]
+        overlaps = [
+            s.cidr for s in ground.source.of(Subnet)
+            if any(t.version == s.ip_version and t.overlaps(ip_network(s.cidr, strict=False)) for t in theirs)
+        ]  # fmt: skip
+        text = f"overlapping subnets: {', '.join(overlaps)}" if overlaps else "no subnet overlaps one of the target"
+        yield Check(name="addresses", outcome=Outcome.FAILED if overlaps else Outcome.HELD, text=text)
+
+    def extensions(self) -> Iterator[str]:
+        """See `ResourceBase`."""
+        if self.service_types:
+            yield "subnet-service-types"
+        if self.dns_publish_fixed_ip:
+            yield "subnet-dns-publish-fixed-ip"
+        if self.tags:
+            yield "standard-attr-tag"
+
+    def elsewhere(self, project_id: str) -> Ref:
+        """It is where its network is."""
+        return ref(Kind.NETWORK, self.network_id)
+
+    def takes(self, there: ResourceBase, origin: Source) -> bool:
+        """The same addresses on the same network."""
+        return isinstance(there, Subnet) and (there.network_id, there.cidr) == (self.network_id, self.cidr)

@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, kind_of, ref
+from unterbau.tenant.kinds.fate import Change, Entry
+from unterbau.tenant.kinds.ground import Ground, Relations, Side
+from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored, left
 from unterbau.verdict import Model, later
+
+if TYPE_CHECKING:
+    from unterbau.tenant.kinds.origin import Source
+
+ACLS = ("read_acl", "write_acl")
+OTHERS = "grants to others of the source cloud stay shut"
 
 
 class Container(ResourceBase):
@@ -18,19 +28,72 @@ class Container(ResourceBase):
     `metadata` are the X-Container-Meta-* headers, names in lower case without the prefix.
     """
 
-    VOLATILE = frozenset({"id", "object_count", "bytes_used", "storage_policy"})
-    HIDEABLE = frozenset({"read_acl", "write_acl", "sync_to"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/object-store/#containers", quota=None, counted=False, marker=Mark.BORN,
+        content=Content.NONE, id_is_name=True, personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["container"] = "container"
-    read_acl: str = ""
-    write_acl: str = ""
-    versions_enabled: bool = False
-    versions_location: str | None = None
-    history_location: str | None = None
-    sync_to: str | None = None
-    storage_policy: str = ""
-    object_count: int = 0
-    bytes_used: int = 0
-    metadata: dict[str, str] = Field(default_factory=dict)
+    read_acl: Annotated[str, changed(OTHERS, replaced=False, told=Told.HIDDEN, opens=[Opened.CONTAINER_ACL])] = ""
+    write_acl: Annotated[str, changed(OTHERS, replaced=False, told=Told.HIDDEN, opens=[Opened.CONTAINER_ACL])] = ""
+    versions_enabled: Annotated[bool, changed("earlier versions of its objects are not carried", replaced=False)] = (
+        False
+    )
+    versions_location: Annotated[str | None, carried()] = None
+    history_location: Annotated[str | None, carried()] = None
+    sync_to: Annotated[
+        str | None, left("container sync is not carried", told=Told.HIDDEN, opens=[Opened.CONTAINER_SYNC])
+    ] = None
+    storage_policy: Annotated[str, ignored("a name of the provider's")] = ""
+    object_count: Annotated[int, ignored("its objects are compared one by one", moment=True)] = 0
+    bytes_used: Annotated[int, ignored("its objects are compared one by one", moment=True)] = 0
+    metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"container {self.name}"
+
+    def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
+        """ACLs as sets of grants, in which the own project is called the same on both sides."""
+        plain, own = super().facts(side, key), side.identity.project_id
+        for field in ACLS:
+            grants = str(plain[field]).replace(f"{own}:", "own project:").split(",")
+            plain[field] = [*sorted(g.strip() for g in grants if g.strip())]
+        return plain
+
+    def translated(self, translate: Mapping[str, str], projects: tuple[str, str]) -> Self:
+        """With the target's own project in its ACLs."""
+        old, new = projects
+        return self.model_copy(update={f: getattr(self, f).replace(f"{old}:", f"{new}:") for f in ACLS})
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried; what others of the source cloud may do stays shut."""
+        changes = []
+        for field in ACLS:
+            was = getattr(self, field)
+            kept, dropped = _own(was, ground.source.identity.project_id)
+            if dropped:
+                why = f"grants to others of the source cloud stay shut: {', '.join(dropped)}"
+                changes.append(Change(field=field, was=was, to=kept, why=why))
+        if self.versions_enabled:  # the census names those that there are: they are a loss of their own
+            why = "earlier versions of its objects are not carried"
+            changes.append(Change(field="versions_enabled", was=True, to=True, why=why))
+        return self.carry(ground, *changes)
+
+    def upheld(self, relations: Relations, itself: bool) -> list[Ref]:
+        """Kept for itself it keeps its objects."""
+        objects = relations.naming(Kind.OBJECT, "container", self.id) if itself else []
+        return [*super().upheld(relations, itself), *objects]
+
+    def takes(self, there: ResourceBase, origin: Source) -> bool:
+        """The name of another one."""
+        return isinstance(there, Container) and self.name == there.name
+
+
+def _own(acl: str, project_id: str) -> tuple[str, list[str]]:
+    """Swift's ACL: referrers and the own project stay, anybody else's grant is dropped."""
+    parts = [p.strip() for p in acl.split(",") if p.strip()]
+    kept = [p for p in parts if p.startswith(".r") or p == f"{project_id}:*"]
+    return ",".join(kept), [p for p in parts if p not in kept]
 
 
 class Segment(Model):
@@ -52,30 +115,126 @@ class StoredObject(ResourceBase):
     `metadata` are the X-Object-Meta-* headers, names in lower case without the prefix.
     """
 
-    REFERS = {"container": Kind.CONTAINER}
-    OWN = frozenset(REFERS)
-    VOLATILE = frozenset({"id", "etag", "last_modified"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/object-store/#objects", quota=None, counted=False, marker=Mark.BORN,
+        content=Content.STORED, id_is_name=True, personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["object"] = "object"
-    container: str
-    size_bytes: int
-    etag: str
-    content_type: str = "application/octet-stream"
-    content_encoding: str | None = None
-    content_disposition: str | None = None
-    delete_at: datetime | None = None
-    segments: tuple[Segment, ...] | None = None
-    dlo_prefix: str | None = None
-    symlink_to: str | None = None
-    symlink_account: str | None = later(None)
-    symlink_etag: str | None = later(None)
-    metadata: dict[str, str] = Field(default_factory=dict)
-    last_modified: datetime | None = None
+    container: Annotated[str, carried(refers=Kind.CONTAINER, own=True)]
+    size_bytes: Annotated[int, carried()]
+    etag: Annotated[str, ignored("the cloud's own hash; the verifier takes one of its own")]
+    content_type: Annotated[str, carried()] = "application/octet-stream"
+    content_encoding: Annotated[str | None, carried()] = None
+    content_disposition: Annotated[str | None, carried()] = None
+    delete_at: Annotated[datetime | None, carried()] = None
+    segments: Annotated[tuple[Segment, ...] | None, carried()] = None
+    dlo_prefix: Annotated[str | None, carried()] = None
+    symlink_to: Annotated[str | None, carried()] = None
+    symlink_account: Annotated[str | None, carried()] = later(None)
+    symlink_etag: Annotated[
+        str | None, changed("the ETag of a large object's manifest is the cloud's own", replaced=False)
+    ] = later(None)
+    metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+    last_modified: Annotated[datetime | None, ignored("the moment of its writing in this cloud", moment=True)] = None
 
     def references(self) -> tuple[Ref, ...]:
         """The container, and the segments or the symlink's target, if that is in the own account."""
         link = [self.symlink_to] if self.symlink_to and self.symlink_account is None else []
         others = [s.path for s in self.segments or ()] + link
         return (*super().references(), *dict.fromkeys(ref(Kind.OBJECT, path) for path in others))
+
+    def is_linked(self) -> bool:
+        """A manifest joins others, a symlink shows one."""
+        return bool(self.segments is not None or self.symlink_to or self.dlo_prefix is not None)
+
+    def place(self) -> str:
+        """Its container, and its name."""
+        return f"{self.container}/{self.name}"
+
+    def natural_key(self, key: Key) -> str:
+        """Its place."""
+        return f"object {self.id}"
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried, unless it shows what is not there or not the project's own."""
+        features = ground.target.offering.object_features
+        for needed, wanted in (("slo", self.segments), ("symlink", self.symlink_to), ("dlo", self.dlo_prefix)):
+            if wanted and features and needed not in features:
+                return self.leave(f"the target's object store does not offer {needed}",
+                                  "Store it as one object by hand.")  # fmt: skip
+        if self.symlink_account is not None:
+            return self.leave(
+                f"a symlink into another account, {self.symlink_account}: what it shows is not the project's own",
+                "Make it by hand, if that account exists at the target too; or put a copy of the content here.",
+            )
+        foreign = self.foreign(ground)
+        if foreign:
+            return self.leave(f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
+        if self._circles(ground.source):
+            return self.leave("its links lead in a circle: nobody can read it", "Delete it, or point it elsewhere.")
+        return self.carry(ground, *self._pinned(ground.source), size=0 if self.is_linked() else self.size_bytes)
+
+    def _pinned(self, side: Side) -> list[Change]:
+        """A static link names the ETag of its target, which for a static large object is another in each cloud."""
+        there = side.by_ref.get(ref(Kind.OBJECT, self.symlink_to or "-"))
+        if self.symlink_etag is None or not isinstance(there, StoredObject) or there.segments is None:
+            return []
+        why = "the ETag of a large object's manifest is the cloud's own: the link follows its target's name instead"
+        return [Change(field="symlink_etag", was=self.symlink_etag, to=None, why=why)]
+
+    def _circles(self, side: Side) -> bool:
+        """Whether symlinks and manifests lead from the object back to itself."""
+        ahead, behind = [self.ref], set[Ref]()
+        while ahead:
+            there = side.by_ref.get(ahead.pop())
+            if not isinstance(there, StoredObject) or there.ref in behind:
+                continue
+            behind.add(there.ref)
+            ahead += [r for r in there.references() if kind_of(r) is Kind.OBJECT]
+            if self.ref in ahead:
+                return True
+        return False
+
+    def parts(self) -> tuple[Ref, ...] | None:
+        """Its segments, or what it shows; what another account has is not ours to read."""
+        if self.symlink_account:
+            return None
+        if self.symlink_to:
+            return (ref(Kind.OBJECT, self.symlink_to),)
+        return (self.ref,) if self.segments is None else tuple(ref(Kind.OBJECT, s.path) for s in self.segments)
+
+    def pinned(self) -> Iterator[tuple[Ref, str]]:
+        """Its segments, and what a static link shows."""
+        yield from ((ref(Kind.OBJECT, s.path), s.etag) for s in self.segments or ())
+        if self.symlink_etag is not None:
+            yield ref(Kind.OBJECT, self.symlink_to or "-"), self.symlink_etag
+
+    def uses(self) -> Iterator[tuple[str, str, int]]:
+        """Its bytes."""
+        yield "object_store", "bytes", 0 if self.is_linked() else self.size_bytes
+
+    def has_content(self) -> bool:
+        """A symlink has none, and what it leads to may be another's."""
+        return not self.symlink_to
+
+    def stamp(self) -> dict[str, JsonValue]:
+        """Swift gives an object another time (and mostly another ETag) with each PUT. A DLO's content is what its segments are."""
+        if not self.last_modified or self.dlo_prefix is not None:
+            return {}
+        return {"etag": self.etag, "last_modified": self.last_modified.isoformat(), "bytes": self.size_bytes}
+
+    def under(self, relations: Relations) -> list[Ref]:
+        """Also the segments of a DLO."""
+        found = super().under(relations)
+        if self.dlo_prefix is not None:
+            start = ref(Kind.OBJECT, self.dlo_prefix)
+            beside = relations.naming(Kind.OBJECT, "container", self.dlo_prefix.partition("/")[0])
+            found += [o for o in beside if o.startswith(start) and o != self.ref]
+        return found
+
+    def goes_at(self) -> datetime | None:
+        """When Swift deletes it."""
+        return self.delete_at
 
 
 OWNER_ONLY = ("container.read_acl", "container.write_acl", "container.sync_to", "container.keys",
@@ -85,3 +244,20 @@ OWNER_ONLY = ("container.read_acl", "container.write_acl", "container.sync_to", 
 Nobody else gets these headers at all, so that what is hidden looks like what is empty. Whoever is not known to be an
 owner has seen none of them; one of them seen anywhere in the account shows that he is, and that the others are empty.
 """
+REFUSING = ".r:-unterbau.invalid"
+"""An ACL that refuses one host that does not exist (RFC 2606), and grants nothing."""
+
+TRIED = Kind.CONTAINER
+"""The kind of a trial."""
+
+
+def trial(name: str) -> Container:
+    """A container by which one finds out whether he is an owner: if so he is told its ACL."""
+    return Container(id=name, name=name, read_acl=REFUSING)
+
+
+def told_to_owners(resource: ResourceBase | None) -> str:
+    """What of a container only an owner is told, "" if nothing."""
+    if not isinstance(resource, Container):
+        return ""
+    return resource.read_acl or resource.write_acl or resource.sync_to or ""

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
+from unterbau.tenant.kinds.base import Kind, Ref, ref
+from unterbau.tenant.kinds.flavor import Flavor
 from unterbau.tenant.kinds.image import Image
-from unterbau.tenant.kinds.server import Flavor
 from unterbau.verdict import Model
 
 
@@ -72,3 +75,8 @@ class Offering(Model):
     object_features: tuple[str, ...] = ()
     """Middleware that Swift's /info names (slo, dlo, symlink, versioned_writes, ...)."""
     quotas: tuple[Quota, ...] = ()
+
+    def provided(self) -> Iterator[Ref]:
+        """What is here and not the project's, so that no listing of the project has it."""
+        yield from (image.ref for image in self.images)
+        yield from (ref(Kind.NETWORK, network.id) for network in self.external_networks)

@@ -1,15 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports and floating IPs (Networking API v2.0). Pure."""
+"""Ports (Networking API v2.0). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal, Self
+from collections.abc import Container, Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import model_validator
 
-from unterbau.tenant.kinds.base import Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.fate import Entry
+from unterbau.tenant.kinds.ground import Ground, Relations
+from unterbau.tenant.kinds.network import NOT_CARRIED
+from unterbau.tenant.kinds.policy import (
+    TRAFFIC,
+    Content,
+    Known,
+    Mark,
+    Opened,
+    carried,
+    ignored,
+    left,
+)
 from unterbau.verdict import Model
+
+if TYPE_CHECKING:
+    from unterbau.tenant.kinds.origin import Source
 
 
 class FixedIp(Model):
@@ -34,6 +50,11 @@ class DhcpOption(Model):
     ip_version: int = 4
 
 
+def same_address(one: Iterable[FixedIp], other: Iterable[FixedIp]) -> bool:
+    """Whether they have an address in common."""
+    return bool(set(one) & set(other))
+
+
 class Port(ResourceBase):
     """A port that the project made or that a server uses; never a router's or a DHCP port.
 
@@ -41,26 +62,37 @@ class Port(ResourceBase):
     server's `port_ids` are.
     """
 
-    REFERS = {"network_id": Kind.NETWORK, "security_group_ids": Kind.SECURITY_GROUP}
-    OWN = frozenset({"security_group_ids"})
-    VOLATILE = frozenset({"id", "device_id", "device_owner", "status"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/network/v2/#ports", quota=("network", "port"), counted=True,
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["port"] = "port"
-    description: str = ""
-    network_id: str
-    fixed_ips: tuple[FixedIp, ...] = ()
-    mac_address: str
-    admin_state_up: bool = True
-    security_group_ids: tuple[str, ...] = ()
-    port_security_enabled: bool = True
-    allowed_address_pairs: tuple[AddressPair, ...] = ()
-    device_id: str = ""
-    device_owner: str = ""
-    dns_name: str = ""
-    vnic_type: str = "normal"
-    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
-    qos_policy_id: str | None = None
-    status: str = ""
-    tags: tuple[str, ...] = ()
+    description: Annotated[str, carried()] = ""
+    network_id: Annotated[str, carried(refers=Kind.NETWORK, opens=[Opened.ATTACHED])]
+    fixed_ips: Annotated[
+        tuple[FixedIp, ...],
+        carried(refers=Kind.SUBNET, within="subnet_id", unordered=True),
+    ] = ()
+    mac_address: Annotated[str, carried()]
+    admin_state_up: Annotated[bool, carried(opens=[Opened.SWITCHED_ON])] = True
+    security_group_ids: Annotated[
+        tuple[str, ...],
+        carried(refers=Kind.SECURITY_GROUP, own=True, unordered=True, opens=[*TRAFFIC, Opened.REPLIES]),
+    ] = ()
+    port_security_enabled: Annotated[bool, carried(opens=[Opened.PORT_SECURITY])] = True
+    allowed_address_pairs: Annotated[
+        tuple[AddressPair, ...], carried(unordered=True, opens=[Opened.ADDRESS_PAIRS])
+    ] = ()
+    device_id: Annotated[str, ignored("the server names its ports, in their order")] = ""
+    device_owner: Annotated[
+        str, ignored("the cloud's word for who uses it: a server, which names its ports itself")
+    ] = ""
+    dns_name: Annotated[str, carried()] = ""
+    vnic_type: Annotated[str, carried()] = "normal"
+    extra_dhcp_opts: Annotated[tuple[DhcpOption, ...], carried(unordered=True)] = ()
+    qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = None
+    status: Annotated[str, ignored("it follows from what uses the port", moment=True)] = ""
+    tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
 
     @model_validator(mode="after")
     def _closed_ports_have_no_groups(self) -> Self:
@@ -68,42 +100,65 @@ class Port(ResourceBase):
             raise ValueError("a port without port security has neither security groups nor address pairs")
         return self
 
-    def references(self) -> tuple[Ref, ...]:
-        """Network, security groups, and the subnets of its addresses."""
-        return (*super().references(), *subnets_of(self.fixed_ips))
-
     def ties(self) -> Iterator[tuple[str, Ref, bool]]:
-        """Also the subnets of its addresses, and the server that it belongs to."""
+        """Also the server that it belongs to."""
         yield from super().ties()
-        yield from (("fixed_ips", subnet, False) for subnet in subnets_of(self.fixed_ips))
+        yield from (("device_id", server, False) for server, _ in self.claims())
+
+    def called(self) -> str:
+        """Its name with its addresses."""
+        ips = ", ".join(ip.ip_address for ip in self.fixed_ips) or self.mac_address
+        return f"{self.name} ({ips})" if self.name else ips
+
+    def natural_key(self, key: Key) -> str:
+        """Its name, its addresses and its network; its MAC address where it has no other."""
+        ips = ",".join(sorted(ip.ip_address for ip in self.fixed_ips)) or self.mac_address
+        return f"port {self.name} {ips} on {key(ref(Kind.NETWORK, self.network_id))}"
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried, unless the cloud made it, or it stands on another's network."""
+        if self.device_owner and not self.device_owner.startswith("compute:"):
+            return self.leave(f"made by the cloud for {self.device_owner}", "Nothing to do.")
+        foreign = self.foreign(ground)
+        if foreign:
+            return self.leave(f"stands on {foreign[0]}, which is not the project's own",
+                              "Connect it to a network of the project, or make it by hand.")  # fmt: skip
+        return self.carry(ground)
+
+    def extensions(self) -> Iterator[str]:
+        """See `ResourceBase`."""
+        if not self.port_security_enabled:
+            yield "port-security"
+        if self.allowed_address_pairs:
+            yield "allowed-address-pairs"
+        if self.extra_dhcp_opts:
+            yield "extra_dhcp_opt"
+        if self.tags:
+            yield "standard-attr-tag"
+
+    def claims(self) -> Iterator[tuple[Ref, str]]:
+        """Its server."""
         if self.device_id and self.device_owner.startswith("compute:"):
-            yield "device_id", ref(Kind.SERVER, self.device_id), False
+            yield ref(Kind.SERVER, self.device_id), "port_ids"
 
-    def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
-        """Also rewrites the subnets of the addresses."""
-        moved = super().with_ids(new_id)
-        return moved.model_copy(update={"fixed_ips": moved_ips(self.fixed_ips, new_id)})
+    def under(self, relations: Relations) -> list[Ref]:
+        """Also the legs on its network, and the rules of its groups: it is reached as it was until it goes."""
+        found = [*super().under(relations), *relations.naming(Kind.ROUTER_INTERFACE, "network_id", self.network_id)]
+        for group in self.security_group_ids:
+            found += relations.naming(Kind.SECURITY_GROUP_RULE, "security_group_id", group)
+        return found
 
+    def upheld(self, relations: Relations, itself: bool) -> list[Ref]:
+        """Also its public addresses."""
+        return [*super().upheld(relations, itself), *relations.naming(Kind.FLOATING_IP, "port_id", self.id)]
 
-class FloatingIp(ResourceBase):
-    """A public address. A member cannot keep the address in another cloud."""
+    def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
+        """Its server's going sets it free."""
+        freed = ref(Kind.SERVER, self.device_id or "-") in gone
+        return {"device_id": "", "device_owner": "", "dns_name": ""} if freed else {}
 
-    REFERS = {"port_id": Kind.PORT}
-    VOLATILE = frozenset({"id", "address", "external_network_id", "status"})
-    kind: Literal["floating_ip"] = "floating_ip"
-    description: str = ""
-    address: str
-    external_network_id: str
-    port_id: str | None = None
-    fixed_ip_address: str | None = None
-    status: str = ""
-    tags: tuple[str, ...] = ()
-
-
-def subnets_of(ips: tuple[FixedIp, ...]) -> tuple[Ref, ...]:
-    return tuple(dict.fromkeys(ref(Kind.SUBNET, ip.subnet_id) for ip in ips))
-
-
-def moved_ips(ips: tuple[FixedIp, ...], new_id: Callable[[Ref], str | None]) -> tuple[FixedIp, ...]:
-    moved = ((new_id(ref(Kind.SUBNET, ip.subnet_id)), ip.ip_address) for ip in ips)
-    return tuple(FixedIp(subnet_id=subnet, ip_address=address) for subnet, address in moved if subnet)
+    def takes(self, there: ResourceBase, origin: Source) -> bool:
+        """A MAC address or an address of another one on its network."""
+        if not isinstance(there, Port) or self.network_id != there.network_id:
+            return False
+        return self.mac_address == there.mac_address or same_address(self.fixed_ips, there.fixed_ips)

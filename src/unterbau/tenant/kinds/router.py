@@ -3,53 +3,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal, Self
+from collections.abc import Callable, Container, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from unterbau.tenant.kinds.base import Kind, Ref, ResourceBase
-from unterbau.tenant.kinds.network import Route
-from unterbau.tenant.kinds.port import FixedIp, moved_ips, subnets_of
+from pydantic import JsonValue
+
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.fate import Change, Entry
+from unterbau.tenant.kinds.ground import Ground, Relations, Side
+from unterbau.tenant.kinds.network import IN_ZONES, Route, zones
+from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored
+from unterbau.tenant.kinds.port import FixedIp, same_address
+from unterbau.verdict import joined
+
+if TYPE_CHECKING:
+    from unterbau.tenant.kinds.origin import Source
 
 
 class Router(ResourceBase):
     """A router. `external_network_id` is a network of the provider (see `Offering.external_networks`)."""
 
-    VOLATILE = frozenset({"id", "external_network_id", "external_fixed_ips"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/network/v2/#routers-routers", quota=("network", "router"), counted=True,
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["router"] = "router"
-    description: str = ""
-    admin_state_up: bool = True
-    external_network_id: str | None = None
-    external_fixed_ips: tuple[str, ...] = ()
-    enable_snat: bool | None = None
-    routes: tuple[Route, ...] = ()
-    distributed: bool | None = None
-    ha: bool | None = None
-    availability_zone_hints: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    description: Annotated[str, carried()] = ""
+    admin_state_up: Annotated[bool, carried(opens=[Opened.SWITCHED_ON])] = True
+    external_network_id: Annotated[
+        str | None,
+        chosen("a network of the provider: that of the same name, or as a person chooses; whether there is one is compared",
+               opens=[Opened.GATEWAY]),
+    ] = None  # fmt: skip
+    external_fixed_ips: Annotated[tuple[str, ...], chosen("the target chooses its public address")] = ()
+    enable_snat: Annotated[
+        bool | None,
+        changed("there is no gateway, or only an admin may switch SNAT off", replaced=False, opens=[Opened.SNAT]),
+    ] = None
+    routes: Annotated[tuple[Route, ...], carried(unordered=True, opens=[Opened.CONNECTED])] = ()
+    distributed: Annotated[bool | None, carried(member=False)] = None
+    ha: Annotated[bool | None, carried(member=False)] = None
+    availability_zone_hints: Annotated[tuple[str, ...], IN_ZONES] = ()
+    tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"router {self.name}"
+
+    def belongings(self, side: Side, key: Key) -> list[str]:
+        """The addresses of its legs."""
+        legs = (side.by_ref[r] for r in self.held_by(side.relations))
+        return [ip.ip_address for leg in legs if isinstance(leg, RouterInterface) for ip in leg.fixed_ips]
+
+    def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
+        """Also whether it leads out."""
+        return {**super().facts(side, key), "has_gateway": self.external_network_id is not None}
+
+    def translated(self, translate: Mapping[str, str], projects: tuple[str, str]) -> Self:
+        """With the target's external network."""
+        if not self.external_network_id:
+            return self
+        return self.model_copy(
+            update={"external_network_id": translate.get(f"external_network:{self.external_network_id}")}
+        )
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried; without its gateway if the target has no such network."""
+        changes = zones(ground, self.availability_zone_hints)
+        external, notes, remedy = self.external_network_id, list[str](), ""
+        if external is not None:
+            found = ground.external(external)
+            if found is None:
+                why, remedy = ground.no_external(external)
+                why = f"{why}: the router is carried without its gateway"
+                changes.append(Change(field="external_network_id", was=external, to=None, why=why))
+                if self.enable_snat is not None:
+                    why = "without a gateway there is no SNAT"
+                    changes.append(Change(field="enable_snat", was=self.enable_snat, to=None, why=why))
+            else:
+                why = "the target chooses its public address"
+                changes.append(Change(field="external_fixed_ips", was=list(self.external_fixed_ips),
+                                      chosen_by_target=True, why=why))  # fmt: skip
+                notes = ground.another(external, found)
+                if self.enable_snat is False and "admin" not in ground.target.identity.roles:
+                    why = "only an admin may switch SNAT off: the router arrives with it"
+                    changes.append(Change(field="enable_snat", was=False, to=True, why=why))
+                    remedy = "Ask the provider to switch it off after the move, or leave the gateway out (external_network_id: null)."
+        entry = self.carry(ground, *changes, why=joined([*(c.why for c in changes), *notes]))
+        return entry.model_copy(update={"remedy": remedy})
+
+    def extensions(self) -> Iterator[str]:
+        """See `ResourceBase`."""
+        if self.routes:
+            yield "extraroute"
+        if self.enable_snat is False:
+            yield "ext-gw-mode"
+        if self.tags:
+            yield "standard-attr-tag"
+
+    def upheld(self, relations: Relations, itself: bool) -> list[Ref]:
+        """Also its legs."""
+        return [*super().upheld(relations, itself), *self.held_by(relations)]
+
+    def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
+        """Its routes go first, since they hold its legs."""
+        return {"routes": ()} if self.ref in gone else {}
+
+    def unbound(self) -> Self | None:
+        """Without its routes."""
+        return self.model_copy(update={"routes": ()})
+
+    def bonds(self) -> int:
+        """Its routes."""
+        return len(self.routes)
+
+    def held_by(self, relations: Relations) -> list[Ref]:
+        """Its legs."""
+        return relations.naming(Kind.ROUTER_INTERFACE, "router_id", self.id)
 
 
 class RouterInterface(ResourceBase):
     """A leg of a router: the router's port on a network (id = that port's id)."""
 
-    REFERS = {"router_id": Kind.ROUTER, "network_id": Kind.NETWORK}
-    OWN = frozenset({"router_id"})
-    VOLATILE = frozenset({"id", "mac_address"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/network/v2/#add-interface-to-router", quota=("network", "port"),
+        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+    )  # fmt: skip
+    HALF_MADE = (Kind.PORT,)
     kind: Literal["router_interface"] = "router_interface"
-    router_id: str
-    network_id: str
-    fixed_ips: tuple[FixedIp, ...]
-    mac_address: str | None = None
+    router_id: Annotated[str, carried(refers=Kind.ROUTER, own=True, opens=[Opened.CONNECTED])]
+    network_id: Annotated[str, carried(refers=Kind.NETWORK, opens=[Opened.CONNECTED])]
+    fixed_ips: Annotated[tuple[FixedIp, ...], carried(refers=Kind.SUBNET, within="subnet_id", unordered=True)]
+    mac_address: Annotated[str | None, ignored("nothing of the tenant's depends on the MAC address of a gateway")] = (
+        None
+    )
 
-    def references(self) -> tuple[Ref, ...]:
-        """Router, network, and the subnets of its addresses."""
-        return (*super().references(), *subnets_of(self.fixed_ips))
+    def called(self) -> str:
+        """Its addresses."""
+        return ", ".join(ip.ip_address for ip in self.fixed_ips)
 
-    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
-        """Also the subnets of its addresses."""
-        yield from super().ties()
-        yield from (("fixed_ips", subnet, False) for subnet in subnets_of(self.fixed_ips))
+    def natural_key(self, key: Key) -> str:
+        """Its addresses, and its router."""
+        ips = ",".join(ip.ip_address for ip in self.fixed_ips)
+        return f"leg {ips} of {key(ref(Kind.ROUTER, self.router_id))}"
 
-    def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
-        """Also rewrites the subnets of the addresses."""
-        moved = super().with_ids(new_id)
-        return moved.model_copy(update={"fixed_ips": moved_ips(self.fixed_ips, new_id)})
+    def fate(self, ground: Ground) -> Entry:
+        """Carried."""
+        return self.carry(ground)
+
+    def planned(self, new_id: Callable[[Ref], str | None], target: Side) -> Self | None:
+        """Not without one of its ends."""
+        moved = self.with_ids(new_id)
+        return moved if moved.router_id and moved.network_id else None
+
+    def takes(self, there: ResourceBase, origin: Source) -> bool:
+        """An address of another leg."""
+        return isinstance(there, RouterInterface) and same_address(self.fixed_ips, there.fixed_ips)

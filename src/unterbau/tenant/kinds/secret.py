@@ -3,14 +3,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.base import Key, Kind, ResourceBase
+from unterbau.tenant.kinds.fate import Change, Entry, Fate
+from unterbau.tenant.kinds.ground import Ground, Side
+from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored
 from unterbau.verdict import Model, later
+
+USERS = changed(
+    "the target does not know users of the source cloud", replaced=False, unordered=True, told=Told.HIDDEN,
+    opens=[Opened.SECRET_ACL],
+)  # fmt: skip
+"""The policy of `acl_users`."""
+PROJECT = carried(told=Told.HIDDEN, opens=[Opened.SECRET_ACL])
+"""The policy of `acl_project_access`."""
+
+
+def _shut_users(who: tuple[str, ...]) -> tuple[Change, ...]:
+    """Read rights of single users: the target does not know them."""
+    why = f"read rights of {len(who)} users of the source cloud stay shut"
+    return (Change(field="acl_users", was=list(who), to=[], why=why),) if who else ()
+
+
+def _hidden(resource: ResourceBase, ground: Ground) -> Entry | None:
+    """What is known to be there, and no more: it is not made, for nobody knows how closed it must be."""
+    if resource.ref not in ground.source.reasons:
+        return None
+    return Entry(ref=resource.ref, name=resource.name, fate=Fate.NOT_SHOWN, why=ground.source.reasons[resource.ref],
+                 remedy="Its owner opens it to the project, or carries it himself.")  # fmt: skip
 
 
 class Secret(ResourceBase):
@@ -19,20 +43,51 @@ class Secret(ResourceBase):
     `acl_users` are user ids with read access, `acl_project_access` False closes it to the project.
     """
 
-    VOLATILE = frozenset({"id", "status", "created_at"})
-    HIDEABLE = frozenset({"acl_project_access", "acl_users"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/barbican/latest/api/reference/secrets.html", quota=("key_manager", "secrets"),
+        counted=False, marker=Mark.LATER, content=Content.PAYLOAD, id_is_name=False, personal=False, usable=("ACTIVE",),
+    )  # fmt: skip
     kind: Literal["secret"] = "secret"
-    secret_type: str = "opaque"  # noqa: S105 - the type's name
-    algorithm: str | None = None
-    bit_length: int | None = None
-    mode: str | None = None
-    content_type: str | None = None
-    expiration: datetime | None = None
-    status: str = "ACTIVE"
-    metadata: dict[str, str] = Field(default_factory=dict)
-    acl_project_access: bool = True
-    acl_users: tuple[str, ...] = ()
-    created_at: datetime | None = None
+    secret_type: Annotated[str, carried()] = "opaque"  # noqa: S105 - the type's name
+    algorithm: Annotated[str | None, carried()] = None
+    bit_length: Annotated[int | None, carried()] = None
+    mode: Annotated[str | None, carried()] = None
+    content_type: Annotated[str | None, carried()] = None
+    expiration: Annotated[datetime | None, carried()] = None
+    status: Annotated[str, ignored("whether it is usable is compared", moment=True)] = "ACTIVE"
+    metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+    acl_project_access: Annotated[bool, PROJECT] = True
+    acl_users: Annotated[tuple[str, ...], USERS] = ()
+    created_at: Annotated[datetime | None, ignored("the moment of its making in this cloud")] = None
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"secret {self.name}"
+
+    def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
+        """Also whether it is usable."""
+        return {**super().facts(side, key), "usable": self.status in self.KNOWN.usable or self.status}
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried, unless no more is known than that it is there."""
+        hidden = _hidden(self, ground)
+        if hidden is not None:
+            return hidden
+        if self.status not in self.KNOWN.usable and self.content_type is not None:
+            return self.leave(f"its status is {self.status}", "Renew or delete it.")
+        return self.carry(ground, *_shut_users(self.acl_users))
+
+    def has_content(self) -> bool:
+        """Not without a payload."""
+        return self.content_type is not None
+
+    def any_of_alike(self) -> bool:
+        """Without a payload each is as good as the other."""
+        return True
+
+    def alike(self, there: ResourceBase) -> bool:
+        """By its name, which is not unique: the rest comes with the payload."""
+        return isinstance(there, Secret) and self.name == there.name
 
 
 class SecretEntry(Model):
@@ -47,25 +102,34 @@ class SecretContainer(ResourceBase):
     its entries, not the secrets, which have ACLs of their own.
     """
 
-    VOLATILE = frozenset({"id", "status"})
-    HIDEABLE = frozenset({"acl_project_access", "acl_users"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/barbican/latest/api/reference/containers.html",
+        quota=("key_manager", "containers"), counted=False, marker=Mark.NEVER, content=Content.NONE, id_is_name=False,
+        personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["secret_container"] = "secret_container"
-    type: str
-    entries: tuple[SecretEntry, ...] = ()
-    status: str = "ACTIVE"
-    acl_project_access: bool = later(True)
-    acl_users: tuple[str, ...] = later(())
+    type: Annotated[str, carried()]
+    entries: Annotated[
+        tuple[SecretEntry, ...], carried(refers=Kind.SECRET, within="secret_id", holds=False, unordered=True)
+    ] = ()
+    status: Annotated[str, ignored("a state of this cloud", moment=True)] = "ACTIVE"
+    acl_project_access: Annotated[bool, PROJECT] = later(True)
+    acl_users: Annotated[tuple[str, ...], USERS] = later(())
 
-    def references(self) -> tuple[Ref, ...]:
-        """The secrets in it."""
-        return tuple(dict.fromkeys(ref(Kind.SECRET, e.secret_id) for e in self.entries))
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"secret_container {self.name}"
 
-    def ties(self) -> Iterator[tuple[str, Ref, bool]]:
-        """The secrets in it, which may be deleted already."""
-        yield from (("entries", secret, False) for secret in self.references())
+    def fate(self, ground: Ground) -> Entry:
+        """Carried, unless no more is known than that it is there, or a secret of it is gone."""
+        hidden = _hidden(self, ground)
+        if hidden is not None:
+            return hidden
+        foreign = self.foreign(ground)
+        if foreign:
+            return self.leave(f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
+        return self.carry(ground, *_shut_users(self.acl_users))
 
-    def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
-        """Rewrites the ids of its secrets; an entry without counterpart is dropped."""
-        moved = ((e.name, new_id(ref(Kind.SECRET, e.secret_id))) for e in self.entries)
-        kept = tuple(SecretEntry(name=name, secret_id=new) for name, new in moved if new is not None)
-        return self.model_copy(update={"entries": kept})
+    def any_of_alike(self) -> bool:
+        """Of those with the same entries each is as good as the other."""
+        return True

@@ -3,45 +3,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import Kind, ResourceBase
-from unterbau.verdict import Model
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.fate import Change, Entry
+from unterbau.tenant.kinds.flavor import Flavor, nearest, size_of
+from unterbau.tenant.kinds.ground import Ground, Relations, Side
+from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, ignored
+from unterbau.verdict import Reason, Words, joined
 
-
-class Flavor(Model):
-    """What a server gets. RAM and swap in MiB, disks in GiB. `id` is empty where nova embeds the flavor."""
-
-    id: str = ""
-    name: str
-    vcpus: int
-    ram_mib: int
-    disk_gib: int
-    ephemeral_gib: int = 0
-    swap_mib: int = 0
-    extra_specs: dict[str, str] = Field(default_factory=dict)
+if TYPE_CHECKING:
+    from unterbau.tenant.kinds.origin import Source
 
 
 class Keypair(ResourceBase):
     """A public key; id = name (unique per user). The private half is never with the cloud."""
 
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/compute/#keypairs-keypairs", quota=("compute", "key_pairs"),
+        counted=False, marker=Mark.UNIQUE, content=Content.NONE, id_is_name=True, personal=True, usable=(),
+    )  # fmt: skip
     kind: Literal["keypair"] = "keypair"
-    type: str = "ssh"
-    public_key: str
-    fingerprint: str
+    type: Annotated[str, carried()] = "ssh"
+    public_key: Annotated[str, carried()]
+    fingerprint: Annotated[str, carried()]
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"keypair {self.name}"
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried; the same key of the same name stands in."""
+        there = next((k for k in ground.target.of(Keypair) if k.name == self.name), None)
+        if there is None:
+            return self.carry(ground)
+        if there.public_key.split()[:2] == self.public_key.split()[:2]:
+            return self.carry(ground).model_copy(update={"stands_in": there.id})
+        return self.leave("the target has another key of this name", "Rename one of the two keys.")
+
+    def alike(self, there: ResourceBase) -> bool:
+        """By its name, which is unique."""
+        return isinstance(there, Keypair) and self.name == there.name
+
+    def takes(self, there: ResourceBase, origin: Source) -> bool:
+        """The name of another one."""
+        return self.alike(there)
 
 
 class ServerGroup(ResourceBase):
     """A placement policy for servers: affinity, anti-affinity, soft-affinity, soft-anti-affinity."""
 
-    VOLATILE = frozenset({"id", "member_ids"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/compute/#server-groups-os-server-groups",
+        quota=("compute", "server_groups"), counted=True, marker=Mark.NEVER, content=Content.NONE, id_is_name=False,
+        personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["server_group"] = "server_group"
-    policy: str
-    max_server_per_host: int | None = None
-    member_ids: tuple[str, ...] = ()
+    policy: Annotated[str, carried()]
+    max_server_per_host: Annotated[int | None, carried()] = None
+    member_ids: Annotated[tuple[str, ...], ignored("each server names its group")] = ()
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"server_group {self.name}"
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried."""
+        return self.carry(ground)
+
+    def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
+        """Its members leave with themselves."""
+        if not isinstance(now, ServerGroup):
+            return {}
+        left = {m for m in self.member_ids if ref(Kind.SERVER, m) not in gone}
+        return {"member_ids": now.member_ids} if left <= set(now.member_ids) <= set(self.member_ids) else {}
 
 
 class Server(ResourceBase):
@@ -51,41 +90,205 @@ class Server(ResourceBase):
     `user_data` cannot be read with tenant rights: the census names that for each server.
     """
 
-    REFERS = {
-        "image_id": Kind.IMAGE,
-        "key_name": Kind.KEYPAIR,
-        "server_group_id": Kind.SERVER_GROUP,
-        "port_ids": Kind.PORT,
-    }
-    OWN = frozenset({"server_group_id", "port_ids"})
-    VOLATILE = frozenset({"id", "host_id", "created_at"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/compute/#servers-servers", quota=("compute", "instances"), counted=True,
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=("ACTIVE", "SHUTOFF"),
+    )  # fmt: skip
     kind: Literal["server"] = "server"
-    description: str = ""
-    status: str
-    flavor: Flavor
-    image_id: str | None = None
-    key_name: str | None = None
-    server_group_id: str | None = None
-    port_ids: tuple[str, ...] = ()
-    metadata: dict[str, str] = Field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-    config_drive: bool = False
-    availability_zone: str = ""
-    locked: bool = False
-    host_id: str = ""
-    created_at: datetime | None = None
+    description: Annotated[str, carried()] = ""
+    status: Annotated[str, carried(moment=True)]
+    flavor: Annotated[Flavor, changed("the target has no such flavor: the nearest that covers it", replaced=True)]
+    image_id: Annotated[str | None, carried(refers=Kind.IMAGE, holds=False)] = None
+    key_name: Annotated[str | None, carried(refers=Kind.KEYPAIR, holds=False)] = None
+    server_group_id: Annotated[str | None, carried(refers=Kind.SERVER_GROUP, own=True, holds=False)] = None
+    port_ids: Annotated[tuple[str, ...], carried(refers=Kind.PORT, own=True, opens=[Opened.ATTACHED])] = ()
+    metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+    tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
+    config_drive: Annotated[bool, carried()] = False
+    availability_zone: Annotated[str, changed("the target has no such zone: it chooses one", replaced=True)] = ""
+    locked: Annotated[bool, carried()] = False
+    host_id: Annotated[str, ignored("the provider's host", moment=True)] = ""
+    created_at: Annotated[datetime | None, ignored("the moment of its making in this cloud")] = None
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"server {self.name}"
+
+    def belongings(self, side: Side, key: Key) -> list[str]:
+        """Its disks."""
+        return [str(disk) for disk in self._disks(side, key)]
+
+    def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
+        """Also its disks in their order; its flavor by what it gives."""
+        flavor = self.flavor.model_dump(mode="json", exclude={"id"})
+        return {**super().facts(side, key), "flavor": flavor, "disks": [*self._disks(side, key)]}
+
+    def _disks(self, side: Side, key: Key) -> list[str]:
+        return [key(ref(Kind.VOLUME, a.volume_id)) for a in self.attachments(side)]
+
+    def attachments(self, side: Side) -> Disks:
+        """What attaches volumes to it."""
+        found = (side.by_ref[r] for r in side.relations.naming(Kind.ATTACHMENT, "server_id", self.id))
+        return sorted((a for a in found if isinstance(a, Attachment)), key=_place_on_server)
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried on a flavor that covers its own; its local disk is made anew."""
+        if self.status not in self.KNOWN.usable:
+            return self.leave(f"its status is {self.status}", "Bring it to ACTIVE or SHUTOFF.")
+        changes: list[Change] = []
+        flavor = nearest(self.flavor, ground.target.offering.flavors)
+        if flavor is None:
+            return self.leave(f"no flavor of the target covers {self.flavor.name}",
+                              "Ask the provider for one, or shrink the server.")  # fmt: skip
+        if flavor.model_dump(exclude={"id"}) != self.flavor.model_dump(exclude={"id"}):
+            same = flavor.name == self.flavor.name
+            what = f"{flavor.name} is another" if same else f"the target has no flavor {self.flavor.name}"
+            why = f"{what}; {flavor.name} covers it: {size_of(flavor)} for {size_of(self.flavor)}"
+            to = flavor.model_dump(mode="json")
+            changes.append(Change(field="flavor", was=self.flavor.name, to=to, why=why))
+        zone = self.availability_zone
+        if zone and zone not in ground.target.offering.compute_zones:
+            why = f"the target has no zone {zone}: it chooses one"
+            changes.append(Change(field="availability_zone", was=zone, to="", why=why))
+        obstacle = self._image(ground)
+        if obstacle is not None:
+            return obstacle
+        roots = [a for a in self.attachments(ground.source) if a.boot_index == 0]
+        notes = [c.why for c in changes]
+        if self.image_id and not roots:
+            notes.append("its local disk is made anew from the image: what was written there since is not "
+                         "readable with tenant rights")  # fmt: skip
+        notes.append("its user_data, if it had any, is not carried: it is not readable with tenant rights")
+        return self.carry(ground, *changes, why=joined(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots])
+
+    def _image(self, ground: Ground) -> Entry | None:
+        """None if the image is the project's own or has a twin on the target; else the server is left."""
+        if self.image_id is None or ref(Kind.IMAGE, self.image_id) in ground.source.by_ref:
+            return None
+        ours = next((i for i in ground.source.offering.images if i.id == self.image_id), None)
+        twin = next((i for i in ground.target.offering.images if ours and i.hash_value
+                     and (i.hash_algo, i.hash_value) == (ours.hash_algo, ours.hash_value)), None)  # fmt: skip
+        if twin is None:
+            return self.leave(f"the provider's image {ours.name if ours else self.image_id} is not on the target",
+                              "Copy the image into the source project as its own, then plan again.")  # fmt: skip
+        ground.translate[f"image:{self.image_id}"] = twin.id
+        return None
+
+    def beyond(self, side: Side) -> Iterator[tuple[str, Words]]:
+        """Its local disk and its user_data."""
+        if self.unread(side):
+            yield "local_disk", Reason.of("loss.local-disk")
+        yield "user_data", Reason.of("loss.user-data")
+
+    def unread(self, side: Side) -> Words:
+        """A disk that lives on its host, where no API reads it."""
+        from_volume = any(a.boot_index == 0 for a in self.attachments(side))
+        local = self.flavor.ephemeral_gib > 0 or (self.image_id is not None and not from_volume)
+        return Reason.of("close.local-disk", server=self.ref, name=self.name) if local else ""
+
+    def uses(self) -> Iterator[tuple[str, str, int]]:
+        """Also cores and memory."""
+        yield from super().uses()
+        yield "compute", "cores", self.flavor.vcpus
+        yield "compute", "ram_mib", self.flavor.ram_mib
+
+    def under(self, relations: Relations) -> list[Ref]:
+        """Also its attachments, and the addresses of its ports."""
+        found = [*super().under(relations), *relations.naming(Kind.ATTACHMENT, "server_id", self.id)]
+        for port in self.port_ids:
+            found += relations.naming(Kind.FLOATING_IP, "port_id", port)
+        return found
+
+    def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
+        """Its lock is taken away before it goes."""
+        return {"locked": False} if self.ref in gone else {}
+
+    def power(self) -> Literal["", "SHUTOFF"]:
+        """A server is made running."""
+        return "SHUTOFF" if self.status == "SHUTOFF" else ""
+
+    def protection(self) -> str:
+        """Its lock."""
+        return "locked" if self.locked else ""
+
+    def doomed(self, relations: Relations) -> tuple[Ref, ...]:
+        """Attachments whose volumes the cloud deletes with it."""
+        return tuple(a.ref for a in self.attachments(relations.side) if a.delete_on_termination)
+
+    def born(self, origin: Source, number: int) -> Self:
+        """It is made running."""
+        return self.model_copy(update={"status": "ACTIVE", "locked": False})
+
+    def along(self, side: Side) -> list[Ref]:
+        """Its attachments, and the disks that were to go with it."""
+        found = self.attachments(side)
+        return [*(a.ref for a in found), *(a.disk for a in found if a.delete_on_termination)]
+
+    def takes(self, there: ResourceBase, origin: Source) -> bool:
+        """A port of another one, or a volume that is attached."""
+        if isinstance(there, Attachment):
+            return there.volume_id in {d.volume_id for d in origin.disks}
+        return isinstance(there, Server) and bool(set(self.port_ids) & set(there.port_ids))
 
 
 class Attachment(ResourceBase):
     """A volume on a server; id = `server id/volume id`. `boot_index` 0 is the root disk."""
 
-    REFERS = {"server_id": Kind.SERVER, "volume_id": Kind.VOLUME}
-    OWN = frozenset(REFERS)
-    VOLATILE = frozenset({"id"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/compute/#servers-with-volume-attachments-servers-os-volume-attachments",
+        quota=None, counted=False, marker=Mark.PLACE, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["attachment"] = "attachment"
-    server_id: str
-    volume_id: str
-    device: str = ""
-    boot_index: int | None = None
-    delete_on_termination: bool = False
-    tag: str | None = None
+    server_id: Annotated[str, carried(refers=Kind.SERVER, own=True, holds=False)]
+    volume_id: Annotated[str, carried(refers=Kind.VOLUME, own=True, holds=False)]
+    device: Annotated[
+        str, ignored("a name that the guest may not even use; the server's disks are compared in their order")
+    ] = ""
+    boot_index: Annotated[int | None, carried()] = None
+    delete_on_termination: Annotated[bool, carried()] = False
+    tag: Annotated[str | None, carried()] = None
+
+    @property
+    def disk(self) -> Ref:
+        """Its volume."""
+        return ref(Kind.VOLUME, self.volume_id)
+
+    def place(self) -> str:
+        """Its server, and its volume."""
+        return f"{self.server_id}/{self.volume_id}"
+
+    def leaves_with_another(self) -> bool:
+        """A root disk leaves with its server."""
+        return self.boot_index == 0
+
+    def natural_key(self, key: Key) -> str:
+        """Its volume, and its server."""
+        return f"{key(ref(Kind.VOLUME, self.volume_id))} on {key(ref(Kind.SERVER, self.server_id))}"
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried."""
+        return self.carry(ground)
+
+    def under(self, relations: Relations) -> list[Ref]:
+        """Not its server: it goes with it."""
+        return [n for n in super().under(relations) if n != ref(Kind.SERVER, self.server_id)]
+
+    def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
+        """Its volume is kept from going with the server."""
+        return {"delete_on_termination": False} if ref(Kind.SERVER, self.server_id) in gone else {}
+
+    def occupies(self) -> Ref | None:
+        """Its volume."""
+        return self.disk
+
+    def takes(self, there: ResourceBase, origin: Source) -> bool:
+        """A volume that is attached."""
+        return isinstance(there, Attachment) and self.volume_id == there.volume_id
+
+
+Disks: TypeAlias = list[Attachment]
+"""In the order of their devices, root first."""
+
+
+def _place_on_server(attachment: Attachment) -> tuple[object, ...]:
+    return (attachment.boot_index != 0, len(attachment.device), attachment.device, attachment.id)

@@ -1,15 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volumes, snapshots, backups (Block Storage API v3). Pure."""
+"""Volumes, snapshots, backups (Block Storage API v3), and how a volume's content is exported. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import Kind, ResourceBase
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.fate import Change, Entry
+from unterbau.tenant.kinds.ground import Ground, Relations, Side
+from unterbau.tenant.kinds.image import Image
+from unterbau.tenant.kinds.offering import VolumeType
+from unterbau.tenant.kinds.origin import NOTHING, Source
+from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, ignored, left
 from unterbau.verdict import later
+
+GIB = 2**30
+ENCRYPTED = "scs:encrypted"
+"""The aspect of a volume type that encrypts (scs-0114)."""
+
+
+MADE_AT = ignored("the moment of its making in this cloud")
+"""The policy of `created_at`."""
 
 
 class Volume(ResourceBase):
@@ -20,50 +36,234 @@ class Volume(ResourceBase):
     stands unattached, nobody wrote.
     """
 
-    VOLATILE = frozenset({"id", "status", "snapshot_id", "source_volume_id", "created_at", "updated_at"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes", quota=("block_storage", "volumes"),
+        counted=False, marker=Mark.BORN, content=Content.DISK, id_is_name=False, personal=False,
+        usable=("available", "in-use"),
+    )  # fmt: skip
     kind: Literal["volume"] = "volume"
-    description: str = ""
-    status: str
-    size_gib: int
-    volume_type: str | None = None
-    bootable: bool = False
-    encrypted: bool = False
-    multiattach: bool = False
-    read_only: bool = False
-    availability_zone: str = ""
-    metadata: dict[str, str] = Field(default_factory=dict)
-    image_metadata: dict[str, str] = Field(default_factory=dict)
-    snapshot_id: str | None = None
-    source_volume_id: str | None = None
-    created_at: datetime | None = None
-    updated_at: datetime | None = later(None)
+    description: Annotated[str, carried()] = ""
+    status: Annotated[str, ignored("whether it is usable is compared; who uses it, its attachments tell", moment=True)]
+    size_gib: Annotated[int, carried()]
+    volume_type: Annotated[str | None, changed("the target has no type of that name: its default", replaced=True)] = (
+        None
+    )
+    bootable: Annotated[bool, carried()] = False
+    encrypted: Annotated[bool, carried(member=False, opens=[Opened.ENCRYPTION])] = False
+    multiattach: Annotated[bool, carried(member=False)] = False
+    read_only: Annotated[bool, carried()] = False
+    availability_zone: Annotated[str, changed("the target has no such zone: it chooses one", replaced=True)] = ""
+    metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+    image_metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+    snapshot_id: Annotated[str | None, ignored("where its content once came from; the content itself is compared")] = (
+        None
+    )
+    source_volume_id: Annotated[
+        str | None, ignored("where its content once came from; the content itself is compared")
+    ] = None
+    created_at: Annotated[datetime | None, MADE_AT] = None
+    updated_at: Annotated[
+        datetime | None, ignored("the moment of its last change of state in this cloud", moment=True)
+    ] = later(None)
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"volume {self.name}"
+
+    def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
+        """Also whether it is usable."""
+        return {**super().facts(side, key), "usable": self.status in self.KNOWN.usable or self.status}
+
+    def fate(self, ground: Ground) -> Entry:
+        """Carried on a type of the same name, else the default one; never unencrypted if it was encrypted."""
+        if self.status not in self.KNOWN.usable:
+            return self.leave(f"its status is {self.status}", "Bring it to available or in-use.")
+        type_ = _type_for(self.volume_type, ground.target)
+        if self.encrypted and not (type_ and ENCRYPTED in type_.description):
+            return self.leave("it is encrypted and the target has no type with the aspect scs:encrypted",
+                              "Agree with its owner where it may lie unencrypted, or ask the provider for a type.")  # fmt: skip
+        changes = []
+        name = type_.name if type_ else None
+        if name != self.volume_type:
+            why = f"the target has no volume type {self.volume_type}"
+            changes.append(Change(field="volume_type", was=self.volume_type, to=name, why=why))
+        zone = self.availability_zone
+        if zone and zone not in ground.target.offering.volume_zones:
+            why = f"the target has no zone {zone} for volumes: it chooses one"
+            changes.append(Change(field="availability_zone", was=zone, to="", why=why))
+        return self.carry(ground, *changes, size=self.size_gib * GIB)
+
+    def planned(self, new_id: Callable[[Ref], str | None], target: Side) -> Self | None:
+        """Encrypted only on a type that encrypts."""
+        types = {t.name: ENCRYPTED in t.description for t in target.offering.volume_types}
+        return self.with_ids(new_id).model_copy(
+            update={"encrypted": self.encrypted and types.get(self.volume_type or "", False)}
+        )
+
+    def uses(self) -> Iterator[tuple[str, str, int]]:
+        """Also its size."""
+        yield from super().uses()
+        yield "block_storage", "gigabytes", self.size_gib
+
+    def passing(self) -> Iterator[tuple[str, str, int]]:
+        """A snapshot and a copy."""
+        yield "block_storage", "volumes", 1
+        yield "block_storage", "snapshots", 1
+        yield "block_storage", "gigabytes", 2 * self.size_gib
+
+    def is_unattached(self) -> bool:
+        """By its status."""
+        return self.status == "available"
+
+    def unattached_since(self) -> datetime | None:
+        """Its `updated_at`, if nobody has attached it."""
+        return self.updated_at if self.is_unattached() else None
+
+    def backed(self, relations: Relations) -> bool:
+        """By its snapshots."""
+        return bool(relations.naming(Kind.SNAPSHOT, "volume_id", self.id))
+
+    def passages(self, *, backed: bool) -> list[Passage]:
+        """From a copy of a snapshot if it is in use, from a clone if it has snapshots; in the end an image."""
+        before = ["snapshot", "copy"] if self.status == "in-use" else ["clone"] if backed else []
+        return [self.passage(what) for what in (*before, "image")]
+
+    def passage(self, what: str) -> Passage:
+        """One of them by its name (see `PASSAGES`)."""
+
+        def make(name: str, origin: str) -> tuple[Image | Volume | Snapshot, Source]:
+            size, type_ = self.size_gib, self.volume_type
+            image = Image(
+                id="-", name=name, status="queued", disk_format="raw", container_format="bare", visibility="private"
+            )
+            copy = Volume(id="-", name=name, status="", size_gib=size, volume_type=type_)
+            snapshot = Snapshot(id="-", name=name, status="", volume_id=self.id, size_gib=size)
+            made: dict[str, tuple[Image | Volume | Snapshot, Source]] = {
+                "snapshot": (snapshot, Source(force=True)), "copy": (copy, Source(snapshot_id=origin)),
+                "clone": (copy, Source(volume_id=origin)), "image": (image, Source(volume_id=origin)),
+                ARRIVAL: (image, NOTHING),
+            }  # fmt: skip
+            return made[what]
+
+        return Passage(what, PASSAGES[what], make)
+
+    def born(self, origin: Source, number: int) -> Self:
+        """Available."""
+        return self.model_copy(update={"status": "available"})
+
+    def draws(self, origin: Source) -> Ref | None:
+        """An image's, a snapshot's or a volume's."""
+        origins = (Kind.IMAGE, origin.image_id), (Kind.SNAPSHOT, origin.snapshot_id), (Kind.VOLUME, origin.volume_id)
+        return next((ref(kind, id_) for kind, id_ in origins if id_), None)
+
+    def occupied(self, by_another: bool) -> Self:
+        """By its status."""
+        return self.model_copy(update={"status": "in-use" if by_another else "available"})
+
+    def is_occupied(self) -> bool:
+        """By its status."""
+        return self.status == "in-use"
+
+    def touched(self, at: datetime) -> Self:
+        """See the class."""
+        return self.model_copy(update={"updated_at": at})
+
+    def upheld(self, relations: Relations, itself: bool) -> list[Ref]:
+        """Kept for itself it keeps its attachments."""
+        uses = relations.naming(Kind.ATTACHMENT, "volume_id", self.id) if itself else []
+        return [*super().upheld(relations, itself), *uses]
+
+
+ARRIVAL = "arrival"
+PASSAGES = {
+    "snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME, "image": Kind.IMAGE, ARRIVAL: Kind.IMAGE,
+}  # fmt: skip
+"""What the temporary things are called; `arrival` is on the target: an image to make the volume from."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One temporary thing on the way of a content. Each is made from the one before, the first from the thing itself."""
+
+    what: str
+    kind: Kind
+    make: Callable[[str, str], tuple[Image | Volume | Snapshot, Source]]
+    """(name, id of the one before) -> what to make, and from what."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether its bytes can be read."""
+        return self.kind is Kind.IMAGE
+
+
+def _type_for(name: str | None, target: Side) -> VolumeType | None:
+    types = target.offering.volume_types
+    same = [t for t in types if t.name == name]
+    return next(iter(same or [t for t in types if t.is_default]), None)
+
+
+NO_SNAPSHOT = "no API carries a snapshot to another cloud as a snapshot"
+NO_BACKUP = "backups live in the provider's backup store"
 
 
 class Snapshot(ResourceBase):
     """A snapshot of a volume: content as of then, which no API carries to another cloud as a snapshot."""
 
-    REFERS = {"volume_id": Kind.VOLUME}
-    OWN = frozenset(REFERS)
-    VOLATILE = frozenset({"id", "status", "created_at"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/block-storage/v3/#volume-snapshots-snapshots",
+        quota=("block_storage", "snapshots"), counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False,
+        personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["snapshot"] = "snapshot"
-    description: str = ""
-    status: str
-    volume_id: str
-    size_gib: int
-    metadata: dict[str, str] = Field(default_factory=dict)
-    created_at: datetime | None = None
+    description: Annotated[str, left(NO_SNAPSHOT)] = ""
+    status: Annotated[str, ignored("a state of this cloud", moment=True)]
+    volume_id: Annotated[str, left(NO_SNAPSHOT, refers=Kind.VOLUME, own=True)]
+    size_gib: Annotated[int, left(NO_SNAPSHOT)]
+    metadata: Annotated[dict[str, str], left(NO_SNAPSHOT)] = Field(default_factory=dict)
+    created_at: Annotated[datetime | None, MADE_AT] = None
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"snapshot {self.name}"
+
+    def born(self, origin: Source, number: int) -> Self:
+        """Available."""
+        return self.model_copy(update={"status": "available"})
+
+    def draws(self, origin: Source) -> Ref | None:
+        """Its volume's."""
+        return ref(Kind.VOLUME, self.volume_id)
+
+    def too_busy(self, drawn: ResourceBase, origin: Source) -> str:
+        """Of a volume in use only by force."""
+        return "it is in use" if drawn.is_occupied() and not origin.force else ""
+
+    def fate(self, ground: Ground) -> Entry:
+        """Left."""
+        return self.leave(NO_SNAPSHOT, "Make a volume from it before the move, if its content is needed.")
 
 
 class Backup(ResourceBase):
     """A backup of a volume in the provider's backup store."""
 
-    VOLATILE = frozenset({"id", "status", "created_at", "volume_id", "snapshot_id"})
+    KNOWN = Known(
+        api="https://docs.openstack.org/api-ref/block-storage/v3/#backups-backups", quota=("block_storage", "backups"),
+        counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+    )  # fmt: skip
     kind: Literal["backup"] = "backup"
-    description: str = ""
-    status: str
-    volume_id: str
-    snapshot_id: str | None = None
-    size_gib: int
-    incremental: bool = False
-    metadata: dict[str, str] = Field(default_factory=dict)
-    created_at: datetime | None = None
+    description: Annotated[str, left(NO_BACKUP)] = ""
+    status: Annotated[str, ignored("a state of this cloud", moment=True)]
+    volume_id: Annotated[str, ignored("the volume may be gone, and the backup is not carried")]
+    snapshot_id: Annotated[str | None, ignored("the snapshot may be gone, and the backup is not carried")] = None
+    size_gib: Annotated[int, left(NO_BACKUP)]
+    incremental: Annotated[bool, left(NO_BACKUP)] = False
+    metadata: Annotated[dict[str, str], left(NO_BACKUP)] = Field(default_factory=dict)
+    created_at: Annotated[datetime | None, MADE_AT] = None
+
+    def natural_key(self, key: Key) -> str:
+        """Its name."""
+        return f"backup {self.name}"
+
+    def fate(self, ground: Ground) -> Entry:
+        """Left."""
+        return self.leave(NO_BACKUP, "Restore it to a volume before the move, or start a new series in the target.")

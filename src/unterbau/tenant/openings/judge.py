@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
 from unterbau.tenant.kinds import (
+    KINDS,
     AddressGroup,
     Container,
     FloatingIp,
     Image,
     Kind,
     Network,
+    Opened,
     Port,
     Ref,
     Resource,
@@ -28,12 +30,13 @@ from unterbau.tenant.kinds import (
     SecretContainer,
     SecurityGroup,
     Server,
+    Told,
     Volume,
     kind_of,
     ref,
 )
 from unterbau.tenant.openings import acl
-from unterbau.tenant.openings.model import Opened, Opening
+from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.openings.traffic import (
     WHOLE,
     Firewall,
@@ -53,11 +56,22 @@ PROVIDERS = "something that is not the project's own"
 _RANK = {"private": 0, "shared": 1, "community": 2, "public": 3}
 _VISIBLE = {"shared": "the projects it is shared with", "community": "everybody who knows its id (community)",
             "public": "everybody (public)"}  # fmt: skip
-_JUDGED = (
-    Network, Port, Router, RouterInterface, FloatingIp, SecurityGroup, AddressGroup, Server, Image, Volume, Container,
-    Secret, SecretContainer,
-)  # fmt: skip
-"""Kinds that can be open. A rule is not: its effect on ports and groups is."""
+
+
+def _needed() -> dict[Opened, frozenset[Kind]]:
+    found: dict[Opened, set[Kind]] = {kind: set() for kind in Opened}
+    for kind, one in KINDS.items():
+        for policy in one.POLICY.values():
+            for opened in policy.opens:
+                found[opened] |= {kind} if policy.refers is None else {kind, policy.refers}
+    return {opened: frozenset(kinds) for opened, kinds in found.items()}
+
+
+NEEDED: Mapping[Opened, frozenset[Kind]] = _needed()
+"""Kinds that must have been listed to say that nothing of a kind opened: those with a field that may open it, and
+those that such a field refers to."""
+CAN_OPEN = frozenset[Kind]().union(*NEEDED.values())
+"""Kinds that have to do with anything that can be open."""
 
 
 class Unseen(Model):
@@ -96,7 +110,7 @@ class _Judging:
     def __init__(self, source: Workload, there: Workload, counterpart: Mapping[Ref, Ref]) -> None:
         self.here, self.there = source, there
         self.origin = _origins(source, there, counterpart)
-        self._names = {r.ref: _label(r) for r in source.resources if isinstance(r, _JUDGED)}
+        self._names = {r.ref: r.label() for r in source.resources if r.own_kind in CAN_OPEN}
         remotes = Remotes()
         self._ours = Firewall(source, {r: r for r in self._names}, remotes)
         subjects = {r.ref: self.subject(r) for r in there.resources if isinstance(r, Port | SecurityGroup)}
@@ -139,7 +153,7 @@ class _Judging:
 
     def subject(self, theirs: Resource) -> str:
         """The same for the same thing in the plan, at the move and at the verification."""
-        return self.origin.get(theirs.ref) or f"{_label(theirs)}, only on the target"
+        return self.origin.get(theirs.ref) or f"{theirs.label()}, only on the target"
 
     def name(self, subject: str) -> str:
         """What people call it."""
@@ -343,7 +357,7 @@ class _Judging:
                 kind = Opened.GATEWAY if isinstance(thing, Router) else Opened.PUBLIC_ADDRESS
                 if not _external(side, thing.external_network_id):
                     reason = Reason.of("openings.unnamed-network", cloud=side.identity.name)
-                    yield Unseen(kind=kind, side="target", what=_label(thing), reason=reason)
+                    yield Unseen(kind=kind, side="target", what=thing.label(), reason=reason)
 
     def _foreign_groups(self, side: Workload, name: Literal["source", "target"]) -> Iterator[Unseen]:
         """Ports in a group that another project shares: its rules are not for us to read."""
@@ -351,7 +365,7 @@ class _Judging:
         for port in side.of(Port):
             if not groups.issuperset(port.security_group_ids):
                 for kind in (Opened.INGRESS, Opened.EGRESS, Opened.REPLIES):
-                    reason = Reason.of("openings.foreign-group", port=_label(port))
+                    reason = Reason.of("openings.foreign-group", port=port.label())
                     yield Unseen(kind=kind, side=name, what=port.ref, reason=reason, subject=port.ref)
 
 
@@ -359,9 +373,13 @@ def _touched(what: str) -> list[tuple[Opened, str]]:
     """Kinds of opening that cannot be judged if this is not shown: of everything (""), or of one thing."""
     head, colon, rest = what.partition(":")
     if "." not in (rest or head):  # a kind, or a thing of which only its being is known
-        return [(kind, what if colon else "") for kind, needed in _NEEDED.items() if head in needed]
+        return [(kind, what if colon else "") for kind, needed in NEEDED.items() if head in needed]
     owner, _, field = what.rpartition(".")
-    return [(kind, owner if colon else "") for kind, fields in _FIELDS.items() if field in fields]
+    return [
+        (kind, owner if colon else "")
+        for kind, fields in _UNTOLD.items()
+        if field in fields or field == _ALSO.get(kind)
+    ]
 
 
 def _more(what: str) -> list[tuple[Opened, str]]:
@@ -381,20 +399,6 @@ def _origins(source: Workload, there: Workload, counterpart: Mapping[Ref, Ref]) 
         if port.ref not in origin and port.mac_address in macs:
             origin[port.ref] = macs.pop(port.mac_address)
     return origin
-
-
-def _label(r: Resource) -> str:
-    """What people call a thing: kind and name, and the addresses of a port."""
-    name = r.name
-    match r:
-        case Port():
-            ips = ", ".join(ip.ip_address for ip in r.fixed_ips) or r.mac_address
-            name = f"{r.name} ({ips})" if r.name else ips
-        case FloatingIp():
-            name = r.description or r.fixed_ip_address or "without a description"
-        case RouterInterface():
-            name = ", ".join(ip.ip_address for ip in r.fixed_ips)
-    return f"{r.own_kind.value.replace('_', ' ')} {name or 'without a name'}"
 
 
 def _pairs(ours: Port | None, theirs: Port) -> Iterator[str]:
@@ -458,34 +462,18 @@ def _shared(thing: Resource) -> set[str]:
     return found
 
 
-_NEEDED: Mapping[Opened, tuple[Kind, ...]] = {
-    Opened.INGRESS: (Kind.PORT, Kind.SECURITY_GROUP, Kind.SECURITY_GROUP_RULE, Kind.ADDRESS_GROUP),
-    Opened.EGRESS: (Kind.PORT, Kind.SECURITY_GROUP, Kind.SECURITY_GROUP_RULE, Kind.ADDRESS_GROUP),
-    Opened.REPLIES: (Kind.PORT, Kind.SECURITY_GROUP),
-    Opened.PORT_SECURITY: (Kind.PORT, Kind.NETWORK),
-    Opened.ADDRESS_PAIRS: (Kind.PORT,),
-    Opened.SWITCHED_ON: (Kind.PORT, Kind.NETWORK, Kind.ROUTER),
-    Opened.ATTACHED: (Kind.SERVER, Kind.PORT, Kind.NETWORK),
-    Opened.CONNECTED: (Kind.ROUTER, Kind.ROUTER_INTERFACE, Kind.NETWORK),
-    Opened.GATEWAY: (Kind.ROUTER,),
-    Opened.SNAT: (Kind.ROUTER,),
-    Opened.PUBLIC_ADDRESS: (Kind.FLOATING_IP, Kind.PORT),
-    Opened.SHARED: (Kind.NETWORK, Kind.SECURITY_GROUP, Kind.ADDRESS_GROUP),
-    Opened.CONTAINER_ACL: (Kind.CONTAINER,),
-    Opened.CONTAINER_SYNC: (Kind.CONTAINER,),
-    Opened.SECRET_ACL: (Kind.SECRET, Kind.SECRET_CONTAINER),
-    Opened.IMAGE: (Kind.IMAGE,),
-    Opened.ENCRYPTION: (Kind.VOLUME,),
+_UNTOLD: Mapping[Opened, frozenset[str]] = {
+    opened: frozenset(
+        name
+        for one in KINDS.values()
+        for name, p in one.POLICY.items()
+        if p.told is not Told.ALWAYS and opened in p.opens
+    )
+    for opened in Opened
 }
-"""Kinds that must have been listed to say that nothing of a kind opened."""
-_FIELDS: Mapping[Opened, tuple[str, ...]] = {
-    Opened.CONTAINER_ACL: ("read_acl", "write_acl", "access_control"),
-    Opened.CONTAINER_SYNC: ("sync_to",),
-    Opened.SECRET_ACL: ("acl", "acl_project_access", "acl_users"),
-    Opened.IMAGE: ("members",),
-    Opened.SHARED: ("shared_with",),
-}
-"""Fields that a cloud may hide from us, of one thing or of all of a kind."""
+"""Fields that a cloud may hide from us, of one thing or of all of a kind, and that may open something."""
+_ALSO: Mapping[Opened, str] = {Opened.CONTAINER_ACL: "access_control", Opened.SECRET_ACL: "acl"}
+"""What a census calls such fields together."""
 _STRANGE: Mapping[Opened, tuple[str, ...]] = {
     Opened.ATTACHED: ("trunks",),
     Opened.CONNECTED: ("ipsec_site_connections", "vpn/ipsec-site-connections", "bgpvpns", "bgpvpn/bgpvpns"),

@@ -7,41 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from unterbau import canonical
+from unterbau.tenant.kinds import Opened
 from unterbau.verdict import Model, Reason, Words
-
-
-class Opened(StrEnum):
-    """In which way something can be more open on the target than it was on the source."""
-
-    INGRESS = "traffic in"
-    EGRESS = "traffic out"
-    REPLIES = "reply traffic"
-    PORT_SECURITY = "port security"
-    ADDRESS_PAIRS = "address pairs"
-    SWITCHED_ON = "administrative state"
-    ATTACHED = "networks of servers and ports"
-    CONNECTED = "connections of networks"
-    GATEWAY = "external gateways"
-    SNAT = "SNAT"
-    PUBLIC_ADDRESS = "public addresses"
-    SHARED = "shared networks and groups"
-    CONTAINER_ACL = "container ACLs"
-    CONTAINER_SYNC = "container sync"
-    SECRET_ACL = "secret ACLs"  # noqa: S105 - the name of a kind
-    IMAGE = "image visibility"
-    ENCRYPTION = "encryption at rest"
-
-    @property
-    def words(self) -> Reason:
-        """What a person calls it."""
-        return _NAMED[self]
-
 
 _SAID: Mapping[Opened, Callable[[str, Words], Reason]] = {
     Opened.INGRESS: lambda what, who: Reason.of("opening.ingress", what=what, who=who),
@@ -65,26 +37,6 @@ _SAID: Mapping[Opened, Callable[[str, Words], Reason]] = {
     Opened.ENCRYPTION: lambda what, who: Reason.of("opening.encryption", who=who),
 }
 """What is open where: the sentence of one opening."""
-_NAMED: Mapping[Opened, Reason] = {
-    Opened.INGRESS: Reason.of("opened.ingress"),
-    Opened.EGRESS: Reason.of("opened.egress"),
-    Opened.REPLIES: Reason.of("opened.replies"),
-    Opened.PORT_SECURITY: Reason.of("opened.port-security"),
-    Opened.ADDRESS_PAIRS: Reason.of("opened.address-pairs"),
-    Opened.SWITCHED_ON: Reason.of("opened.switched-on"),
-    Opened.ATTACHED: Reason.of("opened.attached"),
-    Opened.CONNECTED: Reason.of("opened.connected"),
-    Opened.GATEWAY: Reason.of("opened.gateway"),
-    Opened.SNAT: Reason.of("opened.snat"),
-    Opened.PUBLIC_ADDRESS: Reason.of("opened.public-address"),
-    Opened.SHARED: Reason.of("opened.shared"),
-    Opened.CONTAINER_ACL: Reason.of("opened.container-acl"),
-    Opened.CONTAINER_SYNC: Reason.of("opened.container-sync"),
-    Opened.SECRET_ACL: Reason.of("opened.secret-acl"),
-    Opened.IMAGE: Reason.of("opened.image"),
-    Opened.ENCRYPTION: Reason.of("opened.encryption"),
-}
-"""What a person calls a kind of opening."""
 NAMED_AT_MOST = 5
 
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A kind's knowledge stands once, in its class, and is whole: what is not said does not load."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import create_model
+from test_planning import cloud
+
+import unterbau
+from unterbau.tenant.kinds import (
+    KINDS,
+    Becomes,
+    Change,
+    Container,
+    Content,
+    Fate,
+    Ground,
+    Kind,
+    Mark,
+    Network,
+    ResourceBase,
+)
+from unterbau.tenant.kinds.policy import carried, ignored
+
+SOURCE = Path(unterbau.__file__).parent
+NAMELESS = ("switch/planning.py", "switch/plan.py", "switch/planned_openings.py", "switch/census.py", "switch/agreement.py",
+            "switch/verify", "switch/closing", "switch/close.py", "switch/move", "cloud/simulator.py")  # fmt: skip
+"""Rooms that ask resources and name no kind."""
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_field_without_a_policy_does_not_load(kind: Kind) -> None:
+    with pytest.raises(TypeError, match=r"\.fresh has no policy"):
+        create_model("Wider", __base__=KINDS[kind], fresh=(str, ""))
+    assert create_model("Wider", __base__=KINDS[kind], fresh=(Annotated[str, carried()], "")).POLICY["fresh"]
+
+
+def test_a_kind_that_does_not_say_what_is_known_of_it_does_not_load() -> None:
+    with pytest.raises(TypeError, match="does not say: fate, natural_key, KNOWN"):
+
+        class Listener(ResourceBase):
+            kind: Literal["listener"] = "listener"
+
+
+def test_a_field_that_is_ignored_says_why() -> None:
+    with pytest.raises(TypeError, match="says why"):
+        ignored("")
+
+
+def test_each_kind_is_one_class() -> None:
+    assert [KINDS[kind].model_fields["kind"].default for kind in Kind] == [kind.value for kind in Kind]
+
+
+@pytest.mark.parametrize("place", NAMELESS)
+def test_no_name_of_a_kind_stands_where_resources_are_asked(place: str) -> None:
+    files = [SOURCE / place] if place.endswith(".py") else sorted((SOURCE / place).glob("*.py"))
+    assert files
+    for file in files:
+        assert list(_named(ast.parse(file.read_text()))) == [], file
+
+
+def _named(tree: ast.AST) -> Iterator[str]:
+    """Classes of kinds that are imported, members of `Kind`, and kinds' names as text."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(module=str(module), names=names) if module.startswith("unterbau.tenant.kinds"):
+                yield from sorted({a.name for a in names} & {one.__name__ for one in KINDS.values()})
+            case ast.Attribute(value=ast.Name(id="Kind"), attr=attr):
+                yield f"Kind.{attr}"
+            case ast.Constant(value=str(text)) if text in set(Kind) or text.rstrip(":") in set(Kind):
+                yield text
+
+
+def test_what_a_census_digest_leaves_out_is_what_changes_by_itself() -> None:
+    """Digests stand in bundles: another set would break every older one."""
+    found = {field for one in KINDS.values() for field in one.MOMENT}
+    assert found == {"marker", "status", "bytes_used", "object_count", "last_modified", "host_id", "updated_at"}
+    assert {k for k in Kind if "status" in KINDS[k].model_fields} == {k for k in Kind if "status" in KINDS[k].MOMENT}
+
+
+def test_a_plan_cannot_change_a_field_that_is_carried_as_it_is() -> None:
+    net, side = Network(id="n", name="net"), cloud("a")
+    ground = Ground(side, cloud("b"), {})
+    with pytest.raises(TypeError, match="mtu is carried and cannot change"):
+        net.carry(ground, Change(field="mtu", was=1500, to=9000, why="no reason"))
+    shut = net.carry(ground, Change(field="shared", was=True, to=False, why="a tenant cannot share"))
+    assert shut.fate is Fate.CHANGED
+
+
+def test_what_is_never_carried_is_named_wherever_it_is_set() -> None:
+    found = {
+        (kind.value, field) for kind in Kind for field, policy in KINDS[kind].POLICY.items()
+        if policy.becomes is Becomes.LEFT and kind not in (Kind.SNAPSHOT, Kind.BACKUP)
+    }  # fmt: skip
+    assert found == {("network", "qos_policy_id"), ("port", "qos_policy_id"), ("subnet", "subnetpool_id"),
+                     ("container", "sync_to")}  # fmt: skip
+    entry = Container(id="c", name="c", sync_to="//realm").fate(Ground(cloud("a"), cloud("b"), {}))
+    assert [(c.field, c.was, c.to, c.why) for c in entry.changes] == [
+        ("sync_to", "//realm", None, "container sync is not carried")
+    ]
+
+
+def test_of_a_kind_that_carries_no_marker_it_is_known_how_it_is_told() -> None:
+    unmarked = {k.value for k in Kind if not KINDS[k].KNOWN.marker.lasting}
+    assert unmarked == {
+        "keypair",
+        "server_group",
+        "address_group",
+        "security_group_rule",
+        "secret_container",
+        "attachment",
+    }
+    assert {k.value for k in Kind if KINDS[k].KNOWN.marker is Mark.LATER} == {"secret"}
+
+
+def test_contents_are_those_that_a_verifier_reads() -> None:
+    found = {k.value: KINDS[k].KNOWN.content for k in Kind if KINDS[k].KNOWN.content is not Content.NONE}
+    assert found == {
+        "image": Content.FIXED,
+        "volume": Content.DISK,
+        "object": Content.STORED,
+        "secret": Content.PAYLOAD,
+    }
