@@ -53,6 +53,12 @@ _OF_THE_MOMENT = frozenset(
 """Fields that format 1 leaves out of the digest of a census, of every kind."""
 
 
+OPTIONAL = (
+    ("closed", "target-census-closed.json"), ("closing", "source-closing.json"), ("redaction", "redaction.json")
+)  # fmt: skip
+"""Fields of a bundle that it may lack, and their members."""
+
+
 class PhaseTime(Model):
     """When a phase ran (UTC)."""
 
@@ -73,6 +79,25 @@ class Context(Model):
     not_tested: tuple[Words, ...] = NOT_TESTED
 
 
+class Redaction(Model):
+    """What a redacted bundle says of its original; its check believes none of it (see `redact`)."""
+
+    original: str
+    """The digest of the original's file."""
+    signer: str
+    sealed: datetime
+    outcome: Outcome
+    """Of the original, as the redactor's check found it."""
+    commitment: str
+    """The digest of the salt."""
+    withheld: tuple[str, ...]
+    """Claims that come out otherwise without the names."""
+    openings: bool
+    """Whether openings are judged; they are not where some were allowed by name."""
+    closing: bool
+    """Whether nothing is left out; else how the source was emptied is."""
+
+
 class Bundle(Model):
     """Everything in a bundle. `closed` is the target after the clean-up of a rehearsal, `closing` how the source was emptied."""
 
@@ -86,6 +111,7 @@ class Bundle(Model):
     """How the rows of `journal` follow one another (`canonical.chained`)."""
     closed: Workload | None = None
     closing: Closing | None = None
+    redaction: Redaction | None = None
 
     def members(self) -> dict[str, bytes]:
         """File name -> bytes."""
@@ -97,7 +123,7 @@ class Bundle(Model):
             "verification.json": _json(self.verification),
             "context.json": _json(self.context),
         }
-        optional = {"target-census-closed.json": self.closed, "source-closing.json": self.closing}
+        optional = {name: getattr(self, field) for field, name in OPTIONAL}
         return {**found, **{name: _json(member) for name, member in optional.items() if member is not None}}
 
 
@@ -128,6 +154,11 @@ def seal(
     refuse_secrets(members, secrets)
     plain = {name: decode(name, data) for name, data in members.items()}
     return pack(members, sign(members, _predicate(bundle, plain, FORMAT), signer))
+
+
+def spelled_census(workload: Workload) -> bytes:
+    """A census as `Bundle.members` stores it."""
+    return _json(workload)
 
 
 def spelled_plan(plan: Plan) -> bytes:
@@ -162,7 +193,9 @@ def check_opened(opened: Opened) -> CheckResult:
             rehearsal=bundle.closed is not None,
         )  # fmt: skip
     verdicts += (*of_the_whole(bundle), *reading.verdict())
-    today = tuple(_today(bundle, hashes, verdicts))
+    if bundle.redaction is not None:
+        verdicts = tuple(_as_redacted(verdicts, bundle.redaction))
+    today = () if bundle.redaction is not None else tuple(_today(bundle, hashes, verdicts))
     return CheckResult(
         bundle=bundle,
         members=opened.members,
@@ -173,6 +206,32 @@ def check_opened(opened: Opened) -> CheckResult:
         today=today,
         not_tested=_not_tested(bundle.context.not_tested),
     )
+
+
+def _as_redacted(verdicts: Iterable[Verdict], redaction: Redaction) -> Iterator[Verdict]:
+    """What cannot be judged without the names is not shown, and whose word it is that the rest was so."""
+    withheld = frozenset(redaction.withheld)
+    for verdict in verdicts:
+        if verdict.claim.id in withheld:
+            why = Reason.of("evidence.redacted.withheld")
+            yield verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": why})
+        else:
+            yield verdict
+    told = {
+        "original": Reason.of(
+            "evidence.redacted.original", original=redaction.original, signer=redaction.signer,
+            outcome=redaction.outcome.value,
+        ),
+        "openings": None if redaction.openings else Reason.of("evidence.redacted.openings"),
+        "closing": None if redaction.closing else Reason.of("evidence.redacted.closing"),
+    }  # fmt: skip
+    for name, reason in told.items():
+        if reason is not None:
+            claim = Claim(
+                id=f"coverage redacted {name}", kind="coverage", subject="bundle",
+                text=Reason.of("evidence.redacted.claim"),
+            )  # fmt: skip
+            yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=reason)
 
 
 def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: Iterable[Verdict]) -> Iterator[Verdict]:
@@ -235,9 +294,7 @@ def _read(opened: Opened) -> tuple[Bundle, dict[str, Any], Reading]:
     members = opened.members
     names = {"source": "source-census.json", "target": "target-census.json", "plan": "plan.json"}
     names |= {"journal": "journal.json", "verification": "verification.json", "context": "context.json"}
-    for field, name in (("closed", "target-census-closed.json"), ("closing", "source-closing.json")):
-        if name in members:
-            names[field] = name
+    names |= {field: name for field, name in OPTIONAL if name in members}
     for name in sorted(members.keys() ^ set(names.values())):
         raise BundleError(f"{name} is {'missing' if name not in members else 'not part of a bundle'}", NOT_OURS)
     plain = {name: opened.json(name) for name in names.values()}
