@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SOURCE_CLOUD ?= quelle
 TARGET_CLOUD ?= ziel
 
-.PHONY: demo test test-long check unit bench mutants lock clean chromium
+.PHONY: demo test test-long check unit bench mutants coverage-table lock clean chromium
 
 demo: $(READY)
 	$(BIN)/unterbau cloud up $(SOURCE_CLOUD)
@@ -34,6 +34,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# docs/coverage.md, from the kinds' policies and the tests' marks.
+coverage-table: $(READY)
+	$(BIN)/python tests/unit/coverage_table.py
 
 bench: $(READY)
 	$(BIN)/python -m bench

@@ -73,30 +73,35 @@ class Core:
 CORES: dict[str, Core] = {
     "planning": Core(
         ("switch/planning.py", "switch/plan.py", "switch/planned_openings.py"),
-        ("unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_closing.py", "unit/test_planning_laws.py"),
+        ("unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py", "unit/test_closing.py",
+         "unit/test_planning_laws.py"),
     ),
     "kinds": Core(
         ("tenant/kinds", "tenant/workload.py"),
-        ("unit/test_planning.py", "unit/test_closing.py", "unit/test_census.py", "unit/test_evidence.py",
-         "laws/test_verify.py"),
+        ("unit/test_kinds.py", "unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py",
+         "unit/test_closing.py", "unit/test_evidence.py", "laws/test_verify.py"),
+        without="loads_no_library",
     ),
     "structure": Core(
-        ("switch/verify/structure.py", "switch/verify/ownership.py", "switch/verify/opened.py"),
-        ("unit/test_evidence.py", "unit/test_drill_openings.py", "unit/test_worst_cases.py", "laws/test_verify.py"),
+        ("switch/verify/structure.py", "switch/verify/ownership.py", "switch/verify/opened.py", "switch/verify/lost.py"),
+        ("unit/test_evidence.py", "unit/test_drill_openings.py", "unit/test_worst_cases.py", "unit/test_losses.py",
+         "laws/test_verify.py"),
+        without="loads_no_library",
     ),
-    "saga": Core(("saga",), ("unit/test_saga.py",)),
+    "saga": Core(("saga",), ("unit/test_saga_rules.py", "unit/test_saga.py")),
     "evidence": Core(
-        ("evidence/core.py", "evidence/container.py", "canonical.py"),
-        ("unit/test_evidence.py",),
+        ("evidence/core.py", "evidence/container.py", "evidence/limits.py", "canonical.py"),
+        ("unit/test_evidence.py", "unit/test_evidence_attacks.py"),
         without="loads_no_library",
     ),
     "judge": Core(
         ("judge/engine.py", "catalogue/versions.py"),
-        ("unit/test_judge_versions.py", "unit/test_judge_engine.py", "unit/test_judge_corrections.py"),
+        ("unit/test_judge_told.py", "unit/test_judge_versions.py", "unit/test_judge_engine.py",
+         "unit/test_judge_corrections.py"),
     ),
     "prove": Core(
         ("prove/judges",),
-        ("unit/test_prove_judges.py", "unit/test_prove_flavor_name.py", "unit/test_prove_cases.py",
+        ("unit/test_prove_judges.py", "unit/test_prove_told.py", "unit/test_prove_flavor_name.py", "unit/test_prove_cases.py",
          "unit/test_prove_defects.py"),
     ),
 }  # fmt: skip

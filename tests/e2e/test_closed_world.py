@@ -46,7 +46,7 @@ def seeded(target_cloud: str) -> Iterator[str]:
 
 
 def test_the_seeded_tenant_is_understood_whole(seeded: str) -> None:
-    assert told(seeded).keys() == {"router_interface.tags"}  # the seed marks its legs, and tags of legs are not carried
+    assert told(seeded) == {}
 
 
 def test_what_users_set_and_nobody_carries_is_named(seeded: str) -> None:
@@ -70,7 +70,7 @@ def test_what_users_set_and_nobody_carries_is_named(seeded: str) -> None:
         for name in ("part/0", "large", "page", ""):
             hands.session.delete(f"{box}/{name}".rstrip("/"), raise_exc=False)
         hands.session.post(account, headers={f"X-Remove-{k.removeprefix('X-')}": "x" for k in keys})
-    assert found.keys() - {"router_interface.tags"} == {
+    assert found.keys() == {
         "account.keys", "account.metadata", "object.cache-control", "object.content-language", "server.locked_reason",
         f"object:closed-{tag}/large",
     }  # fmt: skip

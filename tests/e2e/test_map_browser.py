@@ -153,7 +153,10 @@ def test_the_diff_shows_before_and_after_and_leads_on(browser: Browser, site: Pa
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["index.html", "t/redis.html", "t/authentik.html", "diff.html"])
+@pytest.mark.parametrize(
+    "name",
+    ["index.html", "numbers.html", "changes.html", "t/nixos.html", "t/redis.html", "t/authentik.html", "diff.html"],
+)
 def test_nothing_is_loaded_nothing_complains_and_a_phone_suffices(
     browser: Browser, site: Path, name: str, scheme: str
 ) -> None:

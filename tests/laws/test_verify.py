@@ -341,6 +341,7 @@ EXPECTED: dict[Callable[[Target], None], set[str]] = {
 
 
 @pytest.mark.parametrize("fault", EXPECTED, ids=[f.__name__ for f in EXPECTED])
+@pytest.mark.holds("image.content", "volume.content", "object.content", "secret.content")
 def test_every_seeded_fault_fails_its_claims_and_no_others(world: World, fault: Callable[[Target], None]) -> None:
     names = {r.ref: r.name for r in world.workload.resources}
     fault(Target(world))

@@ -23,11 +23,11 @@ from unterbau.judge import rules as rule_sets
 from unterbau.judge.difference import difference
 from unterbau.judge.engine import judge
 from unterbau.judge.judgement import Judgement
-from unterbau.judge.output import oscal, sarif
+from unterbau.judge.output import document
 from unterbau.stack.model import Part, Place, Stack, Unread
 from unterbau.stack.recognise import recognise
 from unterbau.switch import evidence
-from unterbau.verdict import Outcome
+from unterbau.verdict import Outcome, exports
 
 ALASCA = [
     "openstack",
@@ -152,7 +152,7 @@ def test_a_difference_names_versions_and_what_got_worse() -> None:
 
 def test_sarif() -> None:
     _, made = small()
-    run = sarif(made)["runs"][0]
+    run = exports.sarif(document(made))["runs"][0]
     results = {r["message"]["text"].partition(":")[0]: r for r in run["results"]}
     assert [results[n]["kind"] for n in ("One 1", "Two 2", "Three")] == ["fail", "pass", "open"]
     assert [results[n]["level"] for n in ("One 1", "Two 2", "Three")] == ["error", "none", "none"]
@@ -164,8 +164,8 @@ def test_sarif() -> None:
 
 def test_oscal() -> None:
     _, made = small()
-    results = oscal(made)["assessment-results"]
-    assert oscal(made) == oscal(made), "the same judgement gives the same ids"
+    results = exports.oscal(document(made))["assessment-results"]
+    assert exports.oscal(document(made)) == exports.oscal(document(made)), "the same judgement gives the same ids"
     (result,) = results["results"]
     states = {f["target"]["status"]["reason"] for f in result["findings"]}
     assert states == {"pass", "fail", "other"}

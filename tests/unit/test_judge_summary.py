@@ -20,13 +20,13 @@ from unterbau.catalogue.model import Catalogue
 from unterbau.judge import engine, page, report, words
 from unterbau.judge import rules as rule_sets
 from unterbau.judge.judgement import Judgement
-from unterbau.judge.output import oscal, sarif
+from unterbau.judge.output import document
 from unterbau.judge.seeing import LOOK
 from unterbau.judge.summary import Sorted, outcome, summary
 from unterbau.judge.words import LABEL, MOST_LINES, WIDTH, ten_lines
 from unterbau.stack.model import Place, Unread
 from unterbau.stack.recognise import recognise
-from unterbau.verdict import Outcome
+from unterbau.verdict import Outcome, exports
 
 STACKS = Path(__file__).parents[1] / "assets" / "stacks"
 REAL = ["gitlab", "harbor", "kube-prometheus-stack", "mastodon", "nextcloud", "opendesk", "zammad"]
@@ -145,12 +145,14 @@ def test_a_step_that_is_not_reached_is_nowhere_a_cross(
     real: dict[str, Judgement], capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = climbed()
-    results = sarif(made)["runs"][0]["results"]
+    results = exports.sarif(document(made))["runs"][0]["results"]
     assert {r["kind"] for r in results} == {"informational", "open"}
     assert {r["level"] for r in results} == {"none"}
     steps = [r for r in results if r["ruleId"] == "set/steps:ladder"]
     assert [r["properties"]["reached"] for r in steps] == [s.reached for s in Sorted(made).steps]
-    remarks = [f["target"]["status"] for f in oscal(made)["assessment-results"]["results"][0]["findings"]]
+    remarks = [
+        f["target"]["status"] for f in exports.oscal(document(made))["assessment-results"]["results"][0]["findings"]
+    ]
     assert "fail" not in {r["reason"] for r in remarks}
     report.judged(made, everything=True)
     assert "✗" not in capsys.readouterr().out.partition("stack\t")[0].partition("✗ missing")[0]
@@ -168,7 +170,7 @@ def test_a_rule_that_nobody_measured_is_one_line_however_many_parts(known: Catal
     assert words.once(told) == (
         "not measured: commits, answers, releases, bus-factor; give --history TECHNOLOGY=FILE (100 kinds of part)"
     )
-    assert len(sarif(made)["runs"][0]["results"]) == 4
+    assert len(exports.sarif(document(made))["runs"][0]["results"]) == 4
     assert page.html(made).count("bus-factor") < 10
 
 

@@ -6,25 +6,29 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from test_planning import cloud
+from test_planning import NOW, cloud
 from test_planning import plan as planned
 
+from unterbau.switch import planning
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, LOSSES, compare
 from unterbau.tenant.kinds import (
     Container,
+    ExternalNetwork,
     Fate,
     Flavor,
     FloatingIp,
     Network,
     Offering,
     Router,
+    Secret,
     SecurityGroup,
     Server,
     Snapshot,
     Subnet,
     Volume,
 )
+from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Outcome, Verdict, words
 
 NET = Network(id="n", name="net", description="ours")
@@ -52,7 +56,7 @@ def test_an_announced_loss_is_not_shown_and_names_the_plan() -> None:
     assert [v.outcome for v in found if v.claim.id == "structure network:s"] == [Outcome.HELD]
 
 
-@pytest.mark.holds("carried")
+@pytest.mark.holds("network.description")
 def test_a_loss_that_nobody_announced_failed() -> None:
     found = compare(cloud("a", NET), cloud("b", there(NET, description="")), planned(NET), {})
     assert lost(found) == {
@@ -74,6 +78,34 @@ def test_what_no_field_shows_is_lost_too_and_a_plan_that_keeps_silent_failed() -
     assert lost(compare(source, target, silent, {})) == {
         "lost server:s.user_data": (Outcome.FAILED, f"lost, and the plan does not say so: {why}")
     }
+
+
+@pytest.mark.holds("server.local_disk")
+def test_a_disk_on_its_host_is_lost_with_it() -> None:
+    ours = SERVER.model_copy(update={"flavor": SERVER.flavor.model_copy(update={"ephemeral_gib": 10})})
+    offering = Offering(flavors=(ours.flavor,))
+    source, target = cloud("a", ours), cloud("b", there(ours), offering=offering)
+    found = lost(compare(source, target, planned(ours, target=cloud("b", offering=offering)), {}))
+    assert found["lost server:s.local_disk"][0] is Outcome.NOT_SHOWN
+
+
+@pytest.mark.holds("container.versions", "container.keys", "secret.consumers")
+@pytest.mark.parametrize(
+    ("ours", "field"),
+    [
+        (Container(id="c", name="c"), "versions"),
+        (Container(id="c", name="c"), "keys"),
+        (Secret(id="x", name="x"), "consumers"),
+    ],
+)
+def test_what_a_census_names_as_not_shown_of_a_thing_is_a_loss_of_it(ours: Any, field: str) -> None:
+    source = cloud("a", ours).model_copy(
+        update={"not_shown": (NotShown(what=f"{ours.ref}.{field}", reason="they are not carried"),)}
+    )
+    plan = planning.make(source, cloud("b"), run="r", now=NOW)
+    assert [(one.id, one.why) for one in plan.would_lose()] == [(f"{ours.ref}.{field}", "they are not carried")]
+    found = lost(compare(source, cloud("b", there(ours, **({"id": "c"} if field != "consumers" else {}))), plan, {}))
+    assert found[f"lost {ours.ref}.{field}"] == (Outcome.NOT_SHOWN, "lost, as the plan says: they are not carried")
 
 
 @pytest.mark.parametrize("edited", [{}, {"availability_zone": "elsewhere"}])
@@ -130,12 +162,14 @@ def test_what_something_of_the_target_replaces_is_no_loss() -> None:
     assert plan.would_lose() == ()
 
 
-@pytest.mark.holds("floating_ip.address", "container.sync_to")
+@pytest.mark.holds("floating_ip.address", "container.sync_to", "subnet.subnetpool_id")
 def test_what_the_target_chooses_and_what_is_never_carried_are_losses() -> None:
-    address = FloatingIp(id="f", address="203.0.113.7", external_network_id="public-a", description="www")
+    offering = Offering(external_networks=(ExternalNetwork(id="x", name="public"),))
+    address = FloatingIp(id="f", address="203.0.113.7", external_network_id="x", description="www")
     box = Container(id="c", name="c", sync_to="//realm/other")
     subnet = Subnet(
         id="s", name="s", network_id="n", ip_version=4, cidr="10.0.0.0/24", gateway_ip=None, subnetpool_id="p"
     )
-    fields = {one.field for one in planned(NET, subnet, box, address).would_lose()}
-    assert {"sync_to", "subnetpool_id"} <= fields
+    source = cloud("a", NET, subnet, box, address, offering=offering)
+    plan = planning.make(source, cloud("b", offering=offering), run="r", now=NOW)
+    assert {one.field for one in plan.would_lose()} == {"sync_to", "subnetpool_id", "address"}

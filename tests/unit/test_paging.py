@@ -228,7 +228,7 @@ def test_entries_without_a_name_are_a_doubt_and_end_nothing() -> None:
 
     found = whole(ask, name, what="", pause=lambda seconds: None)
     assert found.entries == ({"id": "a"}, {"id": "b"})
-    assert found.doubt == "2 entries of its listing have no id"
+    assert str(found.doubt) == "2 entries of the listing have no id"
     assert [name(place.after) for place in asked if place.after] == ["a", "b"]
 
 

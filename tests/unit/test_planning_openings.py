@@ -76,7 +76,7 @@ def test_another_external_network_is_never_chosen_by_the_planner() -> None:
     made = plan()
     router, address = made.by_ref["router:r"], made.by_ref["floating_ip:f"]
     assert router.wish(EDGE).model_dump()["external_network_id"] is None and router.fate is Fate.CHANGED
-    assert router.remedy == "Choose one of lab, public: plan --map external:intern-wan=NAME."
+    assert str(router.remedy) == "Choose one of lab, public: plan --map external:intern-wan=NAME."
     assert address.fate is Fate.LEFT and address.remedy == router.remedy
     assert made.openings == () and check(made)[0] is Outcome.HELD
     assert made.translate == {"project:pa": "pb"}

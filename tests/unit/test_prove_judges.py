@@ -178,8 +178,8 @@ def test_requests_and_sections_stand_in_the_verdict() -> None:
     report = judge(inventory(), version="v5.1", at=NOW)
     case = next(c for c in report.cases if c.case == "scs-0100-syntax-check")
     assert case.sections == ("flavors",) and case.requests == ("r2",)
-    verdict = as_verdict(case, "cloud good")
-    assert verdict is not None and verdict.claim.kind == "must" and verdict.outcome.value == "held"
+    verdict = as_verdict(case, "cloud good", ())
+    assert verdict.claim.kind == "must" and verdict.outcome.value == "held"
 
 
 JUNK: tuple[Any, ...] = (

@@ -18,6 +18,7 @@ from unterbau.prove import output
 from unterbau.prove.inventory import Status
 from unterbau.prove.proof import Proof, Question, counts_as_failed, prove
 from unterbau.prove.verdicts import CaseOutcome, Level
+from unterbau.verdict import exports
 
 HELD, FAILED, NOT_SHOWN, NOT_APPLICABLE = CaseOutcome
 UUID = {"type": "string", "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"}
@@ -126,7 +127,7 @@ def proof() -> Proof:
 
 
 def test_junit(proof: Proof) -> None:
-    root = ElementTree.fromstring(output.junit([proof]))  # noqa: S314 - our own bytes
+    root = ElementTree.fromstring(exports.junit(output.document([proof])))  # noqa: S314 - our own bytes
     (suite,) = root
     tags = {case.get("name"): [child.tag for child in case] for case in suite}
     assert len(tags) == len(proof.cases)
@@ -147,7 +148,7 @@ def test_junit(proof: Proof) -> None:
 
 
 def test_sarif(proof: Proof) -> None:
-    told = json.loads(json.dumps(output.sarif([proof, proof])))
+    told = json.loads(json.dumps(exports.sarif(output.document([proof, proof]))))
     jsonschema.validate(told, SARIF)
     assert len(told["runs"]) == 2
     run = told["runs"][0]
@@ -162,7 +163,7 @@ def test_sarif(proof: Proof) -> None:
 
 
 def test_oscal(proof: Proof) -> None:
-    told = json.loads(json.dumps(output.oscal([proof])))
+    told = json.loads(json.dumps(exports.oscal(output.document([proof]))))
     jsonschema.validate(told, OSCAL)
     (result,) = told["assessment-results"]["results"]
     ids = [x["uuid"] for key in ("observations", "findings") for x in result[key]]
@@ -179,7 +180,7 @@ def test_oscal(proof: Proof) -> None:
 
 
 def test_oscal_says_when_and_what_cloud(proof: Proof) -> None:
-    (result,) = output.oscal([proof])["assessment-results"]["results"]
+    (result,) = exports.oscal(output.document([proof]))["assessment-results"]["results"]
     told = {p["name"]: p["value"] for p in result["props"]}
     assert told["auth-url"] == proof.inventory.subject.auth_url
     assert told["inventory-digest"] == proof.inventory.digest()
@@ -202,7 +203,7 @@ def test_the_scs_report_is_what_the_monitor_reads(proof: Proof) -> None:
 
 
 def test_the_same_proof_gives_the_same_documents(proof: Proof) -> None:
-    assert output.oscal([proof]) == output.oscal([proof])
+    assert exports.oscal(output.document([proof])) == exports.oscal(output.document([proof]))
     assert output.scs_report(proof) == output.scs_report(proof)
 
 

@@ -48,11 +48,48 @@ def _ids(node: ast.expr) -> Iterator[str]:
 
 def _messages(language: str) -> dict[str, Message]:
     with files(locale).joinpath(language, "LC_MESSAGES", "unterbau.po").open("rb") as written:
+        ids = [line for line in written.read().decode().splitlines() if line.startswith("msgid ")]
+        assert len(ids) == len(set(ids)), "an id stands there twice, and the later one would count"
+        written.seek(0)
         read = read_po(written, locale=language, abort_invalid=True)
     return {m.id if isinstance(m.id, str) else m.id[0]: m for m in read if m.id}
 
 
 USED = _used()
+
+
+BARE = {"why", "remedy", "reason", "text"}
+"""Fields that hold reasons."""
+
+
+def _bare(tree: ast.AST) -> Iterator[int]:
+    """Lines at which a sentence stands where a reason belongs."""
+    for node in ast.walk(tree):
+        told: list[ast.expr] = []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "leave":
+            told = node.args
+        elif isinstance(node, ast.Call):
+            told = [k.value for k in node.keywords if k.arg in BARE]
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in BARE:
+            told = [node.value]
+        for one in told:
+            parts = [one.body, one.orelse] if isinstance(one, ast.IfExp) else [one]
+            if any(
+                isinstance(p, ast.JoinedStr) or (isinstance(p, ast.Constant) and " " in str(p.value)) for p in parts
+            ):
+                yield one.lineno
+
+
+@pytest.mark.parametrize("room", ["tenant", "switch", "cloud"])
+def test_no_sentence_stands_where_a_reason_belongs(room: str) -> None:
+    found = [
+        f"{path.relative_to(SOURCE)}:{line}"
+        for path in sorted((SOURCE / room).rglob("*.py"))
+        for line in _bare(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert [
+        place for place in found if not place.startswith(("cloud/openstack/errors.py", "cloud/openstack/http.py"))
+    ] == []
 
 
 @pytest.mark.parametrize("language", locale.LANGUAGES)

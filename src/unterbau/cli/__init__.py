@@ -22,7 +22,7 @@ from unterbau import __version__, files, reference, schemas, wiring
 from unterbau.cli import judge as judge_verbs
 from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
-from unterbau.cli.frame import EXITS, Context, F, command, late_writes
+from unterbau.cli.frame import EXITS, Context, Exports, F, command, exports, late_writes
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.evidence import signing_key
 from unterbau.evidence.opening import open_bundle, read_file
@@ -35,7 +35,8 @@ from unterbau.switch import census, evidence, folders, verify
 from unterbau.switch import drill as drills
 from unterbau.switch.close import Closed, Confirm, Question, SourceClosing, TargetClosing
 from unterbau.switch.evidence import redact as redaction
-from unterbau.switch.report import html, terminal
+from unterbau.switch.report import html, terminal, told
+from unterbau.switch.verify import Contents
 from unterbau.verdict import Outcome, exit_code
 
 
@@ -258,10 +259,11 @@ def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seco
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write all verdicts to this file (JSON).")
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), hidden=True)
 @click.option("--all", "everything", is_flag=True, help="Show what held, too.")
+@exports
 @late_writes
 def verify_(
     context: Context, source: str, target: str, plan_file: Path | None, output: Path | None, work: Path | None,
-    everything: bool, late_seconds: float,
+    everything: bool, exports: Exports, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """Compare SOURCE and TARGET by our own enumeration and hashes, whoever moved the tenant.
 
@@ -286,6 +288,7 @@ def verify_(
     )
     if output is not None:
         files.write(output, seen.model_dump_json(indent=1).encode())
+    exports.write(lambda: told.document(seen, seen.verdicts))
     for name in seen.left_behind:
         context.face.say(f"left behind, since the cloud would not delete it: {name}; the next verification tries again")
     context.show(lambda: terminal.verdicts(seen.verdicts, everything=everything), seen)
@@ -369,6 +372,7 @@ def _show_closed(context: Context, closed: Closed) -> Exit:
 @click.option("--plan-output", type=click.Path(path_type=Path), help="Also write the plan to this file.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write all verdicts to this file (JSON).")
 @click.option("--all", "everything", is_flag=True, help="Show what held, too.")
+@exports
 @map_option
 @allow_option
 @late_writes
@@ -376,7 +380,7 @@ def _show_closed(context: Context, closed: Closed) -> Exit:
 def drill_(
     context: Context, source: str | None, target: str | None, keep: bool, report_file: Path | None, language: str,
     plan_file: Path | None, plan_output: Path | None, output: Path | None, everything: bool, choices: tuple[str, ...],
-    allowed: tuple[str, ...], listing: bool, late_seconds: float,
+    allowed: tuple[str, ...], listing: bool, exports: Exports, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
     if listing:
@@ -397,10 +401,13 @@ def drill_(
     for path, data in ((report_file, folder.report), (output, folder.verdicts)):
         if path is not None:
             files.write(path, data.read_bytes(), mode=0o644)
-    told = {"run": folder.run, "bundle": str(folder.bundle), "report": str(report_file or folder.report)}
+    exports.write(
+        lambda: told.document(Contents.model_validate_json(folder.verdicts.read_bytes()), verdicts, folder.run)
+    )
+    shown = {"run": folder.run, "bundle": str(folder.bundle), "report": str(report_file or folder.report)}
     context.show(
         lambda: terminal.verdicts(verdicts, everything=everything),
-        told | {"verdicts": [v.model_dump(mode="json") for v in verdicts]},
+        shown | {"verdicts": [v.model_dump(mode="json") for v in verdicts]},
     )
     context.face.say(f"evidence: {folder.bundle}")
     context.face.say(f"report:   {report_file or folder.report}")
@@ -419,16 +426,21 @@ def evidence_() -> None:
     "--report", "report_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the report of the bundle."
 )
 @click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True)
-def evidence_check(context: Context, file: Path, key: str | None, report_file: Path | None, language: str) -> Exit:
+@exports
+def evidence_check(
+    context: Context, file: Path, key: str | None, report_file: Path | None, language: str, exports: Exports
+) -> Exit:
     """Judge the bundle FILE again, offline: its signature, its chain, and every verdict from its contents."""
     opened = open_bundle(read_file(file, trusted_key=key), trusted_key=key)
     if opened.kind == proofs.KIND:
-        return prove_verb.check(context, opened, report_file)
+        return prove_verb.check(context, opened, report_file, exports)
     if opened.kind == judgements.KIND:
-        return judge_verbs.check(context, opened, report_file, "de" if language == "de" else "en")
+        return judge_verbs.check(context, opened, report_file, exports, "de" if language == "de" else "en")
     checked = evidence.check_opened(opened)
     if report_file is not None:
         files.write(report_file, html.render(checked, opened.data, language).encode(), mode=0o644)
+    bundle = checked.bundle
+    exports.write(lambda: told.document(bundle.verification, (*checked.verdicts, *checked.today), bundle.context.run))
     context.show(lambda: terminal.checked(checked), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")

@@ -11,19 +11,24 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel
 
+from unterbau import files
 from unterbau.errors import Exit
 from unterbau.face import Face
 from unterbau.saga import LATE_SECONDS
+from unterbau.verdict.assessment import Document
+from unterbau.verdict.exports import FORMS
 
+OUT = click.Path(path_type=Path, dir_okay=False)
 F = TypeVar("F", bound=Callable[..., Any])
 
 EXITS = """\b
@@ -104,6 +109,37 @@ late_writes = click.option(
     help="How long a cloud may still finish a write that it did not answer: the end waits so long after the last of them.",
 )  # fmt: skip
 """Of every command that writes in a cloud."""
+
+
+class Exports:
+    """Where a command writes what it found for other tools: a path for each of `FORMS`, if it was asked for."""
+
+    def __init__(self, paths: Mapping[str, Path | None]) -> None:
+        self._paths = {form: path for form, path in paths.items() if path is not None}
+
+    def write(self, document: Callable[[], Document]) -> None:
+        """Write what was asked for."""
+        made = document() if self._paths else None
+        for form, path in self._paths.items():
+            if made is not None:
+                files.write(path, FORMS[form](made), mode=0o644)
+
+
+def exports(function: F) -> F:
+    """`--junit`, `--sarif`, `--oscal`: the command gets `exports`, an `Exports`."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        return function(*arguments, exports=Exports({form: options.pop(form) for form in FORMS}), **options)
+
+    told: Any = wrapped
+    for form, what in reversed(_EXPORTED.items()):
+        told = click.option(f"--{form}", type=OUT, help=f"Also write {what}.")(told)
+    decorated: F = told
+    return decorated
+
+
+_EXPORTED = {"junit": "JUnit XML", "sarif": "SARIF 2.1.0", "oscal": "OSCAL assessment results"}
 
 
 class Day(click.ParamType):  # type: ignore[type-arg]  # a generic since click 8.4 only

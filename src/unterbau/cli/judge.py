@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ import click
 from unterbau import catalogue, files, wiring
 from unterbau.catalogue import audit, contradictions, importers
 from unterbau.catalogue.model import KINDS, Catalogue, Technology
-from unterbau.cli.frame import EXITS, Context, Day, command, tell_left_out
+from unterbau.cli.frame import EXITS, OUT, Context, Day, Exports, command, exports, tell_left_out
 from unterbau.errors import BundleError, Exit, UsageError
 from unterbau.evidence import signing_key
 from unterbau.evidence.opening import Opened, open_bundle, read_file
@@ -34,14 +33,12 @@ from unterbau.verdict import Outcome, exit_code
 
 SOON = timedelta(days=60)
 """`facts --stale` also names what expires this soon."""
-OUT = click.Path(path_type=Path, dir_okay=False)
 
 
 def judge_(
     context: Context, stacks: tuple[str, ...], rule_names: tuple[str, ...], at: date | None, fail_on: str | None,
-    diff: bool, own: tuple[Path, ...], histories: tuple[str, ...], everything: bool, sarif: Path | None,
-    oscal: Path | None, bundle: Path | None, html: Path | None, language: Language, since: Path | None,
-    sbom: Path | None,
+    diff: bool, own: tuple[Path, ...], histories: tuple[str, ...], everything: bool, exports: Exports, bundle: Path | None,
+    html: Path | None, language: Language, since: Path | None, sbom: Path | None,
 ) -> Exit:  # fmt: skip
     """What STACK is made of, by stated criteria, with cited facts: no score.
 
@@ -64,9 +61,7 @@ def judge_(
     with no_collector():
         stack = _read(stacks, known)
         judged = engine.judge(stack, known, rule_sets, day, measures)
-    for path, made in ((sarif, output.sarif), (oscal, output.oscal)):
-        if path is not None:
-            files.write(path, json.dumps(made(judged), indent=1, ensure_ascii=False).encode(), mode=0o644)
+    exports.write(lambda: output.document(judged))
     if html is not None:
         files.write(html, page.html(judged, language).encode(), mode=0o644)
     if bundle is not None:
@@ -203,11 +198,14 @@ def _measures(histories: Sequence[str], known: Catalogue, day: date) -> dict[str
     return found
 
 
-def check(context: Context, opened: Opened, report_file: Path | None, language: Language = "en") -> Exit:
+def check(
+    context: Context, opened: Opened, report_file: Path | None, exports: Exports, language: Language = "en"
+) -> Exit:
     """`evidence check` for the bundle of a judged stack."""
     checked = judgements.check_opened(opened)
     if report_file is not None:
         files.write(report_file, page.html(checked.judgement, language).encode(), mode=0o644)
+    exports.write(lambda: output.document(checked.judgement))
     context.show(lambda: report.judged(checked.judgement), checked)
     tell_left_out(context, checked.left_out)
     if not checked.signer_trusted:
@@ -340,8 +338,7 @@ def register(group: click.Group) -> None:
         click.option("--history", "histories", multiple=True, metavar="TECHNOLOGY=FILE",
                      help="A git history, for rules about maintenance."),
         click.option("--all", "everything", is_flag=True, help="Show every finding and every part, too."),
-        click.option("--sarif", type=OUT, help="Also write SARIF 2.1.0."),
-        click.option("--oscal", type=OUT, help="Also write OSCAL assessment results."),
+        exports,
         click.option("--sbom", type=OUT, help="Also write CycloneDX with our facts, for Dependency-Track."),
         click.option("--bundle", type=OUT, help="Also write the signed bundle (`unterbau evidence check`)."),
         click.option("--html", type=OUT, help="Also write one page for people, in German and English."),

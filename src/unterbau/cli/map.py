@@ -10,13 +10,16 @@ import click
 import yaml
 
 from unterbau import catalogue, files, wiring
-from unterbau.cli.frame import Context, Day, command
-from unterbau.cli.judge import OUT
+from unterbau.cli.frame import OUT, Context, Day, command
 from unterbau.errors import Exit, LocalError, UsageError
 from unterbau.judge import rules
 from unterbau.map import official, report
+from unterbau.map.changes import parse, record
 from unterbau.map.chart import Chart, chart
 from unterbau.map.official import MapDifference
+
+RECORD = "map.json"
+"""What the site said when it was last built."""
 
 
 def _chart(rule_names: tuple[str, ...], at: date | None) -> Chart:
@@ -45,7 +48,9 @@ def build(
     """Make the static site in a folder: open its index.html, or publish it as it is."""
     drawn = _chart(rule_names, at)
     changes = _difference(map_file, request, drawn) if map_file else None
-    pages = report.site(drawn, changes)
+    beside = folder / RECORD
+    made = record(drawn, parse(beside.read_bytes(), str(beside)) if beside.exists() else None)
+    pages = {**report.site(drawn, changes, made.changes), RECORD: made.model_dump_json(indent=1).encode()}
     for path, data in pages.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         files.write(folder / path, data, mode=0o644)

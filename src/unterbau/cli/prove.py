@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
@@ -18,7 +17,7 @@ import click
 import yaml
 
 from unterbau import __version__, files, wiring
-from unterbau.cli.frame import Context, Day, command, late_writes, tell_left_out
+from unterbau.cli.frame import OUT, Context, Day, Exports, command, exports, late_writes, tell_left_out
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
 from unterbau.evidence import signing_key
 from unterbau.evidence.opening import Opened
@@ -32,15 +31,13 @@ from unterbau.reference.layout import data_home
 from unterbau.switch import folders
 from unterbau.verdict import Outcome, exit_code
 
-OUT = click.Path(path_type=Path, dir_okay=False)
 TOOL = f"unterbau {__version__}"
 
 
 def prove_(
     context: Context, clouds: tuple[str, ...], scope: str, version: str | None, at: date | None, writing: bool,
     late_seconds: float, from_: tuple[Path, ...], save: Path | None, seconds: float, tls: bool, everything: bool, reference: bool,
-    watch: float | None, junit: Path | None, sarif: Path | None, oscal: Path | None, scs_report: Path | None,
-    html: Path | None, fixes: Path | None, bundle: Path | None,
+    watch: float | None, exports: Exports, scs_report: Path | None, html: Path | None, fixes: Path | None, bundle: Path | None,
 ) -> Exit:  # fmt: skip
     """SCS conformance of each CLOUD (a name of clouds.yaml, or NAME@REGION), read-only unless --write is given.
 
@@ -68,7 +65,9 @@ def prove_(
         )
         found = [prove(i, question()) for i in inventories]
         if found:
-            _write_files(found, {"junit": junit, "sarif": sarif, "oscal": oscal, "html": html})
+            exports.write(lambda: output.document(found))
+            if html is not None:
+                files.write(html, report.html(found).encode(), mode=0o644)
             secrets = wiring.secrets(clouds[0].partition("@")[0]) if clouds and bundle else ()
             _write_single(found[0], save, scs_report, fixes, bundle, secrets)
             shown = found if len(found) > 1 else found[0]
@@ -121,18 +120,6 @@ def _read(path: Path) -> Inventory:
         raise LocalError(f"{path}: {error.strerror}", "Mend the file's permissions.") from None
 
 
-def _write_files(found: Sequence[Proof], wanted: dict[str, Path | None]) -> None:
-    forms: dict[str, Callable[[], bytes]] = {
-        "junit": lambda: output.junit(found),
-        "sarif": lambda: _json(output.sarif(found)),
-        "oscal": lambda: _json(output.oscal(found)),
-        "html": lambda: report.html(found).encode(),
-    }
-    for name, path in wanted.items():
-        if path is not None:
-            files.write(path, forms[name](), mode=0o644)
-
-
 def _write_single(
     proof: Proof, save: Path | None, scs_report: Path | None, fixes: Path | None, bundle: Path | None,
     secrets: Sequence[str],
@@ -156,10 +143,6 @@ def _operator(name: str) -> str:
     """The administrator of an embedded cloud; of another one we know none, and the script asks."""
     admin = f"{name.removesuffix('-reader')}-admin"
     return admin if admin in wiring.cloud_names() else ""
-
-
-def _json(data: Any) -> bytes:
-    return json.dumps(data, indent=1, ensure_ascii=False, default=str).encode()
 
 
 def _plain(shown: Proof | Sequence[Proof]) -> Any:
@@ -186,11 +169,12 @@ def _watch(
     return last
 
 
-def check(context: Context, opened: Opened, report_file: Path | None) -> Exit:
+def check(context: Context, opened: Opened, report_file: Path | None, exports: Exports) -> Exit:
     """`evidence check` for the bundle of a proof."""
     checked = proofs.check_opened(opened)
     if report_file is not None:
         files.write(report_file, report.html([checked.proof]).encode(), mode=0o644)
+    exports.write(lambda: output.document([checked.proof]))
     context.show(lambda: report.proofs([checked.proof]), checked)
     if checked.then is not None:
         context.face.say(
@@ -238,9 +222,7 @@ def register(group: click.Group) -> None:
         click.option("--reference-verdict", "reference", is_flag=True,
                      help="Also show what the SCS reference suite would say where it differs."),
         click.option("--watch", type=Interval(), metavar="INTERVAL", help="Again every 30s, 15m, 6h, ... until Ctrl-C."),
-        click.option("--junit", type=OUT, help="Also write JUnit XML."),
-        click.option("--sarif", type=OUT, help="Also write SARIF 2.1.0."),
-        click.option("--oscal", type=OUT, help="Also write OSCAL assessment results."),
+        exports,
         click.option("--scs-report", type=OUT, help="Also write the report for the SCS compliance monitor (YAML)."),
         click.option("--html", type=OUT, help="Also write one page for people."),
         click.option("--fix-plan", "fixes", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",

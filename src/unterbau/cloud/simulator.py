@@ -346,15 +346,15 @@ class Simulator:
 
     def _finish(self, wish: Resource, id_: str, marker: Marker) -> None:
         """It gets its marker after it was made, or loses it."""
-        self._put(wish.model_copy(update={"id": id_, "marker": marker if wish.KNOWN.marker.lasting else None}))
+        marked = {"id": id_, "marker": marker if wish.KNOWN.marker.lasting else None}
+        made = wish.born(NOTHING, 0).completed(self._side(), datetime.now(UTC)).model_copy(update=marked)
+        self._put(made.with_payload(wish) if self._blob(made.ref).exists() else made)
 
     def _refuse(self, wish: Resource, source: Source) -> None:
         for reference in wish.references():
             if reference not in self._world:
                 raise NotFound(f"{self.name}: {wish.own_kind} {wish.name} refers to {reference}, which does not exist")
-        denied = wish.denied()
-        if denied:
-            raise Forbidden(f"{self.name}: {wish.own_kind} {wish.name}: {denied}")
+        self._refuse_unfit(wish)
         taken = next((there for there in self._all() if wish.takes(there, source)), None)
         if taken is not None:
             raise Conflict(f"{self.name}: {wish.own_kind} {wish.name} would take what {taken.ref} has")
@@ -362,11 +362,19 @@ class Simulator:
         if lacks:
             raise NotFound(f"{self.name}: {lacks}")
 
+    def _refuse_unfit(self, wish: Resource) -> None:
+        denied, unfit = wish.denied(), wish.unfit(datetime.now(UTC))
+        if denied:
+            raise Forbidden(f"{self.name}: {wish.own_kind} {wish.name}: {denied}")
+        if unfit:
+            raise Conflict(f"{self.name}: {wish.own_kind} {wish.name[:80]}: {unfit}")
+
     def _side(self) -> Workload:
         """What is there, to be asked who names whom."""
         return Workload.model_construct(
-            identity=self.identity(), taken_at=datetime.now(UTC), resources=tuple(self._all()), not_shown=()
-        )
+            identity=self.identity(), taken_at=datetime.now(UTC), resources=tuple(self._all()), not_shown=(),
+            offering=self.surroundings().offering,
+        )  # fmt: skip
 
     def _make(self, wish: Resource, marker: Marker, source: Source, *, finished: bool = True) -> str:
         """`finished` False: by its first request only."""
@@ -374,7 +382,7 @@ class Simulator:
         marks = wish.KNOWN.marker
         bare = not (marks.lasting if finished else marks.at_birth)
         made = wish.model_copy(update={"id": id_, "marker": None if bare else marker}).born(source, len(self._world))
-        self._put(self._drawn(made, source))
+        self._put(self._drawn(made.completed(self._side(), datetime.now(UTC)), source))
         for disk in source.disks:
             attached = disk.model_copy(update={"server_id": id_})
             self._put(attached.model_copy(update={"id": attached.place()}))
@@ -396,8 +404,15 @@ class Simulator:
             self._put(drawn)  # its status was `uploading` for a while
         if made.KNOWN.content is Content.DISK:
             data = data.ljust(getattr(made, "size_gib", 0) * GIB, b"\0")
+        return self._filled(made, data)
+
+    def _filled(self, made: Resource, data: bytes) -> Resource:
+        """With its content, and the hash of what is written once."""
         self._blob(made.ref).write_bytes(data)
-        return made.filled(len(data))
+        made = made.filled(len(data))
+        if made.KNOWN.content is not Content.FIXED:
+            return made
+        return made.model_copy(update={"hash_algo": "sha512", "hash_value": hashlib.sha512(data).hexdigest()})
 
     def _occupy(self, resource: Resource, by_another: bool) -> None:
         """What it keeps in use is so from now on, or free."""
@@ -413,15 +428,14 @@ class Simulator:
         """See the port."""
         there = self._must(image.ref)
         if not there.is_filled():
-            content = b"".join(data)
-            self._blob(there.ref).write_bytes(content)
-            there = there.filled(len(content))
+            there = self._filled(there, b"".join(data))
         update = {f: getattr(image, f) for f in ("visibility", "members", "protected", "hidden")}
         self._put(there.model_copy(update=update))
 
     def write_object(self, wish: Resource, data: Iterable[bytes], marker: Marker) -> None:
         """See the port."""
         self._demand_stored(wish)
+        self._refuse_unfit(wish)
         content = b"".join(data)
         self._refuse_foreign(wish, marker)
         thing = wish.model_dump(mode="json")
@@ -433,7 +447,8 @@ class Simulator:
         etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
         id_ = wish.place()
         self._blob(ref(wish.own_kind, id_)).write_bytes(content)
-        self._put(wish.model_copy(update={"id": id_, "etag": etag, "size_bytes": len(content), "marker": marker}))
+        stored = wish.completed(self._side(), datetime.now(UTC))
+        self._put(stored.model_copy(update={"id": id_, "etag": etag, "size_bytes": len(content), "marker": marker}))
 
     def write_manifest(self, wish: Resource, marker: Marker) -> None:
         """See the port."""
@@ -442,7 +457,8 @@ class Simulator:
         for part, etag in wish.pinned():
             if getattr(self._must(part), "etag", etag) != etag:
                 raise Conflict(f"{self.name}: {part} has another content")
-        self._put(wish.model_copy(update={"id": wish.place(), "marker": marker}))
+        stored = wish.completed(self._side(), datetime.now(UTC))
+        self._put(stored.model_copy(update={"id": wish.place(), "marker": marker}))
 
     def _demand_stored(self, wish: Resource) -> None:
         """It is something that is written so, and what it lies in is there."""
@@ -458,9 +474,10 @@ class Simulator:
 
     def write_secret(self, secret_id: str, wish: Resource, payload: SecretBytes) -> None:
         """See the port."""
-        reference = self._must(ref(WITH[Content.PAYLOAD], secret_id)).ref
-        if not self._blob(reference).exists():
-            self._blob(reference).write_bytes(payload.get_secret_value())
+        there = self._must(ref(WITH[Content.PAYLOAD], secret_id))
+        if not self._blob(there.ref).exists():
+            self._blob(there.ref).write_bytes(payload.get_secret_value())
+            self._put(there.with_payload(wish))
 
     def set_routes(self, wish: Resource) -> None:
         """See the port."""

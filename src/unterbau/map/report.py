@@ -18,7 +18,10 @@ from markupsafe import Markup
 from unterbau.catalogue.model import BaseFact
 from unterbau.face import MARKS, printable, safe, say, table
 from unterbau.judge.seeing import tell
+from unterbau.map import logos
+from unterbau.map.changes import Changes
 from unterbau.map.chart import Chart, RuleSetVerdict, Sheet
+from unterbau.map.numbers import numbers
 from unterbau.map.official import LAYERS, MapDifference, Match
 from unterbau.verdict import Outcome
 
@@ -42,12 +45,12 @@ Other = tuple[str, str]
 """Name and page (empty: not in the catalogue) of another technology."""
 
 
-def site(chart: Chart, changes: MapDifference | None = None) -> dict[str, bytes]:
-    """Path within the site -> bytes."""
+def site(chart: Chart, changes: MapDifference | None = None, recent: Changes | None = None) -> dict[str, bytes]:
+    """Path within the site -> bytes. `changes` is a request for the official map, `recent` what is other than before."""
     environment = _environment()
     script = environment.get_template("map.js.j2").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    common = {"chart": chart, "has_diff": changes is not None}
+    common = {"chart": chart, "has_diff": changes is not None, "logos": logos.load()}
     said = {v.rule_set for s in chart.sheets.values() for v in s.verdicts}
     index = environment.get_template("map.html.j2").render(
         **common,
@@ -56,7 +59,11 @@ def site(chart: Chart, changes: MapDifference | None = None) -> dict[str, bytes]
         script=Markup(script),  # noqa: S704 - our own file
         script_hash=digest,
     )
-    pages = {"index.html": index}
+    pages = {
+        "index.html": index,
+        "numbers.html": environment.get_template("map_numbers.html.j2").render(**common, tables=numbers(chart)),
+        "changes.html": environment.get_template("map_changes.html.j2").render(**common, recent=recent),
+    }
     template = environment.get_template("technology.html.j2")
     named_by = _named_by(chart)
     for id_, sheet in chart.sheets.items():

@@ -68,7 +68,8 @@ from pydantic import Field, ValidationError
 from unterbau.canonical import digest
 from unterbau.cloud.survey import Item, Request, Subject
 from unterbau.errors import UsageError
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Observation, Source
+from unterbau.verdict.assessment import Seen
 
 __all__ = [
     "FORMAT",
@@ -202,3 +203,11 @@ class Inventory(Model):
                 f"this is no inventory of ours: {where or 'the file'}: {first['msg']}",
                 "Make one with `unterbau prove CLOUD --save FILE`.",
             ) from error
+
+
+def seen(request: Request) -> Seen:
+    """A request as an observation that verdicts rest on: what came back, as a digest."""
+    where = f"{request.method} {request.service} {request.path}"
+    source = Source(where=where, at=request.began)
+    told = Observation(what=where, value=request.digest, source=source, reason=request.error)
+    return Seen(id=request.id, told=told, properties={"status": str(request.status or "none")})

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
-from unterbau.verdict import Claim, Model, Outcome, Verdict
+from unterbau.verdict import Claim, Model, Observation, Outcome, Verdict
 
 
 class CaseOutcome(StrEnum):
@@ -190,9 +190,8 @@ def conjoin(outcomes: Iterable[CaseOutcome]) -> CaseOutcome:
     return CaseOutcome.HELD
 
 
-def as_verdict(case: CaseVerdict, subject: str) -> Verdict | None:
-    """The case in the house's three-valued words, for evidence; None where it does not apply."""
-    if case.outcome is CaseOutcome.NOT_APPLICABLE:
-        return None
+def as_verdict(case: CaseVerdict, subject: str, evidence: tuple[Observation, ...]) -> Verdict:
+    """The case in the house's three-valued words; what does not apply has shown nothing."""
+    outcome = Outcome.NOT_SHOWN if case.outcome is CaseOutcome.NOT_APPLICABLE else Outcome(case.outcome.value)
     claim = Claim(id=case.case, kind=case.level.value, subject=subject, text=case.title)
-    return Verdict(claim=claim, outcome=Outcome(case.outcome.value), reason=case.reason)
+    return Verdict(claim=claim, outcome=outcome, reason=case.reason, evidence=evidence)

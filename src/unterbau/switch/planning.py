@@ -26,13 +26,14 @@ from unterbau.tenant.kinds import KINDS, Check, Entry, Fate, Ground, Ref, Resour
 from unterbau.tenant.kinds.ground import external_by_name
 from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Outcome
+from unterbau.verdict import Model, Outcome, Reason, Words, joined
 
 READ_AT_ONCE, VERIFIED_AT_ONCE = 8, 3
 """How many volumes a move reads, and a verification on each side, at the same time."""
 SECONDS_A_STEP = 0.4
 """What creating one thing takes, roughly, with eight at a time."""
 OPENINGS = "openings"
+TOLD_AT_MOST = 5
 """The name of the check of what a plan opens."""
 
 
@@ -101,14 +102,15 @@ def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str
 
 def _check_openings(found: Sequence[Opening], allowed: Sequence[str]) -> Check:
     if not found:
-        return Check(name=OPENINGS, outcome=Outcome.HELD, text="nothing opens that is closed on the source")
+        return Check(name=OPENINGS, outcome=Outcome.HELD, text=Reason.of("check.nothing-opens"))
     shut = [o for o in found if o.id not in allowed]
     if not shut:
-        text = f"opens, as allowed by name: {', '.join(o.id for o in found)}"
+        text = Reason.of("check.opens-allowed", ids=[o.id for o in found])
         return Check(name=OPENINGS, outcome=Outcome.HELD, text=text)
-    told = "; ".join(f"{o.id}: {o.text}" for o in shut[:5]) + (f"; and {len(shut) - 5} more" if len(shut) > 5 else "")
-    return Check(name=OPENINGS, outcome=Outcome.FAILED, text=f"what is closed on the source would open: {told}",
-                 remedy="Edit the plan so that it stays shut, or allow each by its name: --allow-opening ID.")  # fmt: skip
+    told: list[Words] = [Reason.of("about", what=o.id, reason=o.text) for o in shut[:TOLD_AT_MOST]]
+    told += [Reason.of("check.more", more=len(shut) - TOLD_AT_MOST)] if len(shut) > TOLD_AT_MOST else []
+    return Check(name=OPENINGS, outcome=Outcome.FAILED, text=Reason.of("check.would-open", openings=joined(told)),
+                 remedy=Reason.of("do.allow-opening"))  # fmt: skip
 
 
 class Choice(Model):
@@ -172,9 +174,11 @@ class _Planner:
                 lost = [n for n in entry.needs if n in chosen and not chosen[n].fate.moves]
                 if entry.fate.moves and lost:
                     first = chosen[lost[0]]
-                    why = f"needs {first.ref} ({first.name}), which is left: {first.why}"
-                    if first.fate is Fate.NOT_SHOWN:
-                        why = f"needs {first.ref} ({first.name}), which is not shown: {first.why}"
+                    hidden = first.fate is Fate.NOT_SHOWN
+                    why = Reason.of(
+                        "plan.needs-hidden" if hidden else "plan.needs-left", thing=first.ref, name=first.name,
+                        why=first.why,
+                    )  # fmt: skip
                     chosen[reference] = self.source.by_ref[reference].leave(why, first.remedy)
                     changed = True
         return tuple(self._announced(e) if e.fate.moves else e for e in chosen.values())
@@ -195,26 +199,30 @@ class _Planner:
             *self._check_quotas(entries),
             *self._check_features(entries),
             self._check_roles(),
-            *(Check(name="not shown", outcome=Outcome.NOT_SHOWN, text=f"source: {n.what}: {n.reason}")
+            *(Check(name="not shown", outcome=Outcome.NOT_SHOWN, text=Reason.of("check.not-shown", side=Reason.of("side.source"), what=n.what, why=n.reason))
               for n in self.source.not_shown),
-            *(Check(name="not shown", outcome=Outcome.NOT_SHOWN, text=f"target: {n.what}: {n.reason}")
+            *(Check(name="not shown", outcome=Outcome.NOT_SHOWN, text=Reason.of("check.not-shown", side=Reason.of("side.target"), what=n.what, why=n.reason))
               for n in self.target.not_shown),
         )  # fmt: skip
 
     def _check_empty(self) -> Check:
         rest = foreign_objects(self.target)
         if not rest:
-            return Check(name="target is empty", outcome=Outcome.HELD, text="the target holds nothing of the tenant's")
-        names = ", ".join(f"{r.ref} ({r.name})" for r in rest[:5])
-        return Check(name="target is empty", outcome=Outcome.FAILED, text=f"the target holds {len(rest)} things: {names}",
-                     remedy="Name an empty project, or clean this one (`close --target` for an earlier drill).")  # fmt: skip
+            return Check(name="target is empty", outcome=Outcome.HELD, text=Reason.of("check.target-empty"))
+        names = [f"{r.ref} ({r.name})" for r in rest[:TOLD_AT_MOST]]
+        return Check(name="target is empty", outcome=Outcome.FAILED, text=Reason.of("check.target-holds", count=len(rest), things=names),
+                     remedy=Reason.of("do.empty-project"))  # fmt: skip
 
     def _check_names(self, entries: tuple[Entry, ...]) -> Check:
         theirs = {(r.own_kind, r.name) for r in foreign_objects(self.target)}
         clash = [e.ref for e in entries if e.fate.moves and (kind_of(e.ref), e.name) in theirs and e.name]
-        text = f"{len(clash)} names exist on the target: {', '.join(clash[:5])}" if clash else "no name exists twice"
+        text = (
+            Reason.of("check.names", count=len(clash), things=clash[:TOLD_AT_MOST])
+            if clash
+            else Reason.of("check.no-names")
+        )
         outcome = Outcome.FAILED if clash else Outcome.HELD
-        return Check(name="names", outcome=outcome, text=text, remedy="Rename one of each pair." if clash else "")
+        return Check(name="names", outcome=outcome, text=text, remedy=Reason.of("do.rename") if clash else "")
 
     def _check_quotas(self, entries: tuple[Entry, ...]) -> list[Check]:
         """Whether all fits, with the temporaries by which volumes are read on either side."""
@@ -235,14 +243,14 @@ class _Planner:
                 used.setdefault(extension, []).append(resource.ref)
         checks = []
         for extension, users in sorted(used.items()):
-            name, text = f"network extension {extension}", f"used by {', '.join(users[:3])}"
+            name, by = f"network extension {extension}", users[:3]
             if not has:
-                checks.append(Check(name=name, outcome=Outcome.NOT_SHOWN, text=f"{text}; the target tells none"))
+                checks.append(Check(name=name, outcome=Outcome.NOT_SHOWN, text=Reason.of("check.used-unknown", by=by)))
             elif extension in has:
-                checks.append(Check(name=name, outcome=Outcome.HELD, text=text))
+                checks.append(Check(name=name, outcome=Outcome.HELD, text=Reason.of("check.used", by=by)))
             else:
-                checks.append(Check(name=name, outcome=Outcome.FAILED, text=f"{text}; the target lacks it",
-                                    remedy="Leave these in the plan (fate: left), or ask the provider for it."))  # fmt: skip
+                checks.append(Check(name=name, outcome=Outcome.FAILED, text=Reason.of("check.used-lacking", by=by),
+                                    remedy=Reason.of("do.leave-or-ask")))  # fmt: skip
         return checks
 
     def _needed(self, entries: tuple[Entry, ...]) -> Counter[tuple[str, str]]:
@@ -258,9 +266,9 @@ class _Planner:
     def _check_roles(self) -> Check:
         roles = self.target.identity.roles
         if {"member", "admin"} & set(roles):
-            return Check(name="rights", outcome=Outcome.HELD, text=f"roles on the target: {', '.join(roles)}")
-        return Check(name="rights", outcome=Outcome.FAILED, text=f"roles on the target: {', '.join(roles) or 'none'}",
-                     remedy="A move needs the role member on the target.")  # fmt: skip
+            return Check(name="rights", outcome=Outcome.HELD, text=Reason.of("check.roles", roles=[*roles]))
+        return Check(name="rights", outcome=Outcome.FAILED, text=Reason.of("check.roles", roles=[*roles]) if roles else Reason.of("check.no-roles"),
+                     remedy=Reason.of("do.role-member"))  # fmt: skip
 
 
 def _quota(side: Workload, key: tuple[str, str], wanted: int, suffix: str) -> Check:
@@ -268,13 +276,15 @@ def _quota(side: Workload, key: tuple[str, str], wanted: int, suffix: str) -> Ch
     quota = next((q for q in side.offering.quotas if (q.service, q.resource) == key), None)
     name = f"quota {key[1]}{suffix}"
     if quota is None:
-        text = f"needs {wanted}; {side.identity.name} does not tell its limit"
+        text = Reason.of("check.quota.unknown", wanted=wanted, cloud=side.identity.name)
         return Check(name=name, outcome=Outcome.NOT_SHOWN, text=text)
     if quota.limit >= 0 and quota.used + wanted > quota.limit:
-        text = f"needs {wanted}, free are {quota.limit - quota.used} of {quota.limit}"
-        return Check(name=name, outcome=Outcome.FAILED, text=text, remedy="Ask the provider for more.")
-    free = "unlimited" if quota.limit < 0 else f"{quota.limit - quota.used} free"
-    return Check(name=name, outcome=Outcome.HELD, text=f"needs {wanted}, {free}")
+        text = Reason.of("check.quota.short", wanted=wanted, free=quota.limit - quota.used, limit=quota.limit)
+        return Check(name=name, outcome=Outcome.FAILED, text=text, remedy=Reason.of("do.ask-for-more"))
+    text = Reason.of("check.quota.free", wanted=wanted, free=quota.limit - quota.used)
+    if quota.limit < 0:
+        text = Reason.of("check.quota.unlimited", wanted=wanted)
+    return Check(name=name, outcome=Outcome.HELD, text=text)
 
 
 Amounts: TypeAlias = tuple[tuple[str, str, int], ...]

@@ -546,14 +546,8 @@ def _fixed_ips(entry: Json) -> tuple[FixedIp, ...]:
 
 
 def _interface(entry: Told) -> RouterInterface:
-    base = _base(entry)
-    for field in ("description", "tags"):
-        if base[field]:
-            entry.lose(field, LOST)
     return RouterInterface(
-        id=base["id"],
-        name=base["name"],
-        marker=base["marker"],
+        **_base(entry),
         router_id=entry["device_id"],
         network_id=entry["network_id"],
         fixed_ips=_fixed_ips(entry),

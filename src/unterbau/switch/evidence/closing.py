@@ -143,7 +143,7 @@ def _loss(one: Loss, attempt: Attempt) -> Verdict:
     reference = one.id.removesuffix(f".{one.field}")
     claim = Claim(
         id=f"loss {one.id}", kind="coverage", subject=reference,
-        text=Reason.of("claim.loss", field=one.field, thing=reference),
+        text=Reason.of("claim.loss-accepted", field=one.field, thing=reference),
     )  # fmt: skip
     where = Source(where=f"a person: --accept-loss {' '.join(attempt.accepted)}", at=attempt.started)
     seen = Observation(what="accepted", value=one.id, source=where)

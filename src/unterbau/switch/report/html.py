@@ -16,7 +16,6 @@ from markupsafe import Markup, escape
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.report.drawing import timeline, topology
-from unterbau.switch.report.german import german
 from unterbau.switch.report.terminal import openings_among
 from unterbau.switch.verify import LOSSES, OPENINGS
 from unterbau.tenant.kinds import Attachment, Entry, Fate, FloatingIp, Port, Ref, Server, Volume
@@ -87,9 +86,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
 
 
 def _in_both(told: Words) -> Markup:
-    """A reason in both languages; a bare text through the table of sentences that are not typed."""
-    de = german(told) if isinstance(told, str) else words(told, "de")
-    return _both(printable(de), printable(words(told, "en")))
+    return _both(printable(words(told, "de")), printable(words(told, "en")))
 
 
 def _both(de: str, en: str) -> Markup:

@@ -78,7 +78,7 @@ def _short(value: JsonValue, limit: int = 160) -> str:
 
 def _verdict(plan: Plan, reference: Ref, key: str, field: str, outcome: Outcome, reason: Reason) -> Verdict:
     claim = Claim(
-        id=f"lost {reference}.{field}", kind=KIND, subject=reference, text=Reason.of("claim.loss", field=field, key=key)
+        id=f"lost {reference}.{field}", kind=KIND, subject=reference, text=Reason.of("claim.lost", field=field, key=key)
     )
     seen = Observation(what="loss", value=f"{reference}.{field}", source=Source(where="plan", at=plan.made_at))
     return Verdict(claim=claim, outcome=outcome, reason=reason, evidence=(seen,))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Ref: TypeAlias = str
 """`kind:id`, unique within one cloud, e.g. `server:0d4c…`, `object:box/päth`."""
+LONGEST, MOST_TAGS = 255, 50
+"""Characters of a name, a tag, or a key or value of metadata; tags of one thing: what Neutron, Nova, Cinder and Glance take."""
 Key: TypeAlias = Callable[[Ref], str]
 """What the object of a Ref is called on both sides (see `ResourceBase.natural_key`)."""
 
@@ -397,12 +399,31 @@ class ResourceBase(Model):
         """Why a member may not have it so, or ""."""
         return ""
 
+    def unfit(self, at: datetime) -> str:
+        """Why no cloud makes it so at this time, whoever asks, or "". Our marker is one more tag, or one more metadata."""
+        tags = getattr(self, "tags", ())
+        if len(self.name) > LONGEST:
+            return f"its name is longer than {LONGEST} characters"
+        if any(len(tag) > LONGEST for tag in tags) or len(tags) >= MOST_TAGS:
+            return f"it has more than {MOST_TAGS} tags, or one longer than {LONGEST} characters"
+        if any(len(text) > LONGEST for pair in getattr(self, "metadata", {}).items() for text in pair):
+            return f"it has metadata longer than {LONGEST} characters"
+        return ""
+
     def lacks(self, side: Side) -> str:
         """What must be there before it can be made, beside its references, and is not; or ""."""
         return ""
 
     def born(self, origin: Source, number: int) -> Self:
-        """As the cloud makes it from `origin`; `number` is another one for each thing."""
+        """As the cloud makes it from `origin`, without what it drops; `number` is another one for each thing."""
+        return self
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With what the cloud that `side` is fills in where the wish leaves it open."""
+        return self
+
+    def with_payload(self, wish: ResourceBase) -> Self:
+        """As it is told once it has its payload, which came as `wish` says."""
         return self
 
     def draws(self, origin: Source) -> Ref | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from unterbau.scs import flavor_name
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason
 
 
 class Flavor(Model):
@@ -37,9 +37,9 @@ def nearest(wanted: Flavor, offered: Iterable[Flavor]) -> Flavor | None:
     return min(covering, key=lambda f: (f.vcpus, f.ram_mib, f.disk_gib, f.name), default=None)
 
 
-def size_of(flavor: Flavor) -> str:
+def size_of(flavor: Flavor) -> Reason:
     specs = "".join(f", {k}={v}" for k, v in sorted(flavor.extra_specs.items()))
-    return f"{flavor.vcpus} vCPUs, {flavor.ram_mib} MiB, {flavor.disk_gib} GiB{specs}"
+    return Reason.of("flavor.size", count=flavor.vcpus, ram=flavor.ram_mib, disk=flavor.disk_gib, specs=specs)
 
 
 _CPU_RANK = {"crowded-core": 0, "shared-core": 1, "dedicated-thread": 2, "dedicated-core": 3}

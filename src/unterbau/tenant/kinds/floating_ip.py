@@ -12,9 +12,11 @@ from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, chosen, ignored
 from unterbau.tenant.kinds.port import Port
 from unterbau.tenant.kinds.router import Router, RouterInterface
-from unterbau.verdict import joined
+from unterbau.verdict import Reason, joined
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from unterbau.tenant.kinds.origin import Source
 
 
@@ -23,7 +25,7 @@ class FloatingIp(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#floating-ips-floatingips", quota=("network", "floatingip"),
-        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["floating_ip"] = "floating_ip"
     description: Annotated[str, carried()] = ""
@@ -61,7 +63,7 @@ class FloatingIp(ResourceBase):
             return self.leave(*ground.no_external(self.external_network_id))
         change = Change(
             field="address", was=self.address, chosen_by_target=True,
-            why="a tenant cannot keep a public address: change the DNS entry, the target chooses another",
+            why=Reason.of("plan.floating-ip.address"),
         )  # fmt: skip
         notes = ground.another(self.external_network_id, external)
         return self.carry(ground, change, why=joined([change.why, *notes]), more=self._legs(ground.source.relations))
@@ -82,6 +84,14 @@ class FloatingIp(ResourceBase):
     def born(self, origin: Source, number: int) -> Self:
         """With an address of the cloud's."""
         return self.model_copy(update={"address": f"198.51.100.{number % 250}"})
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With the first address of its port, if none was asked for."""
+        port = side.by_ref.get(ref(Kind.PORT, self.port_id or "-"))
+        ips = getattr(port, "fixed_ips", ())
+        if self.port_id is None or self.fixed_ip_address is not None or not ips:
+            return self
+        return self.model_copy(update={"fixed_ip_address": ips[0].ip_address})
 
     def under(self, relations: Relations) -> list[Ref]:
         """Also the legs on its port's network."""

@@ -110,19 +110,22 @@ class Ground:
             self.translate[key] = found
         return found
 
-    def another(self, ours: str, theirs: str) -> list[str]:
+    def another(self, ours: str, theirs: str) -> list[Words]:
         """What to say of an external network that is not of the same name."""
         name, other = _name_of(self.source, ours), _name_of(self.target, theirs)
-        return [] if name == other else [f"on the external network {other} in place of {name}, as chosen with --map"]
+        return [] if name == other else [Reason.of("plan.network.chosen", network=other, instead_of=name)]
 
-    def no_external(self, id_: str) -> tuple[str, str]:
+    def no_external(self, id_: str) -> tuple[Words, Words]:
         """Why there is none, and what a person does."""
         theirs = sorted(n.name for n in self.target.offering.external_networks)
         if not theirs:
-            return "the target has no external network", "Ask the provider for one."
+            return Reason.of("plan.network.no-external"), Reason.of("do.ask-for-one")
         name = _name_of(self.source, id_) or id_
-        why = f"the target has no external network {name}"
-        return why, f"Choose one of {', '.join(theirs)}: plan --map {shlex.quote(f'external:{name}=NAME')}."
+        option = f"plan --map {shlex.quote(f'external:{name}=NAME')}"
+        return (
+            Reason.of("plan.network.no-external-of-name", name=name),
+            Reason.of("do.choose-network", names=[*theirs], option=option),
+        )
 
 
 def external_by_name(side: Side) -> dict[str, str]:

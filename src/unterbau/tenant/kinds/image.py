@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored
+from unterbau.verdict import Reason
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.ground import Ground, Side
@@ -28,7 +29,7 @@ class Image(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/image/v2/#images", quota=("image", "image_count_total"), counted=False,
-        marker=Mark.BORN, content=Content.FIXED, id_is_name=False, personal=False, usable=("active",),
+        marker=Mark.BORN, content=Content.FIXED, id_is_name=False, personal=False, usable=("active",), beyond={},
     )  # fmt: skip
     kind: Literal["image"] = "image"
     status: Annotated[str, ignored("whether it is usable is compared", moment=True)]
@@ -65,14 +66,14 @@ class Image(ResourceBase):
     def fate(self, ground: Ground) -> Entry:
         """Carried, and never more widely than its project."""
         if self.status not in self.KNOWN.usable:
-            return self.leave(f"its status is {self.status}", "Finish or delete it.")
+            return self.leave(Reason.of("plan.status", status=self.status), Reason.of("do.finish"))
         changes = []
         if self.visibility == "public":
-            why = "a tenant cannot publish an image: it stays private"
+            why = Reason.of("plan.image.private")
             changes.append(Change(field="visibility", was="public", to="private", why=why))
         foreign = tuple(m for m in self.members if m != ground.source.identity.project_id)
         if foreign:
-            why = f"shared with {len(foreign)} projects of the source cloud, which the target does not know"
+            why = Reason.of("plan.shared", count=len(foreign))
             changes.append(Change(field="members", was=list(self.members), to=[], why=why))
         return self.carry(ground, *changes, size=self.size_bytes or 0)
 
@@ -100,6 +101,12 @@ class Image(ResourceBase):
         if origin.volume_id is not None:
             return self
         return self.model_copy(update={"status": "queued", "visibility": "private", "protected": False})
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """The project's; its hash is known once it is filled."""
+        return self.model_copy(
+            update={"owner_id": side.identity.project_id, "hash_algo": None, "hash_value": None, "created_at": at}
+        )
 
     def draws(self, origin: Source) -> Ref | None:
         """A volume's."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Check, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side, missing
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, left
-from unterbau.verdict import Model, Outcome, later
+from unterbau.verdict import Model, Outcome, Reason, later
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from unterbau.tenant.kinds.origin import Source
 
-NOT_CARRIED = "QoS policies are not carried"
+NOT_CARRIED = Reason.of("plan.qos")
 IN_ZONES = changed("the target has no such network zone", replaced=True)
 """The policy of zone hints."""
 SHARED_WITH = changed(
@@ -32,7 +34,7 @@ def zones(ground: Ground, hints: tuple[str, ...]) -> list[Change]:
     kept = [z for z in hints if z in offered]
     if kept == list(hints):
         return []
-    why = f"the target has no network zone {missing(hints, offered)}"
+    why = Reason.of("plan.network.zone", zones=missing(hints, offered))
     return [Change(field="availability_zone_hints", was=list(hints), to=[*kept], why=why)]
 
 
@@ -40,7 +42,7 @@ def unshared(shared_with: tuple[str, ...]) -> list[Change]:
     """RBAC policies name projects of the source cloud: what they gave stays shut."""
     if not shared_with:
         return []
-    why = f"shared with {len(shared_with)} projects of the source cloud, which the target does not know"
+    why = Reason.of("plan.shared", count=len(shared_with))
     return [Change(field="shared_with", was=list(shared_with), to=[], why=why)]
 
 
@@ -58,6 +60,10 @@ class Route(Model):
     nexthop: str
 
 
+USUAL_MTU = 1450
+"""Bytes: what a cloud with VXLAN gives a network that asks for none."""
+
+
 class Network(ResourceBase):
     """A network that the project owns.
 
@@ -67,7 +73,7 @@ class Network(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#networks", quota=("network", "network"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["network"] = "network"
     description: Annotated[str, carried()] = ""
@@ -75,7 +81,9 @@ class Network(ResourceBase):
     mtu: Annotated[int | None, carried()] = None
     port_security_enabled: Annotated[bool, carried(opens=[Opened.PORT_SECURITY])] = True
     shared: Annotated[bool, changed("a tenant cannot share a network", replaced=False, opens=[Opened.SHARED])] = False
-    external: Annotated[bool, carried(opens=[Opened.SHARED])] = False
+    external: Annotated[
+        bool, changed("a tenant cannot make a network external", replaced=False, opens=[Opened.SHARED])
+    ] = False
     dns_domain: Annotated[str, carried()] = ""
     availability_zone_hints: Annotated[tuple[str, ...], IN_ZONES] = ()
     qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = None
@@ -96,10 +104,21 @@ class Network(ResourceBase):
         """Carried, and private."""
         changes = []
         if self.shared:
-            why = "a tenant cannot share a network: it stays private"
+            why = Reason.of("plan.network.private")
             changes.append(Change(field="shared", was=True, to=False, why=why))
+        if self.external:
+            why = Reason.of("plan.network.internal")
+            changes.append(Change(field="external", was=True, to=False, why=why))
         changes += unshared(self.shared_with)
         return self.carry(ground, *changes, *zones(ground, self.availability_zone_hints))
+
+    def denied(self) -> str:
+        """A member shares none with everybody and makes none external."""
+        return "a member cannot share it or make it external" if self.shared or self.external else ""
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With an MTU."""
+        return self if self.mtu is not None else self.model_copy(update={"mtu": USUAL_MTU})
 
     def extensions(self) -> Iterator[str]:
         """See `ResourceBase`."""
@@ -126,7 +145,7 @@ class Subnet(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#subnets", quota=("network", "subnet"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["subnet"] = "subnet"
     description: Annotated[str, carried()] = ""
@@ -142,9 +161,7 @@ class Subnet(ResourceBase):
     ipv6_ra_mode: Annotated[str | None, carried()] = None
     service_types: Annotated[tuple[str, ...], carried()] = ()
     dns_publish_fixed_ip: Annotated[bool, carried()] = False
-    subnetpool_id: Annotated[str | None, left("subnet pools are not carried: the same addresses, outside a pool")] = (
-        None
-    )
+    subnetpool_id: Annotated[str | None, left(Reason.of("plan.subnet.pool"))] = None
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
 
     def natural_key(self, key: Key) -> str:
@@ -163,7 +180,7 @@ class Subnet(ResourceBase):
             s.cidr for s in ground.source.of(Subnet)
             if any(t.version == s.ip_version and t.overlaps(ip_network(s.cidr, strict=False)) for t in theirs)
         ]  # fmt: skip
-        text = f"overlapping subnets: {', '.join(overlaps)}" if overlaps else "no subnet overlaps one of the target"
+        text = Reason.of("check.overlap", subnets=[*overlaps]) if overlaps else Reason.of("check.no-overlap")
         yield Check(name="addresses", outcome=Outcome.FAILED if overlaps else Outcome.HELD, text=text)
 
     def extensions(self) -> Iterator[str]:

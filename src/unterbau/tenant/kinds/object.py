@@ -13,13 +13,16 @@ from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, kind_of, re
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored, left
-from unterbau.verdict import Model, later
+from unterbau.verdict import Model, Reason, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
 
 ACLS = ("read_acl", "write_acl")
 OTHERS = "grants to others of the source cloud stay shut"
+
+LONGEST_CONTAINER, LONGEST_OBJECT, MOST_METADATA = 256, 1024, 90
+"""Bytes of a name, and metadata of one thing: Swift's defaults, which /info tells."""
 
 
 class Container(ResourceBase):
@@ -30,7 +33,10 @@ class Container(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/object-store/#containers", quota=None, counted=False, marker=Mark.BORN,
-        content=Content.NONE, id_is_name=True, personal=False, usable=(),
+        content=Content.NONE, id_is_name=True, personal=False, usable=(), beyond={
+            "versions": "earlier versions of its objects are not carried",
+            "keys": "keys of temporary URLs and of synchronisation are secrets, and are not carried",
+        },
     )  # fmt: skip
     kind: Literal["container"] = "container"
     read_acl: Annotated[str, changed(OTHERS, replaced=False, told=Told.HIDDEN, opens=[Opened.CONTAINER_ACL])] = ""
@@ -41,7 +47,7 @@ class Container(ResourceBase):
     versions_location: Annotated[str | None, carried()] = None
     history_location: Annotated[str | None, carried()] = None
     sync_to: Annotated[
-        str | None, left("container sync is not carried", told=Told.HIDDEN, opens=[Opened.CONTAINER_SYNC])
+        str | None, left(Reason.of("plan.container.sync"), told=Told.HIDDEN, opens=[Opened.CONTAINER_SYNC])
     ] = None
     storage_policy: Annotated[str, ignored("a name of the provider's")] = ""
     object_count: Annotated[int, ignored("its objects are compared one by one", moment=True)] = 0
@@ -72,10 +78,10 @@ class Container(ResourceBase):
             was = getattr(self, field)
             kept, dropped = _own(was, ground.source.identity.project_id)
             if dropped:
-                why = f"grants to others of the source cloud stay shut: {', '.join(dropped)}"
+                why = Reason.of("plan.container.grants", grants=[*dropped])
                 changes.append(Change(field=field, was=was, to=kept, why=why))
         if self.versions_enabled:  # the census names those that there are: they are a loss of their own
-            why = "earlier versions of its objects are not carried"
+            why = Reason.of("plan.container.versions")
             changes.append(Change(field="versions_enabled", was=True, to=True, why=why))
         return self.carry(ground, *changes)
 
@@ -84,9 +90,39 @@ class Container(ResourceBase):
         objects = relations.naming(Kind.OBJECT, "container", self.id) if itself else []
         return [*super().upheld(relations, itself), *objects]
 
+    def unfit(self, at: datetime) -> str:
+        """Its name is part of an address; Swift's limits of metadata (`max_meta_count`, ...), of which our marker takes one."""
+        if "/" in self.name or len(self.name.encode()) > LONGEST_CONTAINER:
+            return f"its name has a slash or is longer than {LONGEST_CONTAINER} bytes"
+        return too_much(self.metadata)
+
+    def born(self, origin: Source, number: int) -> Self:
+        """It counts for itself and synchronises with nobody: that is not written."""
+        sums = {"object_count": 0, "bytes_used": 0, "sync_to": None}
+        kept = {k: v for k, v in as_headers(self.metadata).items() if v}
+        return self.model_copy(update={**sums, "metadata": kept})
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With a storage policy."""
+        return self.model_copy(update={"storage_policy": self.storage_policy or "Policy-0"})
+
     def takes(self, there: ResourceBase, origin: Source) -> bool:
         """The name of another one."""
         return isinstance(there, Container) and self.name == there.name
+
+
+def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What is kept of metadata that travel as headers: no name with an underscore, no blanks around a value."""
+    return {k: v.strip() for k, v in metadata.items() if "_" not in k}
+
+
+def too_much(metadata: Mapping[str, str]) -> str:
+    """Why Swift does not take these metadata and our marker (https://docs.openstack.org/api-ref/object-store/), or ""."""
+    if len(metadata) >= MOST_METADATA:
+        return f"it has more than {MOST_METADATA} metadata"
+    if any(len(k.encode()) > 128 or len(v.encode()) > 256 for k, v in metadata.items()):
+        return "it has a name of metadata longer than 128 bytes, or a value longer than 256"
+    return ""
 
 
 def _own(acl: str, project_id: str) -> tuple[str, list[str]]:
@@ -117,7 +153,7 @@ class StoredObject(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/object-store/#objects", quota=None, counted=False, marker=Mark.BORN,
-        content=Content.STORED, id_is_name=True, personal=False, usable=(),
+        content=Content.STORED, id_is_name=True, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["object"] = "object"
     container: Annotated[str, carried(refers=Kind.CONTAINER, own=True)]
@@ -151,6 +187,18 @@ class StoredObject(ResourceBase):
         """Its container, and its name."""
         return f"{self.container}/{self.name}"
 
+    def unfit(self, at: datetime) -> str:
+        """Nothing is stored that has ended; Swift's limits of names and metadata."""
+        if len(self.name.encode()) > LONGEST_OBJECT:
+            return f"its name is longer than {LONGEST_OBJECT} bytes"
+        if self.delete_at is not None and self.delete_at <= at:
+            return "it has ended"
+        return too_much(self.metadata)
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With the time at which it was written, and the metadata that come through."""
+        return self.model_copy(update={"last_modified": at, "metadata": as_headers(self.metadata)})
+
     def natural_key(self, key: Key) -> str:
         """Its place."""
         return f"object {self.id}"
@@ -160,18 +208,16 @@ class StoredObject(ResourceBase):
         features = ground.target.offering.object_features
         for needed, wanted in (("slo", self.segments), ("symlink", self.symlink_to), ("dlo", self.dlo_prefix)):
             if wanted and features and needed not in features:
-                return self.leave(f"the target's object store does not offer {needed}",
-                                  "Store it as one object by hand.")  # fmt: skip
+                return self.leave(Reason.of("plan.object.feature", feature=needed), Reason.of("do.store-as-one"))  # fmt: skip
         if self.symlink_account is not None:
             return self.leave(
-                f"a symlink into another account, {self.symlink_account}: what it shows is not the project's own",
-                "Make it by hand, if that account exists at the target too; or put a copy of the content here.",
+                Reason.of("plan.object.other-account", account=self.symlink_account), Reason.of("do.link-by-hand")
             )
         foreign = self.foreign(ground)
         if foreign:
-            return self.leave(f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
+            return self.leave(Reason.of("plan.dangling", thing=foreign[0]), Reason.of("do.mend"))
         if self._circles(ground.source):
-            return self.leave("its links lead in a circle: nobody can read it", "Delete it, or point it elsewhere.")
+            return self.leave(Reason.of("plan.object.circle"), Reason.of("do.point-elsewhere"))
         return self.carry(ground, *self._pinned(ground.source), size=0 if self.is_linked() else self.size_bytes)
 
     def _pinned(self, side: Side) -> list[Change]:
@@ -179,7 +225,7 @@ class StoredObject(ResourceBase):
         there = side.by_ref.get(ref(Kind.OBJECT, self.symlink_to or "-"))
         if self.symlink_etag is None or not isinstance(there, StoredObject) or there.segments is None:
             return []
-        why = "the ETag of a large object's manifest is the cloud's own: the link follows its target's name instead"
+        why = Reason.of("plan.object.etag")
         return [Change(field="symlink_etag", was=self.symlink_etag, to=None, why=why)]
 
     def _circles(self, side: Side) -> bool:

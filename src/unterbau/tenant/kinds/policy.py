@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from unterbau.verdict import Reason
+from unterbau.verdict import Reason, Words
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.base import Kind
@@ -112,7 +112,7 @@ class Policy:
     """
 
     becomes: Becomes
-    why: str
+    why: Words
     refers: Kind | None = None
     within: str = ""
     own: bool = False
@@ -157,7 +157,12 @@ def chosen(why: str, *, opens: Iterable[Opened] = ()) -> Policy:
 
 
 def left(
-    why: str, *, refers: Kind | None = None, own: bool = False, told: Told = Told.ALWAYS, opens: Iterable[Opened] = ()
+    why: Reason,
+    *,
+    refers: Kind | None = None,
+    own: bool = False,
+    told: Told = Told.ALWAYS,
+    opens: Iterable[Opened] = (),
 ) -> Policy:
     """Never carried: the plan says `why` wherever it is set."""
     return Policy(becomes=Becomes.LEFT, why=why, refers=refers, own=own, told=told, opens=frozenset(opens))
@@ -233,7 +238,7 @@ class Known:
     `quota`: the service's quota in which each one counts as one; `counted`: its use is everything of the kind that the
     project has. `id_is_name`: its id is its name, the same in every cloud. `personal`: it belongs to the user and not to
     the project. `usable`: the states in which it can be carried, and counts as whole (() for a kind without states).
-    `api`: the reference of its API.
+    `beyond`: what it is and no field shows, so that it is lost or not shown -> why. `api`: the reference of its API.
     """
 
     api: str
@@ -244,3 +249,4 @@ class Known:
     id_is_name: bool
     personal: bool
     usable: tuple[str, ...]
+    beyond: Mapping[str, str]

@@ -22,7 +22,7 @@ from unterbau.tenant.kinds.policy import (
     ignored,
     left,
 )
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -64,7 +64,7 @@ class Port(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#ports", quota=("network", "port"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["port"] = "port"
     description: Annotated[str, carried()] = ""
@@ -118,11 +118,10 @@ class Port(ResourceBase):
     def fate(self, ground: Ground) -> Entry:
         """Carried, unless the cloud made it, or it stands on another's network."""
         if self.device_owner and not self.device_owner.startswith("compute:"):
-            return self.leave(f"made by the cloud for {self.device_owner}", "Nothing to do.")
+            return self.leave(Reason.of("plan.port.cloud", owner=self.device_owner), Reason.of("do.nothing"))
         foreign = self.foreign(ground)
         if foreign:
-            return self.leave(f"stands on {foreign[0]}, which is not the project's own",
-                              "Connect it to a network of the project, or make it by hand.")  # fmt: skip
+            return self.leave(Reason.of("plan.port.foreign", network=foreign[0]), Reason.of("do.connect"))  # fmt: skip
         return self.carry(ground)
 
     def extensions(self) -> Iterator[str]:

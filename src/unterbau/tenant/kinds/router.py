@@ -14,7 +14,7 @@ from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.network import IN_ZONES, Route, zones
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored
 from unterbau.tenant.kinds.port import FixedIp, same_address
-from unterbau.verdict import joined
+from unterbau.verdict import Reason, Words, joined, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -25,7 +25,7 @@ class Router(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#routers-routers", quota=("network", "router"), counted=True,
-        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["router"] = "router"
     description: Annotated[str, carried()] = ""
@@ -50,6 +50,19 @@ class Router(ResourceBase):
         """Its name."""
         return f"router {self.name}"
 
+    def denied(self) -> str:
+        """Only an administrator switches SNAT off."""
+        return "a member cannot switch SNAT off" if self.external_network_id and self.enable_snat is False else ""
+
+    def born(self, origin: Source, number: int) -> Self:
+        """Without routes, whose next hops need its legs; how it is built is neither a member's to say nor to see."""
+        out = self.external_network_id is not None
+        told = {
+            "enable_snat": True if out else None,
+            "external_fixed_ips": (f"203.0.113.{number % 250}",) if out else (),
+        }
+        return self.model_copy(update={"routes": (), "distributed": None, "ha": None, **told})
+
     def belongings(self, side: Side, key: Key) -> list[str]:
         """The addresses of its legs."""
         legs = (side.by_ref[r] for r in self.held_by(side.relations))
@@ -70,25 +83,27 @@ class Router(ResourceBase):
     def fate(self, ground: Ground) -> Entry:
         """Carried; without its gateway if the target has no such network."""
         changes = zones(ground, self.availability_zone_hints)
-        external, notes, remedy = self.external_network_id, list[str](), ""
+        external = self.external_network_id
+        notes: list[Words] = []
+        remedy: Words = ""
         if external is not None:
             found = ground.external(external)
             if found is None:
                 why, remedy = ground.no_external(external)
-                why = f"{why}: the router is carried without its gateway"
+                why = Reason.of("plan.router.no-gateway", why=why)
                 changes.append(Change(field="external_network_id", was=external, to=None, why=why))
                 if self.enable_snat is not None:
-                    why = "without a gateway there is no SNAT"
+                    why = Reason.of("plan.router.no-snat")
                     changes.append(Change(field="enable_snat", was=self.enable_snat, to=None, why=why))
             else:
-                why = "the target chooses its public address"
+                why = Reason.of("plan.router.address")
                 changes.append(Change(field="external_fixed_ips", was=list(self.external_fixed_ips),
                                       chosen_by_target=True, why=why))  # fmt: skip
                 notes = ground.another(external, found)
                 if self.enable_snat is False and "admin" not in ground.target.identity.roles:
-                    why = "only an admin may switch SNAT off: the router arrives with it"
+                    why = Reason.of("plan.router.snat")
                     changes.append(Change(field="enable_snat", was=False, to=True, why=why))
-                    remedy = "Ask the provider to switch it off after the move, or leave the gateway out (external_network_id: null)."
+                    remedy = Reason.of("do.snat-off", change="external_network_id: null")
         entry = self.carry(ground, *changes, why=joined([*(c.why for c in changes), *notes]))
         return entry.model_copy(update={"remedy": remedy})
 
@@ -127,7 +142,7 @@ class RouterInterface(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#add-interface-to-router", quota=("network", "port"),
-        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     HALF_MADE = (Kind.PORT,)
     kind: Literal["router_interface"] = "router_interface"
@@ -137,6 +152,8 @@ class RouterInterface(ResourceBase):
     mac_address: Annotated[str | None, ignored("nothing of the tenant's depends on the MAC address of a gateway")] = (
         None
     )
+    description: Annotated[str, carried()] = later("")
+    tags: Annotated[tuple[str, ...], carried(unordered=True)] = later(())
 
     def called(self) -> str:
         """Its addresses."""

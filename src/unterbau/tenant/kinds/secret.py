@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, JsonValue
 
@@ -12,7 +12,10 @@ from unterbau.tenant.kinds.base import Key, Kind, ResourceBase
 from unterbau.tenant.kinds.fate import Change, Entry, Fate
 from unterbau.tenant.kinds.ground import Ground, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored
-from unterbau.verdict import Model, later
+from unterbau.verdict import Model, Reason, later
+
+if TYPE_CHECKING:
+    from unterbau.tenant.kinds.origin import Source
 
 USERS = changed(
     "the target does not know users of the source cloud", replaced=False, unordered=True, told=Told.HIDDEN,
@@ -25,7 +28,7 @@ PROJECT = carried(told=Told.HIDDEN, opens=[Opened.SECRET_ACL])
 
 def _shut_users(who: tuple[str, ...]) -> tuple[Change, ...]:
     """Read rights of single users: the target does not know them."""
-    why = f"read rights of {len(who)} users of the source cloud stay shut"
+    why = Reason.of("plan.secret.users", count=len(who))
     return (Change(field="acl_users", was=list(who), to=[], why=why),) if who else ()
 
 
@@ -34,7 +37,7 @@ def _hidden(resource: ResourceBase, ground: Ground) -> Entry | None:
     if resource.ref not in ground.source.reasons:
         return None
     return Entry(ref=resource.ref, name=resource.name, fate=Fate.NOT_SHOWN, why=ground.source.reasons[resource.ref],
-                 remedy="Its owner opens it to the project, or carries it himself.")  # fmt: skip
+                 remedy=Reason.of("do.owner-opens"))  # fmt: skip
 
 
 class Secret(ResourceBase):
@@ -46,6 +49,7 @@ class Secret(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/barbican/latest/api/reference/secrets.html", quota=("key_manager", "secrets"),
         counted=False, marker=Mark.LATER, content=Content.PAYLOAD, id_is_name=False, personal=False, usable=("ACTIVE",),
+        beyond={"consumers": "services that are registered as its users are not carried"},
     )  # fmt: skip
     kind: Literal["secret"] = "secret"
     secret_type: Annotated[str, carried()] = "opaque"  # noqa: S105 - the type's name
@@ -74,7 +78,7 @@ class Secret(ResourceBase):
         if hidden is not None:
             return hidden
         if self.status not in self.KNOWN.usable and self.content_type is not None:
-            return self.leave(f"its status is {self.status}", "Renew or delete it.")
+            return self.leave(Reason.of("plan.status", status=self.status), Reason.of("do.renew"))
         return self.carry(ground, *_shut_users(self.acl_users))
 
     def has_content(self) -> bool:
@@ -84,6 +88,21 @@ class Secret(ResourceBase):
     def any_of_alike(self) -> bool:
         """Without a payload each is as good as the other."""
         return True
+
+    def unfit(self, at: datetime) -> str:
+        """None is made that has ended."""
+        return super().unfit(at) or ("it has ended" if self.expiration is not None and self.expiration <= at else "")
+
+    def born(self, origin: Source, number: int) -> Self:
+        """Without its payload, so without a type of it; Barbican writes the names of metadata in lower case."""
+        return self.model_copy(
+            update={"content_type": None, "metadata": {k.lower(): v for k, v in self.metadata.items()}}
+        )
+
+    def with_payload(self, wish: ResourceBase) -> Self:
+        """With the type of it."""
+        told = getattr(wish, "content_type", None) or "application/octet-stream"
+        return self.model_copy(update={"content_type": told})
 
     def alike(self, there: ResourceBase) -> bool:
         """By its name, which is not unique: the rest comes with the payload."""
@@ -105,7 +124,7 @@ class SecretContainer(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/barbican/latest/api/reference/containers.html",
         quota=("key_manager", "containers"), counted=False, marker=Mark.NEVER, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["secret_container"] = "secret_container"
     type: Annotated[str, carried()]
@@ -127,7 +146,7 @@ class SecretContainer(ResourceBase):
             return hidden
         foreign = self.foreign(ground)
         if foreign:
-            return self.leave(f"refers to {foreign[0]}, which does not exist", "Mend or delete it.")
+            return self.leave(Reason.of("plan.dangling", thing=foreign[0]), Reason.of("do.mend"))
         return self.carry(ground, *_shut_users(self.acl_users))
 
     def any_of_alike(self) -> bool:

@@ -17,6 +17,8 @@ from unterbau.tenant.kinds.policy import TRAFFIC, Content, Known, Mark, Opened, 
 from unterbau.verdict import Reason, Words, later
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from unterbau.tenant.kinds.origin import Source
 
 
@@ -25,12 +27,17 @@ class AddressGroup(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#address-groups", quota=None, counted=False,
-        marker=Mark.BRIEFLY, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        marker=Mark.BRIEFLY, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["address_group"] = "address_group"
     description: Annotated[str, carried()] = ""
     addresses: Annotated[tuple[str, ...], carried(unordered=True, opens=TRAFFIC)] = ()
     shared_with: Annotated[tuple[str, ...], SHARED_WITH] = later(())
+
+    def unfit(self, at: datetime) -> str:
+        """Its addresses are networks."""
+        alone = [a for a in self.addresses if "/" not in a]
+        return super().unfit(at) or (f"{alone[0]} is no network" if alone else "")
 
     def natural_key(self, key: Key) -> str:
         """Its name."""
@@ -54,7 +61,7 @@ class SecurityGroup(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#security-groups-security-groups",
         quota=("network", "security_group"), counted=True, marker=Mark.BORN, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["security_group"] = "security_group"
     description: Annotated[str, carried()] = ""
@@ -87,7 +94,7 @@ class SecurityGroup(ResourceBase):
             return self.carry(ground, *unshared(self.shared_with)).model_copy(update={"stands_in": twin})
         if self.is_default:
             name = f"default-{ground.source.identity.project_name}"
-            why = "each project has one group `default`, and the target's has other rules: carried under a new name"
+            why = Reason.of("plan.group.default")
             return self.carry(
                 ground, Change(field="name", was="default", to=name, why=why), *unshared(self.shared_with)
             )
@@ -124,7 +131,7 @@ class SecurityGroupRule(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/network/v2/#security-group-rules-security-group-rules",
         quota=("network", "security_group_rule"), counted=True, marker=Mark.UNIQUE, content=Content.NONE,
-        id_is_name=False, personal=False, usable=(),
+        id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["security_group_rule"] = "security_group_rule"
     description: Annotated[str, carried()] = ""
@@ -177,10 +184,7 @@ class SecurityGroupRule(ResourceBase):
             return self.carry(ground).model_copy(update={"stands_in": twin})
         foreign = self.foreign(ground)
         if foreign:
-            return self.leave(
-                f"refers to {foreign[0]}, which is not the project's own; without it the rule would open",
-                "Make a rule with a remote that exists in the target; until then it stays shut.",
-            )
+            return self.leave(Reason.of("plan.rule.foreign", thing=foreign[0]), Reason.of("do.rule-with-remote"))
         return self.carry(ground)
 
     def planned(self, new_id: Callable[[Ref], str | None], target: Side) -> Self | None:

@@ -25,7 +25,7 @@ class Keypair(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#keypairs-keypairs", quota=("compute", "key_pairs"),
-        counted=False, marker=Mark.UNIQUE, content=Content.NONE, id_is_name=True, personal=True, usable=(),
+        counted=False, marker=Mark.UNIQUE, content=Content.NONE, id_is_name=True, personal=True, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["keypair"] = "keypair"
     type: Annotated[str, carried()] = "ssh"
@@ -43,7 +43,7 @@ class Keypair(ResourceBase):
             return self.carry(ground)
         if there.public_key.split()[:2] == self.public_key.split()[:2]:
             return self.carry(ground).model_copy(update={"stands_in": there.id})
-        return self.leave("the target has another key of this name", "Rename one of the two keys.")
+        return self.leave(Reason.of("plan.keypair.another"), Reason.of("do.rename-key"))
 
     def alike(self, there: ResourceBase) -> bool:
         """By its name, which is unique."""
@@ -54,18 +54,32 @@ class Keypair(ResourceBase):
         return self.alike(there)
 
 
+POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
+MOST_METADATA = 128
+"""Of a server: the quota that Nova gives (`metadata_items`)."""
+
+
 class ServerGroup(ResourceBase):
     """A placement policy for servers: affinity, anti-affinity, soft-affinity, soft-anti-affinity."""
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#server-groups-os-server-groups",
         quota=("compute", "server_groups"), counted=True, marker=Mark.NEVER, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["server_group"] = "server_group"
     policy: Annotated[str, carried()]
     max_server_per_host: Annotated[int | None, carried()] = None
     member_ids: Annotated[tuple[str, ...], ignored("each server names its group")] = ()
+
+    def unfit(self, at: datetime) -> str:
+        """It has one of four policies."""
+        return super().unfit(at) or ("" if self.policy in POLICIES else "there is no such policy")
+
+    def born(self, origin: Source, number: int) -> Self:
+        """A limit for each host goes with anti-affinity only."""
+        limit = self.max_server_per_host if self.policy == "anti-affinity" else None
+        return self.model_copy(update={"max_server_per_host": limit})
 
     def natural_key(self, key: Key) -> str:
         """Its name."""
@@ -93,6 +107,10 @@ class Server(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#servers-servers", quota=("compute", "instances"), counted=True,
         marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=("ACTIVE", "SHUTOFF"),
+        beyond={
+            "local_disk": "what was written to a disk on its host is not readable with tenant rights",
+            "user_data": "it is not readable with tenant rights",
+        },
     )  # fmt: skip
     kind: Literal["server"] = "server"
     description: Annotated[str, carried()] = ""
@@ -134,21 +152,25 @@ class Server(ResourceBase):
     def fate(self, ground: Ground) -> Entry:
         """Carried on a flavor that covers its own; its local disk is made anew."""
         if self.status not in self.KNOWN.usable:
-            return self.leave(f"its status is {self.status}", "Bring it to ACTIVE or SHUTOFF.")
+            return self.leave(
+                Reason.of("plan.status", status=self.status), Reason.of("do.bring-to", states="ACTIVE, SHUTOFF")
+            )
         changes: list[Change] = []
         flavor = nearest(self.flavor, ground.target.offering.flavors)
         if flavor is None:
-            return self.leave(f"no flavor of the target covers {self.flavor.name}",
-                              "Ask the provider for one, or shrink the server.")  # fmt: skip
+            return self.leave(Reason.of("plan.server.no-flavor", name=self.flavor.name),
+                              Reason.of("do.ask-or-shrink"))  # fmt: skip
         if flavor.model_dump(exclude={"id"}) != self.flavor.model_dump(exclude={"id"}):
             same = flavor.name == self.flavor.name
-            what = f"{flavor.name} is another" if same else f"the target has no flavor {self.flavor.name}"
-            why = f"{what}; {flavor.name} covers it: {size_of(flavor)} for {size_of(self.flavor)}"
+            why = Reason.of(
+                "plan.flavor.another" if same else "plan.flavor.nearest", name=self.flavor.name, nearest=flavor.name,
+                size=size_of(flavor), was=size_of(self.flavor),
+            )  # fmt: skip
             to = flavor.model_dump(mode="json")
             changes.append(Change(field="flavor", was=self.flavor.name, to=to, why=why))
         zone = self.availability_zone
         if zone and zone not in ground.target.offering.compute_zones:
-            why = f"the target has no zone {zone}: it chooses one"
+            why = Reason.of("plan.server.zone", zone=zone)
             changes.append(Change(field="availability_zone", was=zone, to="", why=why))
         obstacle = self._image(ground)
         if obstacle is not None:
@@ -156,9 +178,8 @@ class Server(ResourceBase):
         roots = [a for a in self.attachments(ground.source) if a.boot_index == 0]
         notes = [c.why for c in changes]
         if self.image_id and not roots:
-            notes.append("its local disk is made anew from the image: what was written there since is not "
-                         "readable with tenant rights")  # fmt: skip
-        notes.append("its user_data, if it had any, is not carried: it is not readable with tenant rights")
+            notes.append(Reason.of("plan.server.local-disk"))
+        notes.append(Reason.of("plan.server.user-data"))
         return self.carry(ground, *changes, why=joined(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots])
 
     def _image(self, ground: Ground) -> Entry | None:
@@ -169,8 +190,8 @@ class Server(ResourceBase):
         twin = next((i for i in ground.target.offering.images if ours and i.hash_value
                      and (i.hash_algo, i.hash_value) == (ours.hash_algo, ours.hash_value)), None)  # fmt: skip
         if twin is None:
-            return self.leave(f"the provider's image {ours.name if ours else self.image_id} is not on the target",
-                              "Copy the image into the source project as its own, then plan again.")  # fmt: skip
+            return self.leave(Reason.of("plan.server.image", image=ours.name if ours else self.image_id),
+                              Reason.of("do.copy-image"))  # fmt: skip
         ground.translate[f"image:{self.image_id}"] = twin.id
         return None
 
@@ -219,6 +240,15 @@ class Server(ResourceBase):
         """It is made running."""
         return self.model_copy(update={"status": "ACTIVE", "locked": False})
 
+    def denied(self) -> str:
+        """Nova's quota of metadata, of which our marker takes one."""
+        return f"it has more than {MOST_METADATA} metadata" if len(self.metadata) >= MOST_METADATA else ""
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """In a zone, on a host."""
+        zone = self.availability_zone or next(iter(side.offering.compute_zones), "")
+        return self.model_copy(update={"availability_zone": zone, "host_id": "host", "created_at": at})
+
     def along(self, side: Side) -> list[Ref]:
         """Its attachments, and the disks that were to go with it."""
         found = self.attachments(side)
@@ -236,7 +266,7 @@ class Attachment(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/compute/#servers-with-volume-attachments-servers-os-volume-attachments",
-        quota=None, counted=False, marker=Mark.PLACE, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        quota=None, counted=False, marker=Mark.PLACE, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["attachment"] = "attachment"
     server_id: Annotated[str, carried(refers=Kind.SERVER, own=True, holds=False)]

@@ -17,7 +17,7 @@ from unterbau.tenant.kinds.image import Image
 from unterbau.tenant.kinds.offering import VolumeType
 from unterbau.tenant.kinds.origin import NOTHING, Source
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, ignored, left
-from unterbau.verdict import later
+from unterbau.verdict import Reason, later
 
 GIB = 2**30
 ENCRYPTED = "scs:encrypted"
@@ -39,7 +39,7 @@ class Volume(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes", quota=("block_storage", "volumes"),
         counted=False, marker=Mark.BORN, content=Content.DISK, id_is_name=False, personal=False,
-        usable=("available", "in-use"),
+        usable=("available", "in-use"), beyond={},
     )  # fmt: skip
     kind: Literal["volume"] = "volume"
     description: Annotated[str, carried()] = ""
@@ -77,19 +77,20 @@ class Volume(ResourceBase):
     def fate(self, ground: Ground) -> Entry:
         """Carried on a type of the same name, else the default one; never unencrypted if it was encrypted."""
         if self.status not in self.KNOWN.usable:
-            return self.leave(f"its status is {self.status}", "Bring it to available or in-use.")
+            return self.leave(
+                Reason.of("plan.status", status=self.status), Reason.of("do.bring-to", states="available, in-use")
+            )
         type_ = _type_for(self.volume_type, ground.target)
         if self.encrypted and not (type_ and ENCRYPTED in type_.description):
-            return self.leave("it is encrypted and the target has no type with the aspect scs:encrypted",
-                              "Agree with its owner where it may lie unencrypted, or ask the provider for a type.")  # fmt: skip
+            return self.leave(Reason.of("plan.volume.encrypted"), Reason.of("do.agree-unencrypted"))  # fmt: skip
         changes = []
         name = type_.name if type_ else None
         if name != self.volume_type:
-            why = f"the target has no volume type {self.volume_type}"
+            why = Reason.of("plan.volume.type", type=self.volume_type)
             changes.append(Change(field="volume_type", was=self.volume_type, to=name, why=why))
         zone = self.availability_zone
         if zone and zone not in ground.target.offering.volume_zones:
-            why = f"the target has no zone {zone} for volumes: it chooses one"
+            why = Reason.of("plan.volume.zone", zone=zone)
             changes.append(Change(field="availability_zone", was=zone, to="", why=why))
         return self.carry(ground, *changes, size=self.size_gib * GIB)
 
@@ -148,8 +149,18 @@ class Volume(ResourceBase):
         return Passage(what, PASSAGES[what], make)
 
     def born(self, origin: Source, number: int) -> Self:
-        """Available."""
-        return self.model_copy(update={"status": "available"})
+        """Available; whether it is encrypted or may have several servers is its type's to say."""
+        return self.model_copy(update={"status": "available", "encrypted": False, "multiattach": False})
+
+    def completed(self, side: Side, at: datetime) -> Self:
+        """With a type, a zone and the time of its making."""
+        types = [t.name for t in side.offering.volume_types if t.is_default]
+        told = {
+            "volume_type": self.volume_type or next(iter(types), None),
+            "availability_zone": self.availability_zone or next(iter(side.offering.volume_zones), ""),
+            "created_at": at,
+        }
+        return self.model_copy(update=told)
 
     def draws(self, origin: Source) -> Ref | None:
         """An image's, a snapshot's or a volume's."""
@@ -202,8 +213,8 @@ def _type_for(name: str | None, target: Side) -> VolumeType | None:
     return next(iter(same or [t for t in types if t.is_default]), None)
 
 
-NO_SNAPSHOT = "no API carries a snapshot to another cloud as a snapshot"
-NO_BACKUP = "backups live in the provider's backup store"
+NO_SNAPSHOT = Reason.of("plan.snapshot")
+NO_BACKUP = Reason.of("plan.backup")
 
 
 class Snapshot(ResourceBase):
@@ -212,7 +223,7 @@ class Snapshot(ResourceBase):
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/block-storage/v3/#volume-snapshots-snapshots",
         quota=("block_storage", "snapshots"), counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False,
-        personal=False, usable=(),
+        personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["snapshot"] = "snapshot"
     description: Annotated[str, left(NO_SNAPSHOT)] = ""
@@ -240,7 +251,7 @@ class Snapshot(ResourceBase):
 
     def fate(self, ground: Ground) -> Entry:
         """Left."""
-        return self.leave(NO_SNAPSHOT, "Make a volume from it before the move, if its content is needed.")
+        return self.leave(NO_SNAPSHOT, Reason.of("do.volume-from-it"))
 
 
 class Backup(ResourceBase):
@@ -248,7 +259,7 @@ class Backup(ResourceBase):
 
     KNOWN = Known(
         api="https://docs.openstack.org/api-ref/block-storage/v3/#backups-backups", quota=("block_storage", "backups"),
-        counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(),
+        counted=False, marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
     )  # fmt: skip
     kind: Literal["backup"] = "backup"
     description: Annotated[str, left(NO_BACKUP)] = ""
@@ -266,4 +277,4 @@ class Backup(ResourceBase):
 
     def fate(self, ground: Ground) -> Entry:
         """Left."""
-        return self.leave(NO_BACKUP, "Restore it to a volume before the move, or start a new series in the target.")
+        return self.leave(NO_BACKUP, Reason.of("do.restore"))

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a plan counts, checks and refuses, each rule at its edge; and where in a file a fault is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from test_planning import NOW, cloud, plan
+
+from unterbau.errors import PlanError, UsageError
+from unterbau.switch import planning
+from unterbau.switch.plan import Plan
+from unterbau.tenant.kinds import (
+    ExternalNetwork,
+    Fate,
+    Network,
+    Offering,
+    Quota,
+    Router,
+    SecurityGroup,
+    Subnet,
+    Volume,
+    VolumeType,
+)
+from unterbau.tenant.workload import Workload
+from unterbau.verdict import Outcome
+
+HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
+GIB = 2**30
+TYPES = (VolumeType(id="t", name="fast", is_default=True),)
+
+
+def checks(made: Plan) -> dict[str, Outcome]:
+    return {c.name: c.outcome for c in made.checks}
+
+
+def volume(number: int, gib: int = 1, status: str = "available") -> Volume:
+    return Volume(id=f"v{number}", name=f"v{number}", status=status, size_gib=gib, volume_type="fast")
+
+
+def offering(*quotas: Quota, **more: Any) -> Offering:
+    return Offering(quotas=quotas, volume_types=TYPES, **more)
+
+
+def quota(resource: str, limit: int, used: int, service: str = "network") -> Quota:
+    return Quota(service=service, resource=resource, limit=limit, used=used)
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "outcome"),
+    [(2, 0, HELD), (1, 0, FAILED), (3, 1, HELD), (3, 2, FAILED), (-1, 99, HELD), (0, 0, FAILED), (2, 2, FAILED)],
+)
+def test_a_quota_is_kept_up_to_its_limit(limit: int, used: int, outcome: Outcome) -> None:
+    target = cloud("b", offering=offering(quota("network", limit, used)))
+    made = plan(Network(id="1", name="a"), Network(id="2", name="b"), target=target)
+    (check,) = [c for c in made.checks if c.name == "quota network"]
+    assert check.outcome is outcome and bool(check.remedy) is (outcome is FAILED) and "2" in check.text
+
+
+def test_a_quota_that_is_not_told_is_not_shown_and_another_services_counts_for_nothing() -> None:
+    target = cloud("b", offering=offering(quota("network", 0, 0, service="compute")))
+    assert checks(plan(Network(id="1", name="a"), target=target))["quota network"] is NOT_SHOWN
+
+
+def test_what_is_left_or_stands_there_already_takes_no_quota() -> None:
+    target = cloud("b", SecurityGroup(id="d2", name="default"), offering=offering())
+    made = plan(SecurityGroup(id="d", name="default"), target=target)
+    assert made.by_ref["security_group:d"].stands_in == "d2"
+    assert "quota security_groups" not in checks(made) and made.estimate_seconds == 0
+
+
+def test_bytes_and_seconds_are_of_what_moves() -> None:
+    target = cloud("b", offering=offering())
+    made = planning.make(cloud("a", volume(1, 2), volume(2, 3), volume(3, 7, status="error"), offering=offering()), target,
+                         run="r", now=NOW, rate_bytes_per_second=GIB)  # fmt: skip
+    assert made.by_ref["volume:v3"].fate is Fate.LEFT
+    assert made.bytes_total == 5 * GIB and made.estimate_seconds == round(5 + 2 * planning.SECONDS_A_STEP, 1)
+    usual = planning.make(cloud("a", volume(1, 2), offering=offering()), target, run="r", now=NOW)
+    assert usual.estimate_seconds == round(2 * GIB / 50e6 + planning.SECONDS_A_STEP, 1)
+    assert (usual.run, usual.made_at, usual.source.name, usual.target.name) == ("r", NOW, "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("roles", "outcome"), [(("member",), HELD), (("admin",), HELD), (("reader",), FAILED), ((), FAILED)]
+)
+def test_a_move_needs_the_role_member(roles: tuple[str, ...], outcome: Outcome) -> None:
+    target = cloud("b")
+    target = target.model_copy(update={"identity": target.identity.model_copy(update={"roles": roles})})
+    assert checks(plan(target=target))["rights"] is outcome
+
+
+def test_the_target_is_empty_but_for_what_every_project_has() -> None:
+    assert checks(plan(target=cloud("b", SecurityGroup(id="d", name="default"))))["target is empty"] is HELD
+    made = plan(
+        Network(id="1", name="net"), target=cloud("b", Network(id="2", name="net"), Network(id="3", name="other"))
+    )
+    assert (checks(made)["target is empty"], checks(made)["names"]) == (FAILED, FAILED)
+    (names,) = [c for c in made.checks if c.name == "names"]
+    assert "network:1" in names.text and names.remedy
+    other = plan(
+        Network(id="1", name="net"), target=cloud("b", SecurityGroup(id="2", name="net"), Network(id="3", name="x"))
+    )
+    assert checks(other)["names"] is HELD, "another kind may be called so"
+    nameless = plan(Network(id="1", name=""), target=cloud("b", Network(id="2", name="")))
+    assert checks(nameless)["names"] is HELD
+
+
+def test_what_an_optional_extension_gives_must_be_there() -> None:
+    wanted = SecurityGroup(id="g", name="g", stateful=False)
+    for has, outcome in ((("stateful-security-group",), HELD), (("other",), FAILED), ((), NOT_SHOWN)):
+        found = checks(plan(wanted, target=cloud("b", offering=Offering(network_extensions=has))))
+        told = {name: o for name, o in found.items() if name.startswith("network extension ")}
+        assert told == {"network extension stateful-security-group": outcome}
+    plain = checks(
+        plan(SecurityGroup(id="g", name="g"), target=cloud("b", offering=Offering(network_extensions=("x",))))
+    )
+    assert not [name for name in plain if name.startswith("network extension ")]
+
+
+# --- what a person chooses
+
+
+def outside(name: str, *networks: tuple[str, str, bool]) -> Workload:
+    return cloud(name, offering=Offering(
+        external_networks=tuple(ExternalNetwork(id=i, name=n, is_default=d) for i, n, d in networks)
+    ))  # fmt: skip
+
+
+OURS = outside("a", ("x1", "public", True), ("x2", "a=b", False), ("x3", "dmz", False))
+THEIRS = outside("b", ("y1", "public", False), ("y2", "public", True), ("y3", "c=d", False), ("y4", "internet", False))
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "target"),
+    [
+        ("external:public=internet", "public", "y4"), ("external:x1=y4", "x1", "y4"), ("external:a=b=internet", "a=b", "y4"),
+        ("external:public=c=d", "public", "y3"), ("external:a=b=c=d", "a=b", "y3"), ("external:dmz=public", "dmz", "y2"),
+    ],
+)  # fmt: skip
+def test_a_choice_is_read_by_names_and_ids(text: str, source: str, target: str) -> None:
+    found = planning.choice(text, OURS, THEIRS)
+    assert (found.kind, found.source, found.target) == ("external", source, target)
+
+
+@pytest.mark.parametrize("text", ["external", "external:public", "router:a=b", "externalpublic=x", ":public=internet"])
+def test_what_is_no_choice_is_told_how_to_write_one(text: str) -> None:
+    with pytest.raises(UsageError, match="is no choice") as caught:
+        planning.choice(text, OURS, THEIRS)
+    assert "KIND:NAME=NAME" in caught.value.remedy and "external" in caught.value.remedy
+
+
+def test_a_choice_of_what_is_not_there_names_the_side_and_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"a has no external network 'publik'") as caught:
+        planning.choice("external:publik=internet", OURS, THEIRS)
+    assert caught.value.remedy == "nearest: public"
+    with pytest.raises(UsageError, match=r"b has no external network 'qqqq'") as caught:
+        planning.choice("external:public=qqqq", OURS, THEIRS)
+    assert caught.value.remedy == "There are: c=d, internet, public."
+    with pytest.raises(UsageError) as caught:
+        planning.choice("external:public=internet", OURS, outside("b"))
+    assert caught.value.remedy == "There are: none."
+
+
+def test_two_choices_of_one_thing_contradict_each_other_and_the_same_twice_does_not() -> None:
+    with pytest.raises(UsageError, match="contradicts another"):
+        planning.make(OURS, THEIRS, run="r", now=NOW, choices=("external:dmz=internet", "external:dmz=public"))
+    twice = ("external:dmz=internet", "external:dmz=y4")
+    assert planning.make(OURS, THEIRS, run="r", now=NOW, choices=twice).choices == twice
+
+
+# --- a plan that somebody edited
+
+
+def edited(made: Plan, **of_first: Any) -> Plan:
+    first, *rest = made.entries
+    return made.model_copy(update={"entries": (first.model_copy(update=of_first), *rest)})
+
+
+TENANT = (
+    Network(id="n", name="n"),
+    Subnet(id="s", name="s", network_id="n", ip_version=4, cidr="10.0.0.0/24", gateway_ip=None),
+    Router(id="r", name="r"),
+)
+
+
+def test_a_plan_that_cannot_be_obeyed_names_each_fault() -> None:
+    source = cloud("a", *TENANT)
+    made = planning.make(source, cloud("b"), run="r", now=NOW)
+    made.check_against(source)
+    for broken, said in (
+        (made.model_copy(update={"entries": made.entries[1:]}), "network:n of the source has no fate"),
+        (edited(made, ref="network:z"), "network:z is not an object of the source"),
+        (made.model_copy(update={"entries": (*made.entries, made.entries[0])}), "an object is listed twice"),
+        (edited(made, fate=Fate.LEFT), "subnet:s needs network:n, which is left"),
+        (edited(made, needs=("port:1",)), "network:n needs port:1, which is not in the plan"),
+        (edited(made, needs=("subnet:s",)), "a circle: "),
+    ):
+        with pytest.raises(PlanError, match="cannot be obeyed") as caught:
+            broken.check_against(source)
+        assert said in caught.value.what and caught.value.remedy
+    left = made.model_copy(update={"entries": tuple(e.model_copy(update={"fate": Fate.LEFT}) for e in made.entries)})
+    left.check_against(source)
+
+
+def test_what_needs_something_that_is_left_is_left_with_its_reason_and_remedy() -> None:
+    made = planning.make(
+        cloud("a", volume(1, status="error"), offering=offering()), cloud("b", offering=offering()), run="r", now=NOW
+    )
+    (lost,) = made.would_lose()
+    entry = made.by_ref["volume:v1"]
+    assert (lost.id, lost.field, lost.why) == ("volume:v1", "", entry.why) and entry.remedy
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("run: r", "run: [", "plan, line"),
+        ("fate: carried", "fate: nonsense", "plan, entry 1 (network:n) fate: "),
+        ("run: r", "runs: r", "plan, run: "),
+        ("entries:", "entries: 7\nelse:", "plan, entries: "),
+    ],
+)
+def test_a_fault_of_the_file_is_told_with_its_place(was: str, now: str, said: str) -> None:
+    text = planning.dump(plan(Network(id="n", name="n")))
+    assert was in text
+    with pytest.raises(PlanError) as caught:
+        planning.load(text.replace(was, now, 1))
+    assert caught.value.what.startswith(said) and caught.value.remedy
+
+
+def test_a_file_that_holds_no_plan_at_all_is_told_so() -> None:
+    for text in ("", "7", "[]"):
+        with pytest.raises(PlanError, match="plan, the file: "):
+            planning.load(text)
+    with pytest.raises(PlanError, match="plan: "):
+        planning.load("a: \x00")
+
+
+def test_the_file_leaves_out_what_is_empty_and_says_what_a_person_may_do() -> None:
+    text = planning.dump(plan(Network(id="n", name="", shared=True)))
+    entries = text[text.index("entries:") : text.index("translate:")]
+    assert text.startswith("# The plan of a move") and "chosen_by_target" not in entries and "remedy" not in entries
+    assert "name: ''" in text and "fate: carried, changed" in text.replace("'", "")
