@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the pictures of `judge` in this folder: what the terminal says of a real stack, and its page in both languages.
+"""Makes the pictures of `judge` and `map` in this folder: the terminal and the page of a real stack, and the map.
 
     python docs/img/make.py [STACK]
 
@@ -37,6 +37,10 @@ def main(stack: Path) -> None:
         _screen(page, "judge-en.png")
         page.get_by_text("Deutsch", exact=True).click()
         _screen(page, "judge-de.png")
+        site = Path(folder) / "site"
+        subprocess.run([Path(sys.executable).with_name("unterbau"), "map", "build", "-o", site], check=True)
+        page.goto((site / "index.html").as_uri())
+        _screen(page, "map.png")
         browser.close()
 
 

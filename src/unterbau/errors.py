@@ -31,6 +31,7 @@ whether the request may have been carried out all the same, or may still be (the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import ClassVar
 
@@ -49,15 +50,17 @@ class Exit(IntEnum):
 class UnterbauError(Exception):
     """Root of the tree.
 
-    `what` says what happened and where, in one line; `remedy` what a person does about it.
+    `what` says what happened and where, in one line; `remedy` what a person does about it. `things`: all that it
+    concerns, a line a thing, where there are several.
     """
 
     exit: ClassVar[Exit] = Exit.FAILED
 
-    def __init__(self, what: str, remedy: str = "") -> None:
+    def __init__(self, what: str, remedy: str = "", things: Sequence[str] = ()) -> None:
         super().__init__(what)
         self.what = what
         self.remedy = remedy
+        self.things = tuple(things)
 
     @property
     def kind(self) -> str:

@@ -24,6 +24,7 @@ from typing import Self
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -35,12 +36,16 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from unterbau.verdict import Outcome
 
 MARKS = {Outcome.HELD: "✓ held", Outcome.FAILED: "✗ failed", Outcome.NOT_SHOWN: "? not shown"}
 STYLES = {Outcome.HELD: "green", Outcome.FAILED: "bold red", Outcome.NOT_SHOWN: "yellow"}
+
+TEN = 10
+"""How many lines of one sort a terminal shows."""
 
 _PLAIN_EVERY_SECONDS = 10.0
 
@@ -58,7 +63,7 @@ class Face:
         self._last_line: dict[str, float] = {}
         self._started: dict[str, float] = {}
         self._counts = Progress(
-            TextColumn("{task.description}"),
+            _label(),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -67,7 +72,7 @@ class Face:
             expand=True,
         )
         self._transfers = Progress(
-            TextColumn("{task.description}"),
+            _label(),
             BarColumn(bar_width=None),
             DownloadColumn(),
             TransferSpeedColumn(),
@@ -152,9 +157,20 @@ class Face:
             self._running = None
 
 
+def _label() -> TextColumn:
+    """What a bar is about, cut so that the figures have room at 80 columns."""
+    return TextColumn("{task.description}", table_column=Column(max_width=34, no_wrap=True, overflow="ellipsis"))
+
+
 def printable(text: str) -> str:
     """The text with control, format (direction, zero width) and surrogate characters shown as \\u…."""
     return "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co") else f"\\u{ord(c):04x}" for c in text)
+
+
+def first(lines: Sequence[str], where: str = "all stand in the result (--format json)") -> list[str]:
+    """As many lines as a terminal bears, and how many there are besides, and where."""
+    more = len(lines) - TEN
+    return [*lines[:TEN], f"and {more} more: {where}"] if more > 0 else [*lines]
 
 
 def safe(text: object) -> str:
@@ -219,3 +235,14 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         row(f"  {mark}" if mark else "")
         paragraph(subject, "    ", "    ")
         paragraph(text, "      ", "      ")
+
+
+def listed(head: str, *lines: str) -> None:
+    """One item of a list: on a terminal folded, what belongs to it set in; elsewhere one line, parted by tabs."""
+    console = _console()
+    if not console.is_terminal:
+        console.print("\t".join(safe(line) for line in [head, *lines] if line), soft_wrap=True)
+        return
+    for number, line in enumerate([head, *(line for line in lines if line)]):
+        indent = "  " if number == 0 else "      "
+        console.print(Padding(Text(printable(line), style="bold" if number == 0 else ""), (0, 0, 0, len(indent))))

@@ -15,7 +15,7 @@ from unterbau.prove.evidence import ProofCheck
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof
 from unterbau.stack.stackfile import StackFile
-from unterbau.switch.close import Closed
+from unterbau.switch.close import Closed, Marks
 from unterbau.switch.evidence.bundle import CheckResult, Context
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import Contents
@@ -26,6 +26,7 @@ ALL: dict[str, type[BaseModel]] = {
     "plan": Plan,
     "verdicts": Contents,
     "closed": Closed,
+    "marks": Marks,
     "evidence": CheckResult,
     "context": Context,
     "inventory": Inventory,

@@ -8,10 +8,18 @@ from datetime import timedelta
 from typing import Any
 
 from unterbau.cloud.port import Cloud
+from unterbau.cloud.simulator import Simulator
 from unterbau.saga import Marker as MarkerOf
 from unterbau.tenant.kinds import Attachment, Kind, Ref, Resource, Server, Source, ref
 
 WAIT = timedelta(minutes=3)
+
+
+def opened_again(cloud: Cloud) -> Cloud:
+    """As the next process opens it."""
+    from unterbau import wiring
+
+    return Simulator(cloud.folder) if isinstance(cloud, Simulator) else wiring.open_cloud(cloud.identity().name)
 
 
 class Maker:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from making import WAIT, Maker, server_with
+from making import WAIT, Maker, opened_again, server_with
 from pydantic import SecretBytes
 
 from unterbau.cloud.port import Cloud
@@ -89,7 +89,7 @@ def test_without_a_marker_what_was_there_before_is_not_adopted(cloud: Cloud, mak
 def test_of_two_that_look_alike_none_is_taken(cloud: Cloud, make: Maker, wish: Resource) -> None:
     wish = wish.model_copy(update={"name": f"{wish.name}-{make.tag}"})
     two = sorted(make.ensure(wish, step, cloud.lookalikes(wish)) for step in "ab")
-    later = Simulator(cloud.folder) if isinstance(cloud, Simulator) else cloud  # who made which is forgotten
+    later = opened_again(cloud)  # who made which is forgotten
     with pytest.raises(Conflict) as caught:
         later.ensure(wish, make.marker("c"))
     assert all(id_ in caught.value.what for id_ in two)
@@ -298,6 +298,7 @@ def test_twins_that_are_made_at_the_same_time_are_as_many(cloud: Cloud, make: Ma
     secret = make.ensure(Secret(id="-", name=f"s-{make.tag}"), "s")
     entry = SecretEntry(name="a", secret_id=secret)
     for wish in (
+        ServerGroup(id="-", name=f"t-{make.tag}", policy="anti-affinity"),
         Secret(id="-", name=f"t-{make.tag}"),
         SecretContainer(id="-", name=f"t-{make.tag}", type="generic", entries=(entry,)),
         SecretContainer(id="-", name=f"u-{make.tag}", type="generic", entries=(entry,), acl_project_access=False),
@@ -426,3 +427,38 @@ def test_a_reader_is_told_no_acl_and_so_none_is_shown(tmp_path: Path) -> None:
     told = Simulator(tmp_path, role="reader").listing(Kind.CONTAINER)
     assert [r.read_acl for r in told.resources if isinstance(r, Container)] == [""]
     assert [n.what for n in told.not_shown] == [*OWNER_ONLY]
+
+
+def test_a_mark_goes_and_all_else_stays(cloud: Cloud, make: Maker) -> None:
+    net = make.ensure(Network(id="-", name=f"n-{make.tag}", description="text", tags=("a",)), "n")
+    subnet = make.ensure(
+        Subnet(id="-", name=f"s-{make.tag}", network_id=net, ip_version=4, cidr="10.9.0.0/24", gateway_ip=None), "s"
+    )
+    volume = make.ensure(Volume(id="-", name=f"v-{make.tag}", status="", size_gib=1, metadata={"m": "1"}), "v")
+    cloud.settle(ref(Kind.VOLUME, volume), WAIT)
+    snapshot = make.ensure(Snapshot(id="-", name=f"o-{make.tag}", status="", volume_id=volume, size_gib=1), "o")
+    cloud.settle(ref(Kind.SNAPSHOT, snapshot), WAIT)
+    image = make.ensure(Image(id="-", name=f"i-{make.tag}", status="queued", disk_format="raw", container_format="bare",
+                              tags=("a",)), "i")  # fmt: skip
+    secret = make.ensure(Secret(id="-", name=f"k-{make.tag}", metadata={"m": "1"}), "k")
+    box = make.ensure(Container(id="-", name=f"c-{make.tag}", read_acl=".r:*", metadata={"m": "1"}), "c")
+    plain = StoredObject(
+        id="-", name="notes", container=box, size_bytes=1, etag="", content_type="text/x-notes", metadata={"m": "1"},
+        content_encoding="identity", content_disposition="inline",
+    )  # fmt: skip
+    link = StoredObject(id="-", name="link", container=box, size_bytes=0, etag="", symlink_to=f"{box}/notes")
+    joined = StoredObject(id="-", name="joined", container=box, size_bytes=0, etag="", dlo_prefix=f"{box}/no")
+    cloud.write_object(plain, [b"x"], make.marker("notes"))
+    cloud.write_manifest(link, make.marker("link"))
+    cloud.write_manifest(joined, make.marker("joined"))
+    make.made += [ref(Kind.OBJECT, f"{box}/{o.name}") for o in (plain, link, joined)]
+    refs = [ref(Kind.NETWORK, net), ref(Kind.SUBNET, subnet), ref(Kind.VOLUME, volume), ref(Kind.SNAPSHOT, snapshot),
+            ref(Kind.IMAGE, image), ref(Kind.SECRET, secret), ref(Kind.CONTAINER, box), *make.made[-3:]]  # fmt: skip
+    for reference in refs:
+        before = cloud.read(reference)
+        assert before is not None and before.marker is not None, reference
+        cloud.unmark(before)
+        cloud.unmark(before)
+        now = opened_again(cloud).read(reference)
+        assert now is not None and now.marker is None
+        assert now.comparable() == before.comparable(), reference

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line between two simulators: `closer.py ROOT KILL_AFTER ARGUMENT...`; and the drill that it closes.
 
-The clouds `a` and `b` lie under ROOT, the drills under ROOT/state, the key under ROOT/data. With KILL_AFTER a process
+`drill` starts its verifier in the same way. The clouds `a` and `b` lie under ROOT, the drills under ROOT/state, the key under ROOT/data. With KILL_AFTER a process
 kills itself with SIGKILL after that write into a journal of the closing (0: never).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ from pydantic import SecretBytes
 
 from unterbau import files, wiring
 from unterbau.cli import main as command_line
-from unterbau.cloud.simulator import GIB, Simulator
+from unterbau.cloud.simulator import GIB, Bytes, Simulator
+from unterbau.errors import Forbidden, OverQuota
 from unterbau.face import Face
 from unterbau.saga import Journal, Marker
 from unterbau.switch import close, drill, folders, verify
@@ -55,8 +58,52 @@ from unterbau.tenant.kinds import (
 )
 
 
+class Cloud(Simulator):
+    """What files beside the world say.
+
+    `hold`: images do not end for a verifier; `deaf`: nor does it hear anything meanwhile; `refuse` (kinds): no quota for these; `stuck`: guests give no disk back;
+    `keep` (kinds): these are not deleted.
+    """
+
+    def __init__(self, folder: Path, *, name: str) -> None:
+        super().__init__(folder, name=name)
+        self.stuck = (folder / "stuck").exists()
+
+    @contextmanager
+    def image_bytes(self, image_id: str) -> Iterator[Bytes]:
+        with super().image_bytes(image_id) as stream:
+            yield Held(stream, self.folder / "hold") if sys.argv[1:2] == ["verify"] else stream
+
+    def ensure(self, resource: Resource, marker: str, *, before: tuple[str, ...] = (), source: Source = NOTHING) -> str:
+        refused = self.folder / "refuse"
+        if refused.exists() and resource.own_kind.value in refused.read_text().split():
+            raise OverQuota(f"{self.name}: quota of {resource.own_kind.value} exceeded")
+        return super().ensure(resource, marker, before=before, source=source)
+
+    def delete(self, reference: Ref, deadline: timedelta) -> None:
+        kept = self.folder / "keep"
+        if kept.exists() and reference.partition(":")[0] in kept.read_text().split():
+            raise Forbidden(f"{self.name}: {reference} may not be deleted")
+        super().delete(reference, deadline)
+
+
+class Held(Bytes):
+    """A stream that goes on as long as a file is there."""
+
+    def __init__(self, stream: Bytes, hold: Path) -> None:
+        super().__init__(b"".join(stream))
+        self._hold = hold
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._hold.exists():
+            time.sleep(0.05)
+            if not self._hold.with_name("deaf").exists():
+                yield b""
+        yield from super().__iter__()
+
+
 def cloud(root: Path, name: str) -> Simulator:
-    return Simulator(root / name, name=name)
+    return Cloud(root / name, name=name)
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -148,6 +195,14 @@ def run(
     )  # fmt: skip
 
 
+def started(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`unterbau ARGUMENTS`, which goes on."""
+    return subprocess.Popen(
+        [sys.executable, __file__, str(root), "0", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=environment(root),
+    )  # fmt: skip
+
+
 @contextmanager
 def asked(root: Path, *arguments: str) -> Iterator[Asked]:
     """`unterbau ARGUMENTS`, held where it asks a person; leaving the block types what `Asked.typed` says."""
@@ -195,8 +250,11 @@ def main() -> None:
 
     wiring.open_cloud = functools.partial(cloud, root)
     wiring.secrets = lambda name: ()
+    tools = wiring.tools
+    program = (sys.executable, __file__, str(root), "0")
+    wiring.tools = lambda *given: dataclasses.replace(tools(*given), program=program)
     close.Journal = functools.partial(Journal, on_write=on_write)  # type: ignore[assignment,attr-defined]
-    if sys.argv[1] == "close":
+    if sys.argv[1] in ("close", "drill"):
         sys.argv += ["--late-writes", "0"]  # a request to this simulator ends with its client
     command_line()
 

@@ -116,6 +116,7 @@ def test_what_has_a_loss_stays_with_what_it_needs_and_the_rest_goes(world: World
 
 
 def test_accepted_losses_let_all_go_and_stand_in_the_bundle(world: World) -> None:
+    (world.root / "a" / "stuck").touch()  # no guest gives a disk back: its server goes first
     db = world.refs["db"]
     done = closer.run(world.root, *world.source(*ALL[1:], f"{db}.user_data", f"{world.refs['web-1']}.user_data"),
                       typed="a\n")  # fmt: skip
@@ -258,6 +259,7 @@ def test_another_pairs_bundle_empties_nothing(world: World, side: str, typed: st
 
 
 def test_a_kept_target_goes_after_its_name_was_typed(world: World) -> None:
+    (world.root / "b" / "stuck").touch()
     done = closer.run(world.root, "close", world.run, "--target", "--format", "json", typed="b\n")
     assert done.returncode == 0, done.stderr
     assert closer.standing(world.root, "b") == set()

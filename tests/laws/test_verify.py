@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from world import World
 
 from unterbau.cloud.port import Listing
+from unterbau.cloud.simulator import Simulator
+from unterbau.errors import Conflict
 from unterbau.switch import verify
 from unterbau.switch.verify import Contents
 from unterbau.tenant.kinds import (
@@ -449,7 +452,7 @@ def test_a_container_of_a_killed_verification_is_removed_by_the_next(world: Worl
 
     node = "owner of target"
     marker = Marker(run="vdead", node=node).tag()
-    with Journal(world.root / "verify-vdead.db") as journal:
+    with Journal(journal_of(world, "vdead")) as journal:
         journal.append(Event(kind="opened", data={"plan": "vdead", "nodes": {node: []}}))
         data = {"side": "target", "kind": "container", "name": marker, "marker": marker}
         journal.append(Event(kind="intended", node=node, data=dict(data)))
@@ -459,12 +462,17 @@ def test_a_container_of_a_killed_verification_is_removed_by_the_next(world: Worl
     assert list(world.root.glob("verify-*")) == []
 
 
+def journal_of(world: World, run: str) -> Path:
+    """Of a verification of these two."""
+    return world.root / f"verify-{verify.pair(world.source.identity(), world.target.identity())}-{run}.db"
+
+
 def killed_verification(world: World) -> tuple[Image, str]:
     """A journal of one that was killed while it asked for an image; the image, not made yet, and its marker."""
     from unterbau.saga import Event, Journal, Marker
 
     marker = Marker(run="vdead", node="image of source volume:x").tag()
-    with Journal(world.root / "verify-vdead.db") as journal:
+    with Journal(journal_of(world, "vdead")) as journal:
         journal.append(Event(kind="opened", data={"plan": "vdead", "nodes": {"image of source volume:x": []}}))
         data = {"side": "source", "kind": "image", "name": marker, "marker": marker}
         journal.append(Event(kind="intended", node="image of source volume:x", data=dict(data)))
@@ -477,6 +485,63 @@ def test_temporaries_of_a_killed_verification_are_removed_by_the_next(world: Wor
     look(world, late_seconds=0)
     assert world.source.read(ref(Kind.IMAGE, id_)) is None
     assert list(world.root.glob("verify-*")) == []
+
+
+def test_what_a_killed_verification_left_waits_for_the_next_one_of_its_pair(world: World) -> None:
+    """The verification of another pair neither looks for it nor forgets it, whatever it is called."""
+    stray, marker = killed_verification(world)
+    id_ = world.source.ensure(stray, marker)
+    others = {name: Simulator(world.root / name, name=name) for name in "cd"}
+    verify.look(others["c"], others["d"], None, work=world.root, now=lambda: NOW, late_seconds=0)
+    assert world.source.read(ref(Kind.IMAGE, id_)) is not None and journal_of(world, "vdead").exists()
+    look(world, late_seconds=0)
+    assert world.source.read(ref(Kind.IMAGE, id_)) is None and list(world.root.glob("verify-*")) == []
+
+
+@pytest.mark.parametrize("pair", ["the same", "another"])
+def test_what_a_verification_that_runs_at_the_same_time_made_is_nobodys(world: World, pair: str) -> None:
+    from unterbau.saga import Event, Journal, Marker
+
+    node = "image of source volume:x"
+    marker = Marker(run="v0a1b2c3d", node=node).tag()
+    stray = Image(id="-", name=marker, status="queued", disk_format="raw", container_format="bare")
+    path = journal_of(world, "v0a1b2c3d") if pair == "the same" else world.root / "verify-0123456789ab-v0a1b2c3d.db"
+    with Journal(path) as journal:  # held by us: it lives
+        journal.append(Event(kind="opened", data={"plan": "x", "nodes": {node: []}}))
+        data = {"side": "source", "kind": "image", "name": marker, "marker": marker}
+        journal.append(Event(kind="intended", node=node, data=dict(data)))
+        id_ = world.source.ensure(stray, marker)
+        assert failed(look(world, late_seconds=0)) == []
+        assert world.source.read(ref(Kind.IMAGE, id_)) is not None, "it is not ours to remove"
+    assert path.exists()
+
+
+def test_what_is_merely_called_like_a_temporary_is_of_the_tenant(world: World) -> None:
+    """Whoever moved it could hide things by such a name."""
+    name = "unterbau.v0a1b2c3d.0123456789abcdef"
+    world.target.ensure(Image(id="-", name=name, status="queued", disk_format="raw", container_format="bare"), name)
+    assert any("completeness" in line and "image" in line for line in failed(look(world, late_seconds=0)))
+
+
+def test_a_volume_that_somebody_else_reads_is_waited_for(world: World) -> None:
+    """Cinder takes one upload of a volume at a time."""
+    volume = next(v for v in world.source.listing(Kind.VOLUME).resources if getattr(v, "status", "") == "available")
+    ensure, settle, busy = world.source.ensure, world.source.settle, [volume.ref]
+
+    def refusing(resource: Resource, marker: str, **more: Any) -> str:
+        if busy and getattr(more.get("source"), "volume_id", None) == volume.id:
+            raise Conflict("Invalid volume: Volume status must be available/in-use, but current status is: uploading")
+        return ensure(resource, marker, **more)
+
+    def settling(reference: Ref, deadline: timedelta) -> Resource:
+        if reference in busy:
+            busy.remove(reference)
+        return settle(reference, deadline)
+
+    world.source.ensure, world.source.settle = refusing, settling  # type: ignore[method-assign]
+    seen = look(world, late_seconds=0)
+    assert not busy
+    assert [v.outcome for v in seen if v.claim.id == f"content {volume.ref}"] == [Outcome.HELD]
 
 
 def test_what_a_killed_verification_asked_for_may_come_during_the_next_one(world: World) -> None:

@@ -684,3 +684,23 @@ def test_a_renewed_token_without_its_header_is_one_message(scene: Scene, run: Ru
     code, out, err = run("census", "quelle", "--quiet", "--format", "json")
     assert code in (3, 4) and "Traceback" not in err
     assert "lacks 'x-subject-token'" in out + err
+
+
+@pytest.mark.parametrize("shown", [False, True], ids=["counted", "with -v"])
+def test_what_other_libraries_warn_of_is_told_once(scene: Scene, run: Run, shown: bool) -> None:
+    """keystoneauth tells each request that it tries again; Python prints such a line where nobody listens."""
+    failing = ["networks", "networks", "subnets"]
+
+    def lie(asked: Asked) -> Told | None:
+        name = asked.path.rpartition("/")[2]
+        if asked.method == "GET" and name in failing:
+            failing.remove(name)
+            return Told(500, None)
+        return None
+
+    scene.cloud.lie = lie
+    _, out, err = run("census", "quelle", *(["-v"] if shown else []))
+    assert failing == []
+    told = [line for line in err.splitlines() if "Retriable" in line]
+    assert len(told) == (3 if shown else 0) and "Retriable" not in out
+    assert [line for line in err.splitlines() if "keystoneauth1 3" in line or "keystoneauth 3" in line] != []

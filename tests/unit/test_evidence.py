@@ -61,6 +61,17 @@ def edited(name: str, change: Callable[[Any], Any], *, resign: bool) -> bytes:
     return packed({**files, STATEMENT: sign_anew(files, statement, CryptoSigner.generate_ed25519())})
 
 
+def test_a_sentence_in_a_bundle_is_neither_compared_nor_believed() -> None:
+    """Words may be mended after a bundle was sealed; whoever changes them in the bundle changes nothing that is told."""
+
+    def reworded(plain: Any) -> None:
+        for verdict in plain["verdicts"]:
+            verdict["reason"] = verdict["claim"]["text"] = "all is well"
+
+    told = evidence.check(edited("verification.json", reworded, resign=True))
+    assert told.verdicts == checked(FIRST).verdicts and "all is well" not in {str(v.reason) for v in told.verdicts}
+
+
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_every_bundle_that_is_kept_is_whole_and_nothing_in_it_failed(path: Path) -> None:
     assert checked(path).outcome is Outcome.NOT_SHOWN

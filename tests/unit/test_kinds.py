@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +14,12 @@ from pydantic import create_model
 from test_planning import cloud
 
 import unterbau
+from unterbau.cloud.openstack.block_storage import BlockStorageService
+from unterbau.cloud.openstack.compute import ComputeService
+from unterbau.cloud.openstack.image import ImageService
+from unterbau.cloud.openstack.key_manager import KeyService
+from unterbau.cloud.openstack.network import NetworkService
+from unterbau.cloud.openstack.object_storage import ObjectService
 from unterbau.tenant.kinds import (
     KINDS,
     Becomes,
@@ -127,3 +134,15 @@ def test_contents_are_those_that_a_verifier_reads() -> None:
         "object": Content.STORED,
         "secret": Content.PAYLOAD,
     }
+
+
+def test_each_kind_is_served_by_one_service_of_the_adapter() -> None:
+    services = (BlockStorageService, ComputeService, ImageService, KeyService, NetworkService, ObjectService)
+    assert Counter(kind for service in services for kind in service.KINDS) == Counter(Kind)
+
+
+def test_the_contract_suite_makes_one_of_each_kind() -> None:
+    """A backup no move makes; a keypair is tried by whole moves."""
+    text = "".join(file.read_text() for file in (Path(__file__).parents[1] / "contract").glob("*.py"))
+    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)}
+    assert {one.__name__ for one in KINDS.values()} - calls == {"Keypair", "Backup"}

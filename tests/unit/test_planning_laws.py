@@ -35,6 +35,7 @@ from unterbau.tenant.kinds import (
     Volume,
 )
 from unterbau.tenant.workload import Workload
+from unterbau.verdict import Reason
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 IDS = st.sampled_from(["1", "2", "3", "foreign"])
@@ -109,11 +110,14 @@ def test_one_fate_for_each_object_and_nothing_is_opened(resources: tuple[Resourc
     plan = planning.make(source, _cloud("b"), run="r", now=NOW)
     plan.check_against(source)
     assert plan.openings == ()
+    assert all(isinstance(c.text, Reason) and (not c.remedy or isinstance(c.remedy, Reason)) for c in plan.checks)
     assert len(plan.entries) == len(resources) and plan.by_ref.keys() == source.by_ref.keys()
     for entry in plan.entries:
         assert entry.fate is not Fate.LEFT or (entry.why and entry.remedy), entry
         assert (entry.fate is Fate.CHANGED) == bool(entry.why) or entry.fate is Fate.LEFT, entry
         assert all(change.why for change in entry.changes)
+        told = [entry.why, entry.remedy, *(c.why for c in entry.changes), *(one.why for one in entry.losses)]
+        assert all(isinstance(one, Reason) for one in told if one), "what a plan says is typed"
         if entry.fate.moves:
             _closed(plan, source.by_ref[entry.ref])
 

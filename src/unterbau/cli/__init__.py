@@ -26,16 +26,17 @@ from unterbau.cli.frame import EXITS, Context, Exports, F, command, exports, lat
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.evidence import signing_key
 from unterbau.evidence.opening import open_bundle, read_file
-from unterbau.face import printable
+from unterbau.face import first, printable
 from unterbau.judge import evidence as judgements
 from unterbau.prove import evidence as proofs
 from unterbau.reference import words as cloud_words
 from unterbau.reference.layout import data_home
-from unterbau.switch import census, evidence, folders, verify
+from unterbau.switch import census, child, evidence, folders, verify
 from unterbau.switch import drill as drills
-from unterbau.switch.close import Closed, Confirm, Question, SourceClosing, TargetClosing
+from unterbau.switch.close import Closed, Confirm, MarksClosing, Question, SourceClosing, TargetClosing
 from unterbau.switch.evidence import redact as redaction
 from unterbau.switch.report import html, terminal, told
+from unterbau.switch.report.ending import ending
 from unterbau.switch.verify import Contents
 from unterbau.verdict import Outcome, exit_code
 
@@ -73,10 +74,12 @@ def tell(error: UnterbauError) -> Exit:
     """One message: what, and what to do; as JSON where the result would have been JSON."""
     if "json" in sys.argv and ("--format" in sys.argv or "--format=json" in sys.argv):
         told = {"error": error.kind, "what": error.what, "remedy": error.remedy, "exit": int(error.exit)}
-        click.echo(json.dumps(told), err=True)
+        click.echo(json.dumps({**told, "things": error.things} if error.things else told), err=True)
     else:
         lines = [printable(line) for line in error.what.splitlines()]
         click.echo("unterbau: " + "\n".join(lines), err=True)
+        for line in first(error.things):
+            click.echo(f"  {printable(line)}", err=True)
         if error.remedy:
             click.echo(f"  {printable(error.remedy)}", err=True)
     return error.exit
@@ -215,9 +218,10 @@ def plan_(
     tools = wiring.tools(context.face, context.stop)
     folder = drills.start(source, target, keep=True, tools=tools)
     with folder.locked():
-        for name in (folder.source, folder.target, folder.plan) if not folder.journal.exists() else ():
-            name.unlink(missing_ok=True)
         work = drills.Drill(folder, tools)
+        work.begin_again()
+        if not drills.is_begun(folder):
+            folder.plan.unlink(missing_ok=True)
         work.census()
         made = work.plan(drills.Words(choices, allowed))
     if output is not None:
@@ -257,12 +261,12 @@ def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seco
     "--plan", "plan_file", type=click.Path(path_type=Path), help="Accept the differences that this plan declares."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write all verdicts to this file (JSON).")
-@click.option("--work", type=click.Path(path_type=Path, file_okay=False), hidden=True)
+@click.option("--drill", "of", type=click.Path(path_type=Path, file_okay=False), hidden=True)
 @click.option("--all", "everything", is_flag=True, help="Show what held, too.")
 @exports
 @late_writes
 def verify_(
-    context: Context, source: str, target: str, plan_file: Path | None, output: Path | None, work: Path | None,
+    context: Context, source: str, target: str, plan_file: Path | None, output: Path | None, of: Path | None,
     everything: bool, exports: Exports, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """Compare SOURCE and TARGET by our own enumeration and hashes, whoever moved the tenant.
@@ -271,27 +275,18 @@ def verify_(
     """
     plan = drills.read_plan(plan_file) if plan_file else None
     left, right = wiring.open_cloud(source), wiring.open_cloud(target)
-    folder = work or folders.root().parent / "verify"
-    files.make_folder(folder)
     face = context.face
-    seen = verify.look(
-        left,
-        right,
-        plan,
-        work=folder,
-        now=wiring.now,
-        stop=context.stop,
-        count=face.count,
-        passed=face.bytes,
-        late_seconds=late_seconds,
-        say=face.say,
-    )
-    if output is not None:
-        files.write(output, seen.model_dump_json(indent=1).encode())
+    with child.bound(of, context.stop, face.say):
+        seen = verify.look(
+            left, right, plan, work=folders.verifications(), now=wiring.now, stop=context.stop, count=face.count,
+            passed=face.bytes, late_seconds=late_seconds, say=face.say,
+        )  # fmt: skip
+        if output is not None:
+            files.write(output, seen.model_dump_json(indent=1).encode())
     exports.write(lambda: told.document(seen, seen.verdicts))
     for name in seen.left_behind:
         context.face.say(f"left behind, since the cloud would not delete it: {name}; the next verification tries again")
-    context.show(lambda: terminal.verdicts(seen.verdicts, everything=everything), seen)
+    context.show(lambda: terminal.verdicts(seen.verdicts, plan, everything=everything), seen)
     return exit_code(v.outcome for v in seen.verdicts)
 
 
@@ -299,6 +294,7 @@ def verify_(
 @click.argument("run")
 @click.option("--target", "side", flag_value="target", help="Remove what the drill made on the target.")
 @click.option("--source", "side", flag_value="source", help="Empty the source after a verified move.")
+@click.option("--marks", "side", flag_value="marks", help="Take our marks off what was kept on the target.")
 @click.option(
     "--bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The verified bundle (for --source)."
 )
@@ -310,23 +306,30 @@ def verify_(
 def close_(
     context: Context, run: str, side: str | None, bundle: Path | None, accepted: tuple[str, ...], late_seconds: float
 ) -> Exit:  # fmt: skip
-    """Clean up after the drill RUN: its target, or, after a verified move, the source."""
+    """Clean up after the drill RUN: its target, or, after a verified move, the source, or our marks."""
     if side is None:
-        raise UsageError("say which side to close", "--target or --source")
+        raise UsageError("say what to close", "--target, --source, or --marks")
     folder = folders.folder(run)
     told = folder.load()
     tools = wiring.tools(context.face, context.stop, late_seconds)
     with folder.locked():
+        if side == "marks":
+            marks = MarksClosing(folder, tools).take_off()
+            context.show(lambda: terminal.marks(marks.taken_off, marks.left), marks)
+            return Exit.FAILED if marks.left else Exit.HELD
         if side == "target":
             if accepted:
                 raise UsageError("a loss is accepted for the source", "Leave --accept-loss out, or name --source.")
             if told.keep and folder.bundle.exists():  # verified and kept: production
-                return _show_closed(
-                    context, TargetClosing(folder, tools).take_back(_ask(context, "target", told.target))
-                )
+                taken = TargetClosing(folder, tools).take_back(_ask(context, "target", told.target))
+                folder.save(folder.load().model_copy(update={"finished": True, "failed": False}))
+                return _show_closed(context, taken)
             closed = drills.Drill(folder, tools).close_target()
-            folder.save(folder.load().model_copy(update={"finished": True}))
-            context.show(lambda: terminal.closed(drills.remainder(closed.rest), {}), closed.rest)
+            folder.save(folder.load().model_copy(update={"finished": True, "failed": False}))
+            result = Closed(
+                deleted=closed.deleted, kept={}, rest=closed.rest, swept=closed.swept, remainder=closed.verdict
+            )
+            context.show(lambda: terminal.closed(drills.remainder(closed.rest), {}), result)
             return closed.exit
         if bundle is None:
             raise UsageError("emptying a source demands the verified bundle", f"--bundle {folder.bundle}")
@@ -404,13 +407,22 @@ def drill_(
     exports.write(
         lambda: told.document(Contents.model_validate_json(folder.verdicts.read_bytes()), verdicts, folder.run)
     )
+    plan = drills.read_plan(folder.plan)
+    steps = drills.failures(folder)
     shown = {"run": folder.run, "bundle": str(folder.bundle), "report": str(report_file or folder.report)}
     context.show(
-        lambda: terminal.verdicts(verdicts, everything=everything),
-        shown | {"verdicts": [v.model_dump(mode="json") for v in verdicts]},
-    )
+        lambda: terminal.verdicts(verdicts, plan, steps, everything=everything),
+        shown | {"ending": ending(plan, verdicts, steps).model_dump(mode="json"),
+                 "verdicts": [v.model_dump(mode="json") for v in verdicts]},
+    )  # fmt: skip
     context.face.say(f"evidence: {folder.bundle}")
     context.face.say(f"report:   {report_file or folder.report}")
+    if folder.load().failed:
+        context.face.say("Mend the cause and run the same command again: it goes on from there.")
+        context.face.say(f"Or take it back: unterbau close {folder.run} --target")
+    elif keep:
+        context.face.say("What was made carries our marks (tags, metadata), which applications can see.")
+        context.face.say(f"Take them off: unterbau close {folder.run} --marks")
     return exit_code(v.outcome for v in verdicts)
 
 

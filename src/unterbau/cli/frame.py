@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -22,6 +24,7 @@ import click
 from pydantic import BaseModel
 
 from unterbau import files
+from unterbau.cloud.waiting import heeding
 from unterbau.errors import Exit
 from unterbau.face import Face
 from unterbau.saga import LATE_SECONDS
@@ -39,6 +42,38 @@ Exit codes:
   3  nothing failed, but something was not shown
   4  a cloud could not be reached or refused us
   5  interrupted; the same command resumes"""
+
+
+class Libraries(logging.Handler):
+    """Takes what other libraries would print on the terminal: counted, and told once. With --verbose line by line."""
+
+    def __init__(self, face: Face) -> None:
+        super().__init__(logging.WARNING)
+        self._face, self._counts = face, Counter[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """As `logging.Handler`; never raises."""
+        name = record.name.partition(".")[0]
+        self._counts["python" if name == "py" else name] += 1
+        with suppress(TypeError, ValueError):  # arguments that do not fit the text are the library's own fault
+            self._face.detail(f"{record.name}: {record.getMessage()}")
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """As long as a command runs, also for warnings of Python."""
+        root = logging.getLogger()
+        root.addHandler(self)
+        logging.captureWarnings(True)
+        try:
+            yield
+        finally:
+            logging.captureWarnings(False)
+            root.removeHandler(self)
+            if self._counts:
+                told = ", ".join(f"{name} {count}" for name, count in sorted(self._counts.items()))
+                self._face.say(
+                    f"libraries warned of what they then mended themselves, or we report: {told} (-v shows it)"
+                )
 
 
 class Context:
@@ -69,7 +104,12 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
         @functools.wraps(function)
         def wrapped(format_: str, quiet: bool, verbose: bool, **arguments: Any) -> Any:
             context = Context(format_, quiet, verbose)
-            with context.face, stopping(context.stop):
+            with (
+                context.face,
+                Libraries(context.face).listening(),
+                stopping(context.stop),
+                heeding(context.stop, context.face.say),
+            ):
                 return function(context, **arguments)
 
         return group.command(name, epilog=EXITS, **settings)(wrapped)

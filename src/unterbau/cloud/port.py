@@ -78,7 +78,12 @@ def markers(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def carries(metadata: Mapping[str, str], marker: str) -> bool:
     """Whether this very marker stands under one of our keys."""
-    return any(value == marker and _OUR_KEY.fullmatch(_plain(key)) for key, value in metadata.items())
+    return bool(our_keys(metadata, marker))
+
+
+def our_keys(metadata: Mapping[str, str], marker: str) -> list[str]:
+    """The keys of ours under which this very marker stands."""
+    return [key for key, value in metadata.items() if value == marker and _OUR_KEY.fullmatch(_plain(key))]
 
 
 def _plain(key: str) -> str:
@@ -215,6 +220,9 @@ class Cloud(Reader, Protocol):
 
         Raises Unsupported where the cloud cannot change it (Nova before 2.85), NotFound.
         """
+
+    def unmark(self, resource: Resource) -> None:
+        """Take the marker off a thing, as it was read with it; all else of it stays. Idempotent. Raises NotFound."""
 
     def delete(self, reference: Ref, deadline: timedelta) -> None:
         """Delete and wait until it is gone. Gone already is success. Lifts nothing that protects it.

@@ -31,6 +31,7 @@ from typing import Any
 from pydantic import SecretBytes, TypeAdapter
 
 from unterbau.cloud.port import Listing, Marker, Power, Surroundings, owner_only
+from unterbau.cloud.waiting import wait
 from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import (
     KINDS,
@@ -93,6 +94,8 @@ class Simulator:
         self.folder, self.name, self.role = folder, name, role
         self.hides_acls, self.private = False, set[Ref]()
         """Whether members are no owners either; secrets and their containers that another user keeps private."""
+        self.stuck = False
+        """Whether guests never give a disk back; a server that is deleted does."""
         self._claimed: dict[str, Marker] = {}
         self.lost, self.pace, self.outlive = lost, pace, outlive
         self._lock = threading.RLock()
@@ -497,6 +500,10 @@ class Simulator:
         """See the port."""
         self._put(self._must(attachment).model_copy(update={"delete_on_termination": False}))
 
+    def unmark(self, resource: Resource) -> None:
+        """See the port."""
+        self._put(self._must(resource.ref).model_copy(update={"marker": None}))
+
     def _unlocked(self, server_id: str) -> Resource:
         there = self._by_id(server_id)
         if there.protection() == "locked":
@@ -511,6 +518,8 @@ class Simulator:
             return
         self._refuse_deletion(there)
         self._send(f"delete {there.own_kind}", lambda: ("delete", reference))
+        if there.holder() and self.stuck:
+            wait(lambda: None if self.read(reference) else True, deadline, f"the deletion of {reference}")
         self._delete(reference)
 
     def _delete(self, reference: Ref) -> None:

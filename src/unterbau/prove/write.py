@@ -16,7 +16,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import resources
@@ -34,7 +33,6 @@ from unterbau.errors import (
     Forbidden,
     Interrupted,
     NotFound,
-    Refused,
     Unreachable,
     Unsupported,
 )
@@ -44,18 +42,18 @@ from unterbau.prove.judges.scs_0114 import advertised
 from unterbau.saga import (
     LATE_SECONDS,
     Attempt,
-    Event,
     Journal,
     JsonObject,
     Marker,
+    Momentary,
     Outputs,
     Progress,
     RetryPolicy,
     Step,
+    forget,
     insist,
-    note_killed,
+    remaining,
     unwind,
-    wait_out,
 )
 from unterbau.saga import run as run_saga
 from unterbau.tenant.kinds import (
@@ -131,14 +129,16 @@ def run(
     ]
     name = f"w{secrets.token_hex(4)}"
     tools = _Tools(cloud, name, now, stop, patience or Patience(), say)
-    killed = []
-    for path in sorted(folder.glob(f"write-{place}-*.db")):
-        with suppress(Refused):  # another process is at it right now
-            for left in _clean_up(tools, path):
-                say(f"left behind by an earlier run, and not to be deleted now: {left}")
-            killed.append(path)
+
+    def remove(intent: JsonObject, output: JsonObject | None) -> None:
+        _delete(tools, Kind(str(intent["kind"])), str(intent["marker"]), str((output or {}).get("id") or ""))
+
+    runs = Momentary(folder, f"write-{place}", remove, now, stop, tools.patience.late, say)
+    killed, left_earlier = runs.take_up()
+    for left in left_earlier:
+        say(f"left behind by an earlier run, and not to be deleted now: {left}")
     steps, missing = _steps(tools)
-    path = folder / f"write-{place}-{name}.db"
+    path = runs.journal(name)
     with Journal(path, now=now) as journal:
         result = run_saga(
             steps, journal, plan=name, workers=4, stop=stop, retry=RetryPolicy(deadline_s=60.0),
@@ -146,27 +146,20 @@ def run(
         )  # fmt: skip
         outputs, errors = dict(journal.status.outputs), dict(journal.status.errors)
         tidied = unwind(steps, journal, plan=name)
-        left_behind = _remaining(journal)
+        left_behind = remaining(journal)
         if not result.interrupted:
-            left_behind += _sweep(tools, journal)
+            left_behind += runs.sweep(journal)
         certain = tidied.complete and not journal.doubts
     for left in left_behind:
         say(f"left behind, since the cloud would not delete it: {left}; the next run with --write tries again")
     if certain:
-        _forget(path)
-    for path in killed if not result.interrupted else ():
-        with suppress(Refused):
-            _forget_at_last(tools, path)
+        forget(path)
+    if not result.interrupted:
+        runs.finish(killed)
     if result.interrupted:
         raise Interrupted("stopped while writing; what was made is removed", "Run the same command again.")
     items = _items(outputs, errors, missing, identity.roles, deleted=tidied.complete)
     return Section(status=Status.SEEN, items=tuple(items), reason="; ".join(f"left behind: {n}" for n in left_behind))
-
-
-def _remaining(journal: Journal) -> list[str]:
-    """All that was meant to be made and is not surely gone: what would not go, and what that kept from going."""
-    states = journal.status.states
-    return [str(i["name"]) for n, i in journal.status.intents.items() if "marker" in i and states[n] != "undone"]
 
 
 # --- steps
@@ -606,53 +599,3 @@ def _why(outputs: Outputs, errors: Mapping[str, JsonObject], steps: Sequence[str
 
 def _message(error: JsonObject) -> str:
     return f"{error.get('kind')}: {error.get('message')}"
-
-
-# --- what a killed run left
-
-
-def _clean_up(tools: _Tools, path: Path) -> list[str]:
-    """Remove what the journal of a killed run names, and nothing else; what would not go."""
-    with Journal(path, now=tools.now) as journal:
-        note_killed(journal)
-        return list(_removed(tools, journal))
-
-
-def _forget_at_last(tools: _Tools, path: Path) -> None:
-    """Look once more for what the last requests of a killed run may have made."""
-    with Journal(path, now=tools.now) as journal:
-        left = [*_sweep(tools, journal), *_removed(tools, journal)]
-    if not left:
-        _forget(path)
-
-
-def _sweep(tools: _Tools, journal: Journal) -> list[str]:
-    """Remove what a request without an answer made after all, once it can make nothing any more; what would not go."""
-    left: list[str] = []
-    if wait_out(journal, tools.patience.late, now=tools.now, stop=tools.stop, say=tools.say):
-        for name in journal.doubts:
-            intent = journal.status.intents[name]
-            try:
-                if "marker" in intent:
-                    _delete(tools, Kind(str(intent["kind"])), str(intent["marker"]), "")
-            except CloudError as error:
-                left.append(f"{intent['name']} ({error.what})")
-        if not left:
-            journal.append(Event(kind="swept"))
-    return left
-
-
-def _removed(tools: _Tools, journal: Journal) -> Iterator[str]:
-    for name, intent in reversed(list(journal.status.intents.items())):
-        if "marker" not in intent or journal.status.states.get(name) == "undone":
-            continue
-        output = journal.status.outputs.get(name, {})
-        try:
-            _delete(tools, Kind(str(intent["kind"])), str(intent["marker"]), str(output.get("id") or ""))
-        except CloudError as error:
-            yield f"{intent['name']} ({error.what})"
-
-
-def _forget(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", ".lock"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)

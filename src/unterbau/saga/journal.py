@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -192,6 +192,18 @@ class Journal:
                 f"journal {self.path}: {error}",
                 "free space on the disk, check permissions, or restore the file; then run the command again",
             ) from error
+
+
+def peek(path: Path) -> Status:
+    """Where the run of a journal stands, which another process may be writing. Raises LocalError without a readable one."""
+    status = Status()
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            for (text,) in db.execute("SELECT event FROM journal ORDER BY seq"):
+                status.apply(Event.model_validate_json(text))
+    except (sqlite3.Error, ValidationError) as error:
+        raise LocalError(f"journal {path}: cannot be read ({error})") from None
+    return status
 
 
 def _locked(path: Path) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,15 +19,16 @@ from pydantic import JsonValue
 
 from unterbau import files
 from unterbau.cloud.port import Cloud
-from unterbau.errors import Failed, Interrupted, Refused
+from unterbau.errors import CloudError, Failed, Interrupted, Refused
 from unterbau.evidence import fingerprint, signing_key
 from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
-from unterbau.switch import census, closing, evidence, move
+from unterbau.switch import census, closing, evidence, folders, move
 from unterbau.switch.drill import AGAIN, Drill
+from unterbau.switch.move import Swept
 from unterbau.switch.verify import Again, counterparts, observe, observed
 from unterbau.tenant.kinds import CloudIdentity, Content, Loss, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Reason, Words
+from unterbau.verdict import Model, Reason, Verdict, Words
 
 
 class Question(Model):
@@ -41,18 +43,30 @@ class Question(Model):
 
 
 class Closed(Model):
-    """How a closing ended. `kept` says why each thing stayed; `evidence` is the bundle that tells it (a path)."""
+    """How a closing ended. `kept` says why each thing stayed; `evidence` is the bundle that tells it (a path).
+
+    `swept`: what requests without an answer had made. `remainder`: of a rehearsal, whether the target is as it was.
+    """
 
     deleted: tuple[Ref, ...]
     kept: dict[Ref, Words]
     rest: Workload
     evidence: str = ""
+    swept: Swept = Swept()
+    remainder: Verdict | None = None
 
     @property
     def stayed(self) -> dict[Ref, Words]:
         """What was kept and is not there from birth."""
         there = self.rest.by_ref
         return {r: why for r, why in self.kept.items() if r not in there or why != there[r].from_birth(self.rest)}
+
+
+class Marks(Model):
+    """What lost its mark, and what still has it and why."""
+
+    taken_off: tuple[Ref, ...]
+    left: dict[Ref, str]
 
 
 Confirm = Callable[[Question], None]
@@ -177,7 +191,7 @@ class SourceClosing(_Closing):
         face = self.tools.face
         face.phase("look at both sides, and hash every content again")
         seen = observe(
-            {"source": source, "target": target}, work=self.folder.path, now=self.tools.now, stop=self.tools.stop,
+            {"source": source, "target": target}, work=folders.verifications(), now=self.tools.now, stop=self.tools.stop,
             count=face.count, passed=face.bytes, late_seconds=self.tools.late_seconds, say=face.say,
         )  # fmt: skip
         before = earlier[-1].look.source if earlier else sealed.source
@@ -202,7 +216,7 @@ class SourceClosing(_Closing):
         source, target = self.clouds()
         clouds: dict[str, Cloud] = {"source": source, "target": target}
         again = Again(
-            clouds, work=self.folder.path, now=self.tools.now, stop=self.tools.stop,
+            clouds, work=folders.verifications(), now=self.tools.now, stop=self.tools.stop,
             late_seconds=self.tools.late_seconds,
         )  # fmt: skip
         witness = closing.Witness(clouds, attempt.look, attempt.hashes(), again.read)
@@ -261,16 +275,16 @@ class TargetClosing(_Closing):
             guard = _Guard(self, clouds, sealed, there, taken)
             kept = guard.kept(made.values())
             going = tuple(r for r in made.values() if r in there.by_ref and r not in kept)
-            alike: tuple[str, ...] = ()
+            swept = Swept()
             if going:
                 confirm(Question(going=going, kept=kept, unseen=_unseen(there, going)))
                 kept |= self._unwind(journal, sealed, guard, made, clouds)
-                alike = self._sweep(journal).named
+                swept = self._sweep(journal)
         rest = census.take(clouds[1], now=self.tools.now)
         gone = tuple(r for r in going if r not in rest.by_ref)
         stays = {r: why for r, why in kept.items() if r in rest.by_ref}
-        stays |= dict.fromkeys(alike, Reason.of("close.lookalike"))
-        return Closed(deleted=gone, kept=stays, rest=rest)
+        stays |= dict.fromkeys(swept.named, Reason.of("close.lookalike"))
+        return Closed(deleted=gone, kept=stays, rest=rest, swept=swept)
 
     def _refuse_emptied(self) -> None:
         """A deletion that was begun may still come, whatever the source shows now."""
@@ -328,6 +342,42 @@ class TargetClosing(_Closing):
         return {r: why for r, why in {**blocked, **guard.stayed}.items() if r}
 
 
+class MarksClosing(_Closing):
+    """Takes our marks off what a kept drill made: tags and metadata that applications see, and nobody needs any more."""
+
+    def take_off(self) -> Marks:
+        """Raises Refused for a drill that still needs them, BundleError, Interrupted, and CloudErrors of the way there."""
+        if not self.folder.bundle.exists() or not self.state.finished:
+            raise Refused(
+                f"drill {self.folder.run} is not finished: by its marks the same command finds what it made",
+                f"Finish it with the same command first, or take it back: unterbau close {self.folder.run} --target",
+            )
+        self.own_bundle(self.folder.bundle.read_bytes())
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            made = {f"{x.kind}:{x.id}": x.marker for x in move.ledger(journal.status) if x.side == "target" and x.id}
+        target = self.clouds()[1]
+        taken, left, lock = list[Ref](), dict[Ref, str](), threading.Lock()
+
+        def one(reference: Ref) -> None:
+            if self.tools.stop.is_set():
+                raise Interrupted("stopped while taking marks off", AGAIN)
+            try:
+                there = target.read(reference)
+                if there is None or there.marker != made[reference]:
+                    return
+                target.unmark(there)
+            except CloudError as error:
+                left[reference] = error.what
+                return
+            with lock:
+                taken.append(reference)
+                self.tools.face.count("marks taken off", len(taken), len(made))
+
+        with ThreadPoolExecutor(self.tools.workers) as pool:
+            list(pool.map(one, made))
+        return Marks(taken_off=tuple(sorted(taken)), left=dict(sorted(left.items())))
+
+
 class _Guard:
     """Says of what stands on the target whether it is as it was verified. `stayed`: what it kept, with the reason."""
 
@@ -338,7 +388,11 @@ class _Guard:
         self.stayed: dict[Ref, Words] = {}
         sides = dict(zip(("source", "target"), clouds, strict=True))
         again = Again(
-            sides, work=work.folder.path, now=work.tools.now, stop=work.tools.stop, late_seconds=work.tools.late_seconds
+            sides,
+            work=folders.verifications(),
+            now=work.tools.now,
+            stop=work.tools.stop,
+            late_seconds=work.tools.late_seconds,
         )
         look = sealed.verification.model_copy(update={"target": now})
         hashes = observed(look.verdicts)
@@ -371,7 +425,13 @@ class _Guard:
         return ""
 
     def demand(self, reference: Ref) -> None:
-        """Raises Failed, and remembers why, if the thing is kept or is no longer what it was when the person was asked."""
+        """Raises Failed, and remembers why, if the thing is kept or is no longer what it was when the person was asked.
+
+        What holds it goes first, so that is asked for, too.
+        """
+        thing = self.now.by_ref.get(reference)
+        if thing is not None and thing.holder():
+            self._demand_holder(reference, thing.holder())
         if reference not in self.stayed and reference in self.now.by_ref:
             before = self.now.by_ref[reference]
             going = frozenset(self.now.by_ref) - self.stayed.keys()
@@ -386,6 +446,13 @@ class _Guard:
                 self.stayed[reference] = kept.why
         if reference in self.stayed:
             raise Failed(str(self.stayed[reference]))
+
+    def _demand_holder(self, reference: Ref, holder: Ref) -> None:
+        try:
+            self.demand(holder)
+        except Failed:
+            self.stayed.setdefault(reference, Reason.of("close.needed", by=holder))
+            raise
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ fates, steps or verdicts: those are `planning`, `move` and `verify`.
 
 from __future__ import annotations
 
+import hashlib
 import shlex
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
@@ -25,16 +25,17 @@ from unterbau.canonical import digest_bytes
 from unterbau.cloud.port import Cloud
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
 from unterbau.evidence import fingerprint, signing_key
-from unterbau.face import Face
-from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, Step, run, unwind, wait_out
-from unterbau.switch import census, evidence, folders, move, planning
+from unterbau.face import Face, first
+from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, Step, peek, run, unwind, wait_out
+from unterbau.switch import census, child, evidence, folders, move, planning
 from unterbau.switch.evidence.bundle import Context, PhaseTime
 from unterbau.switch.folders import Folder
 from unterbau.switch.move import Swept
 from unterbau.switch.plan import Plan
 from unterbau.switch.report import html
+from unterbau.switch.report.ending import called
 from unterbau.switch.verify import Contents
-from unterbau.tenant.kinds import kind_of
+from unterbau.tenant.kinds import Ref, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 
@@ -55,6 +56,8 @@ class Tools:
     versions: Callable[[], dict[str, str]]
     secrets: Callable[[str], tuple[str, ...]]
     """The credentials of a cloud, which may stand nowhere in the evidence."""
+    program: tuple[str, ...] = (sys.executable, "-m", "unterbau")
+    """How a process of this program is started."""
     workers: int = 8
     late_seconds: float = LATE_SECONDS
     """How long a cloud may still finish a write that it did not answer."""
@@ -67,8 +70,9 @@ class Moved(RunResult):
 
 
 class Closed(Model):
-    """What a closed project still holds, and what was swept."""
+    """What was deleted on the target of a rehearsal, what it still holds, and what was swept."""
 
+    deleted: tuple[Ref, ...]
     rest: Workload
     swept: Swept
     verdict: Verdict | None
@@ -99,6 +103,23 @@ class Drill:
         self.folder, self.tools = folder, tools
         self.state = folder.load()
 
+    # --- a run after one that ended early
+
+    def begin_again(self) -> None:
+        """What an earlier run left that is not true any more: before the first write both censuses, after it verdicts.
+
+        The plan is made anew by `plan`, unless a person edited it.
+        """
+        if not self._begun():
+            for path in (self.folder.journal, self.folder.source, self.folder.target):
+                path.unlink(missing_ok=True)
+        if self.folder.load().failed:
+            self.folder.verdicts.unlink(missing_ok=True)
+            self._note(failed=False)
+
+    def _note(self, **known: object) -> None:
+        self.folder.save(self.folder.load().model_copy(update=known))
+
     # --- phases
 
     def census(self) -> None:
@@ -110,21 +131,34 @@ class Drill:
                 files.write(path, taken.model_dump_json(indent=1).encode())
 
     def plan(self, words: Words = NO_WORDS) -> Plan:
-        """The plan file; an existing one (which a person may have edited) stays, unless another choice is made.
+        """The plan file. Before the first write it is made anew, with what was chosen and allowed; a person's stays.
 
         Raises Refused for a choice that comes too late.
         """
-        stands = self.folder.plan.exists()
-        anew = stands and bool(words.choices) and self.load_plan().choices != words.choices
-        if anew:
+        old = self.load_plan() if self.folder.plan.exists() else None
+        chosen = old is not None and bool(words.choices) and old.choices != words.choices
+        if chosen:
             self._refuse_begun("another choice (--map) comes too late")
             self.tools.face.say("the plan is made anew: something else is chosen with --map")
-        if anew or not stands:
+        if old is None or chosen or (self._is_own_plan() and not self._begun()):
             source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
-            made = planning.make(source, target, run=self.folder.run, now=self.tools.now(), choices=words.choices)
-            made = made.model_copy(update={"source_census": digest_bytes(self.folder.source.read_bytes())})
-            files.write(self.folder.plan, planning.dump(made).encode())
+            choices = words.choices or (old.choices if old else ())
+            made = planning.make(source, target, run=self.folder.run, now=self.tools.now(), choices=choices)
+            named = {
+                "allowed_openings": old.allowed_openings if old else (),
+                "source_census": digest_bytes(self.folder.source.read_bytes()),
+            }
+            self._write_plan(made.model_copy(update=named))
         return self.judged(words)
+
+    def _is_own_plan(self) -> bool:
+        """Whether the plan file is as we wrote it, and not as a person edited it."""
+        return self.folder.plan.exists() and self.folder.load().planned == _digest(self.folder.plan.read_bytes())
+
+    def _write_plan(self, plan: Plan) -> None:
+        data = planning.dump(plan).encode()
+        self._note(planned=_digest(data))
+        files.write(self.folder.plan, data)
 
     def judged(self, words: Words = NO_WORDS) -> Plan:
         """The plan as it stands with what it opens, and what of that is allowed: durable before the move begins.
@@ -139,7 +173,9 @@ class Drill:
         source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
         plan.check_against(source)
         found = planning.judged(plan, source, target, words.allowed)
-        if found != plan:
+        if found != plan and self._is_own_plan():
+            self._write_plan(found)
+        elif found != plan:
             files.write(self.folder.plan, planning.dump(found).encode())
         return found
 
@@ -160,10 +196,7 @@ class Drill:
 
     def _begun(self) -> bool:
         """Whether something may have been written to a cloud."""
-        if not self.folder.journal.exists():
-            return False
-        with Journal(self.folder.journal, now=self.tools.now) as journal:
-            return journal.status.opened
+        return is_begun(self.folder)
 
     def _refuse_begun(self, what: str) -> None:
         if self._begun():
@@ -178,21 +211,24 @@ class Drill:
         plan.check_against(source)
         _refuse_failed_checks(plan)
         steps = move.steps(plan, source, *self.clouds())
+        names = {e.ref: e.name for e in plan.entries}
+        if not self._begun():
+            self._refuse_stale(plan, source)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
-            if not journal.status.opened:
-                self._refuse_stale(plan, source)
             name = self.plan_name(plan, journal)
             counter = _Counter(steps, journal, "steps of the move", self.tools.face)
             result = run(
                 steps, journal, plan=name, workers=self.tools.workers, stop=self.tools.stop,
-                late_seconds=self.tools.late_seconds, listener=counter.event, progress=self.tools.face.bytes,
+                late_seconds=self.tools.late_seconds, listener=counter.event,
+                progress=lambda step, done, of: self.tools.face.bytes(called(step, names), done, of),
             )  # fmt: skip
             errors = dict(journal.status.errors)
             swept = self._sweep(journal) if result.complete else Swept()
         if result.interrupted:
             raise Interrupted("the move was stopped", AGAIN)
-        for name in result.failed:
-            self.tools.face.say(f"failed: {name}: {errors[name]['message']}")
+        lines = [f"failed: {name}: {errors[name]['message']}" for name in result.failed]
+        for line in first(lines, "each stands at the end"):
+            self.tools.face.say(line)
         return Moved(**result.model_dump(), swept=swept)
 
     def plan_name(self, plan: Plan, journal: Journal, *, back: bool = False) -> str:
@@ -212,34 +248,24 @@ class Drill:
     def verify(self) -> Contents:
         """The verifier, as a process of its own that gets no more than the names and the plan."""
         if not self.folder.verdicts.exists():
-            argv = [sys.executable, "-m", "unterbau", "verify", self.state.source, self.state.target]
+            argv = [*self.tools.program, "verify", self.state.source, self.state.target]
             argv += ["--plan", str(self.folder.plan), "--output", str(self.folder.verdicts)]
-            argv += ["--work", str(self.folder.path), *(["--quiet"] if self.tools.face.quiet else [])]
+            argv += ["--drill", str(self.folder.path), *(["--quiet"] if self.tools.face.quiet else [])]
             argv += ["--late-writes", str(self.tools.late_seconds)]
-            code = self._child(argv)
+            code = child.call(argv, self.tools.stop)
             if code not in (Exit.HELD, Exit.FAILED, Exit.NOT_SHOWN) or not self.folder.verdicts.exists():
                 if code == Exit.INTERRUPTED or self.tools.stop.is_set():
                     raise Interrupted("the verification was stopped", AGAIN)
                 raise Failed(f"the verifier ended with exit code {code}", "Its message stands above. " + AGAIN)
         return self.read(self.folder.verdicts, Contents)
 
-    def _child(self, argv: Sequence[str]) -> int:
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as child:
-            told = False
-            while True:
-                try:
-                    return child.wait(timeout=0.3)
-                except subprocess.TimeoutExpired:
-                    if self.tools.stop.is_set() and not told:
-                        child.terminate()
-                        told = True
-
     def close_target(self) -> Closed:
         """Take back what the move made, on both clouds, sweep, and look at what remains."""
-        after, swept = None, Swept()
+        after, swept, made = None, Swept(), list[Ref]()
         if self.folder.journal.exists():
             with Journal(self.folder.journal, now=self.tools.now) as journal:
                 swept = self._take_back(journal)
+                made = [f"{x.kind}:{x.id}" for x in move.ledger(journal.status) if x.side == "target" and x.id]
                 after = self._target_now()
                 late = () if self.state.keep else move.left_over(journal.status, after)
                 if late:
@@ -248,7 +274,8 @@ class Drill:
                     after = self._target_now()
         after = after or self._target_now()
         files.write(self.folder.target_closed, after.model_dump_json(indent=1).encode())
-        return Closed(rest=after, swept=swept, verdict=self._remainder(after))
+        gone = tuple(r for r in made if r not in after.by_ref)
+        return Closed(deleted=gone, rest=after, swept=swept, verdict=self._remainder(after))
 
     def _remainder(self, after: Workload) -> Verdict | None:
         if self.state.keep or not self.folder.target.exists():
@@ -307,10 +334,10 @@ class Drill:
         if result.interrupted:
             raise Interrupted("the clean-up was stopped", AGAIN)
         if result.failed:
-            first = result.failed[0]
+            lines = [f"{name}: {errors[name].get('message', '')}" for name in result.failed]
+            lines += [f"{name}: something that needs it could not be removed" for name in result.blocked]
             raise Failed(
-                f"{len(result.failed)} things could not be removed, first {first}: {errors[first].get('message', '')}",
-                "Mend the cause, then run the same command again.",
+                f"{len(lines)} things could not be removed", "Mend the cause, then run the same command again.", lines
             )
 
     def seal(self) -> evidence.Bundle:
@@ -421,6 +448,30 @@ def read_plan(path: Path) -> Plan:
         raise LocalError(f"{path}: cannot be read ({error})", "Mend the file's permissions.") from None
 
 
+def is_begun(folder: Folder) -> bool:
+    """Whether something may have been written to a cloud by this drill. Raises LocalError for a damaged journal."""
+    return folder.journal.exists() and peek(folder.journal).opened
+
+
+def failures(folder: Folder) -> dict[str, str]:
+    """The steps of the move that failed last and were not done since, with what was said; also of one taken back."""
+    if not folder.journal.exists():
+        return {}
+    with Journal(folder.journal) as journal:
+        events = journal.events()
+    found: dict[str, str] = {}
+    for event in events:
+        if event.kind == "failed":
+            found[event.node] = str(event.data.get("message", ""))
+        elif event.kind == "done":
+            found.pop(event.node, None)
+    return found
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def _as_written(plan: Plan) -> Plan:
     """The plan without what is found from it: two files of one plan are equal so."""
     return plan.model_copy(update={"openings": (), "allowed_openings": (), "checks": ()})
@@ -446,7 +497,7 @@ def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
         if found is None:
             return folders.begin(source, target, keep, tools.now())
     told = found.load()
-    if told.keep != keep and not found.journal.exists():  # only planned so far: nothing was made anywhere
+    if told.keep != keep and not is_begun(found):  # only planned so far: nothing was made anywhere
         found.save(told.model_copy(update={"keep": keep}))
     elif told.keep != keep:
         raise Refused(
@@ -471,6 +522,7 @@ def drill(
     folder = start(source, target, keep=keep, tools=tools)
     with folder.locked():
         work = Drill(folder, tools)
+        work.begin_again()
         if plan_file is not None:
             work.adopt(plan_file)
 
@@ -499,8 +551,10 @@ def drill(
             started = tools.now()
             phase()
             folder.finish_phase(name, started, tools.now())
-        folder.save(folder.load().model_copy(update={"finished": True}))
-        return folder, (*sealed[0].verification.verdicts, *evidence.of_the_whole(sealed[0]))
+        verdicts = (*sealed[0].verification.verdicts, *evidence.of_the_whole(sealed[0]))
+        failed = keep and any(v.outcome is Outcome.FAILED for v in verdicts)
+        folder.save(folder.load().model_copy(update={"finished": not failed, "failed": failed}))
+        return folder, verdicts
 
 
 def remainder(workload: Workload) -> list[str]:

@@ -34,7 +34,11 @@ class Phase(Model):
 
 
 class DrillState(Model):
-    """What is known of a drill besides its files. `finished` means that nothing is left to resume."""
+    """What is known of a drill besides its files. `finished` means that nothing is left to resume.
+
+    `failed`: it came to its end, and something failed; the same command goes on from there. `planned`: the digest of the
+    plan file as we wrote it ("": it is a person's).
+    """
 
     run: str
     source: str
@@ -43,6 +47,8 @@ class DrillState(Model):
     created: datetime
     phases: tuple[Phase, ...] = ()
     finished: bool = False
+    failed: bool = False
+    planned: str = ""
 
 
 class Folder:
@@ -63,7 +69,6 @@ class Folder:
         self.close_journal = path / "close-journal.db"
         self.close_source_journal = path / "close-source-journal.db"
         """Of an emptying that a version before `closing` began."""
-        self.verify_journal = path / "verify-journal.db"
         self.verdicts = path / "verdicts.json"
         self.bundle = path / f"{path.name}.unterbau"
         self.report = path / "report.html"
@@ -122,6 +127,13 @@ def root() -> Path:
     """The folder of all drills, made if need be with mode 0700."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     path = Path(base) / "unterbau" / "drills"
+    files.make_folder(path)
+    return path
+
+
+def verifications() -> Path:
+    """The folder of the journals of all verifications of this user, made if need be with mode 0700."""
+    path = root().parent / "verify"
     files.make_folder(path)
     return path
 

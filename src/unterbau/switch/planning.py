@@ -80,7 +80,7 @@ def make(
 
 
 def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str] = ()) -> Plan:
-    """The plan as it stands, whoever edited it, with what it opens and what of that is allowed.
+    """The plan as it stands, whoever edited it, with its checks, what it opens and what of that is allowed.
 
     `allowed` are ids that a person allows now; those that stand in the plan stay as long as they open something.
     Raises UsageError for one of `allowed` that opens nothing, PlanError for changes that make no sense.
@@ -94,7 +94,7 @@ def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str
                 f"What it opens: {', '.join(known)}." if known else "It opens nothing: leave the option out.",
             )
     words = tuple(id_ for id_ in known if id_ in (*plan.allowed_openings, *allowed))
-    checks = tuple(c for c in plan.checks if c.name != OPENINGS)
+    checks = _Planner(source, target, _chosen(plan.choices, source, target)).checks(plan.entries)
     return plan.model_copy(update={
         "openings": found, "allowed_openings": words, "checks": (*checks, _check_openings(found, words)),
     })  # fmt: skip
@@ -317,6 +317,7 @@ _HEADER = """\
 # whatever needs it must be left too (move says what). A change under `changes` replaces a field on the target.
 # Nothing is added to the target that does not stand here. What opens something that is closed on the source is
 # found anew from the plan as it stands and refused, unless its id stands under allowed_openings.
+# What is made carries a mark, a tag or metadata `unterbau`, that applications see; close RUN --marks takes it off.
 """
 
 

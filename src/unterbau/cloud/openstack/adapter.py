@@ -214,6 +214,11 @@ class OpenStack:
         """As `Cloud.keep_disk`."""
         self._compute.keep_disk(id_of(attachment))
 
+    def unmark(self, resource: Resource) -> None:
+        """As `Cloud.unmark`."""
+        if resource.marker is not None:
+            self._service(resource.own_kind).unmark(resource, resource.marker)
+
     def restore(self, backup_id: str, volume_id: str) -> None:
         """As `prove.write.Trial.restore`."""
         self._volumes.restore(backup_id, volume_id)

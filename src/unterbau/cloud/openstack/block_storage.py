@@ -11,12 +11,13 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, lost, one, truth
 from unterbau.cloud.openstack.http import Api, Json, by_id
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
-from unterbau.cloud.port import Listing, Marker, carries, marked
+from unterbau.cloud.port import Listing, Marker, carries, marked, our_keys
 from unterbau.errors import Unsupported
 from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Source, Volume, VolumeType, ref
 from unterbau.tenant.workload import NotShown
@@ -202,6 +203,13 @@ class BlockStorageService:
         if entry:
             self._finish(entry, wish)
         return self.read(kind, id_) or found
+
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """An item of metadata."""
+        entry = self._entry(resource.own_kind, resource.id) or {}
+        for key in our_keys(entry.get("metadata") or {}, marker):
+            path = f"/{_PATHS[resource.own_kind][0]}/{resource.id}/metadata/{quote(key)}"
+            gone(lambda p=path: self._api().json("DELETE", p))  # type: ignore[misc]
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """Delete and wait until it is gone."""

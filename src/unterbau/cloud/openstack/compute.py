@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import LOST, Reading, Table, Told, ignorable, lost, one, truth
-from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel, wait
+from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Power, carries, marked
+from unterbau.cloud.port import Listing, Marker, Power, carries, marked, our_keys
+from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, Source, ref
 from unterbau.tenant.workload import NotShown
@@ -81,6 +84,9 @@ class ComputeService:
 
     def __init__(self, api: Callable[[], Api], ports: Callable[..., list[Json]]) -> None:
         self._api, self._ports = api, ports
+        self._making = threading.Lock()
+        self._claimed: dict[str, Marker] = {}
+        """Server groups that this process made or found for a marker: twins take none of each other's."""
 
     # --- reading
 
@@ -275,7 +281,7 @@ class ComputeService:
         if isinstance(resource, Keypair):
             return self._ensure_keypair(resource, before)
         if isinstance(resource, ServerGroup):
-            return self._ensure_group(resource, before)
+            return self._ensure_group(resource, marker, before)
         if isinstance(resource, Attachment):
             return self._ensure_attachment(resource)
         if isinstance(resource, Server):
@@ -294,13 +300,17 @@ class ComputeService:
         self._api().json("POST", "/os-keypairs", {"keypair": body})
         return wish.name
 
-    def _ensure_group(self, wish: ServerGroup, before: frozenset[str]) -> str:
-        taken = (Reading("", {}).take(by_id(e), e, _group) for e in self._groups().entries)
-        groups = (g for g in taken if g is not None)
-        alike = (g.id for g in groups if g.id not in before and (g.name, g.policy) == (wish.name, wish.policy))
-        found = only(f"compute: server group {wish.name}", alike)
-        if found is not None:
-            return found
+    def _ensure_group(self, wish: ServerGroup, marker: Marker, before: frozenset[str]) -> str:
+        """One after another: a twin that is made at the same time carries no mark either."""
+        with self._making:
+            taken = (Reading("", {}).take(by_id(e), e, _group) for e in self._groups().entries)
+            groups = (g for g in taken if g is not None and self._claimed.get(g.id, marker) == marker)
+            alike = (g.id for g in groups if g.id not in before and (g.name, g.policy) == (wish.name, wish.policy))
+            id_ = only(f"compute: server group {wish.name}", alike) or self._create_group(wish)
+            self._claimed[id_] = marker
+            return id_
+
+    def _create_group(self, wish: ServerGroup) -> str:
         body: Json = {"name": wish.name}
         if at_least(self._api().microversion, "2.64"):
             body["policy"] = wish.policy
@@ -403,6 +413,13 @@ class ComputeService:
         server_id, _, volume_id = attachment_id.partition("/")
         body: Json = {"volumeAttachment": {"volumeId": volume_id, "delete_on_termination": False}}
         self._api().json("PUT", f"/servers/{server_id}/os-volume_attachments/{volume_id}", body)
+
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """A server's item of metadata."""
+        entry = self._entry(resource.id) or {}
+        for key in our_keys(entry.get("metadata") or {}, marker):
+            path = f"/servers/{resource.id}/metadata/{quote(key)}"
+            gone(lambda p=path: self._api().json("DELETE", p))  # type: ignore[misc]
 
     def console(self, server_id: str) -> str:
         """What the server wrote to its serial console so far. Raises NotFound, Conflict (it does not run), ..."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
@@ -20,7 +20,7 @@ from keystoneauth1.adapter import Adapter
 
 from unterbau.cloud.openstack.errors import MALFORMED, by_status, text_of_body, translated, writes
 from unterbau.cloud.paging import PAUSES, By, Listed, Page, Start, next_link, whole
-from unterbau.errors import Broken, NotFound, Unreachable, Unsupported
+from unterbau.errors import Broken, NotFound, Unsupported
 from unterbau.places import next_page
 
 Json: TypeAlias = dict[str, Any]
@@ -274,20 +274,6 @@ def parallel(work: Callable[[T], U], items: Iterable[T], workers: int = PARALLEL
         return [work(item) for item in listed]
     with ThreadPoolExecutor(min(workers, len(listed))) as pool:
         return list(pool.map(work, listed))
-
-
-def wait(look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: Callable[[], str] = lambda: "") -> T:
-    """Call `look` until it gives something other than None. Raises Unreachable at the deadline."""
-    end, pause = time.monotonic() + deadline.total_seconds(), 0.1
-    while True:
-        found = look()
-        if found is not None:
-            return found
-        left = end - time.monotonic()
-        if left <= 0:
-            raise Unreachable(f"{what}: not within {deadline.total_seconds():.0f} s {seen()}".rstrip())
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, 2.0)
 
 
 def moment(text: str | None) -> datetime | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import Known, Reading, Table, Told, ignorable, one, truth
 from unterbau.cloud.openstack.http import (
@@ -230,6 +231,10 @@ class ImageService:
     def _settled_entry(self, id_: str) -> Image | None:
         found = self.read(Kind.IMAGE, id_)
         return found if isinstance(found, Image) else None
+
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """A tag."""
+        gone(lambda: self._api().json("DELETE", f"/v2/images/{resource.id}/tags/{quote(marker)}"))
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """Delete; a protected image is refused with Conflict."""

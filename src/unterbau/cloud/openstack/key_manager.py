@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote
 
 from pydantic import SecretBytes
 
@@ -25,7 +26,7 @@ from unterbau.cloud.openstack.errors import clean
 from unterbau.cloud.openstack.http import Api, Json, moment, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, marked, said
+from unterbau.cloud.port import Listing, Marker, marked, our_keys, said
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.tenant.kinds import Kind, Resource, Secret, SecretContainer, SecretEntry, Source, id_of, kind_of, ref
 from unterbau.tenant.workload import NotShown
@@ -316,6 +317,12 @@ class KeyService:
         if found is None or getattr(found, "status", "") == "ERROR":
             raise Broken(f"{ref(kind, id_)} is not usable")
         return found
+
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """An item of a secret's user metadata."""
+        path = f"/v1/secrets/{resource.id}/metadata"
+        for key in our_keys(self._api().get(path).get("metadata") or {}, marker):
+            gone(lambda k=key: self._api().json("DELETE", f"{path}/{quote(k)}"))  # type: ignore[misc]
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """Delete."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import LOST, Reading, Table, Told, ignorable, lost, one, truth
 from unterbau.cloud.openstack.http import Api, Json, by_id, entries, named_by
@@ -277,6 +278,11 @@ class NetworkService:
         entry = self._find(kind, marker) or self._create(kind, resource, marker)
         self._finish(kind, entry, resource, marker)
         return str(entry["id"])
+
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """The one tag (DELETE ../tags/TAG); a router interface's is its port's."""
+        path = f"/v2.0/{_PATHS[resource.own_kind][0]}/{resource.id}/tags/{quote(marker)}"
+        gone(lambda: self._api().json("DELETE", path))
 
     def _find(self, kind: Kind, marker: Marker) -> Json | None:
         collection = _PATHS[kind][0]

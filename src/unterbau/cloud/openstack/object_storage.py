@@ -29,7 +29,7 @@ from unterbau.cloud.openstack.swift import (
     text_of_header,
 )
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import Listing, Marker, carries, marked, owner_only, said
+from unterbau.cloud.port import Listing, Marker, carries, marked, our_keys, owner_only, said
 from unterbau.errors import AuthFailed, Broken, CloudError, Conflict, Elsewhere, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, Source, StoredObject, ref
 from unterbau.tenant.workload import NotShown
@@ -40,6 +40,12 @@ PARALLEL = 16
 MOST_UNREACHABLE = 25
 """Headers of things that may not come in time; with more of them the service is down, and each would take as long."""
 _ACCOUNT_META, _CONTAINER_META, _OBJECT_META = "x-account-meta-", "x-container-meta-", "x-object-meta-"
+_LINKS = frozenset({"x-symlink-target", "x-symlink-target-account", "x-symlink-target-etag"})
+_RESENT = _LINKS | {
+    "content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires",
+    "x-robots-tag", "x-delete-at", "x-object-manifest",
+}  # fmt: skip
+"""Headers of an object, beside its metadata, that a POST without them takes away (Swift, Object API: POST object)."""
 _KEYS = frozenset({"temp-url-key", "temp-url-key-2"})
 """Metadata of account or container that are secrets; neither read nor carried."""
 _OWNERS = frozenset(
@@ -345,6 +351,24 @@ class ObjectService:
             raise Unsupported(f"object-store: {wish.ref} is neither a large object nor a symlink")
         self._swift.request("PUT", quoted(wish.container, wish.name), query=query, headers=headers, body=body)
 
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """A header. What a POST leaves out is lost with some headers, so all that stay are sent with it."""
+        if isinstance(resource, Container):
+            path = quoted(resource.name)
+            keys = _our_headers(self._head(path) or {}, _CONTAINER_META, marker)
+            if keys:
+                headers = {k.replace("x-container-meta-", "X-Remove-Container-Meta-"): "x" for k in keys}
+                self._swift.request("POST", path, headers=headers)
+        elif isinstance(resource, StoredObject):
+            path = quoted(resource.container, resource.name)
+            there = self._head(path, {"symlink": "get"}) or {}
+            ours = _our_headers(there, _OBJECT_META, marker)
+            stays = {k: v for k, v in there.items() if k not in ours and (k in _RESENT or k.startswith(_OBJECT_META))}
+            if ours and "x-symlink-target" in there:  # a POST would go to where it leads
+                self._swift.request("PUT", path, headers=stays, body=b"")
+            elif ours:
+                self._swift.request("POST", path, headers={k: v for k, v in stays.items() if k not in _LINKS})
+
     # --- waiting and deleting
 
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
@@ -359,6 +383,14 @@ class ObjectService:
         container, _, name = id_.partition("/")
         path = quoted(id_) if kind is Kind.CONTAINER else quoted(container, name)
         gone(lambda: self._swift.request("DELETE", path))
+
+
+def _our_headers(headers: Mapping[str, str], prefix: str, marker: Marker) -> list[str]:
+    """The headers in which our marker stands."""
+    return [
+        prefix + k
+        for k in our_keys({h.removeprefix(prefix): v for h, v in headers.items() if h.startswith(prefix)}, marker)
+    ]
 
 
 def _array(answer: Answer, what: str) -> list[Json]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Protocol, cast
 
-from unterbau.cloud.openstack.http import Json, wait
+from unterbau.cloud.openstack.http import Json
 from unterbau.cloud.port import Listing, Marker, is_marker, markers
+from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, Conflict, NotFound
 from unterbau.tenant.kinds import Kind, Resource, Source, ref
 from unterbau.tenant.workload import NotShown
@@ -36,6 +37,9 @@ class Service(Protocol):
 
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
         """As `Cloud.settle`."""
+
+    def unmark(self, resource: Resource, marker: Marker) -> None:
+        """As `Cloud.unmark`, of a thing that carries this marker."""
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """As `Cloud.delete`."""
@@ -126,10 +130,14 @@ def gone(request: Callable[[], object]) -> None:
 def wait_gone(kind: Kind, id_: str, deadline: timedelta, state: Callable[[], str | None]) -> None:
     """Wait until `state` gives None. Raises Broken if the deletion ended in error."""
 
+    last = ""
+
     def look() -> bool | None:
+        nonlocal last
         found = state()
         if found and "error" in found.lower():
             raise Broken(f"{ref(kind, id_)}: deletion ended in status {found}")
+        last = found or ""
         return True if found is None else None
 
-    wait(look, deadline, f"{ref(kind, id_)}: deletion")
+    wait(look, deadline, f"the deletion of {ref(kind, id_)}", seen=lambda: f"(last status: {last})" if last else "")

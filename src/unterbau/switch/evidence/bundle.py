@@ -24,7 +24,7 @@ from unterbau.evidence.limits import NOT_OURS, decode
 from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.evidence.reading import Reading, spelled_in
 from unterbau.saga.status import Event, fold
-from unterbau.switch import closing
+from unterbau.switch import closing, temporaries
 from unterbau.switch.closing import Closing, Sealed, deleted
 from unterbau.switch.evidence.closing import check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
@@ -244,7 +244,10 @@ def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: 
         return
     before = {v.claim.id: v.outcome for v in then}
     judged = bundle.model_copy(update={"verification": told.model_copy(update={"judging": JUDGINGS})})
-    for verdict in (*compare(told.source, told.target, bundle.plan, hashes), *of_the_whole(judged)):
+    for verdict in (
+        *compare(told.source, told.target, bundle.plan, hashes, temporary=temporaries.markers(bundle.plan)),
+        *of_the_whole(judged),
+    ):
         if verdict.claim.kind == lost.KIND and LOSSES not in told.judging:
             verdict = verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN})
         if before.get(verdict.claim.id, Outcome.HELD) is not verdict.outcome:

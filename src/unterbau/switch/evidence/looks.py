@@ -11,6 +11,7 @@ from unterbau.errors import BundleError
 from unterbau.evidence.limits import NOT_OURS
 from unterbau.evidence.reading import Reading, differing
 from unterbau.saga.status import Event
+from unterbau.switch import temporaries
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare
 from unterbau.tenant.kinds import Ref
@@ -43,7 +44,7 @@ def judge_again(
             f"{name} was judged by {', '.join(unknown)}, which this version does not know",
             "Check it with a newer version of Unterbau.",
         )
-    again = compare(told.source, told.target, plan, hashes, told.judging)
+    again = compare(told.source, told.target, plan, hashes, told.judging, temporary=temporaries.markers(plan))
     wrong = differing(told.verdicts, again, reading)
     if wrong:
         raise BundleError(f"{name}: {', '.join(wrong[:3])} does not follow from the contents", NOT_OURS)

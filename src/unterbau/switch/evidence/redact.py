@@ -24,6 +24,7 @@ from unterbau.errors import Refused
 from unterbau.evidence.keys import Signer
 from unterbau.evidence.opening import Opened
 from unterbau.saga.status import Event
+from unterbau.switch import temporaries
 from unterbau.switch.evidence.bundle import (
     NOT_TESTED,
     Bundle,
@@ -76,9 +77,9 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
         update={"source_census": canonical.digest_bytes(spelled_census(sides["source"]))}
     )
     hashes = observed(told.verdicts)
-    before = compare(told.source, told.target, bundle.plan, hashes, judging)
+    before = compare(told.source, told.target, bundle.plan, hashes, judging, temporary=temporaries.markers(bundle.plan))
     masked = {(side, mask.what(ref)): _observation(mask, side, ref, seen) for (side, ref), seen in hashes.items()}
-    after = compare(source, target, plan, masked, judging)
+    after = compare(source, target, plan, masked, judging, temporary=temporaries.markers(plan))
     if len(before) != len(after):
         raise Refused("without the names other claims would be judged", "Give the auditor the original.")
     withheld = [a.claim.id for b, a in zip(before, after, strict=True) if b.outcome is not a.outcome]

@@ -210,22 +210,26 @@ class CreateStep:
     def create(self, intent: JsonObject, done: Outputs, attempt: Attempt, source: Source = NOTHING) -> str:
         """Ensure and settle; a wish is made anew from the outputs, so it is the same each time."""
         wish = self.move.wish(self.reference, done)
-        id_ = self.ensure(wish, intent, attempt, source)
+        id_ = self.ensure(wish, intent, done, attempt, source)
         if not isinstance(wish, NEVER_MARKED):  # of these the id is told by their answer only: it is noted at once
             self.move.target.settle(ref(wish.own_kind, id_), LONG)
         return id_
 
-    def ensure(self, wish: Resource, intent: JsonObject, attempt: Attempt, source: Source = NOTHING) -> str:
-        """Find or create, with what is known of earlier attempts that got no answer."""
+    def ensure(
+        self, wish: Resource, intent: JsonObject, done: Outputs, attempt: Attempt, source: Source = NOTHING
+    ) -> str:
+        """Find or create, with what is known of earlier attempts that got no answer, and of what other steps made."""
+        before = _before(intent)
         if wish.KNOWN.marker.indistinct:
-            self._await_lost(wish, intent, attempt)
+            before += tuple(str(o["id"]) for step, o in done.items() if step != self.name and "id" in o)
+            self._await_lost(wish, before, attempt)
         target = self.move.target
-        return insist(lambda: target.ensure(wish, _marker(intent), before=_before(intent), source=source), attempt)
+        return insist(lambda: target.ensure(wish, _marker(intent), before=before, source=source), attempt)
 
-    def _await_lost(self, wish: Resource, intent: JsonObject, attempt: Attempt) -> None:
+    def _await_lost(self, wish: Resource, before: tuple[str, ...], attempt: Attempt) -> None:
         """Make it again only when a lost request can make it no more: a second one would carry no mark to be told by."""
         end = time.monotonic() + attempt.doubt()
-        while time.monotonic() < end and not set(self.move.target.lookalikes(wish)) - set(_before(intent)):
+        while time.monotonic() < end and not set(self.move.target.lookalikes(wish)) - set(before):
             attempt(0, None)
             time.sleep(LOOK_SECONDS)
 
@@ -233,6 +237,9 @@ class CreateStep:
         """Delete what was made, or what a crash may have left half-made."""
         if self.resource.leaves_with_another():
             return
+        holder = self.resource.holder()
+        if holder in done and self.move.plan.by_ref[holder].stands_in is None:
+            self.remove(kind_of(holder), str(done[holder]["id"]))
         for id_ in [str(output["id"])] if output else self._strays(intent, done):
             self.remove(self.resource.own_kind, id_)
 
@@ -311,7 +318,7 @@ class PayloadStep(CreateStep):
         """The new id."""
         wish = self.move.wish(self.reference, done)
         target = self.move.target
-        id_ = self.ensure(wish, intent, progress)
+        id_ = self.ensure(wish, intent, done, progress)
         if wish.has_content():
             payload = self.move.source.secret_payload(id_of(self.reference))
             if payload is None:

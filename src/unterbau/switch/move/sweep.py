@@ -109,9 +109,9 @@ def _removed(finds: Iterable[_Find], policy: RetryPolicy, stop: threading.Event)
                 stuck.append((find, error))
         if len(stuck) == len(left):
             raise Failed(
-                f"{len(stuck)} things that a request without an answer made could not be removed: "
-                + "; ".join(f"{find} ({error.what})" for find, error in stuck),
+                f"{len(stuck)} things that a request without an answer made could not be removed",
                 "Mend the cause, then run the same command again.",
+                [f"{find} ({error.what})" for find, error in stuck],
             )
         left = [find for find, _ in stuck]
     return tuple(gone)

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.report.drawing import timeline, topology
-from unterbau.switch.report.terminal import openings_among
+from unterbau.switch.report.ending import is_opening
 from unterbau.switch.verify import LOSSES, OPENINGS
 from unterbau.tenant.kinds import Attachment, Entry, Fate, FloatingIp, Port, Ref, Server, Volume
 from unterbau.tenant.workload import Workload
@@ -75,7 +75,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
             {r.ref: f"{r.own_kind.value} {r.name}".strip() for r in bundle.source.resources},
             "Schritte des Umzugs / steps of the move",
         ),
-        openings=openings_among(checked.verdicts),
+        openings=[v for v in checked.verdicts if is_opening(v)],
         judged_openings=OPENINGS in bundle.verification.judging,
         called=_called(checked),
         servers=_servers,

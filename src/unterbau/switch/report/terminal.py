@@ -10,15 +10,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from unterbau.face import MARKS, STYLES, safe, say, table
+from unterbau.face import MARKS, STYLES, TEN, first, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify.lost import KIND as LOSS
-from unterbau.switch.verify.lost import is_left
-from unterbau.switch.verify.opened import opening_of
-from unterbau.tenant.kinds import Fate, Opened
+from unterbau.switch.report.ending import Ending
+from unterbau.switch.report.ending import ending as sorted_out
+from unterbau.tenant.kinds import Fate
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Outcome, Verdict, Words
+from unterbau.verdict import Outcome, Verdict, Words, words
+
+NEEDED = "close.needed"
+"""The id of the reason for which a thing stays on another's account."""
 
 
 def census(workload: Workload) -> None:
@@ -27,9 +29,8 @@ def census(workload: Workload) -> None:
     for resource in workload.resources:
         names.setdefault(resource.own_kind.value, []).append(resource.name or resource.id)
     rows = []
-    for kind, listed in names.items():
-        shown = ", ".join(listed[:4]) + (f" and {len(listed) - 4} more" if len(listed) > 4 else "")
-        rows.append([kind, str(len(listed)), safe(shown)])
+    for kind, called in names.items():
+        rows.append([kind, str(len(called)), safe(_some(called))])
     say(f"{workload.identity.name}: project {workload.identity.project_name} ({workload.identity.project_id})")
     table(["kind", "count", "names"], rows)
     not_shown([(n.what, n.reason) for n in workload.not_shown])
@@ -72,6 +73,9 @@ def plan(made: Plan) -> None:
     say("")
     seconds = made.estimate_seconds or 0
     say(f"{made.bytes_total / 2**20:.0f} MiB to move, about {seconds:.0f} s")
+    say(
+        "What is made carries a mark (tag or metadata `unterbau`) that applications see; `close RUN --marks` takes it off."
+    )
 
 
 def _losses(made: Plan) -> None:
@@ -86,28 +90,41 @@ def _losses(made: Plan) -> None:
         table(["loss", "count", "why"], [[safe(n), str(len(w)), safe(w[0])] for n, w in sorted(found.items())])
 
 
-def verdicts(found: Sequence[Verdict], *, everything: bool = False) -> None:
-    """Everything that did not hold, what is lost, then how many claims of which kind were judged."""
-    losses = losses_among(found)
-    rows = [
-        [f"[{STYLES[v.outcome]}]{MARKS[v.outcome]}[/]", safe(v.claim.kind), safe(v.claim.text), safe(v.reason)]
-        for v in sorted(found, key=lambda v: (v.outcome is Outcome.NOT_SHOWN, v.outcome is Outcome.HELD))
-        if v not in losses and (everything or v.outcome is not Outcome.HELD)
-    ]
-    if rows:
-        table(["outcome", "kind", "claim", "why"], rows)
-        say("")
-    if losses:
-        say("What you would lose:")
-        table(["outcome", "what", "why"], [
-            [f"[{STYLES[v.outcome]}]{MARKS[v.outcome]}[/]", safe(v.claim.id.partition(" ")[2]), safe(v.reason)]
-            for v in sorted(losses, key=lambda v: v.outcome is Outcome.NOT_SHOWN)
-        ])  # fmt: skip
-        say("")
-    allowed = [v for v in openings_among(found) if v.outcome is Outcome.HELD]
-    if allowed:
-        say("Open on the target and closed on the source, as somebody allowed by name:")
-        table(["what"], [[safe(opening_of(v.claim))] for v in allowed])
+def ending(told: Ending, *, everything: bool = False) -> None:
+    """What was lost, what opened, what failed, what was not shown: ten of each unless everything was asked for."""
+    for title, items in (
+        ("Lost", told.lost), ("Open on the target and closed on the source", told.opened), ("Failed", told.failed),
+        ("Not shown", told.not_shown),
+    ):  # fmt: skip
+        if items:
+            shown = items if everything else items[:TEN]
+            say(f"{title} ({sum(len(i.things) for i in items)}):")
+            for item in shown:
+                listed(f"{_number(item.things)}{item.what}: {_some(item.things)}", item.why, f"to do: {item.todo}")
+            if len(items) > len(shown):
+                say(f"  and {len(items) - len(shown)} more such lines (--all shows them, --format json has them)")
+            say("")
+
+
+def _number(things: Sequence[str]) -> str:
+    return f"{len(things)} x " if len(things) > 1 else ""
+
+
+def _some(things: Sequence[str]) -> str:
+    return ", ".join(things[:4]) + (f" and {len(things) - 4} more" if len(things) > 4 else "")
+
+
+def verdicts(
+    found: Sequence[Verdict], plan: Plan | None = None, steps: Mapping[str, str] | None = None, *,
+    everything: bool = False,
+) -> None:  # fmt: skip
+    """How it ended, what held if everything was asked for, then how many claims of which kind were judged."""
+    ending(sorted_out(plan, found, steps), everything=everything)
+    held = [v for v in found if v.outcome is Outcome.HELD] if everything else []
+    if held:
+        say(f"Held ({len(held)}):")
+        for one in held:
+            listed(words(one.claim.text), words(one.reason))
         say("")
     counts = Counter((v.claim.kind, v.outcome) for v in found)
     table(["claims of", "outcome", "count"], [
@@ -117,24 +134,13 @@ def verdicts(found: Sequence[Verdict], *, everything: bool = False) -> None:
 
 def checked(found: CheckResult) -> None:
     """What the check of a bundle found, and what no drill tests."""
-    verdicts(found.verdicts)
+    verdicts(found.verdicts, found.bundle.plan)
     if found.today:
         say("")
         say("By the judgings of this version, which came after the bundle was judged (the stricter one decides):")
-        verdicts(found.today, everything=True)
+        verdicts(found.today, found.bundle.plan, everything=True)
     say("")
     table(["outcome", "what no drill tests"], [["not tested", safe(line)] for line in found.not_tested])
-
-
-def losses_among(found: Iterable[Verdict]) -> list[Verdict]:
-    """The verdicts on what is lost, or left altogether."""
-    return [v for v in found if v.claim.kind == LOSS or is_left(v)]
-
-
-def openings_among(found: Iterable[Verdict]) -> list[Verdict]:
-    """The verdicts on single openings: what is open on the target and was not on the source."""
-    kinds = {k.value for k in Opened}
-    return [v for v in found if v.claim.kind == "opening" and v.claim.subject not in kinds]
 
 
 def drills(found: Iterable[tuple[Any, Any]]) -> None:
@@ -152,7 +158,19 @@ def moved(result: Any) -> None:
     say(f"{len(result.done)} steps done, {len(result.failed)} failed, {len(result.blocked)} waiting for them")
 
 
-def closed(rest: Sequence[str], kept: Mapping[str, Words]) -> None:
-    """What remains after closing, and why."""
+def closed(rest: Sequence[str], kept: Mapping[str, Words], *, everything: bool = False) -> None:
+    """What remains after closing, and why; what stays for a reason of its own comes first."""
     say(f"{len(rest)} things remain" if rest else "nothing remains of the tenant's")
-    table(["thing", "why it was kept"], [[safe(line), safe(kept.get(line.partition(" ")[0], ""))] for line in rest])
+    because = {line: kept.get(line.partition(" ")[0], "") for line in rest}
+    ordered = sorted(rest, key=lambda line: getattr(because[line], "id", "") == NEEDED)
+    for line in ordered if everything else ordered[:TEN]:
+        listed(line, words(because[line]))
+    if len(rest) > TEN and not everything:
+        say(f"  and {len(rest) - TEN} more: all stand in the result (--format json)")
+
+
+def marks(taken_off: Sequence[str], left: Mapping[str, str]) -> None:
+    """What lost its mark, and what would not."""
+    say(f"{len(taken_off)} things carry no mark any more" if taken_off else "no mark of this drill was found")
+    for line in first([f"{reference} may still carry one: {why}" for reference, why in left.items()]):
+        say(line)

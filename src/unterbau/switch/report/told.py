@@ -19,6 +19,7 @@ KINDS = {
     "completeness": Reason.of("kind.completeness"),
     "coverage": Reason.of("kind.coverage"),
     "opening": Reason.of("kind.opening"),
+    "loss": Reason.of("kind.loss"),
 }
 """What claims of each kind say."""
 

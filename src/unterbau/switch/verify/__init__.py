@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The independent verifier: own enumeration, own hashes, own verdicts. It imports nothing of the mover."""
 
-from unterbau.switch.verify.contents import Again, Contents, Seen, look, observe
+from unterbau.switch.verify.contents import Again, Contents, Seen, look, observe, pair
 from unterbau.switch.verify.structure import JUDGINGS, LOSSES, OPENINGS, compare, counterparts, observed
 
 __all__ = [
     "JUDGINGS", "LOSSES", "OPENINGS", "Again", "Contents", "Seen", "compare", "counterparts", "look", "observe", "observed",
+    "pair",
 ]  # fmt: skip

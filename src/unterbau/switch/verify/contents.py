@@ -3,18 +3,23 @@
 
 Reading suffices for images and objects. A volume can only be read as an image, so the verifier makes
 temporaries of its own (a snapshot and a copy if it is in use, then an image) with member rights, in a saga of
-its own: named durably first, deleted at the end, and cleaned up by the next run if this one is killed. Without
-these rights the volume's content is not shown. So it does to find out whether it is told ACLs (`ownership`). Secrets are compared by an HMAC whose key is never kept.
+its own: named durably first, deleted at the end, and cleaned up by the next run of the same pair if this one is
+killed. Without these rights the volume's content is not shown. So it does to find out whether it is told ACLs
+(`ownership`). Two verifications may run at once: what another one made for a moment is nobody's tenant. Secrets are
+compared by an HMAC whose key is never kept.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+import re
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,34 +29,42 @@ from pydantic import JsonValue
 
 from unterbau.cloud.content import content
 from unterbau.cloud.port import ByteStream, Cloud, said
-from unterbau.errors import CloudError, Interrupted
+from unterbau.errors import CloudError, Conflict, Interrupted
 from unterbau.saga import (
     LATE_SECONDS,
     Attempt,
-    Event,
     Journal,
     JsonObject,
     Marker,
+    Momentary,
     Outputs,
     Progress,
     Step,
+    forget,
     insist,
-    note_killed,
+    markers,
+    remaining,
     run,
     unwind,
-    wait_out,
 )
-from unterbau.switch import census
+from unterbau.switch import census, temporaries
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import ownership
 from unterbau.switch.verify.structure import JUDGINGS, OWNED, compare
-from unterbau.tenant.kinds import Content, Kind, Passage, Ref, Resource, ref
+from unterbau.tenant.kinds import CloudIdentity, Content, Kind, Passage, Ref, Resource, ref
+from unterbau.tenant.kinds import Source as Making
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Observation, Reason, Source, Verdict, Words, later
 
 WAIT = timedelta(minutes=60)
-MARK = "unterbau.v"
-"""Every temporary of a verifier is tagged so."""
+VERB = "verify"
+"""What the names of journals begin with."""
+MARK = re.compile(r"unterbau\.v[0-9a-f]{8}\.[0-9a-f]{16}")
+"""What a temporary of a verifier is tagged with."""
+BUSY = "uploading"
+"""The state of a disk that somebody else is reading, such as another verification: it ends, and is waited for."""
+TRIES = 5
+"""How often a volume is asked for that somebody else takes each time."""
 
 
 class Contents(Model):
@@ -89,7 +102,7 @@ class Seen:
     def contents(self, plan: Plan | None) -> Contents:
         """The comparison of what was seen."""
         return Contents(
-            source=self.source, target=self.target, verdicts=compare(self.source, self.target, plan, self.hashes),
+            source=self.source, target=self.target, verdicts=compare(self.source, self.target, plan, self.hashes, temporary=temporaries.markers(plan)),
             started=self.started, ended=self.ended, left_behind=self.left, judging=JUDGINGS,
             stamps={f"{side} {reference}": at for (side, reference), at in sorted(self.stamps.items())},
         )  # fmt: skip
@@ -109,7 +122,7 @@ def look(
     late_seconds: float = LATE_SECONDS,
     say: Callable[[str], None] = lambda line: None,
 ) -> Contents:
-    """Verify. `work` is a folder of ours for the journals of temporaries.
+    """Verify. `work` is the folder of the journals of temporaries: one for all verifications of this user.
 
     `late_seconds`: how long a cloud may still finish a write that it did not answer; if there was one, the end waits for it.
     Raises AuthFailed, Unreachable if a side cannot be read at all; Interrupted when `stop` is set.
@@ -136,16 +149,34 @@ def observe(
     """A census of `source` and `target` (`sides`), and the hash of every content. Raises as `look` does."""
     watcher = _Watcher(stop or threading.Event(), now, passed, late_seconds, say)
     started = now()
-    killed = sorted(work.glob("verify-*.db"))
-    own = {marker for path in killed for marker in _clean_up(sides, path, watcher)}
+    runs = _runs(sides, work, watcher)
+    killed, _ = runs.take_up()
+    own = markers(work, VERB)
     with ThreadPoolExecutor(max_workers=2) as pool:
         taken = {s: pool.submit(census.take, c, now=now, progress=count) for s, c in sides.items()}
-    seen = {side: _without(future.result(), own) for side, future in taken.items()}
-    hashes, stamps, left = _hashes(sides, seen, work, watcher, workers, count)
-    for path in killed:
-        _forget_at_last(sides, path, watcher)
+    whole = {side: future.result() for side, future in taken.items()}
+    own |= markers(work, VERB)  # what was begun meanwhile stood in a journal before it was made
+    seen = {side: _without_momentary(sides[side], w, own) for side, w in whole.items()}
+    hashes, stamps, left = _hashes(sides, seen, runs, watcher, workers, count)
+    left = (*left, *runs.finish(killed))
     seen = {side: ownership.known(w, hashes.get((side, OWNED))) for side, w in seen.items()}
     return Seen(seen["source"], seen["target"], hashes, stamps, left, started, now())
+
+
+def _runs(sides: dict[str, Cloud], work: Path, watcher: _Watcher) -> Momentary:
+    """The verifications of this pair. Raises AuthFailed, Unreachable, ..."""
+
+    def remove(intent: JsonObject, output: JsonObject | None) -> None:
+        _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), output)
+
+    place = f"{VERB}-{pair(sides['source'].identity(), sides['target'].identity())}"
+    return Momentary(work, place, remove, watcher.now, watcher.stop, watcher.late_seconds, watcher.say)
+
+
+def pair(source: CloudIdentity, target: CloudIdentity) -> str:
+    """A short name for two projects, the same under whatever names of clouds.yaml (12 hexadecimal digits)."""
+    told = [[i.auth_url, i.region, i.project_id] for i in (source, target)]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 
 class Again:
@@ -160,8 +191,9 @@ class Again:
         self, sides: dict[str, Cloud], *, work: Path, now: Callable[[], datetime], stop: threading.Event,
         late_seconds: float = LATE_SECONDS,
     ) -> None:  # fmt: skip
-        self._sides, self._work = sides, work
+        self._sides = sides
         self._watcher = _Watcher(stop, now, lambda label, done, total: None, late_seconds, lambda line: None)
+        self._runs = _runs(sides, work, self._watcher)
         self._key = secrets.token_bytes(32)
         self._turn = threading.Semaphore(self.VOLUMES_AT_ONCE)
 
@@ -174,7 +206,7 @@ class Again:
         if resource.KNOWN.content is not Content.DISK:
             return _observe(side, cloud, resource, self._key, self._watcher), None
         with self._turn:
-            hashes, stamps, _ = _disk_hashes({side: cloud}, [(side, resource, backed)], self._work, self._watcher)
+            hashes, stamps, _ = _disk_hashes(self._sides, [(side, resource, backed)], self._runs, self._watcher)
         return hashes[side, resource.ref], stamps.get((side, resource.ref))
 
 
@@ -202,7 +234,7 @@ class _Watcher:
 def _hashes(
     sides: dict[str, Cloud],
     seen: dict[str, Workload],
-    work: Path,
+    runs: Momentary,
     watcher: _Watcher,
     workers: int,
     count: Callable[[str, int, int], None],
@@ -222,21 +254,19 @@ def _hashes(
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
         trials = partial(ownership.trials, sides, seen)
-        disks = pool.submit(_disk_hashes, sides, _exportable(seen), work, watcher, trials)
+        disks = pool.submit(_disk_hashes, sides, _exportable(seen), runs, watcher, trials)
         list(pool.map(one, tasks))
     hashes, stamps, left = disks.result()
     return {**found, **hashes}, stamps, left
 
 
 def _exportable(seen: dict[str, Workload]) -> list[tuple[str, Resource, bool]]:
-    """(side, disk, whether it is backed) of every disk that is not a verifier's own and can be read."""
+    """(side, disk, whether it is backed) of every disk that can be read."""
     return [
         (side, disk, disk.backed(workload.relations))
         for side, workload in seen.items()
         for disk in workload.resources
-        if disk.KNOWN.content is Content.DISK
-        and not (disk.marker or "").startswith(MARK)
-        and getattr(disk, "status", "") in disk.KNOWN.usable
+        if disk.KNOWN.content is Content.DISK and getattr(disk, "status", "") in (*disk.KNOWN.usable, BUSY)
     ]
 
 
@@ -293,9 +323,18 @@ class _Temporary:
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         name, origin = str(intent["name"]), str(done[self.needs[0]]["id"]) if self.needs else self.disk.id
         wish, source = self.passage.make(name, origin)
-        id_ = insist(lambda: self.cloud.ensure(wish, str(intent["marker"]), source=source), progress)
+        id_ = insist(lambda: self._made(wish, str(intent["marker"]), source), progress)
         self.cloud.settle(ref(self.passage.kind, id_), WAIT)
         return {"id": id_} | ({} if self.needs else self._stamp())
+
+    def _made(self, wish: Resource, marker: str, source: Making) -> str:
+        """Find or make it, when nobody else reads the volume. Raises Conflict if somebody is quicker each time."""
+        for _ in range(TRIES - 1):
+            with suppress(Conflict):
+                return self.cloud.ensure(wish, marker, source=source)
+            if not self.needs:
+                self.cloud.settle(self.disk.ref, WAIT)
+        return self.cloud.ensure(wish, marker, source=source)
 
     def _stamp(self) -> JsonObject:
         """When the disk's state changed last, now that its bytes are taken and before anybody can write anew."""
@@ -357,7 +396,7 @@ def _steps(side: str, cloud: Cloud, disk: Resource, backed: bool, run_id: str, w
 def _disk_hashes(
     sides: dict[str, Cloud],
     disks: list[tuple[str, Resource, bool]],
-    work: Path,
+    runs: Momentary,
     watcher: _Watcher,
     trials: Callable[[str], list[Step]] = lambda run_id: [],
 ) -> tuple[dict[tuple[str, Ref], Observation], dict[tuple[str, Ref], datetime], tuple[str, ...]]:
@@ -365,24 +404,24 @@ def _disk_hashes(
     steps = trials(run_id)
     for side, disk, backed in disks:
         steps += _steps(side, sides[side], disk, backed, run_id, watcher)
-    path = work / f"verify-{run_id}.db"
+    path = runs.journal(run_id)
     with Journal(path, now=watcher.now) as journal:
         result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop, late_seconds=watcher.late_seconds)
         outputs, errors = journal.status.outputs, dict(journal.status.errors)
         found = {(side, d.ref): _disk_seen(side, d, outputs, errors, watcher) for side, d, _ in disks}
         found |= ownership.told(steps, outputs, errors, watcher.now())
         tidied = unwind(steps, journal, plan=run_id)
-        left = tuple(str(journal.status.intents[name].get("name", name)) for name in tidied.failed)
+        left = remaining(journal)
         if not result.interrupted:
-            _sweep(sides, journal, watcher)
+            left += runs.sweep(journal)
         certain = tidied.complete and not journal.doubts
     if certain:
-        _forget(path)
+        forget(path)
     if result.interrupted:
         raise Interrupted("stopped while reading volumes; the temporaries are removed", "Run the same command again.")
     told = {(side, d.ref): outputs.get(f"hash of {side} {d.ref}", {}).get("updated_at") for side, d, _ in disks}
     stamps = {where: datetime.fromisoformat(at) for where, at in told.items() if isinstance(at, str)}
-    return found, stamps, left
+    return found, stamps, tuple(left)
 
 
 def _disk_seen(
@@ -396,42 +435,17 @@ def _disk_seen(
     return _observation(side, disk, "sha256", digest, reason, watcher)
 
 
-def _sweep(sides: dict[str, Cloud], journal: Journal, watcher: _Watcher) -> None:
-    """Delete what a request that got no answer made after all, once it can make nothing any more."""
-    if wait_out(journal, watcher.late_seconds, now=watcher.now, stop=watcher.stop, say=watcher.say):
-        for name in journal.doubts:
-            intent = journal.status.intents[name]
-            if "marker" in intent:
-                _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), None)
-        journal.append(Event(kind="swept"))
+def _without_momentary(cloud: Cloud, seen: Workload, own: Collection[str]) -> Workload:
+    """A census without temporaries of verifications: those of this user's journals, and those that are gone again.
 
-
-def _clean_up(sides: dict[str, Cloud], path: Path, watcher: _Watcher) -> list[str]:
-    """Delete the temporaries of a verification that was killed: what its journal names, and nothing else.
-
-    What its last requests make later goes at the end of this one; until then a census may meet it: its markers.
+    What merely looks like one, and stays, is of the tenant: a name proves nothing.
     """
-    with Journal(path, now=watcher.now) as journal:
-        note_killed(journal)
-        intents = [(name, i) for name, i in journal.status.intents.items() if "marker" in i]
-        for name, intent in reversed(intents):
-            output = journal.status.outputs.get(name)
-            _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), output)
-        return [str(intent["marker"]) for _, intent in intents]
-
-
-def _forget_at_last(sides: dict[str, Cloud], path: Path, watcher: _Watcher) -> None:
-    with Journal(path, now=watcher.now) as journal:
-        _sweep(sides, journal, watcher)
-    _forget(path)
-
-
-def _without(seen: Workload, markers: set[str]) -> Workload:
-    """A census without the temporaries of our own earlier verifications."""
-    kept = tuple(r for r in seen.resources if r.marker not in markers and r.name not in markers)
-    return seen if len(kept) == len(seen.resources) else seen.model_copy(update={"resources": kept})
-
-
-def _forget(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", ".lock"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    gone = {
+        r.ref
+        for r in seen.resources
+        for m in (r.marker, r.name)
+        if m in own or (m and MARK.fullmatch(m) and cloud.read(r.ref) is None)
+    }
+    if not gone:
+        return seen
+    return seen.model_copy(update={"resources": tuple(r for r in seen.resources if r.ref not in gone)})

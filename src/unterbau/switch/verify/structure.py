@@ -9,7 +9,7 @@ given, declares differences: then the left side of a comparison is the object as
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -33,7 +33,9 @@ LOSSES = "losses"
 """Each field that will not be there as it was has a claim of its own; what a member cannot decide fails nothing."""
 REMAINDER = "remainder"
 """What a rehearsal left on its target fails (`evidence.remainder`, since that is known only after the clean-up)."""
-JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES)
+TEMPORARIES = "temporaries"
+"""What a move left that it made for a moment is told apart: neither missing nor surplus."""
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES, TEMPORARIES)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
@@ -106,12 +108,28 @@ def compare(
     plan: Plan | None,
     hashes: Mapping[tuple[str, Ref], Observation],
     judging: Sequence[str] = JUDGINGS,
+    *,
+    temporary: Collection[str] = (),
 ) -> tuple[Verdict, ...]:
     """All verdicts. `hashes` maps (`source` or `target`, Ref) to what was seen of a content.
 
-    `judging` names the judgings beside that of format 1 (see `JUDGINGS`).
+    `judging` names the judgings beside that of format 1 (see `JUDGINGS`); `temporary` are the marks of what the move of
+    the plan makes for a moment.
     """
-    return _Comparison(source, target, plan, hashes, judging).verdicts()
+    apart = [_parted(w, temporary if TEMPORARIES in judging else ()) for w in (source, target)]
+    (source, ours), (target, theirs) = apart
+    found = _Comparison(source, target, plan, hashes, judging)
+    left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
+    return (*found.verdicts(), *left)
+
+
+def _parted(workload: Workload, temporary: Collection[str]) -> tuple[Workload, list[Resource]]:
+    """The side without what carries one of these marks (or is still called so), and that."""
+    rest = [r for r in workload.resources if r.marker in temporary or r.name in temporary]
+    if not rest:
+        return workload, rest
+    refs = {r.ref for r in rest}
+    return workload.model_copy(update={"resources": tuple(r for r in workload.resources if r.ref not in refs)}), rest
 
 
 def counterparts(
@@ -172,6 +190,18 @@ class _Comparison:
         if OPENINGS in self.judging:
             found += openings(self.source, self.target, self.plan, self.counterparts())
         return tuple(found)
+
+    def left_over(self, side: str, rest: Sequence[Resource]) -> Verdict:
+        """That the move left none of what it made for a moment."""
+        claim = Claim(
+            id=f"completeness temporaries {side}", kind="completeness", subject="temporaries",
+            text=Reason.of("claim.temporaries", side=side_words(side)),
+        )  # fmt: skip
+        refs = sorted(r.ref for r in rest)
+        at = (self.source if side == "source" else self.target).taken_at
+        seen = self._seen(side, at, "temporaries", [*refs])
+        reason = Reason.of("verify.temporaries", things=refs[:5], count=len(refs))
+        return Verdict(claim=claim, outcome=Outcome.FAILED, reason=reason, evidence=(seen,))
 
     def _owner(self, side: str) -> Verdict:
         """Whether what an owner alone is told was told to the verifier, so that what is empty is empty."""

@@ -383,6 +383,10 @@ class ResourceBase(Model):
         """Whether it goes with another thing, and cannot go before it."""
         return False
 
+    def holder(self) -> Ref:
+        """What holds it for as long as it runs, so that it goes first when both go; "": nothing."""
+        return ""
+
     def power(self) -> Literal["", "SHUTOFF"]:
         """The state to which it is brought in the end; "": that in which it is made."""
         return ""

@@ -291,6 +291,10 @@ class Attachment(ResourceBase):
         """A root disk leaves with its server."""
         return self.boot_index == 0
 
+    def holder(self) -> Ref:
+        """Its server: a guest that runs may refuse to give a disk back, for ever."""
+        return ref(Kind.SERVER, self.server_id)
+
     def natural_key(self, key: Key) -> str:
         """Its volume, and its server."""
         return f"{key(ref(Kind.VOLUME, self.volume_id))} on {key(ref(Kind.SERVER, self.server_id))}"

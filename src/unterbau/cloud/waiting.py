@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for a cloud: it says what it waits for, and ends soon when the process is asked to stop.
+
+Who implements the port calls `wait`. `cli` says once a command who listens (`heeding`): signals come to a process, not
+to a cloud. What is waited for is the caller's; a request itself is bounded elsewhere.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+from unterbau.errors import Interrupted, Unreachable
+
+T = TypeVar("T")
+QUIET_SECONDS = 20.0
+"""For so long a wait is nothing special; then it says what it waits for, and again each minute."""
+AGAIN_SECONDS = 60.0
+GRACE_SECONDS = 1.0
+"""A wait may go on for so long after a stop, and one that begins after it may last so long: most deletions end by then."""
+
+
+@dataclass(frozen=True)
+class Heed:
+    """Who may end a wait, and who hears of it."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    say: Callable[[str], None] = lambda line: None
+
+
+_heeds = [Heed()]
+
+
+@contextmanager
+def heeding(stop: threading.Event, say: Callable[[str], None]) -> Iterator[None]:
+    """Within it all waits of this process end soon after `stop` is set, and say what they wait for."""
+    _heeds.append(Heed(stop, say))
+    try:
+        yield
+    finally:
+        _heeds.pop()
+
+
+def wait(look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: Callable[[], str] = lambda: "") -> T:
+    """Call `look` until it gives something other than None. Raises Unreachable at the deadline, Interrupted.
+
+    `seen`: what was seen last, for both messages.
+    """
+    heed, begun, pause, due = _heeds[-1], time.monotonic(), 0.1, QUIET_SECONDS
+    stopped: float | None = None
+    while True:
+        found = look()
+        if found is not None:
+            return found
+        now = time.monotonic()
+        left = deadline.total_seconds() - (now - begun)
+        if left <= 0:
+            raise Unreachable(f"{what}: not within {deadline.total_seconds():.0f} s {seen()}".rstrip())
+        if heed.stop.is_set():
+            stopped = stopped or now
+            if now - stopped >= GRACE_SECONDS:
+                raise Interrupted(f"stopped while waiting for {what}", "Run the same command again.")
+        if now - begun >= due:
+            due += AGAIN_SECONDS
+            heed.say(
+                f"waiting for {what} {seen()}".rstrip()
+                + f": {now - begun:.0f} s, at most {deadline.total_seconds():.0f} s"
+            )
+        _pause(heed.stop, min(pause, left))
+        pause = min(pause * 1.5, 2.0)
+
+
+def _pause(stop: threading.Event, seconds: float) -> None:
+    if stop.is_set():
+        time.sleep(min(seconds, GRACE_SECONDS / 5))
+    else:
+        stop.wait(seconds)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The marks of what a move makes for a moment only, on the way of a disk. Pure.
+
+`move` makes these things. Who looks at two sides (`verify`, and the check of a bundle) knows them by the plan alone, so
+that what a failed move left is not taken for the tenant's.
+"""
+
+from __future__ import annotations
+
+from unterbau.saga import Marker
+from unterbau.switch.plan import Plan
+from unterbau.tenant.kinds import KINDS, Content, kind_of
+from unterbau.tenant.kinds.volume import PASSAGES
+
+
+def markers(plan: Plan | None) -> frozenset[str]:
+    """The marks of all that the move of this plan makes for a moment."""
+    if plan is None:
+        return frozenset()
+    moving = [e.ref for e in plan.entries if e.fate.moves]
+    disks = [reference for reference in moving if KINDS[kind_of(reference)].KNOWN.content is Content.DISK]
+    return frozenset(Marker(run=plan.run, node=f"{what} of {disk}").tag() for disk in disks for what in PASSAGES)
