@@ -149,6 +149,7 @@ def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
         "completion",
         "schema",
         "evidence check",
+        "evidence redact",
         "judge",
         "prove",
         "facts",

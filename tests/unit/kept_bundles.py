@@ -13,9 +13,19 @@ more, of the version that is to be released (the others stay as they are, byte b
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from pydantic import JsonValue
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+
+from unterbau.canonical import canonical_bytes
+from unterbau.evidence.core import PAYLOAD_TYPE, STATEMENT
 from unterbau.switch import evidence
 from unterbau.switch.evidence.bundle import CheckResult
 
@@ -28,3 +38,20 @@ KEPT = (FIRST, *sorted(_ASSETS.glob("drill-*.unterbau")))
 def checked(path: Path) -> CheckResult:
     """The bundle, judged anew."""
     return evidence.check(path.read_bytes())
+
+
+def stated(members: dict[str, bytes]) -> dict[str, Any]:
+    """The statement of a bundle."""
+    told: dict[str, Any] = json.loads(base64.b64decode(json.loads(members[STATEMENT])["envelope"]["payload"]))
+    return told
+
+
+def sign_anew(members: dict[str, bytes], statement: dict[str, Any], signer: CryptoSigner) -> bytes:
+    """What an attacker seals in the place of the signer: this statement, as format 1 spelled it, over these members."""
+    subjects: list[JsonValue] = [
+        {"name": n, "digest": {"sha256": hashlib.sha256(d).hexdigest()}} for n, d in sorted(members.items())
+    ]
+    envelope = Envelope(canonical_bytes({**statement, "subject": subjects}), PAYLOAD_TYPE, {})
+    envelope.sign(signer)
+    key = {"keyid": signer.public_key.keyid, **signer.public_key.to_dict()}
+    return json.dumps({"envelope": envelope.to_dict(), "public_key": key}).encode()

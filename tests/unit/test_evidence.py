@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kept_bundles import FIRST, KEPT, checked
+from kept_bundles import FIRST, KEPT, checked, sign_anew, stated
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau.errors import BundleError, Failed, LocalError
@@ -53,17 +53,12 @@ def edited(name: str, change: Callable[[Any], Any], *, resign: bool) -> bytes:
     files[name] = json.dumps(change(plain) or plain).encode()
     if not resign:
         return packed(files)
-    stated = json.loads(files.pop(STATEMENT))
-    import base64
-
-    predicate = json.loads(base64.b64decode(stated["envelope"]["payload"]))["predicate"]
-    predicate.pop("format")
+    statement = stated(files)
+    del files[STATEMENT]
     if name == "journal.json":
         rows = json.loads(files[name])
-        predicate["journal"] = {"rows": len(rows), "last": rows[-1]["hash"]}
-    from unterbau.evidence.core import sign
-
-    return packed({**files, STATEMENT: sign(files, predicate, CryptoSigner.generate_ed25519())})
+        statement["predicate"]["journal"] = {"rows": len(rows), "last": rows[-1]["hash"]}
+    return packed({**files, STATEMENT: sign_anew(files, statement, CryptoSigner.generate_ed25519())})
 
 
 def test_a_sentence_in_a_bundle_is_neither_compared_nor_believed() -> None:
@@ -187,11 +182,11 @@ def test_another_key_is_rejected_when_one_is_named() -> None:
 def test_a_claimed_key_id_proves_nothing() -> None:
     victim = evidence.check(REAL).signer
     files = members(edited("context.json", lambda plain: {**plain, "not_tested": []}, resign=True))
-    stated = json.loads(files[STATEMENT])
-    stated["public_key"]["keyid"] = victim
-    for signature in stated["envelope"]["signatures"]:
+    told = json.loads(files[STATEMENT])
+    told["public_key"]["keyid"] = victim
+    for signature in told["envelope"]["signatures"]:
         signature["keyid"] = victim
-    files[STATEMENT] = json.dumps(stated).encode()
+    files[STATEMENT] = json.dumps(told).encode()
     with pytest.raises(BundleError, match="its id"):
         evidence.check(packed(files), trusted_key=victim)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,17 @@ from unterbau.cli import map as map_verbs
 from unterbau.cli import prove as prove_verb
 from unterbau.cli.frame import EXITS, Context, Exports, F, command, exports, late_writes
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
+from unterbau.evidence import signing_key
 from unterbau.evidence.opening import open_bundle, read_file
 from unterbau.face import first, printable
 from unterbau.judge import evidence as judgements
 from unterbau.prove import evidence as proofs
 from unterbau.reference import words as cloud_words
+from unterbau.reference.layout import data_home
 from unterbau.switch import census, child, evidence, folders, verify
 from unterbau.switch import drill as drills
 from unterbau.switch.close import Closed, Confirm, MarksClosing, Question, SourceClosing, TargetClosing
+from unterbau.switch.evidence import redact as redaction
 from unterbau.switch.report import html, terminal, told
 from unterbau.switch.report.ending import ending
 from unterbau.switch.verify import Contents
@@ -448,11 +452,35 @@ def evidence_check(
     if report_file is not None:
         files.write(report_file, html.render(checked, opened.data, language).encode(), mode=0o644)
     bundle = checked.bundle
-    exports.write(lambda: told.document(bundle.verification, checked.verdicts, bundle.context.run))
+    exports.write(lambda: told.document(bundle.verification, (*checked.verdicts, *checked.today), bundle.context.run))
     context.show(lambda: terminal.checked(checked), checked)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
-    return exit_code([v.outcome for v in checked.verdicts] + ([] if checked.signer_trusted else [Outcome.NOT_SHOWN]))
+    return exit_code([checked.outcome, *([] if checked.signer_trusted else [Outcome.NOT_SHOWN])])
+
+
+@command(evidence_, "redact")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The redacted bundle."
+)
+@click.option("--salt", "salt_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="The salt's file: used if it is there, made if not (default: OUTPUT.salt). Keep it to yourself.")  # fmt: skip
+@click.option("--key", help="Id of the key that must have signed it.")
+def evidence_redact(context: Context, file: Path, output: Path, salt_file: Path | None, key: str | None) -> Exit:
+    """Make a bundle for auditors of the drill's bundle FILE: no names, addresses, ids or hashes, and it still checks."""
+    opened = open_bundle(read_file(file, trusted_key=key), trusted_key=key)
+    place = salt_file or output.with_name(output.name + ".salt")
+    salt = place.read_bytes() if place.exists() else secrets.token_bytes(redaction.SALT_BYTES)
+    if len(salt) != redaction.SALT_BYTES:
+        raise UsageError(f"{place}: a salt has {redaction.SALT_BYTES} bytes", "Name another file; a new one is made.")
+    made = redaction.redact(opened, salt, signing_key(data_home() / "keys"), wiring.now())
+    files.write(place, salt)
+    files.write(output, made, mode=0o644)
+    checked = evidence.check(made)
+    context.show(lambda: terminal.checked(checked), checked)
+    context.face.say(f"redacted: {output}; its salt, which no auditor needs: {place}")
+    return exit_code([checked.outcome])
 
 
 judge_verbs.register(cli)

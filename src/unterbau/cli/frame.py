@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
@@ -115,6 +115,14 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
         return group.command(name, epilog=EXITS, **settings)(wrapped)
 
     return decorate
+
+
+def tell_left_out(context: Context, fields: Sequence[str]) -> None:
+    """Say which fields of a bundle this version could not read."""
+    if fields:
+        context.face.say(
+            f"not shown: fields of a newer version, which this one does not know: {', '.join(fields[:20])}"
+        )
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import click
 from unterbau import catalogue, files, wiring
 from unterbau.catalogue import audit, contradictions, importers
 from unterbau.catalogue.model import KINDS, Catalogue, Technology
-from unterbau.cli.frame import EXITS, OUT, Context, Day, Exports, command, exports
+from unterbau.cli.frame import EXITS, OUT, Context, Day, Exports, command, exports, tell_left_out
 from unterbau.errors import BundleError, Exit, UsageError
 from unterbau.evidence import signing_key
 from unterbau.evidence.opening import Opened, open_bundle, read_file
@@ -207,6 +207,7 @@ def check(
         files.write(report_file, page.html(checked.judgement, language).encode(), mode=0o644)
     exports.write(lambda: output.document(checked.judgement))
     context.show(lambda: report.judged(checked.judgement), checked)
+    tell_left_out(context, checked.left_out)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
     return exit_code([checked.outcome] if checked.signer_trusted else [checked.outcome, Outcome.NOT_SHOWN])

@@ -17,7 +17,7 @@ import click
 import yaml
 
 from unterbau import __version__, files, wiring
-from unterbau.cli.frame import OUT, Context, Day, Exports, command, exports, late_writes
+from unterbau.cli.frame import OUT, Context, Day, Exports, command, exports, late_writes, tell_left_out
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
 from unterbau.evidence import signing_key
 from unterbau.evidence.opening import Opened
@@ -176,6 +176,12 @@ def check(context: Context, opened: Opened, report_file: Path | None, exports: E
         files.write(report_file, report.html([checked.proof]).encode(), mode=0o644)
     exports.write(lambda: output.document([checked.proof]))
     context.show(lambda: report.proofs([checked.proof]), checked)
+    if checked.then is not None:
+        context.face.say(
+            f"the bundle was judged by data about the standards of {checked.then.data}: {checked.then.outcome}; above, by "
+            "those of this program; the stricter one decides"
+        )
+    tell_left_out(context, checked.left_out)
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
     return exit_code([checked.outcome] if checked.signer_trusted else [checked.outcome, Outcome.NOT_SHOWN])

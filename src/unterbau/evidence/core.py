@@ -19,13 +19,13 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
-from unterbau.canonical import canonical_bytes
+from unterbau.canonical import GENESIS, chained, spelled
 from unterbau.errors import BundleError
 from unterbau.evidence.limits import NOT_OURS, Limits, measure
 
-FORMAT = 1
+FORMAT = 2
 """The format that is sealed."""
-KNOWN = (1,)
+KNOWN = (1, 2)
 """Formats that are checked, for ever."""
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -38,7 +38,7 @@ PAYLOAD = Limits(16 * 2**20, 500_000)
 def sign(
     members: Mapping[str, bytes], predicate: dict[str, JsonValue], signer: CryptoSigner, kind: str = PREDICATE_TYPE
 ) -> bytes:
-    """The signed statement over these members, as the bytes of `statement.dsse.json`."""
+    """The signed statement over these members, spelled by RFC 8785, as the bytes of `statement.dsse.json`."""
     subjects: list[JsonValue] = [{"name": n, "digest": {"sha256": _sha256(d)}} for n, d in sorted(members.items())]
     statement: dict[str, JsonValue] = {
         "_type": STATEMENT_TYPE,
@@ -46,7 +46,7 @@ def sign(
         "predicateType": kind,
         "predicate": {"format": FORMAT, **predicate},
     }
-    envelope = Envelope(canonical_bytes(statement), PAYLOAD_TYPE, {})
+    envelope = Envelope(spelled(statement), PAYLOAD_TYPE, {})
     envelope.sign(signer)
     told = {
         "envelope": envelope.to_dict(),
@@ -133,25 +133,16 @@ def _stated(payload: bytes, key: SSlibKey) -> Stated:
     return Stated(kind, version, predicate, subjects, key)
 
 
-def check_chain(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Recompute the journal's chain: hash = sha256(prev + canonical JSON of seq, at, kind, node, data).
+def check_chain(rows: Sequence[Mapping[str, Any]], chain: int = 1) -> None:
+    """Recompute the hashes of a journal's rows from what is stored (`canonical.chained`).
 
     Raises BundleError naming the row.
     """
-    before = "0" * 64
+    before = GENESIS
     for number, row in enumerate(rows, start=1):
         try:
-            event = row["event"]
-            body = {
-                "seq": row["seq"],
-                "at": row["at"],
-                "kind": event["kind"],
-                "node": event["node"],
-                "data": event["data"],
-            }
-            text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
             fits = row["seq"] == number and row["prev"] == before
-            fits = fits and row["hash"] == hashlib.sha256((before + text).encode()).hexdigest()
+            fits = fits and row["hash"] == chained(chain, before, row["seq"], row["at"], row["event"])
         except (KeyError, TypeError, ValueError):
             fits = False
         if not fits:

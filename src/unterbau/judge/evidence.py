@@ -8,12 +8,13 @@ know; their sources stand in it. Needs pydantic and securesystemslib, and no net
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from copy import deepcopy
 from datetime import datetime
+from typing import Any
 
-from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter
 
+from unterbau import __version__
 from unterbau.catalogue.model import Catalogue, Technology
 from unterbau.errors import BundleError
 from unterbau.evidence.container import pack
@@ -21,15 +22,20 @@ from unterbau.evidence.core import STATEMENT, sign
 from unterbau.evidence.keys import Signer
 from unterbau.evidence.limits import NOT_OURS
 from unterbau.evidence.opening import Opened, open_bundle
+from unterbau.evidence.reading import Reading, alike, spelled_in, without_words
 from unterbau.judge.engine import Measures, judge
 from unterbau.judge.judgement import Judgement
 from unterbau.judge.rule import RuleSet
 from unterbau.judge.summary import outcome
 from unterbau.stack.model import Stack
-from unterbau.verdict import Model, Outcome
+from unterbau.verdict import Model, Outcome, conjoin
 
 KIND = "https://unterbau.example/evidence/stack/v1"
 JUDGEMENT = "judgement.json"
+JUDGING = "stack"
+"""The name of the judging by which a stack is judged; another one gets another name."""
+DECIDED = ("outcome", "path", "facts")
+WORDS = frozenset({"reason", "why"})
 _STACK = TypeAdapter(Stack)
 _CATALOGUE = TypeAdapter(tuple[Technology, ...])
 _RULES = TypeAdapter(tuple[RuleSet, ...])
@@ -45,6 +51,8 @@ class StackBundle(Model):
     measures: dict[str, dict[str, tuple[float, str]]] = {}
     judgement: Judgement
     sealed: datetime
+    left_out: tuple[str, ...] = ()
+    """Fields of a newer version, which this one could not read."""
 
 
 class StackCheck(Model):
@@ -57,6 +65,8 @@ class StackCheck(Model):
     """False: the bundle is whole, but whose key signed it is not shown."""
     sealed: datetime
     facts: int = Field(description="how many facts the catalogue in the bundle holds")
+    left_out: tuple[str, ...] = ()
+    """Fields of a newer version, which this one could not read: what they say is not shown."""
 
 
 def seal_stack(
@@ -94,29 +104,34 @@ def check_opened(opened: Opened) -> StackCheck:
     bundle = judged_again(opened)
     return StackCheck(
         judgement=bundle.judgement,
-        outcome=outcome(bundle.judgement),
+        outcome=conjoin([outcome(bundle.judgement), *([Outcome.NOT_SHOWN] if bundle.left_out else [])]),
         signer=opened.signer,
         signer_trusted=opened.trusted,
         sealed=bundle.sealed,
         facts=sum(len(t.facts) for t in bundle.catalogue.values()),
+        left_out=bundle.left_out,
     )
 
 
 def judged_again(opened: Opened) -> StackBundle:
     """What a bundle holds, with its judgement made anew. Raises BundleError if that differs from what was sealed."""
     opened.demand(KIND)
-    members, predicate = opened.members, opened.predicate
-    bundle = _bundle(members, predicate)
+    reading = Reading(made_by=str(opened.predicate.get("made_by", "")))
+    bundle, told = _bundle(opened, reading)
     again = judge(bundle.stack, bundle.catalogue, bundle.rule_sets, bundle.judgement.at, bundle.measures)
-    _same(bundle.judgement, again)
-    if predicate != {"format": 1, **_predicate(again, bundle.sealed)}:
+    _same(told, again, reading)
+    if opened.predicate != {"format": opened.format, **_predicate(again, bundle.sealed, opened)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
-    return bundle.model_copy(update={"judgement": again})
+    return bundle.model_copy(update={"judgement": again, "left_out": tuple(reading.unknown)})
 
 
-def _predicate(judgement: Judgement, sealed: datetime) -> dict[str, JsonValue]:
-    """Whose stack, by which rules, as of when; outcomes by rule, never as a number of merit."""
+def _predicate(judgement: Judgement, sealed: datetime, opened: Opened | None = None) -> dict[str, JsonValue]:
+    """Whose stack, by which rules, as of when; outcomes by rule, never as a number of merit.
+
+    Since format 2 with the judging and the version that made it: of `opened`, or this one's.
+    """
     outcomes: dict[str, JsonValue] = {r.id: r.outcome.value for s in judgement.rule_sets for r in s.rules}
+    by: dict[str, Any] = {"judging": [JUDGING], "made_by": __version__} if opened is None else opened.predicate
     return {
         "stack": judgement.stack,
         "at": judgement.at.isoformat(),
@@ -124,35 +139,44 @@ def _predicate(judgement: Judgement, sealed: datetime) -> dict[str, JsonValue]:
         "parts": len(judgement.parts),
         "unrecognised": len(judgement.unrecognised),
         "rules": outcomes,
+        **({n: by[n] for n in ("judging", "made_by") if n in by}),
     }
 
 
-def _bundle(members: Mapping[str, bytes], predicate: Mapping[str, JsonValue]) -> StackBundle:
+def _bundle(opened: Opened, reading: Reading) -> tuple[StackBundle, dict[str, Any]]:
+    """The models, and the judgement as it is stored."""
     names = {"stack.json", "catalogue.json", "rules.json", "measures.json", JUDGEMENT}
-    for name in sorted(members.keys() ^ names):
-        raise BundleError(f"{name} is {'missing' if name not in members else 'not part of a bundle'}", NOT_OURS)
+    for name in sorted(opened.members.keys() ^ names):
+        raise BundleError(f"{name} is {'missing' if name not in opened.members else 'not part of a bundle'}", NOT_OURS)
+    if opened.predicate.get("judging", [JUDGING]) != [JUDGING]:
+        raise BundleError(f"{JUDGEMENT}: judged in a way that this version does not know", "Check it with a newer one.")
+    plain = {name: opened.json(name) for name in names}
+    told = plain[JUDGEMENT]
+    reading.spelled = spelled_in(told)
+    told_as_stored = deepcopy(told)
+    stack = reading.model(_STACK, plain["stack.json"], "stack.json")
     try:
-        stack = _STACK.validate_json(members["stack.json"])
-        told = json.loads(members[JUDGEMENT])
-        return StackBundle(
-            stack=stack,
-            catalogue={t.id: t for t in _CATALOGUE.validate_json(members["catalogue.json"])},
-            rule_sets=_RULES.validate_json(members["rules.json"]),
-            measures=_MEASURES.validate_json(members["measures.json"]),
-            judgement=Judgement.model_validate({**told, "parts": stack.parts, "unread": stack.unread}),
-            sealed=datetime.fromisoformat(str(predicate["sealed"])),
-        )
-    except (ValidationError, ValueError, TypeError, KeyError, RecursionError) as error:
-        count = error.error_count() if isinstance(error, ValidationError) else 1
-        raise BundleError(f"the contents do not fit the format ({count} faults)", NOT_OURS) from None
+        whole = {**told, "parts": stack.parts, "unread": stack.unread}
+        sealed = datetime.fromisoformat(str(opened.predicate["sealed"]))
+    except (TypeError, KeyError, ValueError):
+        raise BundleError("the contents do not fit the format (1 faults)", NOT_OURS) from None
+    return StackBundle(
+        stack=stack,
+        catalogue={t.id: t for t in reading.model(_CATALOGUE, plain["catalogue.json"], "catalogue.json")},
+        rule_sets=reading.model(_RULES, plain["rules.json"], "rules.json"),
+        measures=reading.model(_MEASURES, plain["measures.json"], "measures.json"),
+        judgement=reading.model(Judgement, whole, JUDGEMENT),
+        sealed=sealed,
+    ), told_as_stored
 
 
-def _same(told: Judgement, again: Judgement) -> None:
+def _same(told: dict[str, Any], again: Judgement, reading: Reading) -> None:
     """Outcomes, paths and facts must follow from the contents; wording may differ between versions of the program."""
-    left, right = ({(f.rule, f.group): (f.outcome, f.path, f.facts) for f in j.findings} for j in (told, again))
+    plain = again.model_dump(mode="json", exclude={"parts", "unread"})
+    left, right = ({(f["rule"], f["group"]): [f[n] for n in DECIDED] for f in j["findings"]} for j in (told, plain))
     wrong = sorted(str(k) for k in left.keys() | right.keys() if left.get(k) != right.get(k))
     for name in ("groups", "coverage", "hidden", "ending", "ladders", "unrecognised", "stack"):
-        if getattr(told, name) != getattr(again, name):
+        if not alike(without_words(told[name], WORDS), without_words(plain[name], WORDS), reading, (name,)):
             wrong.append(name)
     if wrong:
         raise BundleError(f"{JUDGEMENT}: {', '.join(wrong[:3])} does not follow from the contents", NOT_OURS)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -20,34 +19,24 @@ from typing import Self
 from pydantic import JsonValue, SecretBytes, SecretStr, ValidationError
 
 from unterbau import files
+from unterbau.canonical import CHAIN, GENESIS, chained
 from unterbau.errors import LocalError, Refused
 from unterbau.saga.status import Event, JsonObject, Status
 from unterbau.verdict import Model
 
-GENESIS = "0" * 64
 SECRET_WORDS = ("payload", "password", "passwd", "secret", "token")
 REFERENCE_ENDS = ("_id", "_ids", "_ref", "_hash", "_sha256")
 """A key such as `secret_id` names a secret without holding it; so does a Ref (`secret:<id>`)."""
 
 
 class Row(Model):
-    """One journal entry. hash = sha256(prev + canonical JSON of seq, at, kind, node, data), hex."""
+    """One journal entry; `hash` follows from it and from `prev` (`canonical.chained`)."""
 
     seq: int
     at: str
     event: Event
     prev: str
     hash: str
-
-    def expected(self) -> str:
-        """The hash that this row must carry."""
-        return chained(self.prev, self.seq, self.at, self.event)
-
-
-def chained(prev: str, seq: int, at: str, event: Event) -> str:
-    """Hash of a row: SHA-256, hex."""
-    body = {"seq": seq, "at": at, "kind": event.kind, "node": event.node, "data": event.data}
-    return hashlib.sha256((prev + canonical(body)).encode()).hexdigest()
 
 
 def canonical(value: object) -> str:
@@ -111,6 +100,10 @@ class Journal:
                 "CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, at TEXT NOT NULL,"
                 " event TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL) STRICT"
             )
+            if not self._db.execute("SELECT 1 FROM journal").fetchone():
+                self._db.execute(f"PRAGMA user_version={CHAIN}")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            self.chain = int(version) or 1  # the journals of chain 1 name none
             return self._db
 
     def append(self, event: Event) -> int:
@@ -125,11 +118,11 @@ class Journal:
             self.status.apply(event)
             self._failed = True
             seq, at = self._seq + 1, self._now().astimezone(UTC).isoformat()
-            digest = chained(self._last, seq, at, event)
+            plain = event.model_dump(mode="json")
             with self._translated():
+                digest = chained(self.chain, self._last, seq, at, plain)
                 self._db.execute(
-                    "INSERT INTO journal VALUES (?, ?, ?, ?, ?)",
-                    (seq, at, canonical(event.model_dump(mode="json")), self._last, digest),
+                    "INSERT INTO journal VALUES (?, ?, ?, ?, ?)", (seq, at, canonical(plain), self._last, digest)
                 )
             self._seq, self._last, self._failed = seq, digest, False
             self._doubt(event, at)
@@ -155,11 +148,11 @@ class Journal:
         prev, found = GENESIS, []
         for number, (seq, at, text, before, digest) in enumerate(raw, 1):
             try:
-                event = Event.model_validate_json(text)
-                row = Row(seq=seq, at=at, event=event, prev=before, hash=digest)
-            except ValidationError as error:
+                expected = chained(self.chain, before, seq, at, json.loads(text))
+                row = Row(seq=seq, at=at, event=Event.model_validate_json(text), prev=before, hash=digest)
+            except (ValidationError, ValueError, TypeError, KeyError) as error:
                 raise _broken(self.path, number) from error
-            if row.seq != number or row.prev != prev or row.hash != row.expected():
+            if row.seq != number or row.prev != prev or row.hash != expected:
                 raise _broken(self.path, number)
             found.append(row)
             prev = row.hash
@@ -194,7 +187,7 @@ class Journal:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:
             raise LocalError(
                 f"journal {self.path}: {error}",
                 "free space on the disk, check permissions, or restore the file; then run the command again",

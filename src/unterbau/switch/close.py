@@ -108,8 +108,7 @@ class _Closing(Drill):
         found: list[closing.Attempt] = []
         while (path := self.folder.closing(len(found) + 1)).exists():
             attempt = self.read(path, closing.Attempt)
-            rows = self._rows(self.folder.closing_journal(len(found) + 1))
-            found.append(attempt.model_copy(update={"journal": rows}))
+            found.append(self._with_journal(attempt, self.folder.closing_journal(len(found) + 1)))
         return found
 
     def _counted(self, kind: str, label: str, total: int) -> Callable[[Event], None]:
@@ -126,16 +125,20 @@ class _Closing(Drill):
 
     def old_journal(self) -> tuple[dict[str, JsonValue], ...]:
         """Of an emptying by a version that kept no record of what it saw."""
-        return self._rows(self.folder.close_source_journal)
+        return self._rows(self.folder.close_source_journal)[1]
 
-    def _rows(self, path: Path) -> tuple[dict[str, JsonValue], ...]:
-        """A journal's rows, when requests of the process that wrote it have surely ended."""
+    def _with_journal(self, attempt: closing.Attempt, path: Path) -> closing.Attempt:
+        chain, rows = self._rows(path)
+        return attempt.model_copy(update={"journal": rows, "chain": chain})
+
+    def _rows(self, path: Path) -> tuple[int, tuple[dict[str, JsonValue], ...]]:
+        """A journal's chain and rows, when requests of the process that wrote it have surely ended."""
         if not path.exists():
-            return ()
+            return 1, ()
         with Journal(path, now=self.tools.now) as journal:
             if journal.status.begun():  # its process was killed: a deletion may still be under way
                 self._wait_since(datetime.fromisoformat(journal.rows()[-1].at))
-            return tuple(journal.export())
+            return journal.chain, tuple(journal.export())
 
     def _wait_since(self, last: datetime) -> None:
         """Until a cloud can finish nothing any more that was asked for then. Raises Interrupted."""
@@ -169,10 +172,10 @@ class SourceClosing(_Closing):
             number = len(earlier) + 1
             files.write(self.folder.closing(number), attempt.model_dump_json(indent=1).encode())
             result, errors = self._delete(decision, pairs, attempt, number)
-            attempt = attempt.model_copy(update={"journal": self._rows(self.folder.closing_journal(number))})
+            attempt = self._with_journal(attempt, self.folder.closing_journal(number))
             late = closing.kept_late(attempt.journal)
         record = self._record([*earlier, attempt], {**decision.kept, **late}, result)
-        path = self._seal(checked.bundle, record)
+        path = self._seal(checked, record)
         if result is not None:
             self._demand_complete(result, errors)
         rest = record.after or census.take(self.tools.connect(self.state.source), now=self.tools.now)
@@ -235,13 +238,17 @@ class SourceClosing(_Closing):
             attempts=tuple(attempts), complete=complete, ended=self.tools.now(), kept=kept, after=after
         )
 
-    def _seal(self, bundle: evidence.Bundle, record: closing.Closing) -> str:
+    def _seal(self, checked: evidence.CheckResult, record: closing.Closing) -> str:
         """The bundle of the drill with the record of its closing; none as long as nothing was deleted."""
         if not closing.deleted(record):
             return ""
         secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
+        stored = {name: data for name, data in checked.members.items() if name != evidence.CLOSING}
         data = evidence.seal(
-            bundle.model_copy(update={"closing": record}), signing_key(self.tools.keys), secrets=secrets
+            checked.bundle.model_copy(update={"closing": record}),
+            signing_key(self.tools.keys),
+            stored=stored,
+            secrets=secrets,
         )
         files.write(self.folder.closed_bundle, data)
         return str(self.folder.closed_bundle)
@@ -326,7 +333,7 @@ class TargetClosing(_Closing):
         """Take the steps of the move back, but for what is kept. Returns what is kept besides, and why."""
         steps = [_Guarded(s, guard, made) for s in move.steps(sealed.plan, sealed.source, *clouds)]
         result = unwind(
-            steps, journal, plan=sealed.plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
+            steps, journal, plan=self.plan_name(sealed.plan, journal, back=True), workers=self.tools.workers, stop=self.tools.stop,
             listener=self._counted("undone", "steps taken back", len(journal.status.intents)),
         )  # fmt: skip
         failed = tuple(name for name in result.failed if _whose(name, made) not in guard.stayed)

@@ -21,6 +21,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from unterbau import files
+from unterbau.canonical import digest_bytes
 from unterbau.cloud.port import Cloud
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
 from unterbau.evidence import fingerprint, signing_key
@@ -143,7 +144,11 @@ class Drill:
             source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
             choices = words.choices or (old.choices if old else ())
             made = planning.make(source, target, run=self.folder.run, now=self.tools.now(), choices=choices)
-            self._write_plan(made.model_copy(update={"allowed_openings": old.allowed_openings if old else ()}))
+            named = {
+                "allowed_openings": old.allowed_openings if old else (),
+                "source_census": digest_bytes(self.folder.source.read_bytes()),
+            }
+            self._write_plan(made.model_copy(update=named))
         return self.judged(words)
 
     def _is_own_plan(self) -> bool:
@@ -210,9 +215,10 @@ class Drill:
         if not self._begun():
             self._refuse_stale(plan, source)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
+            name = self.plan_name(plan, journal)
             counter = _Counter(steps, journal, "steps of the move", self.tools.face)
             result = run(
-                steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
+                steps, journal, plan=name, workers=self.tools.workers, stop=self.tools.stop,
                 late_seconds=self.tools.late_seconds, listener=counter.event,
                 progress=lambda step, done, of: self.tools.face.bytes(called(step, names), done, of),
             )  # fmt: skip
@@ -224,6 +230,20 @@ class Drill:
         for line in first(lines, "each stands at the end"):
             self.tools.face.say(line)
         return Moved(**result.model_dump(), swept=swept)
+
+    def plan_name(self, plan: Plan, journal: Journal, *, back: bool = False) -> str:
+        """What the journal names this plan by: the digest of the file that was written when the move began.
+
+        A journal that an older version began names no file: by then the plan's digest; what it made is taken back by what
+        stands in the journal, whatever this version's models make of that plan.
+        """
+        begun = self.folder.plan_begun
+        if not journal.status.opened:
+            files.write(begun, evidence.spelled_plan(plan))
+        if begun.exists():
+            same = self.read(begun, Plan) == plan
+            return digest_bytes(begun.read_bytes() if same else evidence.spelled_plan(plan))
+        return journal.status.plan if back else plan.digest()
 
     def verify(self) -> Contents:
         """The verifier, as a process of its own that gets no more than the names and the plan."""
@@ -275,7 +295,7 @@ class Drill:
         def back() -> RunResult:
             counter = _Counter(steps, journal, "steps taken back", self.tools.face, back=True)
             return unwind(
-                steps, journal, plan=plan.digest(), workers=self.tools.workers, stop=self.tools.stop,
+                steps, journal, plan=self.plan_name(plan, journal, back=True), workers=self.tools.workers, stop=self.tools.stop,
                 listener=counter.event,
             )  # fmt: skip
 
@@ -323,18 +343,25 @@ class Drill:
     def seal(self) -> evidence.Bundle:
         """The signed bundle of all that is in the folder."""
         with Journal(self.folder.journal, now=self.tools.now) as journal:
-            rows = tuple(journal.export())
+            rows, chain = tuple(journal.export()), journal.chain
         sealed = evidence.Bundle(
             source=self.read(self.folder.source, Workload),
             target=self.read(self.folder.target, Workload),
             plan=self.load_plan(),
             journal=rows,
+            chain=chain,
             verification=self.read(self.folder.verdicts, Contents),
             context=self._context(),
             closed=self.read(self.folder.target_closed, Workload) if self.folder.target_closed.exists() else None,
         )
         secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
-        data = evidence.seal(sealed, signing_key(self.tools.keys), secrets=secrets)
+        found = {
+            "source-census.json": self.folder.source, "target-census.json": self.folder.target,
+            "plan.json": self.folder.plan_begun, "verification.json": self.folder.verdicts,
+            "target-census-closed.json": self.folder.target_closed,
+        }  # fmt: skip
+        stored = {name: path.read_bytes() for name, path in found.items() if path.exists()}
+        data = evidence.seal(sealed, signing_key(self.tools.keys), stored=stored, secrets=secrets)
         files.write(self.folder.bundle, data)
         return sealed
 
@@ -381,7 +408,10 @@ class Drill:
     def _refuse_stale(self, plan: Plan, source: Workload) -> None:
         """Before the first write: the source must be what the plan was made from."""
         now = census.take(self.tools.connect(self.state.source), now=self.tools.now)
-        if census.digest(now, self.folder.run) != plan.source_digest:
+        if plan.source_census and plan.source_census != digest_bytes(self.folder.source.read_bytes()):
+            raise PlanError("the plan was made from another census than the one in its folder", "Make a new plan.")
+        before = census.digest(source) if plan.source_census else plan.source_digest
+        if census.digest(now, self.folder.run) != before:
             lines = census.difference(source, now, self.folder.run)
             raise PlanError(
                 "the source changed since the plan was made: " + "; ".join(lines[:6]),

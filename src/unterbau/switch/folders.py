@@ -63,6 +63,8 @@ class Folder:
         self.target_after = path / "target-census-after.json"
         self.target_closed = path / "target-census-closed.json"
         self.plan = path / "plan.yaml"
+        self.plan_begun = path / "plan.json"
+        """The plan as the move was begun with; the journal names it by the digest of these bytes."""
         self.journal = path / "journal.db"
         self.close_journal = path / "close-journal.db"
         self.close_source_journal = path / "close-source-journal.db"

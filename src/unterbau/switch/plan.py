@@ -47,7 +47,7 @@ def losses(entry: Entry, resource: ResourceBase, source: Workload) -> tuple[Loss
 
 
 class Plan(Model):
-    """The whole plan. `source_digest` is the digest of the census it was made from (see `census.digest`).
+    """The whole plan. `source_digest` is the digest of what its census lists (see `census.digest`).
 
     `translate` maps ids of the source's surroundings to those of the target (external networks, volume
     types by name, flavors by name, images of the provider, the project id in ACLs).
@@ -75,6 +75,8 @@ class Plan(Model):
     """What this plan opens against the source."""
     allowed_openings: tuple[str, ...] = later(())
     """Ids of the openings that a person allowed."""
+    source_census: str = later("")
+    """The census that it was made from: the digest of its file, byte by byte. `""`: by a version that named none."""
 
     @cached_property
     def by_ref(self) -> Mapping[Ref, Entry]:
@@ -97,7 +99,7 @@ class Plan(Model):
         return resource.translated(self.translate, (self.source.project_id, self.target.project_id))
 
     def digest(self) -> str:
-        """What the journal of a run names its plan by: `sha256:..` over its canonical JSON."""
+        """What the journal of an older run names its plan by: `sha256:..` over its canonical JSON, as this version has it."""
         return canonical.digest(self.model_dump(mode="json"))
 
     def check_against(self, source: Workload) -> None:

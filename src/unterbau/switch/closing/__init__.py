@@ -15,6 +15,7 @@ from unterbau.switch.closing.decide import (
     digest,
     kept_late,
     put_back,
+    stored_digest,
     touched,
 )
 from unterbau.switch.closing.steps import Kept, Witness, demand_same, emptying_steps
@@ -22,5 +23,5 @@ from unterbau.switch.closing.steps import Kept, Witness, demand_same, emptying_s
 __all__ = [
     "Attempt", "Closing", "Decision", "Kept", "Sealed", "Witness", "as_before", "begun",
     "decide", "deleted", "deletions", "demand_known", "demand_same", "digest",
-    "emptying_steps", "kept_late", "put_back", "touched",
+    "emptying_steps", "kept_late", "put_back", "stored_digest", "touched",
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from unterbau.switch.plan import Plan, losses
 from unterbau.switch.verify import Contents, observed
 from unterbau.tenant.kinds import Kind, Loss, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Observation, Outcome, Reason, Verdict, Words, joined, told_as
+from unterbau.verdict import Model, Observation, Outcome, Reason, Verdict, Words, joined, later, told_as
 
 Rows: TypeAlias = Sequence[Mapping[str, JsonValue]]
 """Rows of a journal as `Journal.export` gives them."""
@@ -45,6 +45,8 @@ class Attempt(Model):
     unpaired: tuple[Observation, ...] = ()
     put_back: tuple[Ref, ...] = ()
     journal: tuple[dict[str, JsonValue], ...] = ()
+    chain: int = later(1)
+    """How the rows of its journal follow one another (`canonical.chained`)."""
 
     def hashes(self) -> dict[tuple[str, Ref], Observation]:
         """Every content that was seen, by side and object (and what else was observed beside the censuses)."""
@@ -284,7 +286,12 @@ def deleted(record: Closing) -> tuple[Ref, ...]:
 
 def digest(attempt: Attempt) -> str:
     """What the journal of an attempt names it by."""
-    return canonical.digest(attempt.model_dump(mode="json", exclude={"journal"}))
+    return stored_digest(attempt.model_dump(mode="json"))
+
+
+def stored_digest(plain: Mapping[str, JsonValue]) -> str:
+    """The same of an attempt as it is stored: an older or newer version finds the same."""
+    return canonical.digest({name: value for name, value in plain.items() if name not in ("journal", "chain")})
 
 
 def _ended(journal: Rows) -> dict[Ref, dict[str, JsonValue]]:

@@ -1,6 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """The drill's signed bundle (`bundle`), that of a closed source (`closing`), and the looks both judge anew (`looks`)."""
 
-from unterbau.switch.evidence.bundle import Bundle, CheckResult, check, check_opened, of_the_whole, remainder, seal
+from unterbau.evidence.core import PREDICATE_TYPE as KIND
+from unterbau.switch.evidence.bundle import (
+    Bundle,
+    CheckResult,
+    check,
+    check_opened,
+    of_the_whole,
+    remainder,
+    seal,
+    spelled_plan,
+)
+from unterbau.switch.evidence.closing import NAME as CLOSING
 
-__all__ = ["Bundle", "CheckResult", "check", "check_opened", "of_the_whole", "remainder", "seal"]
+__all__ = [
+    "CLOSING",
+    "KIND",
+    "Bundle",
+    "CheckResult",
+    "check",
+    "check_opened",
+    "of_the_whole",
+    "remainder",
+    "seal",
+    "spelled_plan",
+]

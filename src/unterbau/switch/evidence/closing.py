@@ -7,18 +7,18 @@ from what a person accepted; that nothing else went follows from the journals. P
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from unterbau.errors import BundleError, LocalError
 from unterbau.evidence.core import check_chain
 from unterbau.evidence.limits import NOT_OURS
-from unterbau.saga.status import Event, fold
+from unterbau.evidence.reading import Reading
+from unterbau.saga.status import fold
 from unterbau.switch import closing
 from unterbau.switch.closing import Attempt, Closing, Decision, Sealed
-from unterbau.switch.evidence.looks import check_pair, judge_again
-from unterbau.switch.plan import Plan
+from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.verify import counterparts
 from unterbau.tenant.kinds import KINDS, Content, Loss, Ref, kind_of
 from unterbau.tenant.workload import Workload
@@ -28,15 +28,15 @@ NAME = "source-closing.json"
 
 
 def check_closing(
-    record: Closing, source: Workload, plan: Plan, verdicts: tuple[Verdict, ...], *, rehearsal: bool
+    record: Closing, sealed: Sealed, *, digests: Sequence[str], reading: Reading, rehearsal: bool
 ) -> tuple[Verdict, ...]:
     """Verdicts about the closing: that what went was held, and every loss that was accepted. Raises BundleError.
 
-    `source`, `plan` and `verdicts` are those of the drill, `rehearsal` whether its target was cleaned.
+    `digests` are those of the attempts as they are stored, `rehearsal` whether the drill's target was cleaned.
     """
     if rehearsal:
         raise BundleError(f"{NAME}: nothing may be deleted after a rehearsal", NOT_OURS)
-    checks = [_Check(Sealed(source, plan, verdicts), attempt) for attempt in record.attempts]
+    checks = [_Check(sealed, *one, reading) for one in zip(record.attempts, digests, strict=True)]
     for check in checks:
         check.journal()
         check.deletions()
@@ -44,7 +44,7 @@ def check_closing(
     if last is None or record.kept.keys() != {**last.decision.kept, **closing.kept_late(last.attempt.journal)}.keys():
         raise BundleError(f"{NAME}: what was kept does not follow from what was seen", NOT_OURS)
     if record.after is not None:
-        check_pair(plan, record.after, last.attempt.look.target)
+        check_pair(sealed.plan, record.after, last.attempt.look.target)
     gone = frozenset(closing.deleted(record))
     lost = {one.id: _loss(one, check.attempt) for check in checks for one in check.lost(gone)}
     return (*_told(record), *lost.values())
@@ -53,10 +53,11 @@ def check_closing(
 class _Check:
     """One attempt against what it saw. Made from a look that contradicts itself, it raises BundleError."""
 
-    def __init__(self, sealed: Sealed, attempt: Attempt) -> None:
-        self.attempt, self.look, self.hashes = attempt, attempt.look, attempt.hashes()
+    def __init__(self, sealed: Sealed, attempt: Attempt, digest: str, reading: Reading) -> None:
+        self.attempt, self.look, self.hashes, self.digest = attempt, attempt.look, attempt.hashes(), digest
+        self.reading = reading
         check_pair(sealed.plan, self.look.source, self.look.target)
-        judge_again(self.look, sealed.plan, self.hashes, NAME)
+        judge_again(self.look, sealed.plan, self.hashes, NAME, reading)
         back = frozenset(attempt.put_back)
         if not back <= sealed.source.by_ref.keys():
             raise BundleError(f"{NAME}: what was put back was never at the source", NOT_OURS)
@@ -69,13 +70,13 @@ class _Check:
         rows = self.attempt.journal
         if not rows:
             return
-        check_chain(rows)
+        check_chain(rows, self.attempt.chain)
         try:
-            status = fold([Event.model_validate(row["event"]) for row in rows])
-        except (LocalError, ValidationError) as error:
+            status = fold(events_of(rows, self.reading))
+        except LocalError as error:
             what = f"a journal tells what cannot have happened ({type(error).__name__})"
             raise BundleError(f"{NAME}: {what}", NOT_OURS) from None
-        if status.plan != closing.digest(self.attempt):
+        if status.plan != self.digest:
             raise BundleError(f"{NAME}: a journal is of another attempt", NOT_OURS)
         surplus = closing.touched(rows) - set(self.decision.chosen)
         if surplus:

@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from pydantic import JsonValue, TypeAdapter
 
 from unterbau.errors import BundleError
 from unterbau.evidence.limits import NOT_OURS
+from unterbau.evidence.reading import Reading, differing
+from unterbau.saga.status import Event
 from unterbau.switch import temporaries
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, Contents, compare
 from unterbau.tenant.kinds import Ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Verdict
+
+_EVENTS = TypeAdapter(tuple[Event, ...])
 
 
 def check_pair(plan: Plan, source: Workload, target: Workload) -> None:
@@ -22,8 +28,14 @@ def check_pair(plan: Plan, source: Workload, target: Workload) -> None:
             raise BundleError(f"the {side} is another cloud or project in different members", NOT_OURS)
 
 
+def events_of(rows: Iterable[Mapping[str, JsonValue]], reading: Reading) -> tuple[Event, ...]:
+    """The events of a journal's rows. Raises BundleError."""
+    plain = [{**event} if isinstance(event := row.get("event"), dict) else event for row in rows]
+    return reading.model(_EVENTS, plain, "journal.json")
+
+
 def judge_again(
-    told: Contents, plan: Plan, hashes: Mapping[tuple[str, Ref], Observation], name: str
+    told: Contents, plan: Plan, hashes: Mapping[tuple[str, Ref], Observation], name: str, reading: Reading
 ) -> tuple[Verdict, ...]:
     """The verdicts of one look at both sides, made anew; BundleError if they are not those that it tells."""
     unknown = sorted(set(told.judging) - set(JUDGINGS))
@@ -33,9 +45,7 @@ def judge_again(
             "Check it with a newer version of Unterbau.",
         )
     again = compare(told.source, told.target, plan, hashes, told.judging, temporary=temporaries.markers(plan))
-    if [v.substance() for v in again] != [v.substance() for v in told.verdicts]:
-        recomputed = {v.claim.id: v.substance() for v in again}
-        wrong = [v.claim.id for v in told.verdicts if recomputed.get(v.claim.id) != v.substance()]
-        wrong += [i for i in recomputed if i not in {v.claim.id for v in told.verdicts}]
-        raise BundleError(f"{name}: {', '.join(wrong[:3]) or 'the order'} does not follow from the contents", NOT_OURS)
+    wrong = differing(told.verdicts, again, reading)
+    if wrong:
+        raise BundleError(f"{name}: {', '.join(wrong[:3])} does not follow from the contents", NOT_OURS)
     return again

@@ -135,6 +135,10 @@ def verdicts(
 def checked(found: CheckResult) -> None:
     """What the check of a bundle found, and what no drill tests."""
     verdicts(found.verdicts, found.bundle.plan)
+    if found.today:
+        say("")
+        say("By the judgings of this version, which came after the bundle was judged (the stricter one decides):")
+        verdicts(found.today, found.bundle.plan, everything=True)
     say("")
     table(["outcome", "what no drill tests"], [["not tested", safe(line)] for line in found.not_tested])
 
