@@ -54,6 +54,7 @@ KEPT = ROOT / ".mutants"
 TOLD = ROOT / "docs" / "mutants.md"
 EQUAL = ROOT / "bench" / "mutants-equal.yaml"
 DRAWN = 100
+DEFECT = "a defect of this program"
 AIM = 85
 """Per cent of the drawn mutants that are to be noticed."""
 CPU_SECONDS, WALL_SECONDS = 20, 300
@@ -278,7 +279,7 @@ def forked(work: Callable[[], str]) -> tuple[str, str]:
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
-        said = "a defect of this program"
+        said = DEFECT
         try:
             os.setsid()
             resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
@@ -297,6 +298,8 @@ def forked(work: Callable[[], str]) -> tuple[str, str]:
     ended = _waited(pid)
     with os.fdopen(reader, "rb") as told:
         said = told.read().decode()
+    if said == DEFECT:
+        sys.exit("a child of this program failed; MUTANTS_TELL=1 shows why")
     if not ended:
         return "stuck", ""
     return ("noticed", said) if said else ("survived", "")
