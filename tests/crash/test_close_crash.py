@@ -27,7 +27,7 @@ from unterbau.verdict import Outcome
 
 pytestmark = pytest.mark.timeout(2400)
 
-ALL = ("server.user_data", "server.local_disk", "floating_ip.address")
+ALL = ("server.user_data", "server.local_disk", "floating_ip.address", "router.external_fixed_ips")
 SOON = timedelta(seconds=5)
 
 

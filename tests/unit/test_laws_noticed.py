@@ -38,11 +38,11 @@ from unterbau.evidence import container, core, signing_key
 from unterbau.evidence.limits import TRUSTED
 from unterbau.face import Face
 from unterbau.saga import Event, Journal, Marker
-from unterbau.switch import census, evidence, folders, move, planning, verify
+from unterbau.switch import census, evidence, folders, move, verify
 from unterbau.switch.close import Question, SourceClosing
 from unterbau.switch.drill import Drill, Tools
 from unterbau.switch.folders import Folder
-from unterbau.tenant.kinds import Check, Container, Image, Kind, Network, Volume, ref
+from unterbau.tenant.kinds import Container, Image, Kind, Network, Quota, Volume, ref
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Outcome
 
@@ -539,12 +539,14 @@ def _steps(work: Drill) -> Any:
 def test_a_plan_whose_checks_failed_is_not_carried_out(world: World) -> None:
     work = world.planned()
     there = world.standing("b")
-    failed = Check(name="quota of networks", outcome=Outcome.FAILED, text="1 needed, 0 left", remedy="Ask for more.")
-    plan = work.load_plan()
-    files.write(work.folder.plan, planning.dump(plan.model_copy(update={"checks": (*plan.checks, failed)})).encode())
-    with pytest.raises(Refused, match="quota of networks: 1 needed, 0 left") as caught:
+    target = work.read(work.folder.target, Workload)
+    none = Quota(service="network", resource="network", limit=0, used=0)
+    offering = target.offering.model_copy(update={"quotas": (none,)})
+    full = target.model_copy(update={"offering": offering})
+    files.write(work.folder.target, full.model_dump_json().encode())
+    with pytest.raises(Refused, match="checks failed: quota network") as caught:
         work.move()
-    assert caught.value.remedy == "Ask for more."
+    assert "more" in caught.value.remedy
     assert world.standing("b") == there and not work.folder.journal.exists()
 
 

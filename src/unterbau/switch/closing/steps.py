@@ -9,13 +9,14 @@ can have written it. What is not as it was then is kept, and so is all that it n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from unterbau.cloud.content import unprotect
 from unterbau.cloud.port import Cloud, said
-from unterbau.errors import Unsupported
+from unterbau.errors import NotFound, Unsupported
 from unterbau.saga import JsonObject, Outputs, Progress, Step
 from unterbau.switch.closing.decide import DELETE, ROUTES, Decision, as_before
 from unterbau.switch.verify import Contents
@@ -101,7 +102,8 @@ class Witness:
         """See to it that these attachments' volumes are not deleted with their server. Raises Kept if that cannot be."""
         try:
             for disk in disks:
-                self.clouds[side].keep_disk(disk)
+                with suppress(NotFound):  # detached already, or gone with its server in an earlier try: nothing ties it
+                    self.clouds[side].keep_disk(disk)
         except Unsupported as error:
             raise Kept(Reason.of("close.disk-with-it", why=said(error))) from None
 
