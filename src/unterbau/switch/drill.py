@@ -108,10 +108,12 @@ class Drill:
     def begin_again(self) -> None:
         """What an earlier run left that is not true any more: before the first write both censuses, after it verdicts.
 
-        The plan is made anew by `plan`, unless a person edited it.
+        The plan is made anew by `plan`, unless a person edited it: then the census that it names stays, and the move
+        refuses if the source is not as it says.
         """
         if not self._begun():
-            for path in (self.folder.journal, self.folder.source, self.folder.target):
+            edited = self.folder.plan.exists() and not self._is_own_plan()
+            for path in (self.folder.journal, *(() if edited else (self.folder.source,)), self.folder.target):
                 path.unlink(missing_ok=True)
         if self.folder.load().failed:
             self.folder.verdicts.unlink(missing_ok=True)
