@@ -24,13 +24,14 @@ from unterbau.reference import tenant as seed
 from unterbau.saga import Journal
 from unterbau.switch import census, planning
 from unterbau.switch.folders import DrillState
-from unterbau.switch.move.steps import NEVER_MARKED
+from unterbau.tenant.kinds import KINDS
 
 pytestmark = pytest.mark.timeout(2400)
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 MOVER = Path(__file__).with_name("mover.py")
-KINDS_WITHOUT_A_MARK = {k.model_fields["kind"].default for k in NEVER_MARKED} | {"secret"}
+KINDS_WITHOUT_A_MARK = {kind.value for kind, known in KINDS.items() if known.KNOWN.marker.doubtful}
+"""Also an address group: the description that carries the mark is the user's in the end."""
 
 
 def mover(root: Path, kill_after: int, what: str = "run", mood: str = "late") -> subprocess.CompletedProcess[str]:
@@ -116,8 +117,8 @@ def test_a_killed_move_can_be_taken_back_without_a_trace(world: Path, tmp_path: 
     root = tmp_path / "w"
     shutil.copytree(world, root)
     mover(root, number)
-    mover(root, 9, "unwind")
-    named = mover(root, 0, "unwind").stdout.split("\n")
+    # The first of the two may have come to its end, and told what it named then.
+    named = [line for kill in (9, 0) for line in mover(root, kill, "unwind").stdout.split("\n")]
     time.sleep(LATE)
     assert names(root, "a") == names(world, "a")
     left = (
