@@ -30,12 +30,6 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 SOURCE, TARGET = "test-quelle", "test-ziel"
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """What needs the two clouds runs in one process, one after the other; `make test` runs everything else beside it."""
-    if item.get_closest_marker("cloud"):
-        item.add_marker(pytest.mark.xdist_group("clouds"))
-
-
 def _running(name: str) -> Iterator[str]:
     from unterbau import reference
 
