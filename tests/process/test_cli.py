@@ -63,7 +63,7 @@ clouds:
         (["plan", "quelle", "zeil"], CLOUDS, 4, "127.0.0.1:1"),
         (["move", "no-such-plan.yaml"], CLOUDS, 2, "no such plan"),
         (["close", "20260101-aaaa", "--target"], CLOUDS, 2, "no drill"),
-        (["close", "20260101-aaaa"], CLOUDS, 2, "which side"),
+        (["close", "20260101-aaaa"], CLOUDS, 2, "what to close"),
         (["close", "../../etc", "--target"], CLOUDS, 2, "not the name of a drill"),
         (["cloud", "status", "nirgends"], None, 1, "no cloud nirgends"),
         (["cloud", "up", "Grosz"], None, 2, "cannot name a cloud"),

@@ -137,7 +137,7 @@ def checked(found: CheckResult) -> None:
     verdicts(found.verdicts, found.bundle.plan)
     if found.today:
         say("")
-        say("By the judgings of this version, which came after the bundle was judged (the stricter one decides):")
+        say("By today's judgings (the stricter one decides):")
         verdicts(found.today, found.bundle.plan, everything=True)
     say("")
     table(["outcome", "what no drill tests"], [["not tested", safe(line)] for line in found.not_tested])
