@@ -12,9 +12,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
+from unterbau import pages
 from unterbau.catalogue.model import Layer
 from unterbau.face import MARKS, printable
 from unterbau.judge import words
@@ -79,11 +80,7 @@ def html(judgement: Judgement, language: Language = "en") -> str:
 
 
 def _environment(judgement: Judgement) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("unterbau.judge"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["printable"] = printable
+    environment = pages.environment("unterbau.judge")
     environment.filters["link"] = _link
     environment.globals["tell"] = tell
     environment.globals["few"] = lambda names: few(names, 6)

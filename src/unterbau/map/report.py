@@ -12,11 +12,12 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
+from unterbau import pages
 from unterbau.catalogue.model import BaseFact
-from unterbau.face import MARKS, printable, safe, say, table
+from unterbau.face import MARKS, safe, say, table
 from unterbau.judge.seeing import tell
 from unterbau.map import logos
 from unterbau.map.changes import Changes
@@ -77,11 +78,7 @@ def site(chart: Chart, changes: MapDifference | None = None, recent: Changes | N
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("unterbau.map"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["printable"] = lambda text: printable(str(text))
+    environment = pages.environment("unterbau.map")
     environment.filters["link"] = lambda url: url if re.match(r"https?://", str(url)) else ""
     environment.filters["layer"] = lambda layer: LAYERS[layer]
     environment.filters["kind"] = lambda kind: str(kind).replace("_", " ")

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from unterbau.face import printable, safe, say, table
+from unterbau import pages
+from unterbau.face import safe, say, table
 from unterbau.prove.proof import Proof
 from unterbau.prove.verdicts import CaseOutcome, CaseVerdict, Level, VersionVerdict
 
@@ -125,11 +124,7 @@ def _rows(case: CaseVerdict, reference: bool) -> list[list[str]]:
 
 def html(found: Sequence[Proof]) -> str:
     """One page without external resources: the matrix, then each cloud with its failures first."""
-    environment = Environment(
-        loader=PackageLoader("unterbau.prove"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["printable"] = lambda text: printable(str(text))
+    environment = pages.environment("unterbau.prove")
     return environment.get_template("conformance.html.j2").render(
         proofs=found,
         versions=_all_versions(found),

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from unterbau import pages
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.report.drawing import timeline, topology
@@ -43,11 +43,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
     bundle = checked.bundle
     entries = [e for e in bundle.plan.entries if e.fate is not Fate.CARRIED]
     counts = Counter((v.claim.kind, v.outcome) for v in checked.verdicts)
-    environment = Environment(
-        loader=PackageLoader("unterbau.switch.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["printable"] = printable
+    environment = pages.environment("unterbau.switch.report")
     environment.globals["t"] = _both
     environment.globals["words"] = outcome_words
     environment.filters["both"] = _in_both
