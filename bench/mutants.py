@@ -589,12 +589,13 @@ def page(number: int) -> str:
         survivors = [e.mutant for e in ended if e.how == "survived"]
         alike = [m for m in survivors if (m.module, m.was, m.now) in same]
         counted, noticed = len(ended) - len(alike), len(ended) - len(survivors)
-        score = f"{100 * noticed / counted:.0f} %" if counted else "not asked"
+        whole = len(ended) == len(mutants)  # a part of a sample says nothing of the whole
+        score = f"{100 * noticed / counted:.0f} %" if counted and whole else "cut short" if ended else "not asked"
         rows.append(f"| {name} | {', '.join(f'`{m}`' for m in core.modules)} | {possible} | {len(ended)} | "
                     f"{noticed} | {len(survivors) - len(alike)} | {len(alike)} | {score} |")  # fmt: skip
         chapters.append(f"## {name}\n")
         left = [m for m in survivors if m not in alike]
-        chapters += [_told(m) for m in left] or ["None."]
+        chapters += [_told(m) for m in left] or ["None." if whole else "None so far."]
         if alike:
             chapters.append("\nThe same program:\n")
             chapters += [f"{_told(m)}: {same[m.module, m.was, m.now]}" for m in alike]
