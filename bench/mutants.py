@@ -58,7 +58,8 @@ DEFECT = "a defect of this program"
 AIM = 85
 """Per cent of the drawn mutants that are to be noticed."""
 CPU_SECONDS, WALL_SECONDS = 20, 300
-"""What a child may take: a loop without an end is noticed by the first, a wait without one by the second."""
+"""What a child may take beyond thrice its tests' time: a loop without an end is noticed by the first, a wait without one
+by the second."""
 
 
 @dataclass(frozen=True)
@@ -273,8 +274,12 @@ def drawn(name: str, number: int) -> tuple[int, tuple[Mutant, ...]]:
 # --- one mutant, in a process of its own
 
 
-def forked(work: Callable[[], str]) -> tuple[str, str]:
-    """Do it in a child. How it ended ("noticed", "stuck" or "survived"), and by which test, as `work` says."""
+def forked(work: Callable[[], str], usual: float) -> tuple[str, str]:
+    """Do it in a child. How it ended ("noticed", "stuck" or "survived"), and by which test, as `work` says.
+
+    `usual`: seconds that it takes where nothing is stuck.
+    """
+    allowed = CPU_SECONDS + 3 * round(usual)
     reader, writer = os.pipe()
     sys.stdout.flush()
     pid = os.fork()
@@ -282,7 +287,7 @@ def forked(work: Callable[[], str]) -> tuple[str, str]:
         said = DEFECT
         try:
             os.setsid()
-            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+            resource.setrlimit(resource.RLIMIT_CPU, (allowed, allowed + 5))
             if not os.environ.get("MUTANTS_TELL"):
                 quiet = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(quiet, 1)
@@ -295,7 +300,7 @@ def forked(work: Callable[[], str]) -> tuple[str, str]:
             os.write(writer, said.encode()[:4000])
             os._exit(0)
     os.close(writer)
-    ended = _waited(pid)
+    ended = _waited(pid, WALL_SECONDS + 3 * usual)
     with os.fdopen(reader, "rb") as told:
         said = told.read().decode()
     if said == DEFECT:
@@ -305,9 +310,9 @@ def forked(work: Callable[[], str]) -> tuple[str, str]:
     return ("noticed", said) if said else ("survived", "")
 
 
-def _waited(pid: int) -> bool:
+def _waited(pid: int, seconds: float) -> bool:
     """Whether a child came to its end in time. Nothing of its group stays."""
-    end = time.monotonic() + WALL_SECONDS
+    end = time.monotonic() + seconds
     status = None
     while time.monotonic() < end and status is None:
         ended, told = os.waitpid(pid, os.WNOHANG)
@@ -369,7 +374,7 @@ class Meeting:
     def pytest_runtestloop(self, session: Any) -> bool:
         """In the place of pytest's own."""
         self.items = {item.nodeid: item for item in session.items}
-        how, by = forked(self._learn)
+        how, by = forked(self._learn, usual=WALL_SECONDS)
         if how != "survived":
             print(f"the tests fail without any mutant: {by or how}")
             session.testsfailed = 1
@@ -379,9 +384,8 @@ class Meeting:
             module = parsed(mutant.module)
             names = learnt.tests(module.path, mutant.lines)
             code = compile(module.mutated(mutant.number), str(module.path), "exec", dont_inherit=True)
-            self.told(
-                mutant, *(forked(functools.partial(self._meet, mutant, code, names)) if names else ("survived", ""))
-            )
+            meet = functools.partial(self._meet, mutant, code, names)
+            self.told(mutant, *(forked(meet, learnt.takes(names)) if names else ("survived", "")))
         return True
 
     def _meet(self, mutant: Mutant, code: CodeType, names: Sequence[str]) -> str:
@@ -479,6 +483,10 @@ class Learnt:
         names = {name for line in lines for name in known.get(str(line), ()) if name}
         return sorted(names, key=lambda name: self.seconds.get(name, 0.0))
 
+    def takes(self, names: Iterable[str]) -> float:
+        """Seconds that these take one after the other."""
+        return sum(self.seconds.get(name, 0.0) for name in names)
+
 
 # --- a core
 
@@ -525,7 +533,7 @@ def ask(name: str, number: int, afresh: bool) -> None:
                 importlib.import_module(module)
         for mutant in ask_for:
             if not mutant.function:
-                told(mutant, *forked(functools.partial(_at_import, core, mutant, known, folder)))
+                told(mutant, *forked(functools.partial(_at_import, core, mutant, known, folder), known.takes(known.seconds)))
 
 
 def _at_import(core: Core, mutant: Mutant, learnt: Learnt, folder: str) -> str:
