@@ -533,7 +533,10 @@ def ask(name: str, number: int, afresh: bool) -> None:
                 importlib.import_module(module)
         for mutant in ask_for:
             if not mutant.function:
-                told(mutant, *forked(functools.partial(_at_import, core, mutant, known, folder), known.takes(known.seconds)))
+                told(
+                    mutant,
+                    *forked(functools.partial(_at_import, core, mutant, known, folder), known.takes(known.seconds)),
+                )
 
 
 def _at_import(core: Core, mutant: Mutant, learnt: Learnt, folder: str) -> str:

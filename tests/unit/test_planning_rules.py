@@ -143,7 +143,9 @@ def test_what_an_optional_extension_gives_must_be_there() -> None:
 
 def test_what_a_census_could_not_show_is_told_with_its_side_and_its_reason() -> None:
     def blind(name: str, *what: str) -> Workload:
-        return cloud(name).model_copy(update={"not_shown": tuple(NotShown(what=w, reason=f"{w} is down") for w in what)})
+        return cloud(name).model_copy(
+            update={"not_shown": tuple(NotShown(what=w, reason=f"{w} is down") for w in what)}
+        )
 
     made = planning.make(blind("a", "volumes", "images"), blind("b", "secrets"), run="r", now=NOW)
     assert said(made, "not shown") == [
@@ -308,7 +310,7 @@ def test_a_file_that_holds_no_plan_at_all_is_told_so() -> None:
     for text in ("", "7", "[]"):
         with pytest.raises(PlanError, match="plan, the file: "):
             planning.load(text)
-    with pytest.raises(PlanError, match="plan: .*special characters are not allowed"):
+    with pytest.raises(PlanError, match=r"plan: .*special characters are not allowed"):
         planning.load("a: \x00")
 
 

@@ -104,7 +104,9 @@ def test_what_will_not_go_is_named_with_its_reason_and_its_journal_stays(world: 
     assert list(world.folder.iterdir()) == [], "a run that left nothing is forgotten, with the lock and all"
 
 
-def test_the_write_of_a_killed_run_is_waited_for_from_the_take_up_on_and_removed_when_it_came_late(world: World) -> None:
+def test_the_write_of_a_killed_run_is_waited_for_from_the_take_up_on_and_removed_when_it_came_late(
+    world: World,
+) -> None:
     path = world.killed("1", "intended a")
     world.clock[0] += timedelta(hours=1)
     runs = world.runs()
