@@ -76,21 +76,22 @@ CORES: dict[str, Core] = {
     "planning": Core(
         ("switch/planning.py", "switch/plan.py", "switch/planned_openings.py"),
         ("unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py", "unit/test_closing.py",
-         "unit/test_planning_laws.py"),
+         "unit/test_models.py", "unit/test_planning_laws.py"),
     ),
     "kinds": Core(
         ("tenant/kinds", "tenant/workload.py"),
-        ("unit/test_kinds.py", "unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py",
+        ("unit/test_kinds.py", "unit/test_kinds_fates.py", "unit/test_kinds_in_a_cloud.py", "unit/test_coverage.py", "unit/test_models.py",
+         "unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py",
          "unit/test_closing.py", "unit/test_evidence.py", "laws/test_verify.py"),
         without="loads_no_library",
     ),
     "structure": Core(
         ("switch/verify/structure.py", "switch/verify/ownership.py", "switch/verify/opened.py", "switch/verify/lost.py"),
         ("unit/test_evidence.py", "unit/test_drill_openings.py", "unit/test_worst_cases.py", "unit/test_losses.py",
-         "laws/test_verify.py"),
+         "unit/test_coverage.py", "laws/test_verify.py"),
         without="loads_no_library",
     ),
-    "saga": Core(("saga",), ("unit/test_saga_rules.py", "unit/test_saga.py")),
+    "saga": Core(("saga",), ("unit/test_saga_rules.py", "unit/test_saga_momentary.py", "unit/test_saga.py")),
     "evidence": Core(
         ("evidence/core.py", "evidence/container.py", "evidence/limits.py", "canonical.py"),
         ("unit/test_evidence.py", "unit/test_evidence_attacks.py"),
