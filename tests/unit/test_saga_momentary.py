@@ -52,7 +52,7 @@ class World:
         """A run that made, or began to make, what its events say (`done a`), and was killed."""
         path = self.runs(place).journal(run)
         with Journal(path, now=self.now) as journal:
-            nodes = {event[-1]: [] for event in events}
+            nodes: dict[str, list[str]] = {event[-1]: [] for event in events}
             journal.append(Event.model_validate({"kind": "opened", "data": {"nodes": nodes}}))
             for word in events:
                 kind, node = word.split()
@@ -114,7 +114,12 @@ def test_the_write_of_a_killed_run_is_waited_for_from_the_take_up_on_and_removed
     world.cloud.holds.add("1/a")  # the cloud finished the request only now
     world.clock[0] += timedelta(seconds=50)
     waited: list[float | None] = []
-    world.stop.wait = lambda timeout=None: bool(waited.append(timeout))  # type: ignore[method-assign]
+
+    def wait(timeout: float | None = None) -> bool:
+        waited.append(timeout)
+        return False
+
+    world.stop.wait = wait  # type: ignore[method-assign]
     assert runs.finish(killed) == [] and not world.cloud.holds and not path.exists()
     assert waited == [70.0] and len(world.said) == 1 and "70 s: 1 step got no answer" in world.said[0]
 
