@@ -87,7 +87,7 @@ CORES: dict[str, Core] = {
     ),
     "structure": Core(
         ("switch/verify/structure.py", "switch/verify/ownership.py", "switch/verify/opened.py", "switch/verify/lost.py"),
-        ("unit/test_evidence.py", "unit/test_drill_openings.py", "unit/test_worst_cases.py", "unit/test_losses.py",
+        ("unit/test_structure.py", "unit/test_evidence.py", "unit/test_drill_openings.py", "unit/test_worst_cases.py", "unit/test_losses.py",
          "unit/test_coverage.py", "laws/test_verify.py"),
         without="loads_no_library",
     ),
