@@ -5,7 +5,7 @@ mutmut names every mutant of a core's modules (an operator turned, an argument d
 hundred of them are drawn with the core's name as seed, and each is put before the core's unit and law tests until one
 fails. What survives stands in docs/mutants.md. What mutmut does besides is not used: its trampolines change functions
 only, and a module of ours is half data. Which tests come by a statement is measured once a core; only these are asked,
-the quickest first.
+the quickest first, as many as take a minute in sum: what would be noticed by a slower one counts as survived.
 
 A mutant is never written to a file, so a kill leaves nothing behind. A process that has collected the tests forks one
 child a mutant, which gives the function in question its changed code and runs the tests. What is run when a module is
@@ -43,6 +43,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -57,6 +58,8 @@ DRAWN = 100
 DEFECT = "a defect of this program"
 AIM = 85
 """Per cent of the drawn mutants that are to be noticed."""
+ASKED_SECONDS = 60
+"""How much of the tests a mutant meets, by what they took when they were measured."""
 CPU_SECONDS, WALL_SECONDS = 20, 300
 """What a child may take beyond thrice its tests' time: a loop without an end is noticed by the first, a wait without one
 by the second."""
@@ -345,14 +348,15 @@ def asked(core: Core, plugin: object, folder: str, finder: Changed | None = None
 
 
 class Ordered:
-    """A plugin of pytest: the quickest tests first, and which of them noticed."""
+    """A plugin of pytest: the quickest tests in their order, and which of them noticed."""
 
     def __init__(self, seconds: Mapping[str, float]) -> None:
         self.seconds, self.failed = seconds, ""
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Sort them."""
-        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
+        """Sort them, and leave out those that would take too long."""
+        by_name = {item.nodeid: item for item in items}
+        items[:] = [by_name[name] for name in quickest(by_name, self.seconds)]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Keep the first that failed."""
@@ -393,7 +397,7 @@ class Meeting:
         replace_code(mutant, code)
         return self._run(names)
 
-    def _run(self, names: Iterable[str], before: Callable[[str], None] = lambda name: None) -> str:
+    def _run(self, names: Iterable[str], before: Callable[[str], object] = lambda name: None) -> str:
         """Run these until one fails; its name."""
         ordered = [self.items[name] for name in names]
         for item, following in zip(ordered, [*ordered[1:], None], strict=True):
@@ -481,12 +485,22 @@ class Learnt:
     def tests(self, path: Path, lines: Iterable[int]) -> list[str]:
         """Those that come by one of these lines, the quickest first."""
         known = self.lines.get(str(path), {})
-        names = {name for line in lines for name in known.get(str(line), ()) if name}
-        return sorted(names, key=lambda name: self.seconds.get(name, 0.0))
+        return quickest({name for line in lines for name in known.get(str(line), ()) if name}, self.seconds)
 
     def takes(self, names: Iterable[str]) -> float:
         """Seconds that these take one after the other."""
         return sum(self.seconds.get(name, 0.0) for name in names)
+
+
+def quickest(names: Iterable[str], seconds: Mapping[str, float]) -> list[str]:
+    """The quickest of these tests in their order, as many as a mutant meets; the very quickest in any case."""
+    ordered = sorted(names, key=lambda name: seconds.get(name, 0.0))
+    until = accumulate(seconds.get(name, 0.0) for name in ordered)
+    return [
+        name
+        for number, (name, sum_) in enumerate(zip(ordered, until, strict=True))
+        if not number or sum_ <= ASKED_SECONDS
+    ]
 
 
 # --- a core
