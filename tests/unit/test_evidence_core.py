@@ -16,7 +16,7 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau import canonical
 from unterbau.errors import BundleError, Failed
-from unterbau.evidence import core
+from unterbau.evidence import core, limits
 from unterbau.evidence.container import Archive, pack, refuse_secrets
 from unterbau.evidence.core import STATEMENT, Stated, check_chain, sign, verify
 from unterbau.evidence.limits import Limits
@@ -337,3 +337,51 @@ def test_a_row_of_either_chain_hashes_to_what_it_did_ever() -> None:
             canonical.chained(1, canonical.GENESIS, 1, "t", broken)
     with pytest.raises(ValueError, match="JSON compliant"):
         canonical.chained(1, canonical.GENESIS, 1, "t", {"kind": "", "node": "", "data": float("nan")})
+
+
+# --- what is held in memory
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (b"7", 0),
+        (b"[]", 1),
+        (b"{}", 1),
+        (b"[1,2]", 2),
+        (b'{"a":[{}]}', 3),
+        (b'["a,[{b","\\",["]', 2),
+        (b'"[[,,"', 0),
+        (b"", 0),
+    ],
+)
+def test_values_are_counted_by_what_parts_them_and_strings_hold_none(text: bytes, values: int) -> None:
+    limits.measure({"a": text}, Limits(10, values))
+    if values:
+        with pytest.raises(BundleError, match=f"b: more than {values} values in all") as caught:
+            limits.measure({"a": text, "b": b"[]"}, Limits(10, values))
+        assert "--key" in caught.value.remedy
+
+
+def test_json_nests_a_hundred_deep_each_member_by_itself_and_brackets_fit() -> None:
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+        limits.measure(dict.fromkeys(("a", "b"), opening * 100 + b"1" + closing * 100), ROOM)
+        with pytest.raises(BundleError, match="b: nested deeper than 100, or no JSON") as caught:
+            limits.measure({"a": b"[]", "b": opening * 101 + b"1" + closing * 101}, ROOM)
+        assert caught.value.remedy == limits.NOT_OURS
+    for broken in (b"[", b"]", b"[}", b"}{"):
+        with pytest.raises(BundleError, match="no JSON"):
+            limits.measure({"a": broken}, ROOM)
+
+
+def test_who_trusts_the_signer_has_room_for_a_large_tenant_and_a_stranger_has_64_mib() -> None:
+    assert (limits.strangers().size, limits.strangers().values) == (64 * 2**20, 1_200_000)
+    assert limits.TRUSTED.size > 2**30 and limits.TRUSTED.values > 10**8
+    with pytest.raises(BundleError) as caught:
+        Archive(pack(MEMBERS, b"")).read(MEMBERS, Limits(0, 0))
+    assert "--key" in caught.value.remedy
+    assert limits.too_much(limits.TRUSTED) == limits.NOT_OURS
+    assert limits.decode("a", b"[1]") == [1]
+    for broken in (b"[", b"\xff", b"[" * 10**5):
+        with pytest.raises(BundleError, match=r"^a: no JSON"):
+            limits.decode("a", broken)
