@@ -15,7 +15,7 @@ Not drawn, because no test should notice them: annotations and docstrings (mutmu
 with a space in them, and f-strings), letters' case (a changed literal is drawn once), `__all__` and aliases of types. A mutant that means the same
 is named in `bench/mutants-equal.yaml` with the reason, and counts neither way.
 
-Results are kept in .mutants/ by core. A mutant is asked again when its module has changed, or when it survived and the
+Results are kept in .mutants/ by core, and so is what was measured of its tests. A mutant is asked again when its module has changed, or when it survived and the
 tests have; `--afresh` asks all of them.
 """
 
@@ -380,7 +380,7 @@ class Meeting:
     def pytest_runtestloop(self, session: Any) -> bool:
         """In the place of pytest's own."""
         self.items = {item.nodeid: item for item in session.items}
-        how, by = forked(self._learn, usual=WALL_SECONDS)
+        how, by = ("survived", "") if self.learnt.exists() else forked(self._learn, usual=WALL_SECONDS)
         if how != "survived":
             print(f"the tests fail without any mutant: {by or how}")
             session.testsfailed = 1
@@ -417,7 +417,8 @@ class Meeting:
         data = coverage.get_data()
         lines = {file: data.contexts_by_lineno(file) for file in data.measured_files()}
         foreign = [m for m in sys.modules if not m.startswith(("unterbau", "tests"))]
-        self.learnt.write_text(json.dumps({"seconds": self.seconds, "lines": lines, "modules": foreign}))
+        if not failed:
+            self.learnt.write_text(json.dumps({"seconds": self.seconds, "lines": lines, "modules": foreign}))
         return failed
 
 
@@ -531,7 +532,8 @@ def ask(name: str, number: int, afresh: bool) -> None:
         print(f"{name} {how:9}{mutant.module}:{mutant.line} {by.rpartition('::')[2]}", flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        learnt = Path(folder) / "learnt"
+        learnt = KEPT / f".{name}-{digest([ROOT / 'src' / 'unterbau' / p for p in places(core)])}-{tests}.json"
+        KEPT.mkdir(exist_ok=True)
         pid = os.fork()
         if pid == 0:
             code = 70
