@@ -96,7 +96,7 @@ def test_a_verdict_on_a_thing_names_it_and_shows_both_sides_with_their_times() -
     (left, right) = seen(one)
     assert left[:2] == ("source: a network:n", NOW) and right[:2] == ("target: b network:new-n", LATER)
     assert left[2] == right[2] and isinstance(left[2], dict) and left[2]["description"] == "ours"
-    assert (one.outcome, one.reason) == (HELD, say("verdict.equal"))
+    assert (one.outcome, one.reason) == (HELD, say("verdict.equal")) and {o.what for o in one.evidence} == {"facts"}
 
 
 def test_a_thing_that_is_not_there_failed_unless_nothing_of_its_kind_was_seen() -> None:
