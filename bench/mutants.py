@@ -74,6 +74,8 @@ class Core:
     tests: tuple[str, ...]
     without: str = ""
     """Names of tests that are left out (as for `pytest -k`): those that ask another process, which has no mutant."""
+    whole: str = ""
+    """What tests are called in whose names it stands: they hold so much that a mutant meets them whatever they take."""
 
 
 CORES: dict[str, Core] = {
@@ -110,6 +112,7 @@ CORES: dict[str, Core] = {
         ("prove/judges",),
         ("unit/test_prove_judges.py", "unit/test_prove_told.py", "unit/test_prove_flavor_name.py", "unit/test_prove_cases.py",
          "unit/test_prove_defects.py"),
+        whole="test_what_is_told_is_what_was_told",
     ),
 }  # fmt: skip
 
@@ -351,13 +354,13 @@ def asked(core: Core, plugin: object, folder: str, finder: Changed | None = None
 class Ordered:
     """A plugin of pytest: the quickest tests in their order, and which of them noticed."""
 
-    def __init__(self, seconds: Mapping[str, float]) -> None:
-        self.seconds, self.failed = seconds, ""
+    def __init__(self, seconds: Mapping[str, float], whole: str) -> None:
+        self.seconds, self.whole, self.failed = seconds, whole, ""
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Sort them, and leave out those that would take too long."""
         by_name = {item.nodeid: item for item in items}
-        items[:] = [by_name[name] for name in quickest(by_name, self.seconds)]
+        items[:] = [by_name[name] for name in quickest(by_name, self.seconds, self.whole)]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Keep the first that failed."""
@@ -368,8 +371,10 @@ class Ordered:
 class Meeting:
     """A plugin of pytest: the tests are collected once, and each mutant meets those that come by, in a fork of its own."""
 
-    def __init__(self, mutants: Sequence[Mutant], told: Callable[[Mutant, str, str], None], learnt: Path) -> None:
-        self.mutants, self.told, self.learnt = mutants, told, learnt
+    def __init__(
+        self, mutants: Sequence[Mutant], told: Callable[[Mutant, str, str], None], learnt: Path, whole: str
+    ) -> None:
+        self.mutants, self.told, self.learnt, self.whole = mutants, told, learnt, whole
         self.seconds: dict[str, float] = {}
         self.items: dict[str, Any] = {}
 
@@ -388,7 +393,7 @@ class Meeting:
         learnt = Learnt.read(self.learnt)
         for mutant in self.mutants:
             module = parsed(mutant.module)
-            names = learnt.tests(module.path, mutant.lines)
+            names = learnt.tests(module.path, mutant.lines, self.whole)
             code = compile(module.mutated(mutant.number), str(module.path), "exec", dont_inherit=True)
             meet = functools.partial(self._meet, mutant, code, names)
             self.told(mutant, *(forked(meet, learnt.takes(names)) if names else ("survived", "")))
@@ -484,25 +489,25 @@ class Learnt:
         told = json.loads(path.read_text())
         return cls(told["seconds"], told["lines"], tuple(told["modules"]))
 
-    def tests(self, path: Path, lines: Iterable[int]) -> list[str]:
+    def tests(self, path: Path, lines: Iterable[int], whole: str) -> list[str]:
         """Those that come by one of these lines, the quickest first."""
         known = self.lines.get(str(path), {})
-        return quickest({name for line in lines for name in known.get(str(line), ()) if name}, self.seconds)
+        return quickest({name for line in lines for name in known.get(str(line), ()) if name}, self.seconds, whole)
 
     def takes(self, names: Iterable[str]) -> float:
         """Seconds that these take one after the other."""
         return sum(self.seconds.get(name, 0.0) for name in names)
 
 
-def quickest(names: Iterable[str], seconds: Mapping[str, float]) -> list[str]:
-    """The quickest of these tests in their order, as many as a mutant meets; the very quickest in any case."""
+def quickest(names: Iterable[str], seconds: Mapping[str, float], whole: str = "") -> list[str]:
+    """The quickest of these tests in their order, as many as a mutant meets; the very quickest in any case.
+
+    Then those that are called so (see `Core.whole`), whatever they take.
+    """
     ordered = sorted(names, key=lambda name: seconds.get(name, 0.0))
-    until = accumulate(seconds.get(name, 0.0) for name in ordered)
-    return [
-        name
-        for number, (name, sum_) in enumerate(zip(ordered, until, strict=True))
-        if not number or sum_ <= ASKED_SECONDS
-    ]
+    until = dict(zip(ordered, accumulate(seconds.get(name, 0.0) for name in ordered), strict=True))
+    met = [name for name in ordered if name == ordered[0] or until[name] <= ASKED_SECONDS]
+    return met + [name for name in ordered if whole and whole in name and name not in met]
 
 
 # --- a core
@@ -538,7 +543,7 @@ def ask(name: str, number: int, afresh: bool) -> None:
         if pid == 0:
             code = 70
             try:
-                code = asked(core, Meeting([m for m in ask_for if m.function], told, learnt), folder)
+                code = asked(core, Meeting([m for m in ask_for if m.function], told, learnt, core.whole), folder)
             finally:
                 sys.stdout.flush()
                 os._exit(code)
@@ -559,7 +564,7 @@ def ask(name: str, number: int, afresh: bool) -> None:
 
 def _at_import(core: Core, mutant: Mutant, learnt: Learnt, folder: str) -> str:
     module = parsed(mutant.module)
-    plugin = Ordered(learnt.seconds)
+    plugin = Ordered(learnt.seconds, core.whole)
     code = asked(core, plugin, folder, Changed(module.name, module.path, module.mutated(mutant.number)))
     return "" if code == 0 else plugin.failed or f"pytest ended with {code}"
 
