@@ -38,7 +38,7 @@ class Ending(Model):
 
 LEFT = "make it on the target by hand if somebody needs it, before the source goes"
 LOST = "save what you need of it before the source goes; `close --source` keeps it until you accept the loss by name"
-ALLOWED = "nothing: somebody allowed it by name"
+ALLOWED = "nothing: it was allowed by name"
 OPEN = "close it on the target; or, before a move, let it be by its name (--allow-opening)"
 FAILED = {
     "structure": "make it on the target what it is on the source; then run the same command again",
