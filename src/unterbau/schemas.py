@@ -24,6 +24,7 @@ ALL = {
     "since": "judge.judgement:Since",
     "difference": "judge.judgement:Difference",
     "stack-evidence": "judge.evidence:StackCheck",
+    "doctor": "doctor:Findings",
     "technology": "catalogue.model:Technology",
     "rules": "judge.rule:RuleSet",
     "stack": "stack.stackfile:StackFile",

@@ -23,6 +23,7 @@ from unterbau.errors import LocalError
 if TYPE_CHECKING:
     from unterbau.cloud.port import Cloud
     from unterbau.cloud.survey import Surveyed
+    from unterbau.doctor import Findings
     from unterbau.face import Face
     from unterbau.prove.write import Trial
     from unterbau.reference import tenant as seed
@@ -71,6 +72,21 @@ def open_trial(name: str) -> Trial:
     from unterbau.cloud import openstack
 
     return openstack.connect(name, config_files=clouds_files())
+
+
+def examine(name: str) -> Findings:
+    """What the cloud of that name lacks for each verb; it is only read. Raises as `open_cloud` does."""
+    from unterbau.doctor import cloud
+    from unterbau.prove.collect import collect
+
+    return cloud.look(open_cloud(name), lambda: collect(survey(name), now=now, tool=f"unterbau {__version__}"))
+
+
+def examine_machine() -> Findings:
+    """What this machine lacks for each verb."""
+    from unterbau.doctor import machine
+
+    return machine.look(cloud_names)
 
 
 def live_stack(given: str) -> Stack | None:

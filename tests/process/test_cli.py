@@ -160,6 +160,7 @@ def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
         "judge",
         "prove",
         "facts",
+        "doctor",
     }
     known |= {f"cloud {c}" for c in ("up", "down", "status", "list", "env", "logs", "wipe", "seed")}
     known |= {f"map {c}" for c in ("build", "export", "import", "diff")}

@@ -15,7 +15,7 @@ import pytest
 from unterbau.cli import cli, main
 from unterbau.cli.frame import asks_for_json
 
-UNKNOWN = ["census", "plan", "verify", "drill", "prove", "cloud seed"]
+UNKNOWN = ["census", "plan", "verify", "drill", "prove", "cloud seed", "doctor"]
 """Verbs that enter a cloud by its name, and how many names they want."""
 
 
@@ -72,7 +72,7 @@ def test_wrong_usage_is_one_json_object_wherever_the_option_stands(
 
 @pytest.mark.parametrize("verb", UNKNOWN)
 def test_an_unknown_cloud_is_one_json_object(capsys: pytest.CaptureFixture[str], verb: str) -> None:
-    clouds = ["nowhere"] if verb in ("census", "prove", "cloud seed") else ["nowhere", "elsewhere"]
+    clouds = ["nowhere"] if verb in ("census", "prove", "cloud seed", "doctor") else ["nowhere", "elsewhere"]
     told, code, people = run(capsys, *verb.split(), *clouds, "--format", "json")
     assert (told["error"], told["exit"], code) == ("ConfigError", 2, 2)
     assert "nowhere" in told["what"] and told["remedy"]
@@ -91,7 +91,7 @@ def test_an_unknown_cloud_is_one_json_object(capsys: pytest.CaptureFixture[str],
         (["move", "nowhere.json"], "PlanError", 2),
         (["close", "20260101-aaaa", "--target"], "UsageError", 2),
         (["evidence", "check", "nowhere"], "UsageError", 2),
-        (["evidence", "redact", "clouds.yaml", "-o", "x"], "BundleError", 2),
+        (["evidence", "redact", __file__, "-o", "x"], "BundleError", 2),
         (["judge", "no-such-technology"], "UsageError", 2),
         (["facts", "no-such-technology"], "UsageError", 2),
         (["facts", "audit", "--from", ".", "--kind", "nonsense"], "UsageError", 2),
@@ -102,7 +102,7 @@ def test_an_unknown_cloud_is_one_json_object(capsys: pytest.CaptureFixture[str],
         ([], "UsageError", 2),
         (["cloud"], "UsageError", 2),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+    ids=lambda value: " ".join(w for w in value if "/" not in w) if isinstance(value, list) else None,
 )
 def test_what_else_goes_wrong_is_one_json_object(
     capsys: pytest.CaptureFixture[str], words: list[str], error: str, code: int

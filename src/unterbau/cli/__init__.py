@@ -560,6 +560,20 @@ def evidence_redact(context: Context, file: Path, output: Path, salt_file: Path 
 verbs.register(cli)
 
 
+@command(cli, "doctor")
+@click.argument("clouds", nargs=-1, metavar="[CLOUD...]")
+def doctor_(context: Context, clouds: tuple[str, ...]) -> Exit:
+    """What is missing for which verb: on this machine, or in each CLOUD. It only reads, and says what to do."""
+    from unterbau import wiring
+    from unterbau.doctor import report
+    from unterbau.verdict import exit_code
+
+    found = [wiring.examine(name) for name in clouds] if clouds else [wiring.examine_machine()]
+    plain = [f.model_dump(mode="json") for f in found]
+    context.show(lambda: report.findings(found), plain if len(plain) > 1 else found[0])
+    return exit_code(f.outcome for one in found for f in one.findings)
+
+
 @command(cli, "schema")
 @click.argument("what", type=click.Choice(sorted(ALL)))
 def schema(context: Context, what: str) -> None:
