@@ -57,6 +57,24 @@ def test_twice_with_one_marker_is_one_thing(cloud: Cloud, make: Maker) -> None:
     assert found[0].comparable() | {"mtu": None} == wish.comparable() | {"mtu": None}
 
 
+def test_a_network_gets_its_mtu_and_no_more_than_the_largest(cloud: Cloud, make: Maker) -> None:
+    """A larger one is refused by a real cloud with the whole network (400)."""
+    got = []
+    for number, mtu in enumerate((None, 1300, 1_000_000)):
+        wish = Network(id="-", name=f"n{number}-{make.tag}", mtu=mtu, description="text")
+        there = cloud.read(ref(Kind.NETWORK, make.ensure(wish, str(number))))
+        assert isinstance(there, Network) and there.description == "text"
+        got.append(there.mtu)
+    assert got[1] == 1300 and got[0] == got[2]
+
+
+def test_a_port_that_nothing_is_bound_to_keeps_its_users_word(cloud: Cloud, make: Maker) -> None:
+    network = make.ensure(Network(id="-", name=f"n-{make.tag}"))
+    wish = Port(id="-", name="vip", network_id=network, mac_address="fa:16:3e:77:00:03", role="vip:keepalived")
+    there = cloud.read(ref(Kind.PORT, make.ensure(wish)))
+    assert isinstance(there, Port) and there.role == "vip:keepalived"
+
+
 def test_a_thing_of_the_same_name_is_not_adopted(cloud: Cloud, make: Maker) -> None:
     wish = Network(id="-", name=f"n-{make.tag}")
     assert make.ensure(wish, "a") != make.ensure(wish, "b")
@@ -147,6 +165,26 @@ def test_a_server_is_stopped_and_locked_and_a_locked_one_is_not_deleted(cloud: C
             cloud.delete(reference, WAIT)
     finally:
         cloud.set_lock(server, False)
+
+
+def test_a_server_keeps_its_hostname_its_growing_disk_and_why_it_is_locked(cloud: Cloud, make: Maker) -> None:
+    id_ = server_with(cloud, make, hostname="fachverfahren-db", disk_config="AUTO")
+    try:
+        for reason in ("an audit", "another one", ""):
+            cloud.set_lock(id_, True, reason)
+            there = cloud.read(ref(Kind.SERVER, id_))
+            assert isinstance(there, Server)
+            assert (there.locked, there.locked_reason) == (True, "an audit")
+            assert (there.hostname, there.disk_config) == ("fachverfahren-db", "AUTO")
+    finally:
+        cloud.set_lock(id_, False)
+    there = cloud.read(ref(Kind.SERVER, id_))
+    assert isinstance(there, Server) and (there.locked, there.locked_reason) == (False, "")
+
+
+def test_a_hostname_that_follows_from_the_name_is_none_of_its_own(cloud: Cloud, make: Maker) -> None:
+    there = cloud.read(ref(Kind.SERVER, server_with(cloud, make)))
+    assert isinstance(there, Server) and there.hostname == "" and there.disk_config == "MANUAL"
 
 
 def _server(cloud: Cloud, reference: Ref) -> tuple[str, bool]:

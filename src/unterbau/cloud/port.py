@@ -178,7 +178,8 @@ class Cloud(Reader, Protocol):
         A second thing of the user's with the same name is never adopted. What cannot be made exactly as
         wished (a rule without its remote, a visibility refused) raises and is not made in a wider form.
 
-        Notes by kind: a *security group* is made without any rule (rules that the cloud adds are removed).
+        Notes by kind: a *network* gets its MTU, or the largest of this cloud if that is less. A *security group* is made
+        without any rule (rules that the cloud adds are removed).
         A *router interface* gets exactly its addresses. A *router* is made with its external gateway, without
         `routes` (their next hops need the interfaces: `set_routes`). A *server* gets its ports in order, and
         `source.disks`; it is made running. An *attachment* attaches. An *image* without source is made empty
@@ -212,8 +213,11 @@ class Cloud(Reader, Protocol):
     def set_power(self, server_id: str, power: Power) -> None:
         """Bring a server to that state and wait for it. Idempotent."""
 
-    def set_lock(self, server_id: str, locked: bool) -> None:
-        """Lock or unlock a server (a locked one refuses all but its administrator's changes). Idempotent."""
+    def set_lock(self, server_id: str, locked: bool, reason: str = "") -> None:
+        """Lock, and say why, or unlock a server (a locked one refuses all but its administrator's changes). Idempotent.
+
+        What is locked already keeps the reason that it has.
+        """
 
     def keep_disk(self, attachment: Ref) -> None:
         """From now on the volume of this attachment outlives its server (`delete_on_termination` false). Idempotent.

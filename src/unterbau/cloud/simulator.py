@@ -492,9 +492,11 @@ class Simulator:
         """See the port."""
         self._put(self._unlocked(server_id).model_copy(update={"status": power}))
 
-    def set_lock(self, server_id: str, locked: bool) -> None:
+    def set_lock(self, server_id: str, locked: bool, reason: str = "") -> None:
         """See the port."""
-        self._put(self._by_id(server_id).model_copy(update={"locked": locked}))
+        there = self._by_id(server_id)
+        if there.protection() != "locked" or not locked:  # a second lock does not change the reason of the first
+            self._put(there.model_copy(update={"locked": locked, "locked_reason": reason if locked else ""}))
 
     def keep_disk(self, attachment: Ref) -> None:
         """See the port."""

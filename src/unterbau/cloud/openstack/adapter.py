@@ -206,9 +206,9 @@ class OpenStack:
         with _edge(f"server {server_id}", write=True):
             self._compute.set_power(server_id, power, POWER_DEADLINE)
 
-    def set_lock(self, server_id: str, locked: bool) -> None:
+    def set_lock(self, server_id: str, locked: bool, reason: str = "") -> None:
         """As `Cloud.set_lock`."""
-        self._compute.set_lock(server_id, locked)
+        self._compute.set_lock(server_id, locked, reason)
 
     def keep_disk(self, attachment: Ref) -> None:
         """As `Cloud.keep_disk`."""

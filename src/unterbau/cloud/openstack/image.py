@@ -29,6 +29,7 @@ from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, is_marker, said
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.tenant.kinds import Image, Kind, Resource, Source, ref
+from unterbau.tenant.kinds.image import BY_NAME_TOO
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Words, joined
 
@@ -264,6 +265,9 @@ def _image(entry: Told) -> Image:
     theirs = [k for k in sorted(entry.names()) if k not in TABLE and k not in _OWN]
     theirs += [k for k in sorted(TABLE.keys() & set(entry.names())) if TABLE[k].unset is not None]
     properties = {k: v for k in theirs if isinstance(entry.plain(k), str) and (v := entry[k]) is not None}
+    told = entry.get("os_hash_algo"), entry.get("os_hash_value")
+    if told[1] is None and entry.get("checksum"):  # Glance before 2.7
+        told = BY_NAME_TOO, entry["checksum"]
     return Image(
         id=entry["id"],
         name=name,
@@ -277,8 +281,8 @@ def _image(entry: Told) -> Image:
         min_disk_gib=entry.get("min_disk") or 0,
         min_ram_mib=entry.get("min_ram") or 0,
         size_bytes=entry.get("size"),
-        hash_algo=entry.get("os_hash_algo"),
-        hash_value=entry.get("os_hash_value"),
+        hash_algo=told[0],
+        hash_value=told[1],
         owner_id=entry.get("owner") or "",
         members=tuple(sorted(m["member_id"] for m in entry.get("members") or ())),
         properties=dict(sorted(properties.items())),

@@ -393,7 +393,7 @@ class PowerStep:
         if power and there.power() != power:
             self.move.target.set_power(there.id, power)
         if resource.protection():
-            self.move.target.set_lock(there.id, True)
+            self.move.target.set_lock(there.id, True, self.move.wish(self.reference, done).protected_for())
         return {}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:

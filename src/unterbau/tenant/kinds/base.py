@@ -18,7 +18,7 @@ from pydantic import Field, JsonValue
 from unterbau import canonical
 from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate
 from unterbau.tenant.kinds.policy import Becomes, Content, Known, Policy, Told, changed, ignored
-from unterbau.verdict import Model, Words, joined
+from unterbau.verdict import Model, Reason, Words, joined
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.ground import Ground, Relations, Side
@@ -199,6 +199,10 @@ class ResourceBase(Model):
             plain[field] = _as_set(plain[field])
         return plain
 
+    def at_most(self, there: ResourceBase) -> frozenset[str]:
+        """Compared fields in which `there`, the same thing in another cloud, has less since that cloud has no more."""
+        return frozenset()
+
     def undecided(self, roles: Iterable[str]) -> frozenset[str]:
         """Compared fields that somebody with these roles cannot decide on the target."""
         decides = "admin" in roles
@@ -217,8 +221,15 @@ class ResourceBase(Model):
     def carry(
         self, ground: Ground, *changes: Change, why: Words = "", size: int = 0, more: Iterable[Ref] = ()
     ) -> Entry:
-        """The entry of what moves; fields that are never carried are named. `more`: what it needs beside its references."""
-        told = {c.field: c for c in (*changes, *self._leavings())}
+        """The entry of what moves; fields that are never carried are named. `more`: what it needs beside its references.
+
+        What refers to something that does not come along, and for which no change says what becomes of that, is left.
+        """
+        left = list(self._leavings())
+        told = {c.field: c for c in (*changes, *left)}
+        adrift = next((r for f, r, _ in ResourceBase.ties(self) if f not in told and not ground.has(r)), None)
+        if adrift is not None:
+            return self.leave(Reason.of("plan.foreign", thing=adrift), Reason.of("do.connect"))
         for field, change in told.items():
             if self.POLICY[field].becomes in (Becomes.CARRIED, Becomes.IGNORED):
                 raise TypeError(
@@ -229,7 +240,7 @@ class ResourceBase(Model):
             ref=self.ref,
             name=self.name,
             fate=Fate.CHANGED if told or why else Fate.CARRIED,
-            why=why or joined(c.why for c in told.values()),
+            why=joined([why, *(c.why for c in left)]) if why else joined(c.why for c in told.values()),
             changes=tuple(told.values()),
             needs=tuple(dict.fromkeys(own)),
             bytes=size,
@@ -356,6 +367,10 @@ class ResourceBase(Model):
 
     def protection(self) -> str:
         """What protects it from deletion (`locked`, `protected`), or ""."""
+        return ""
+
+    def protected_for(self) -> str:
+        """Why it is protected, as its user says."""
         return ""
 
     def doomed(self, relations: Relations) -> tuple[Ref, ...]:

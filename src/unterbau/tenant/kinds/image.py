@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 MIB = 2**20
 
 
-class Image(ResourceBase):
-    """An image that the project owns. `hash_value` is the cloud's own (os_hash_value), never our evidence.
+BY_NAME_TOO = "md5"
+"""A hash that alone pairs nothing: two contents of one hash can be made."""
 
+
+class Image(ResourceBase):
+    """An image that the project owns, or one of the provider's (see `Offering.images`).
+
+    `hash_value` is what the cloud tells (os_hash_value; of an older Glance `checksum`), never our evidence of a content.
     `members` are project ids to which it is shared (visibility `shared`).
     """
 
@@ -58,6 +63,13 @@ class Image(ResourceBase):
     def natural_key(self, key: Key) -> str:
         """Its name."""
         return f"image {self.name}"
+
+    def provided(self) -> str:
+        """What an image of the provider's is called on both sides: its hash as the cloud tells it; "" without one."""
+        if not self.hash_value:
+            return ""
+        name = f" {self.name}" if self.hash_algo == BY_NAME_TOO else ""
+        return f"image{name} of the provider, by the {self.hash_algo} that Glance tells: {self.hash_value}"
 
     def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
         """Also whether it is usable."""
