@@ -392,7 +392,10 @@ HEADS: dict[str, tuple[Edit, set[str], set[str]]] = {
     "one of the account": (headers(PATHS["object-store"], x_planted="1"), set(), {"account.x-planted"}),
     "headers that the store keeps": (
         headers(THING, cache_control="no-cache", content_language="de", x_robots_tag="none", expires="0"),
-        set(), {"object.cache-control", "object.content-language", "object.x-robots-tag", "object.expires"},
+        set(), set(),
+    ),
+    "limits of the account": (
+        headers(PATHS["object-store"], x_account_quota_bytes="7", x_account_quota_count="7"), set(), set(),
     ),
     "metadata that are no UTF-8": (headers(THING, x_object_meta_a="\xff"), {THING_REF}, {THING_REF}),
     "an ACL that is no UTF-8": (headers(BOX, x_container_read="\xff"), {BOX_REF}, {BOX_REF}),

@@ -124,11 +124,19 @@ def compare(
     `judging` names the judgings beside that of format 1 (see `JUDGINGS`); `temporary` are the marks of what the move of
     the plan makes for a moment.
     """
+    source, target = (_lasting(w, max(source.taken_at, target.taken_at)) for w in (source, target))
     apart = [_parted(w, temporary if TEMPORARIES in judging else ()) for w in (source, target)]
     (source, ours), (target, theirs) = apart
     found = _Comparison(source, target, plan, hashes, judging)
     left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
     return (*found.verdicts(), *left)
+
+
+def _lasting(workload: Workload, at: datetime) -> Workload:
+    """The side without what had ended by its own word when the later side was looked at: it is on one of them by chance."""
+    if not any(r.has_ended(at) for r in workload.resources):
+        return workload
+    return workload.model_copy(update={"resources": tuple(r for r in workload.resources if not r.has_ended(at))})
 
 
 def _parted(workload: Workload, temporary: Collection[str]) -> tuple[Workload, list[Resource]]:

@@ -287,6 +287,14 @@ class ResourceBase(Model):
         """What reading it takes of quotas for a while, on its own side."""
         yield from ()
 
+    def shares(self) -> Iterator[tuple[str, str, str]]:
+        """(service, resource, a quota of a part of it): what it takes of the resource it takes of that, too, if it is set."""
+        yield from ()
+
+    def alone(self) -> Iterator[tuple[str, str, int]]:
+        """Limits of a single thing: (service, resource, how much it takes of it alone)."""
+        yield from ()
+
     def extensions(self) -> Iterator[str]:
         """Aliases of the API extensions that it makes use of (Networking API v2.0, Extensions)."""
         yield from ()
@@ -341,6 +349,9 @@ class ResourceBase(Model):
 
     # --- giving it up
 
+    BONDS: ClassVar[str] = ""
+    """How the step is called, before the Ref, that makes or takes away what holds others on it (see `unbound`)."""
+
     def under(self, relations: Relations) -> list[Ref]:
         """What must not go before it. Never in a circle, but for links that lead in one."""
         return [n for n in self.references() if n in relations.side.by_ref]
@@ -356,6 +367,10 @@ class ResourceBase(Model):
     def unbound(self) -> Self | None:
         """It without what holds others on it, which must be taken away before them; None if it has nothing of the kind."""
         return None
+
+    def bound(self, wish: ResourceBase) -> Self:
+        """It with what holds others on it as a wish has it."""
+        return self
 
     def bonds(self) -> int:
         """How many things hold others so."""
@@ -380,6 +395,11 @@ class ResourceBase(Model):
     def goes_at(self) -> datetime | None:
         """When it goes by its own word."""
         return None
+
+    def has_ended(self, at: datetime) -> bool:
+        """Whether it is gone by its own word at a time."""
+        end = self.goes_at()
+        return end is not None and end <= at
 
     # --- being made, and how a cloud treats it (the simulator asks)
 
@@ -457,9 +477,13 @@ class ResourceBase(Model):
         """With its content."""
         return self
 
-    def parts(self) -> tuple[Ref, ...] | None:
-        """Whose contents one after the other are its content; None: they are not the project's to read."""
-        return (self.ref,)
+    def parts(self, side: Side) -> tuple[tuple[Ref, slice], ...] | None:
+        """Whose stored bytes, and which, are its content one after the other; None: they are not the project's to read."""
+        return ((self.ref, slice(None)),)
+
+    def own_size(self) -> int:
+        """Bytes that it holds itself, if its content is that of others (see `port.Reader.own_bytes`)."""
+        return 0
 
     def pinned(self) -> Iterator[tuple[Ref, str]]:
         """(Ref, the ETag that it must have) of what its content is made of."""

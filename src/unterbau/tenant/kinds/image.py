@@ -71,6 +71,12 @@ class Image(ResourceBase):
         name = f" {self.name}" if self.hash_algo == BY_NAME_TOO else ""
         return f"image{name} of the provider, by the {self.hash_algo} that Glance tells: {self.hash_value}"
 
+    @staticmethod
+    def comes_along(id_: str, ground: Ground) -> bool:
+        """Whether the image of this id of the source will be on the target, or is there under another id."""
+        there = ground.source.by_ref.get(ref(Kind.IMAGE, id_))
+        return there.status in Image.KNOWN.usable if isinstance(there, Image) else twin(id_, ground) is not None
+
     def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
         """Also whether it is usable."""
         return {**super().facts(side, key), "usable": self.status in self.KNOWN.usable or self.status}
@@ -143,3 +149,13 @@ class Image(ResourceBase):
     def protection(self) -> str:
         """Its own."""
         return "protected" if self.protected else ""
+
+
+def twin(id_: str, ground: Ground) -> Image | None:
+    """The target's image of its provider that is the source's one of this id, by hash; the plan then knows the pair."""
+    ours = next((i for i in ground.source.offering.images if i.id == id_), None)
+    called = ours.provided() if ours else ""
+    found = next((i for i in ground.target.offering.images if called and i.provided() == called), None)
+    if found is not None:
+        ground.translate[f"image:{id_}"] = found.id
+    return found

@@ -115,6 +115,10 @@ class Router(ResourceBase):
         entry = self.carry(ground, *changes, why=joined([*(c.why for c in changes), *notes]))
         return entry.model_copy(update={"remedy": remedy})
 
+    def alone(self) -> Iterator[tuple[str, str, int]]:
+        """Its routes."""
+        yield "network", "router_route", len(self.routes)
+
     def _routes_lost(self, side: Side) -> list[Change]:
         """Neutron takes a route only if a leg, or the gateway, is on the network of its next hop."""
         near = [ip_network(s.cidr, strict=False) for leg in self.held_by(side.relations) for s in _subnets(leg, side)]
@@ -142,9 +146,15 @@ class Router(ResourceBase):
         """Its routes go first, since they hold its legs."""
         return {"routes": ()} if self.ref in gone else {}
 
+    BONDS = "routes of "
+
     def unbound(self) -> Self | None:
         """Without its routes."""
         return self.model_copy(update={"routes": ()})
+
+    def bound(self, wish: ResourceBase) -> Self:
+        """With its routes."""
+        return self.model_copy(update={"routes": getattr(wish, "routes", ())})
 
     def bonds(self) -> int:
         """Its routes."""

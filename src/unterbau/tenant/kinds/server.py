@@ -13,6 +13,7 @@ from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.flavor import Flavor, nearest, size_of
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
+from unterbau.tenant.kinds.image import twin
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, ignored
 from unterbau.verdict import Reason, Words, joined, later
 
@@ -111,6 +112,10 @@ class ServerGroup(ResourceBase):
         """Carried."""
         field = "max_server_per_host"
         return self.carry(ground, *_untaken(self, ground.target, {field: SINCE[field]}))
+
+    def alone(self) -> Iterator[tuple[str, str, int]]:
+        """Its members."""
+        yield "compute", "server_group_members", len(self.member_ids)
 
     def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
         """Its members leave with themselves."""
@@ -226,13 +231,10 @@ class Server(ResourceBase):
         """None if the image is the project's own or has a twin on the target; else the server is left."""
         if self.image_id is None or ref(Kind.IMAGE, self.image_id) in ground.source.by_ref:
             return None
-        ours = next((i for i in ground.source.offering.images if i.id == self.image_id), None)
-        called = ours.provided() if ours else ""
-        twin = next((i for i in ground.target.offering.images if called and i.provided() == called), None)
-        if twin is None:
+        if twin(self.image_id, ground) is None:
+            ours = next((i for i in ground.source.offering.images if i.id == self.image_id), None)
             return self.leave(Reason.of("plan.server.image", image=ours.name if ours else self.image_id),
                               Reason.of("do.copy-image"))  # fmt: skip
-        ground.translate[f"image:{self.image_id}"] = twin.id
         return None
 
     def beyond(self, side: Side) -> Iterator[tuple[str, Words]]:
