@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import click
 
 from unterbau import catalogue, files, wiring
+from unterbau.canonical import digest_bytes
 from unterbau.catalogue import audit, contradictions, importers
 from unterbau.catalogue.model import KINDS, Catalogue, Technology
 from unterbau.cli.frame import EXITS, OUT, Context, Day, Exports, command, exports, tell_left_out
 from unterbau.errors import BundleError, Exit, UsageError
 from unterbau.evidence import signing_key
-from unterbau.evidence.opening import Opened, open_bundle, read_file
+from unterbau.evidence.opening import Opened, open_bundle, read_file, signer_of
 from unterbau.judge import bom, difference, engine, history, no_collector, output, page, report, rules
 from unterbau.judge import evidence as judgements
 from unterbau.judge.judgement import Difference, Judgement, KnownFact, Since
@@ -30,6 +31,7 @@ from unterbau.reference.layout import data_home
 from unterbau.stack.model import Part, Stack
 from unterbau.stack.recognise import Index, recognise
 from unterbau.verdict import Outcome, exit_code
+from unterbau.verdict.exhibit import Exhibit
 
 SOON = timedelta(days=60)
 """`facts --stale` also names what expires this soon."""
@@ -38,7 +40,8 @@ SOON = timedelta(days=60)
 def judge_(
     context: Context, stacks: tuple[str, ...], rule_names: tuple[str, ...], at: date | None, fail_on: str | None,
     diff: bool, own: tuple[Path, ...], histories: tuple[str, ...], everything: bool, exports: Exports, bundle: Path | None,
-    html: Path | None, language: Language, since: Path | None, sbom: Path | None,
+    html: Path | None, language: Language, since: Path | None, sbom: Path | None, evidence: tuple[Path, ...],
+    keys: tuple[str, ...],
 ) -> Exit:  # fmt: skip
     """What STACK is made of, by stated criteria, with cited facts: no score.
 
@@ -48,19 +51,19 @@ def judge_(
     """
     day = at or wiring.now().date()
     known, rule_sets = catalogue.load(own), rules.load(rule_names)
-    measures = _measures(histories, known, day)
+    measures, exhibits = _measures(histories, known, day), _exhibits(evidence, keys)
     if diff:
         if len(stacks) != 2:
             raise UsageError("--diff compares two stacks", "unterbau judge --diff OLD NEW")
         with no_collector():
-            old, new = (engine.judge(_read([s], known), known, rule_sets, day, measures) for s in stacks)
+            old, new = (engine.judge(_read([s], known), known, rule_sets, day, measures, exhibits) for s in stacks)
         changed = difference.difference(old, new)
         context.show(lambda: report.difference(changed), changed)
         return exit_code(_worse(changed) or [Outcome.HELD])
     earlier = _earlier(since, stacks) if since is not None else None
     with no_collector():
         stack = _read(stacks, known)
-        judged = engine.judge(stack, known, rule_sets, day, measures)
+        judged = engine.judge(stack, known, rule_sets, day, measures, exhibits)
     exports.write(lambda: output.document(judged))
     if html is not None:
         files.write(html, page.html(judged, language).encode(), mode=0o644)
@@ -73,7 +76,7 @@ def judge_(
     if sbom is not None:
         files.write(sbom, bom.cyclonedx(stack, known, judged).encode(), mode=0o644)
     if earlier is not None:
-        return _since(context, earlier, difference.Basis(stack, known, rule_sets, day, measures))
+        return _since(context, earlier, difference.Basis(stack, known, rule_sets, day, measures, exhibits))
     context.show(lambda: report.judged(judged, everything=everything), judged)
     return _exit(judged, fail_on)
 
@@ -120,7 +123,9 @@ def _judged_then(path: Path, opened: Opened) -> _Earlier:
 
 def _since(context: Context, earlier: _Earlier, now: difference.Basis) -> Exit:
     bundle = earlier.bundle
-    then = difference.Basis(bundle.stack, bundle.catalogue, bundle.rule_sets, bundle.judgement.at, bundle.measures)
+    then = difference.Basis(
+        bundle.stack, bundle.catalogue, bundle.rule_sets, bundle.judgement.at, bundle.measures, bundle.evidence
+    )
     with no_collector():
         effects = difference.causes(then, now)
         told = Since(
@@ -198,6 +203,40 @@ def _measures(histories: Sequence[str], known: Catalogue, day: date) -> dict[str
     return found
 
 
+def _exhibits(paths: Sequence[Path], keys: Sequence[str]) -> tuple[Exhibit, ...]:
+    """What the bundles show, each checked as `evidence check` does. One that does not check is kept, with why."""
+    if keys and not paths:
+        raise UsageError("--key names whose bundles count", "Name the bundles with --evidence.")
+    return tuple(_exhibit(path, keys) for path in dict.fromkeys(paths))
+
+
+def _exhibit(path: Path, keys: Sequence[str]) -> Exhibit:
+    """Raises UsageError for a file that cannot be read, and for a bundle of another kind."""
+    from unterbau.prove import evidence as proofs  # both judge what they open anew, which no other judging needs
+    from unterbau.switch import evidence as drills
+
+    try:
+        trusted = keys[0] if keys else None
+        data = read_file(path, trusted_key=trusted)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", "Name the bundle of a drill or of `prove`.") from None
+    except BundleError as error:
+        return Exhibit(name=path.name, digest="", fault=f"it was not opened: {error.what}")
+    try:
+        signer = signer_of(data)
+        opened = open_bundle(data, trusted_key=signer if signer in keys else None)
+        if opened.kind == drills.KIND:
+            return drills.exhibit(drills.check_opened(opened), opened, path.name)
+        if opened.kind == proofs.KIND:
+            return proofs.exhibit(proofs.check_opened(opened), opened, path.name)
+    except BundleError as error:
+        return Exhibit(name=path.name, digest=digest_bytes(data), fault=f"it does not check: {error.what}")
+    kind = "a judged stack" if opened.kind == judgements.KIND else f"the kind {opened.kind[:80]!r}"
+    raise UsageError(
+        f"{path}: a bundle of {kind}", "--evidence takes bundles of `unterbau drill` and `unterbau prove`."
+    )
+
+
 def check(
     context: Context, opened: Opened, report_file: Path | None, exports: Exports, language: Language = "en"
 ) -> Exit:
@@ -208,6 +247,8 @@ def check(
     exports.write(lambda: output.document(checked.judgement))
     context.show(lambda: report.judged(checked.judgement), checked)
     tell_left_out(context, checked.left_out)
+    for digest in checked.rests_on:
+        context.face.say(f"rests on a bundle that is not in this one; check it by itself: {digest}")
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
     return exit_code([checked.outcome] if checked.signer_trusted else [checked.outcome, Outcome.NOT_SHOWN])
@@ -337,6 +378,9 @@ def register(group: click.Group) -> None:
         own,
         click.option("--history", "histories", multiple=True, metavar="TECHNOLOGY=FILE",
                      help="A git history, for rules about maintenance."),
+        click.option("--evidence", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+                     metavar="BUNDLE", help="A bundle of drill or prove, for rules about duties; may be repeated."),
+        click.option("--key", "keys", multiple=True, metavar="ID", help="Of whom --evidence counts; may be repeated."),
         click.option("--all", "everything", is_flag=True, help="Show every finding and every part, too."),
         exports,
         click.option("--sbom", type=OUT, help="Also write CycloneDX with our facts, for Dependency-Track."),
