@@ -208,7 +208,7 @@ def test_all_that_could_not_be_removed_stands_in_the_result_and_ten_lines_on_the
     about = [line for line in lines if line.startswith("  object:")]
     assert len(about) == 10 and any("more: all stand in the result" in line for line in lines)
     told = closer.run(root, "close", folder.run, "--target", "--format", "json", "-q")
-    things = json.loads(told.stderr)["things"]
+    things = json.loads(told.stdout)["things"]
     objects = [t for t in things if t.startswith("object:")]
     assert len(objects) == 17 and len(things) > 17, "and what these keep from going"
     (root / "b" / "keep").unlink()
