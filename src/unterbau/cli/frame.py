@@ -24,6 +24,8 @@ import click
 from pydantic import BaseModel
 
 from unterbau import files
+from unterbau.cloud import bounds as limits
+from unterbau.cloud.bounds import Bounds
 from unterbau.cloud.waiting import heeding
 from unterbau.errors import Exit
 from unterbau.face import Face
@@ -45,7 +47,10 @@ Exit codes:
 
 
 class Libraries(logging.Handler):
-    """Takes what other libraries would print on the terminal: counted, and told once. With --verbose line by line."""
+    """Takes what libraries would print on the terminal, and what we asked a cloud again: counted, and told once.
+
+    With --verbose line by line.
+    """
 
     def __init__(self, face: Face) -> None:
         super().__init__(logging.WARNING)
@@ -69,6 +74,9 @@ class Libraries(logging.Handler):
         finally:
             logging.captureWarnings(False)
             root.removeHandler(self)
+            again = self._counts.pop("unterbau", 0)
+            if again:
+                self._face.say(f"asked again after no answer or a fault: {again} (-v shows it)")
             if self._counts:
                 told = ", ".join(f"{name} {count}" for name, count in sorted(self._counts.items()))
                 self._face.say(
@@ -102,13 +110,13 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
         @click.option("-q", "--quiet", is_flag=True, help="No progress; results and errors only.")
         @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
         @functools.wraps(function)
-        def wrapped(format_: str, quiet: bool, verbose: bool, **arguments: Any) -> Any:
+        def wrapped(format_: str, quiet: bool, verbose: bool, bounds: Bounds | None = None, **arguments: Any) -> Any:
             context = Context(format_, quiet, verbose)
             with (
                 context.face,
                 Libraries(context.face).listening(),
                 stopping(context.stop),
-                heeding(context.stop, context.face.say),
+                heeding(context.stop, context.face.say, bounds),
             ):
                 return function(context, **arguments)
 
@@ -143,6 +151,21 @@ def stopping(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, old)
 
 
+def _bounds(context: click.Context, option: click.Parameter, told: str | None) -> Bounds | None:
+    """The bounds as read; who is started by this process keeps them, too."""
+    if told is None:
+        return None
+    read = limits.read(told)
+    os.environ[BOUNDS] = told
+    return read
+
+
+BOUNDS = "UNTERBAU_BOUNDS"
+bounded = click.option(
+    "--bounds", callback=_bounds, envvar=BOUNDS, metavar="NAME=NUMBER,...",
+    help="How long a cloud may take for a request, and how much it may answer (docs/bad-days.md): "
+    + ", ".join(f"{name}={field.default:g}" for name, field in Bounds.model_fields.items()) + ".",
+)  # fmt: skip
 late_writes = click.option(
     "--late-writes", "late_seconds", type=click.FloatRange(0, 86400), default=LATE_SECONDS, show_default=True,
     metavar="SECONDS",

@@ -17,7 +17,7 @@ import click
 import yaml
 
 from unterbau import __version__, files, wiring
-from unterbau.cli.frame import OUT, Context, Day, Exports, command, exports, late_writes, tell_left_out
+from unterbau.cli.frame import OUT, Context, Day, Exports, bounded, command, exports, late_writes, tell_left_out
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
 from unterbau.evidence import signing_key
 from unterbau.evidence.opening import Opened
@@ -212,6 +212,7 @@ def register(group: click.Group) -> None:
         click.option("--write", "writing", is_flag=True,
                      help="Also run the five test cases that make something, and remove it again."),
         late_writes,
+        bounded,
         click.option("--from", "from_", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
                      metavar="FILE", help="Judge this inventory offline instead of a cloud; may be repeated."),
         click.option("--save", type=OUT, help="Write the inventory, for --from."),

@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import Known, Reading, Table, Told, ignorable, one, truth
 from unterbau.cloud.openstack.http import (
-    TRANSFER_SECONDS,
     Api,
     Json,
     Stream,
@@ -197,7 +196,6 @@ class ImageService:
                 f"/v2/images/{image.id}/file",
                 data=measured(data, size_bytes, f"image {image.id}"),
                 headers={"Content-Type": "application/octet-stream"},
-                seconds=TRANSFER_SECONDS,
             )
         elif entry["status"] not in ("active", "importing"):
             raise Conflict(f"image {image.id} takes no data in status {entry['status']}")

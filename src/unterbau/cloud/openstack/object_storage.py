@@ -16,13 +16,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
+from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.closed import Known, Reading, Table, Told, ignorable, one, truth
 from unterbau.cloud.openstack.http import Json, Stream, measured, named_by, number, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.openstack.swift import (
     Answer,
     Swift,
-    decoded,
     header_text,
     headers_of,
     quoted,
@@ -397,7 +397,7 @@ def _array(answer: Answer, what: str) -> list[Json]:
     """The body as a list; an answer without content is an empty one."""
     if answer.status == 204:
         return []
-    told = decoded(answer.data, what)
+    told = wire.decoded(answer.data, what)
     if not isinstance(told, list) or not all(isinstance(entry, dict) for entry in told):
         raise Broken(f"{what}: the answer is not a list of objects")
     return told
