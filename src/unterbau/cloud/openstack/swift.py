@@ -25,6 +25,8 @@ from unterbau.errors import Broken, CloudError
 from unterbau.places import REDIRECTS, Place, redirected
 
 Headers = Mapping[str, str]
+Told = tuple[urllib3.BaseHTTPResponse, bytes]
+"""An answer, and its body where that was read whole."""
 POOL = 32
 
 
@@ -68,11 +70,8 @@ class Swift:
         body: bytes | Iterable[bytes] | None = None,
     ) -> Answer:
         """A request whose answer is read whole. `path` is quoted already (see `quoted`)."""
-        response = self._send(method, path, query, headers, body)
+        response, data = self._send(method, path, query, headers, body)
         what = f"object-store: {method} {path[:120]}"
-        with translated(what, write=writes(method)):
-            data = wire.whole(response, what, decode=False)
-            response.release_conn()
         if response.status >= 300:
             text = text_of_body(data.decode("utf-8", "replace"))
             raise by_status(response.status, text, what, write=writes(method))
@@ -82,7 +81,7 @@ class Swift:
     def stream(self, path: str, *, query: Headers | None = None) -> Iterator[Stream]:
         """The raw body of a GET."""
         what = f"object-store: GET {path[:120]}"
-        response = self._send("GET", path, query, None, None, stream=True)
+        response, _ = self._send("GET", path, query, None, None, stream=True)
         try:
             if response.status != 200:
                 raise by_status(response.status, "", what)
@@ -96,11 +95,9 @@ class Swift:
         what = "object-store: GET /info"
         pool, _ = self._pool()
         with translated(what):
-            response = self._asked(pool, "GET", "/info", {}, None)
+            response, data = self._asked(pool, "GET", "/info", {}, None)
             if response.status != 200:
                 raise by_status(response.status, "", what)
-            data = wire.whole(response, what, decode=False)
-            response.release_conn()
         found = wire.decoded(data, what)
         if not isinstance(found, dict):
             raise Broken(f"{what}: the answer is not an object")
@@ -115,10 +112,10 @@ class Swift:
         body: bytes | Iterable[bytes] | None,
         *,
         stream: bool = False,
-    ) -> urllib3.BaseHTTPResponse:
-        response = self._once(method, path, query, headers, body, stream)
+    ) -> Told:
+        response, data = self._once(method, path, query, headers, body, stream)
         if response.status != 401:
-            return response
+            return response, data
         response.close()
         self._renew()
         if body is None or isinstance(body, bytes):
@@ -133,14 +130,14 @@ class Swift:
         headers: Headers | None,
         body: bytes | Iterable[bytes] | None,
         stream: bool,
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> Told:
         pool, account = self._pool()
         target = account + path + (f"?{urlencode(query)}" if query else "")
         named = {"X-Auth-Token": self._token(), "Accept-Encoding": "identity", **(headers or {})}
         with translated(f"object-store: {method} {path[:120]}", write=writes(method)):
-            response = self._asked(pool, method, target, named, body, stream=stream)
+            response, data = self._asked(pool, method, target, named, body, stream=stream)
         _whole(response, f"object-store: {method} {path[:120]}")
-        return response
+        return response, data
 
     def _asked(
         self,
@@ -151,23 +148,25 @@ class Swift:
         body: bytes | Iterable[bytes] | None,
         *,
         stream: bool = False,
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> Told:
         connect, read = patience(method, stream=stream)
         timeout = urllib3.Timeout(connect=connect, read=read)
 
-        def once() -> urllib3.BaseHTTPResponse:
+        def once() -> Told:
             response = pool.urlopen(
                 method, target, body=body, headers=headers, retries=False, redirect=False, timeout=timeout,
                 preload_content=False, decode_content=False,
             )  # fmt: skip
             _stay(pool, method, target, response)
-            return response
+            if stream:
+                return response, b""
+            data = wire.whole(response, f"object-store: {method} {target[:120]}", decode=False)
+            response.release_conn()
+            return response, data
 
         gone = not (body is None or isinstance(body, bytes))
         repeat: wire.Repeat = "never" if gone else "refused" if writes(method) else "always"
-        return wire.repeated(
-            f"{method} {target[:120]}", once, lambda r: (r.status, r.headers.get("Retry-After")), _dropped, repeat
-        )
+        return wire.repeated(f"{method} {target[:120]}", once, _said, _dropped, repeat)
 
 
 @dataclass(frozen=True)
@@ -205,9 +204,13 @@ def headers_of(answer: Answer) -> dict[str, str]:
     return {k.encode("latin-1").lower().decode("latin-1"): v for k, v in answer.headers.items()}
 
 
-def _dropped(response: urllib3.BaseHTTPResponse) -> None:
-    response.close()
-    response.release_conn()
+def _said(told: Told) -> tuple[int, str | None]:
+    return told[0].status, told[0].headers.get("Retry-After")
+
+
+def _dropped(told: Told) -> None:
+    told[0].close()
+    told[0].release_conn()
 
 
 def _whole(response: urllib3.BaseHTTPResponse, what: str) -> None:

@@ -10,6 +10,7 @@ the connection's own time-out ends a silence. Not here: where a request may go (
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import os
@@ -174,11 +175,41 @@ def _shut(connection: Any) -> None:
 _WATCH = _Watch()
 
 
+class _Lines:
+    """What a head is read from; remembers the last line."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self.last = stream, b"-"
+
+    def readline(self, *limit: int) -> bytes:
+        self.last = self._stream.readline(*limit)
+        return self.last
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Head(http.client.HTTPResponse):
+    """An answer whose head must end with an empty line: Python takes one that broke off for whole."""
+
+    def begin(self) -> None:
+        stream: Any = self.fp
+        lines: Any = _Lines(stream)
+        self.fp = lines
+        super().begin()
+        if self.fp is lines:
+            self.fp = stream
+        if lines.last == b"":
+            self.close()
+            raise http.client.RemoteDisconnected("the answer broke off in its head")
+
+
 class _Watched:
     """A connection of urllib3 that is looked at while somebody waits at it."""
 
     pace: _Pace
     sock: Any
+    response_class: Any = _Head
 
     def connect(self) -> None:
         self.pace = _Pace()
@@ -244,11 +275,11 @@ def _reach(sock: socket.socket, address: Any, seconds: float) -> None:
     sock.settimeout(seconds)
 
 
-class _Plain(_Watched, HTTPConnection):
+class _Plain(_Watched, HTTPConnection):  # type: ignore[misc] # its answers are ours
     """http."""
 
 
-class _Secure(_Watched, HTTPSConnection):
+class _Secure(_Watched, HTTPSConnection):  # type: ignore[misc] # its answers are ours
     """https."""
 
 
