@@ -275,11 +275,11 @@ def _reach(sock: socket.socket, address: Any, seconds: float) -> None:
     sock.settimeout(seconds)
 
 
-class _Plain(_Watched, HTTPConnection):  # type: ignore[misc] # its answers are ours
+class _Plain(_Watched, HTTPConnection):
     """http."""
 
 
-class _Secure(_Watched, HTTPSConnection):  # type: ignore[misc] # its answers are ours
+class _Secure(_Watched, HTTPSConnection):
     """https."""
 
 
