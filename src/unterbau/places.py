@@ -10,6 +10,7 @@ connections, and which places a cloud has (`cloud.openstack.transport`).
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -53,6 +54,15 @@ def place(url: str) -> Place:
         return Place(scheme, parts.hostname or "", parts.port or _PORTS.get(scheme))
     except ValueError:
         return Place("", "", None)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether it answers on the machine that asks: `localhost`, or an address that is a loopback."""
+    host = place(url).host
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def shown(url: str) -> str:

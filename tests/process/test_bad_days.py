@@ -26,6 +26,7 @@ from lying_cloud import PATHS, Asked, Scene, Told, standing
 from recorded import Recorded
 
 from unterbau.cloud.bounds import Bounds, read
+from unterbau.defaults import BOUND
 from unterbau.errors import UsageError
 
 MIB = 2**20
@@ -269,3 +270,7 @@ def test_the_page_tells_each_bound_with_its_default() -> None:
     page = (Path(__file__).parents[2] / "docs" / "bad-days.md").read_text()
     told = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", page, re.M))
     assert told == {name: f"{field.default:g}" if name != "slowest" else "30000" for name, field in Bounds.model_fields.items()}  # fmt: skip
+
+
+def test_the_help_names_each_bound() -> None:
+    assert set(BOUND) == set(Bounds.model_fields)

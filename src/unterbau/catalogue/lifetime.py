@@ -44,6 +44,15 @@ LIFETIMES: dict[str, tuple[int, str]] = {
 }
 """Kind of fact -> days, and the reason."""
 
+EVIDENCE: dict[str, tuple[int, str]] = {
+    "drill": (
+        YEAR,
+        "DORA, Art. 11(6)(a) asks for tests of continuity plans at least once a year; tenants change within it",
+    ),
+    "proof": (180, "clouds are upgraded about twice a year"),
+}
+"""Kind of bundle -> days from when the clouds were looked at, and the reason."""
+
 CLOSED: dict[str, tuple[int, str]] = {"licence": (10 * YEAR, "what has come out keeps its licence")}
 """The same for versions that have an end: nothing new can belong to them."""
 

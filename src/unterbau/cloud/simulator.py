@@ -32,7 +32,7 @@ from pydantic import SecretBytes, TypeAdapter
 
 from unterbau.cloud.port import Listing, Marker, Power, Surroundings, owner_only
 from unterbau.cloud.waiting import wait
-from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
+from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import (
     KINDS,
     NOTHING,
@@ -283,10 +283,15 @@ class Simulator:
     def object_bytes(self, container: str, name: str) -> Iterator[Bytes]:
         """See the port."""
         found = self._must(ref(WITH[Content.STORED], f"{container}/{name}"))
-        parts = found.parts()
+        parts = found.parts(self._side())
         if parts is None:
             raise Forbidden(f"{self.name}: {found.ref} leads into another account")
-        yield Bytes(b"".join(self._content(part) for part in parts))
+        yield Bytes(b"".join(self._content(part)[which] for part, which in parts))
+
+    @contextmanager
+    def own_bytes(self, container: str, name: str) -> Iterator[Bytes]:
+        """See the port."""
+        yield Bytes(self._content(self._must(ref(WITH[Content.STORED], f"{container}/{name}")).ref))
 
     @contextmanager
     def image_bytes(self, image_id: str) -> Iterator[Bytes]:
@@ -441,6 +446,8 @@ class Simulator:
         self._refuse_unfit(wish)
         content = b"".join(data)
         self._refuse_foreign(wish, marker)
+        if wish.md5() not in ("", hashlib.md5(content, usedforsecurity=False).hexdigest()):
+            raise Broken(f"{self.name}: {wish.ref}: other bytes arrived than were announced")
         thing = wish.model_dump(mode="json")
         self._send("write object", lambda: ("write", thing, base64.b64encode(content).decode(), marker))
         self._store(wish, content, marker)
@@ -453,15 +460,21 @@ class Simulator:
         stored = wish.completed(self._side(), datetime.now(UTC))
         self._put(stored.model_copy(update={"id": id_, "etag": etag, "size_bytes": len(content), "marker": marker}))
 
-    def write_manifest(self, wish: Resource, marker: Marker) -> None:
+    def write_manifest(self, wish: Resource, marker: Marker, own: Iterable[bytes] = ()) -> None:
         """See the port."""
         self._demand_stored(wish)
+        self._refuse_unfit(wish)
         self._refuse_foreign(wish, marker)
+        held = b"".join(own)
+        if len(held) != wish.own_size():
+            raise Conflict(f"{self.name}: {wish.ref} holds {wish.own_size()} bytes itself, and {len(held)} came")
         for part, etag in wish.pinned():
             if getattr(self._must(part), "etag", etag) != etag:
                 raise Conflict(f"{self.name}: {part} has another content")
         stored = wish.completed(self._side(), datetime.now(UTC))
-        self._put(stored.model_copy(update={"id": wish.place(), "marker": marker}))
+        made = stored.model_copy(update={"id": wish.place(), "marker": marker})
+        self._blob(made.ref).write_bytes(held)
+        self._put(made)
 
     def _demand_stored(self, wish: Resource) -> None:
         """It is something that is written so, and what it lies in is there."""
@@ -482,19 +495,19 @@ class Simulator:
             self._blob(there.ref).write_bytes(payload.get_secret_value())
             self._put(there.with_payload(wish))
 
-    def set_routes(self, wish: Resource) -> None:
+    def set_bonds(self, wish: Resource) -> None:
         """See the port."""
-        there = self._must(wish.ref)
-        if wish.unbound() is not None:
-            self._put(there.model_copy(update={"routes": getattr(wish, "routes", ())}))
+        self._put(self._must(wish.ref).bound(wish))
 
     def set_power(self, server_id: str, power: Power) -> None:
         """See the port."""
         self._put(self._unlocked(server_id).model_copy(update={"status": power}))
 
-    def set_lock(self, server_id: str, locked: bool) -> None:
+    def set_lock(self, server_id: str, locked: bool, reason: str = "") -> None:
         """See the port."""
-        self._put(self._by_id(server_id).model_copy(update={"locked": locked}))
+        there = self._by_id(server_id)
+        if there.protection() != "locked" or not locked:  # a second lock does not change the reason of the first
+            self._put(there.model_copy(update={"locked": locked, "locked_reason": reason if locked else ""}))
 
     def keep_disk(self, attachment: Ref) -> None:
         """See the port."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from unterbau.errors import BundleError
 from unterbau.evidence.container import Archive
-from unterbau.evidence.core import PAYLOAD, STATEMENT, verify
+from unterbau.evidence.core import PAYLOAD, STATEMENT, Stated, verify
 from unterbau.evidence.limits import NOT_OURS, TRUSTED, Limits, decode, measure, strangers
 
 ENVELOPE = Limits(2 * PAYLOAD.size, 1000)
@@ -47,11 +47,7 @@ def open_bundle(data: bytes, *, trusted_key: str | None = None) -> Opened:
     Raises BundleError for anything that is not as it was sealed, and before it takes more memory than `strangers` allows.
     """
     archive = Archive(data)
-    if STATEMENT not in archive.names:
-        raise BundleError(f"{STATEMENT} is missing", NOT_OURS)
-    statement = archive.read([STATEMENT], ENVELOPE)
-    measure(statement, ENVELOPE)
-    stated = verify(statement[STATEMENT])
+    stated = _stated(archive)
     signer = str(stated.key.keyid)
     if trusted_key is not None and signer != trusted_key:
         raise BundleError(
@@ -64,6 +60,19 @@ def open_bundle(data: bytes, *, trusted_key: str | None = None) -> Opened:
     measure(members, limits)
     stated.compare(members)
     return Opened(data, stated.kind, stated.format, stated.predicate, members, signer, trusted_key is not None)
+
+
+def signer_of(data: bytes) -> str:
+    """The id of the key that signed a bundle, whose members nobody has looked at yet. Raises BundleError."""
+    return str(_stated(Archive(data)).key.keyid)
+
+
+def _stated(archive: Archive) -> Stated:
+    if STATEMENT not in archive.names:
+        raise BundleError(f"{STATEMENT} is missing", NOT_OURS)
+    statement = archive.read([STATEMENT], ENVELOPE)
+    measure(statement, ENVELOPE)
+    return verify(statement[STATEMENT])
 
 
 def read_file(path: Path, *, trusted_key: str | None = None) -> bytes:

@@ -31,6 +31,7 @@ from unterbau.judge.summary import Sorted, Step
 from unterbau.judge.words import reached
 from unterbau.stack.model import Stack
 from unterbau.verdict import Outcome, conjoin
+from unterbau.verdict.exhibit import Exhibit
 
 _RANK = {Outcome.HELD: 0, Outcome.NOT_SHOWN: 1, Outcome.FAILED: 2}
 
@@ -70,6 +71,7 @@ class Basis(NamedTuple):
     rule_sets: Sequence[RuleSet]
     at: date
     measures: Measures
+    evidence: Sequence[Exhibit] = ()
 
 
 class Causes(NamedTuple):
@@ -85,12 +87,12 @@ def causes(then: Basis, now: Basis) -> Causes:
     """From then to now in four steps: first the parts are today's, then the facts, the rules, the day."""
     ways = [
         then,
-        then._replace(stack=now.stack, measures=now.measures),
+        then._replace(stack=now.stack, measures=now.measures, evidence=now.evidence),
         now._replace(rule_sets=then.rule_sets, at=then.at),
         now._replace(at=then.at),
         now,
     ]
-    made = [judge(w.stack, w.catalogue, w.rule_sets, w.at, w.measures) for w in ways]
+    made = [judge(w.stack, w.catalogue, w.rule_sets, w.at, w.measures, w.evidence) for w in ways]
     return Causes(*(difference(a, b) for a, b in pairwise(made)))
 
 

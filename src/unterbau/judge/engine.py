@@ -44,6 +44,7 @@ from unterbau.judge.rule import (
     Chain,
     Claimed,
     Every,
+    Evidenced,
     Expression,
     FactTest,
     HasFunction,
@@ -64,11 +65,13 @@ from unterbau.judge.seeing import (
     RUNS_IT,
     Seen,
     View,
+    counts_until,
     joined,
     listed,
     see_attribute,
     see_chain,
     see_claimed,
+    see_evidence,
     see_fact,
     see_measured,
     see_supported,
@@ -77,6 +80,7 @@ from unterbau.judge.seeing import (
 )
 from unterbau.stack.model import Part, Stack
 from unterbau.verdict import Outcome, conjoin
+from unterbau.verdict.exhibit import Exhibit
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
 YEAR = timedelta(days=365)
@@ -85,10 +89,11 @@ Measures = Mapping[str, Mapping[str, tuple[float, str]]]
 
 
 def judge(
-    stack: Stack, catalogue: Catalogue, rule_sets: Sequence[RuleSet], at: date, measures: Measures | None = None
-) -> Judgement:
-    """Judge a stack whose parts were recognised, by all rule sets, as of a day."""
-    bench = _Bench(stack, catalogue, at, measures or {})
+    stack: Stack, catalogue: Catalogue, rule_sets: Sequence[RuleSet], at: date, measures: Measures | None = None,
+    evidence: Sequence[Exhibit] = (),
+) -> Judgement:  # fmt: skip
+    """Judge a stack whose parts were recognised, by all rule sets, as of a day. `evidence`: bundles that were checked."""
+    bench = _Bench(stack, catalogue, at, measures or {}, evidence)
     findings: list[Finding] = []
     heads: list[RuleSetHead] = []
     ladders: list[Ladder] = []
@@ -115,6 +120,7 @@ def judge(
         unrecognised=tuple(n for g in bench.groups if g.technology is None for n in g.parts),
         unread=stack.unread,
         parts=stack.parts,
+        evidence=tuple(evidence),
     )
 
 
@@ -131,8 +137,10 @@ def view_of(technology: Technology, version: str | None, at: date) -> View:
 class _Bench:
     """One judgement under way: groups, their views, and the evaluation of expressions on them."""
 
-    def __init__(self, stack: Stack, catalogue: Catalogue, at: date, measures: Measures) -> None:
-        self.stack, self.catalogue, self.at, self.measures = stack, catalogue, at, measures
+    def __init__(
+        self, stack: Stack, catalogue: Catalogue, at: date, measures: Measures, evidence: Sequence[Exhibit]
+    ) -> None:
+        self.stack, self.catalogue, self.at, self.measures, self.evidence = stack, catalogue, at, measures, evidence
         self.facts: dict[str, KnownFact] = {}
         self.groups: list[Group] = []
         self.views: list[View] = []
@@ -244,21 +252,24 @@ class _Bench:
         """The path by which the rule is held, or why it is not."""
         never = self.see(rule.never, view, rules) if rule.never is not None else Seen(FAILED, "")
         if never.outcome is HELD:
-            return "failed", Seen(FAILED, f"never: {never.reason}", never.facts)
+            return "failed", never._replace(outcome=FAILED, reason=f"never: {never.reason}", missing=())
         found = {name: self.see(e, view, rules) for name, e in rule.paths.items()}
         for name, seen in found.items():
             if seen.outcome is HELD:
                 path = "direct" if name == "direct" else f"exception:{name}"
                 if never.outcome is NOT_SHOWN:
-                    return "not shown", Seen(NOT_SHOWN, never.reason, (*seen.facts, *never.facts), never.missing)
+                    return "not shown", never._replace(
+                        facts=(*seen.facts, *never.facts), exhibits=(*seen.exhibits, *never.exhibits)
+                    )
                 return path, seen._replace(facts=(*seen.facts, *never.facts))
         unknown = {n: s for n, s in found.items() if s.outcome is NOT_SHOWN}
         decisive = unknown or found
         reason = "; ".join(s.reason if len(found) == 1 else f"{n}: {s.reason}" for n, s in decisive.items())
         facts = tuple(f for s in found.values() for f in s.facts)
         missing = tuple(m for s in unknown.values() for m in s.missing)
+        exhibits = tuple(e for s in decisive.values() for e in s.exhibits)
         outcome = NOT_SHOWN if unknown else FAILED
-        return outcome.value, Seen(outcome, reason, facts, missing)
+        return outcome.value, Seen(outcome, reason, facts, missing, exhibits)
 
     def _finding(self, rules: RuleSet, rule: Rule, group: Group | None, asked: tuple[str, Seen]) -> Finding:
         path, seen = asked
@@ -271,12 +282,13 @@ class _Bench:
             rule=f"{rules.id}/{rule.id}", group=group.id if group else None, outcome=seen.outcome, path=path,
             reason=seen.reason, facts=tuple(dict.fromkeys(f.id for f in seen.facts)),
             missing=tuple(dict.fromkeys(seen.missing)), instead=instead, since=since(seen),
-            until=self._until(seen, view),
+            until=self._until(seen, view), evidence=tuple(dict.fromkeys(e.digest for e in seen.exhibits)),
         )  # fmt: skip
 
     def _until(self, seen: Seen, view: View | None) -> date | None:
-        """Facts expire; and what is maintained no longer holds nothing up."""
+        """Facts and bundles expire; and what is maintained no longer holds nothing up."""
         days = [f.fact.expires for f in seen.facts if not f.id.startswith("input:")]
+        days += [day for e in seen.exhibits if (day := counts_until(e)) is not None]
         if seen.outcome is HELD and view is not None:
             days += [day for day, _ in view.dates("end_of_life") if day >= self.at]
         return min(days, default=None) if seen.outcome is not NOT_SHOWN else None
@@ -369,6 +381,8 @@ class _Bench:
             case Measured():
                 name = view.technology.id if view.technology else view.name
                 return see_measured(expression, self.measures.get(name, {}).get(expression.measure))
+            case Evidenced():
+                return see_evidence(expression, self.evidence, self.at)
         raise TypeError(type(expression))
 
     def _over(self, node: Some | Every, inner: Expression, rules: RuleSet, *, every: bool) -> Seen:
@@ -381,7 +395,9 @@ class _Bench:
         if decided:
             shown = decided if every else decided[:MOST_NAMES]
             facts = tuple(f for _, s in shown for f in s.facts)
-            return Seen(deciding, f"{'not: ' if every else ''}{text} ({some_of(g.name for g, _ in decided)})", facts)
+            exhibits = tuple(e for _, s in shown for e in s.exhibits)
+            told = f"{'not: ' if every else ''}{text} ({some_of(g.name for g, _ in decided)})"
+            return Seen(deciding, told, facts, (), exhibits)
         if unknown or self.stack.unread:
             strangers = sum(len(g.parts) for g, _ in unknown if g.technology is None)
             named = [g.name for g, _ in unknown if g.technology is not None]

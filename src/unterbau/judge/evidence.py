@@ -3,7 +3,8 @@
 
 `cli` seals one after `judge`; `evidence check` opens it on any machine. The check believes no finding: it judges the
 stack in the bundle again, by the facts and rules in the bundle, and compares. Whether the facts are true it cannot
-know; their sources stand in it. Needs pydantic and securesystemslib, and no network.
+know; their sources stand in it. Nor does it hold the bundles of drills that were given as evidence: it names their
+digests, and `rests_on` says which to check by themselves. Needs pydantic and securesystemslib, and no network.
 """
 
 from __future__ import annotations
@@ -28,17 +29,22 @@ from unterbau.judge.judgement import Judgement
 from unterbau.judge.rule import RuleSet
 from unterbau.judge.summary import outcome
 from unterbau.stack.model import Stack
-from unterbau.verdict import Model, Outcome, conjoin
+from unterbau.verdict import Model, Outcome, conjoin, later
+from unterbau.verdict.exhibit import Exhibit
 
 KIND = "https://unterbau.example/evidence/stack/v1"
 JUDGEMENT = "judgement.json"
 JUDGING = "stack"
 """The name of the judging by which a stack is judged; another one gets another name."""
-DECIDED = ("outcome", "path", "facts")
+EVIDENCE = "evidence.json"
+DECIDED = ("outcome", "path", "facts", "evidence")
+NOT_TWICE = {"parts", "unread", "evidence"}
+"""Fields of a judgement that are members of their own."""
 WORDS = frozenset({"reason", "why"})
 _STACK = TypeAdapter(Stack)
 _CATALOGUE = TypeAdapter(tuple[Technology, ...])
 _RULES = TypeAdapter(tuple[RuleSet, ...])
+_EVIDENCE = TypeAdapter(tuple[Exhibit, ...])
 _MEASURES = TypeAdapter(dict[str, dict[str, tuple[float, str]]])
 
 
@@ -49,6 +55,7 @@ class StackBundle(Model):
     catalogue: dict[str, Technology]
     rule_sets: tuple[RuleSet, ...]
     measures: dict[str, dict[str, tuple[float, str]]] = {}
+    evidence: tuple[Exhibit, ...] = ()
     judgement: Judgement
     sealed: datetime
     left_out: tuple[str, ...] = ()
@@ -67,6 +74,8 @@ class StackCheck(Model):
     facts: int = Field(description="how many facts the catalogue in the bundle holds")
     left_out: tuple[str, ...] = ()
     """Fields of a newer version, which this one could not read: what they say is not shown."""
+    rests_on: tuple[str, ...] = later(())
+    """Digests of bundles that were given as evidence and are not in this one."""
 
 
 def seal_stack(
@@ -86,8 +95,10 @@ def seal_stack(
         "catalogue.json": _CATALOGUE.dump_json(tuple(catalogue.values()), indent=1, exclude_defaults=True),
         "rules.json": _RULES.dump_json(rule_sets, indent=1, by_alias=True, exclude_none=True),
         "measures.json": _MEASURES.dump_json(measured, indent=1),
-        JUDGEMENT: judgement.model_dump_json(indent=1, exclude={"parts", "unread"}).encode(),
+        JUDGEMENT: judgement.model_dump_json(indent=1, exclude=NOT_TWICE).encode(),
     }
+    if judgement.evidence:
+        members[EVIDENCE] = _EVIDENCE.dump_json(judgement.evidence, indent=1)
     return pack(members, sign(members, _predicate(judgement, sealed), signer, KIND))
 
 
@@ -110,6 +121,7 @@ def check_opened(opened: Opened) -> StackCheck:
         sealed=bundle.sealed,
         facts=sum(len(t.facts) for t in bundle.catalogue.values()),
         left_out=bundle.left_out,
+        rests_on=tuple(e.digest for e in bundle.evidence),
     )
 
 
@@ -118,7 +130,9 @@ def judged_again(opened: Opened) -> StackBundle:
     opened.demand(KIND)
     reading = Reading(made_by=str(opened.predicate.get("made_by", "")))
     bundle, told = _bundle(opened, reading)
-    again = judge(bundle.stack, bundle.catalogue, bundle.rule_sets, bundle.judgement.at, bundle.measures)
+    again = judge(
+        bundle.stack, bundle.catalogue, bundle.rule_sets, bundle.judgement.at, bundle.measures, bundle.evidence
+    )
     _same(told, again, reading)
     if opened.predicate != {"format": opened.format, **_predicate(again, bundle.sealed, opened)}:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
@@ -146,6 +160,7 @@ def _predicate(judgement: Judgement, sealed: datetime, opened: Opened | None = N
 def _bundle(opened: Opened, reading: Reading) -> tuple[StackBundle, dict[str, Any]]:
     """The models, and the judgement as it is stored."""
     names = {"stack.json", "catalogue.json", "rules.json", "measures.json", JUDGEMENT}
+    names |= {EVIDENCE} & opened.members.keys()
     for name in sorted(opened.members.keys() ^ names):
         raise BundleError(f"{name} is {'missing' if name not in opened.members else 'not part of a bundle'}", NOT_OURS)
     if opened.predicate.get("judging", [JUDGING]) != [JUDGING]:
@@ -155,8 +170,9 @@ def _bundle(opened: Opened, reading: Reading) -> tuple[StackBundle, dict[str, An
     reading.spelled = spelled_in(told)
     told_as_stored = deepcopy(told)
     stack = reading.model(_STACK, plain["stack.json"], "stack.json")
+    given = reading.model(_EVIDENCE, plain.get(EVIDENCE, []), EVIDENCE)
     try:
-        whole = {**told, "parts": stack.parts, "unread": stack.unread}
+        whole = {**told, "parts": stack.parts, "unread": stack.unread, "evidence": given}
         sealed = datetime.fromisoformat(str(opened.predicate["sealed"]))
     except (TypeError, KeyError, ValueError):
         raise BundleError("the contents do not fit the format (1 faults)", NOT_OURS) from None
@@ -165,6 +181,7 @@ def _bundle(opened: Opened, reading: Reading) -> tuple[StackBundle, dict[str, An
         catalogue={t.id: t for t in reading.model(_CATALOGUE, plain["catalogue.json"], "catalogue.json")},
         rule_sets=reading.model(_RULES, plain["rules.json"], "rules.json"),
         measures=reading.model(_MEASURES, plain["measures.json"], "measures.json"),
+        evidence=given,
         judgement=reading.model(Judgement, whole, JUDGEMENT),
         sealed=sealed,
     ), told_as_stored
@@ -172,8 +189,10 @@ def _bundle(opened: Opened, reading: Reading) -> tuple[StackBundle, dict[str, An
 
 def _same(told: dict[str, Any], again: Judgement, reading: Reading) -> None:
     """Outcomes, paths and facts must follow from the contents; wording may differ between versions of the program."""
-    plain = again.model_dump(mode="json", exclude={"parts", "unread"})
-    left, right = ({(f["rule"], f["group"]): [f[n] for n in DECIDED] for f in j["findings"]} for j in (told, plain))
+    plain = again.model_dump(mode="json", exclude=NOT_TWICE)
+    left, right = (
+        {(f["rule"], f["group"]): [f.get(n, []) for n in DECIDED] for f in j["findings"]} for j in (told, plain)
+    )
     wrong = sorted(str(k) for k in left.keys() | right.keys() if left.get(k) != right.get(k))
     for name in ("groups", "coverage", "hidden", "ending", "ladders", "unrecognised", "stack"):
         if not alike(without_words(told[name], WORDS), without_words(plain[name], WORDS), reading, (name,)):

@@ -16,6 +16,7 @@ from pydantic import SkipValidation
 from unterbau.catalogue.model import Fact, Source
 from unterbau.stack.model import Part, Unread
 from unterbau.verdict import Model, Outcome, later
+from unterbau.verdict.exhibit import Exhibit
 
 
 class KnownFact(Model):
@@ -32,7 +33,7 @@ class Missing(Model):
     what: str
     where: str
     kind: str = later("")
-    """A kind of fact; or `recognition`, `version`, `claim`, `measurement`, `answer`."""
+    """A kind of fact; or `recognition`, `version`, `claim`, `measurement`, `answer`, `evidence`."""
     of: str = later("")
     """The technology, part or organisation of which it is missing."""
 
@@ -74,7 +75,9 @@ class Finding(Model):
     since: str = ""
     """From which versions and which day on the facts that decide are so."""
     until: date | None = None
-    """The first day on which the outcome may change by itself: a fact expires, or the version ends."""
+    """The first day on which the outcome may change by itself: a fact or a bundle expires, or the version ends."""
+    evidence: tuple[str, ...] = later(())
+    """Digests of the bundles that it rests on, or that do not show it."""
 
 
 class Ladder(Model):
@@ -103,7 +106,7 @@ class RuleHead(Model):
     objective: str = later("")
     level: int | None = later(None)
     """The step of a ladder that it belongs to: such a rule is never told as failed, only as a step not reached."""
-    needs: Literal["", "measurement", "answer"] = later("")
+    needs: Literal["", "measurement", "answer", "evidence"] = later("")
     """What no catalogue holds: without it nothing is shown of any part, which is one thing to say and not many."""
 
 
@@ -167,6 +170,8 @@ class Judgement(Model):
     unrecognised: tuple[int, ...]
     unread: SkipValidation[tuple[Unread, ...]]
     parts: SkipValidation[tuple[Part, ...]]
+    evidence: tuple[Exhibit, ...] = later(())
+    """The bundles that were given, each with what it shows or why it shows nothing."""
 
     @cached_property
     def by_id(self) -> dict[str, KnownFact]:

@@ -14,12 +14,13 @@ from datetime import UTC, date, datetime, time
 from pydantic import JsonValue
 
 from unterbau.judge.judgement import Finding, Judgement, KnownFact
-from unterbau.judge.seeing import tell
+from unterbau.judge.seeing import counts_until, tell
 from unterbau.judge.summary import Sorted, Step
 from unterbau.judge.words import step
 from unterbau.stack.model import Place
 from unterbau.verdict import Claim, Observation, Source, Verdict
 from unterbau.verdict.assessment import Assessment, Document, Entry, Note, Part, Point, Rule, Seen, Spot, Weight
+from unterbau.verdict.exhibit import Exhibit
 
 MOST_PLACES = 20
 """So many places of a group are told; how many there are stands beside them."""
@@ -30,8 +31,8 @@ _LINE = re.compile(r"(?:^|\b)line (\d+)")
 def document(judgement: Judgement) -> Document:
     """One assessment, with a part for each rule set."""
     found = Sorted(judgement)
-    known = {f.id: _seen(f) for f in judgement.facts}
-    used = {i for f in judgement.findings for i in f.facts}
+    known = {f.id: _seen(f) for f in judgement.facts} | {e.digest: _exhibit(judgement, e) for e in judgement.evidence}
+    used = {i for f in judgement.findings for i in (*f.facts, *f.evidence)}
     return Document(
         verb="judge",
         title=f"{judgement.stack}: judged by {', '.join(s.name for s in judgement.rule_sets)}",
@@ -67,7 +68,8 @@ def _rules(judgement: Judgement, found: Sorted) -> Iterable[Rule]:
 def _entry(judgement: Judgement, found: Sorted, finding: Finding, known: dict[str, Seen]) -> Entry:
     point = _point(judgement, finding.group, finding.reason)
     head = found.heads[finding.rule]
-    evidence = tuple(known[i].told for i in finding.facts if i in known)
+    rests_on = (*finding.facts, *finding.evidence)
+    evidence = tuple(known[i].told for i in rests_on if i in known)
     claim = Claim(
         id=f"{finding.rule} {point.subject}", kind=found.rule_set(finding), subject=point.subject,
         text=f"{point.subject}: {head.text}",
@@ -75,6 +77,8 @@ def _entry(judgement: Judgement, found: Sorted, finding: Finding, known: dict[st
     properties: dict[str, JsonValue] = {
         "parts": _count(judgement, finding.group), "path": finding.path, "facts": [*finding.facts],
     }  # fmt: skip
+    if finding.evidence:
+        properties["evidence"] = [*finding.evidence]
     if finding.missing:
         properties["missing"] = [m.model_dump(mode="json") for m in finding.missing]
     if finding.instead:
@@ -89,7 +93,7 @@ def _entry(judgement: Judgement, found: Sorted, finding: Finding, known: dict[st
         points=(point,),
         noted=found.is_step(finding) or found.is_once(finding),
         remarks=f"path: {finding.path}",
-        rests_on=finding.facts,
+        rests_on=rests_on,
         properties=properties,
     )
 
@@ -143,6 +147,20 @@ def _seen(known: KnownFact) -> Seen:
     return Seen(
         id=known.id, told=told, title=known.id, looked=False, says=fact.source.says, expires=_midnight(fact.expires)
     )
+
+
+def _exhibit(judgement: Judgement, given: Exhibit) -> Seen:
+    """A bundle as something that was looked at: on its day, by its digest; with when it stops to count."""
+    until = counts_until(given)
+    at = given.seen or _midnight(judgement.at)
+    value = {aspect: shown.outcome.value for aspect, shown in given.shows.items()}
+    what = f"bundle of a {given.kind or 'kind that could not be read'}: {' to '.join(given.clouds)}".rstrip(": ")
+    told = Observation(what=what, value=value, source=Source(where=given.name, at=at), reason=given.fault)
+    properties = {"digest": given.digest, "signer": given.signer, "key": "trusted" if given.trusted else "not trusted"}
+    return Seen(
+        id=given.digest, told=told, title=given.name, looked=False, expires=_midnight(until) if until else None,
+        properties={k: v for k, v in properties.items() if v},
+    )  # fmt: skip
 
 
 def _midnight(day: date) -> datetime:

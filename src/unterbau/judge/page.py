@@ -24,6 +24,7 @@ from unterbau.judge.seeing import tell
 from unterbau.judge.summary import Sorted, Step, few, summary
 from unterbau.judge.words import Language
 from unterbau.verdict import Outcome, conjoin
+from unterbau.verdict import words as in_words
 
 MOST_PLACES = 12
 MOST_STRANGERS = 40
@@ -31,11 +32,7 @@ MOST_STRANGERS = 40
 NO_LAYER = "not recognised"
 WIDE = 110
 """Characters of a line of the first screen."""
-OUTCOMES = {
-    Outcome.HELD: ("gehalten", "held"),
-    Outcome.FAILED: ("verfehlt", "failed"),
-    Outcome.NOT_SHOWN: ("nicht gezeigt", "not shown"),
-}
+OUTCOMES = {outcome: (german, outcome.value) for outcome, german in words.OUTCOMES_DE.items()}
 STEPS = {
     Outcome.HELD: ("erreicht", "reached"),
     Outcome.FAILED: ("nicht erreicht", "not reached"),
@@ -75,6 +72,7 @@ def html(judgement: Judgement, language: Language = "en") -> str:
         j=judgement, told=told, language=language, lines=lines[1:], rungs=_rungs(judgement, found),
         once=[(o, words.once(o, "de"), words.once(o, "en")) for o in found.once],
         layers=_layers(judgement, found), rules=_rules(judgement, found), facts=judgement.by_id,
+        evidence=[(e, words.exhibit(e, "de"), words.exhibit(e, "en")) for e in judgement.evidence],
         heads=found.heads, most=MOST_PLACES, failed=Outcome.FAILED,
     )  # fmt: skip
 
@@ -89,6 +87,7 @@ def _environment(judgement: Judgement) -> Environment:
     environment.globals["step_outcome"] = lambda outcome: _both(*STEPS[outcome])
     environment.globals["glyph"] = lambda outcome: MARKS[outcome].split()[0]
     environment.globals["css"] = lambda outcome: outcome.value.replace(" ", "-")
+    environment.globals["said"] = lambda told: _both(in_words(told, "de"), in_words(told, "en"))
     environment.globals["place"] = lambda name: _both(LAYERS[name], name.replace("-", " "))
     environment.globals["step"] = lambda told, brief=False: _both(
         words.step(told, judgement, "de", brief=brief), words.step(told, judgement, "en", brief=brief)

@@ -36,6 +36,8 @@ def judged(judgement: Judgement, *, everything: bool = False) -> None:
     for rules in judgement.rule_sets:
         for text in _in_short(judgement, found, rules.id):
             paragraph(f"{rules.id}: {text}")
+    for given in judgement.evidence:
+        paragraph(f"{given.name}: {words.exhibit(given)}")
     if not everything:
         row("")
         paragraph("--all shows every finding with its facts, --html the page to hand on.")
@@ -133,6 +135,11 @@ def _input(judgement: Judgement) -> None:
     ]
     if rows:
         table(("", f"{len(strangers)} parts", "version", "where"), rows)
+    if judgement.evidence:
+        table(
+            ("bundle", "", "shows, or why not"),
+            [(safe(e.name), safe(e.digest), safe(words.exhibit(e))) for e in judgement.evidence],
+        )
     if judgement.unread:
         table(("", "where", "why"), [("not understood", safe(u.place), safe(u.reason)) for u in judgement.unread])
 

@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema
 
 from unterbau.catalogue.model import EU, KINDS, Function, Layer, Source, Text
 from unterbau.verdict import Model, later
+from unterbau.verdict.exhibit import ASPECTS, Kind
 
 CONSTANTS: dict[str, tuple[str, ...]] = {"$EU": tuple(sorted(EU)), "$EEA": tuple(sorted({*EU, "IS", "LI", "NO"}))}
 """Lists that every rule file may name."""
@@ -178,6 +179,28 @@ class Measured(Model):
     text: str = ""
 
 
+class Evidenced(Model):
+    """Whether checked bundles show an aspect (`verdict.exhibit.ASPECTS`).
+
+    Of each pair of clouds the newest bundle counts. Held if every source has a target for which it is held; a bundle that
+    does not check, is signed by a key that nobody named, or is too old shows nothing.
+    """
+
+    evidence: Kind
+    shows: Text
+    at_most: float | None = None
+    """The most that the aspect's number may be."""
+    elsewhere: bool = False
+    """It asks about a provider: clouds that all answer on one machine show nothing of it."""
+    text: str = ""
+
+    @model_validator(mode="after")
+    def _known(self) -> Evidenced:
+        if self.shows not in ASPECTS[self.evidence]:
+            raise ValueError(f"a {self.evidence} shows {', '.join(ASPECTS[self.evidence])}, not {self.shows!r}")
+        return self
+
+
 class Use(Model):
     """An expression that the file defines under a name."""
 
@@ -206,7 +229,7 @@ class Unknowable(Model):
 
 _FORMS: dict[str, type[Model]] = {
     "all": AllOf, "any": AnyOf, "not": NotOf, "fact": FactTest, "chain": Chain, "operated": Operated, "supported": Supported, "claim": Claimed,
-    "layer": InLayer, "function": HasFunction, "technology": IsTechnology, "measure": Measured, "use": Use,
+    "layer": InLayer, "function": HasFunction, "technology": IsTechnology, "measure": Measured, "evidence": Evidenced, "use": Use,
     "some": Some, "each": Every, "ask": Unknowable,
 }  # fmt: skip
 
@@ -230,6 +253,7 @@ Expression = Annotated[
     | Annotated[HasFunction, Tag("function")]
     | Annotated[IsTechnology, Tag("technology")]
     | Annotated[Measured, Tag("measure")]
+    | Annotated[Evidenced, Tag("evidence")]
     | Annotated[Use, Tag("use")]
     | Annotated[Some, Tag("some")]
     | Annotated[Every, Tag("each")]
@@ -290,10 +314,14 @@ class RuleSet(Model):
                 self._check(f"rule {rule.id}", expression, (), whole=None if rule.of == "stack" else False)
         return self
 
-    def needs(self, rule: Rule) -> Literal["", "measurement", "answer"]:
-        """What only somebody who measures or who answers can give, if a rule asks for nothing else."""
+    def needs(self, rule: Rule) -> Literal["", "measurement", "answer", "evidence"]:
+        """What only somebody who measures, answers or has a bundle can give, if a rule asks for nothing else."""
         leaves = {type(e) for p in rule.paths.values() for e in self._leaves(p)}
-        return "measurement" if leaves == {Measured} else "answer" if leaves == {Unknowable} else ""
+        if leaves == {Measured}:
+            return "measurement"
+        if leaves <= {Evidenced, Unknowable}:
+            return "evidence" if Evidenced in leaves else "answer"
+        return ""
 
     def _leaves(self, expression: Expression) -> Iterator[Expression]:
         for node in walk(expression):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from unterbau.catalogue import spdx, versions
+from unterbau.catalogue import lifetime, spdx, versions
 from unterbau.catalogue.model import (
     ClaimFact,
     DateFact,
@@ -32,11 +32,16 @@ from unterbau.catalogue.model import (
 )
 from unterbau.judge import ownership
 from unterbau.judge.judgement import KnownFact, Missing
-from unterbau.judge.rule import OPEN, Asked, Chain, Claimed, FactTest, Measured, Supported
-from unterbau.verdict import Outcome
+from unterbau.judge.rule import OPEN, Asked, Chain, Claimed, Evidenced, FactTest, Measured, Supported
+from unterbau.verdict import Outcome, conjoin
+from unterbau.verdict.exhibit import ASPECTS, Exhibit, Showing
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
 MEASURE = "a git history: `unterbau judge --history TECHNOLOGY=FILE`"
+BUNDLE = {
+    "drill": "a drill's bundle: `unterbau judge --evidence BUNDLE --key ID`",
+    "proof": "a bundle of `unterbau prove`: `unterbau judge --evidence BUNDLE --key ID`",
+}
 RUNS_IT = "whoever runs the stack"
 MOST_NAMES = 6
 """So many names in a reason; the rest stands in the groups."""
@@ -73,6 +78,7 @@ class Seen(NamedTuple):
     reason: str
     facts: tuple[KnownFact, ...] = ()
     missing: tuple[Missing, ...] = ()
+    exhibits: tuple[Exhibit, ...] = ()
 
 
 @dataclass(slots=True)
@@ -134,6 +140,70 @@ def see_measured(test: Measured, found: tuple[float, str] | None) -> Seen:
     number, where = found
     fits = (test.at_least is None or number >= test.at_least) and (test.below is None or number < test.below)
     return Seen(HELD if fits else FAILED, f"{'' if fits else 'not: '}{text} ({number:g}; {where})")
+
+
+def see_evidence(test: Evidenced, given: Sequence[Exhibit], at: date) -> Seen:
+    """One aspect against the bundles: of each pair of clouds the newest that counts; every source needs one target."""
+    text = test.text or ASPECTS[test.evidence][test.shows]
+    of_kind = tuple(e for e in given if e.kind in (test.evidence, None))
+    idle = {e.digest: why for e in of_kind if (why := _counts_not(e, test, at))}
+    newest = {e.clouds: e for e in sorted(of_kind, key=lambda e: str(e.seen)) if e.digest not in idle}
+    if not newest:
+        told = "; ".join(f"{e.name}: {idle[e.digest]}" for e in of_kind) or f"no bundle of a {test.evidence} was given"
+        gap = Missing(what=text, where=BUNDLE[test.evidence], kind="evidence")
+        return Seen(NOT_SHOWN, f"whether {text} ({told})", (), (gap,), of_kind)
+    shown = {e.digest: _showing(e, test) for e in newest.values()}
+    by_source: dict[str, list[Exhibit]] = {}
+    for exhibit in newest.values():
+        by_source.setdefault(exhibit.clouds[0], []).append(exhibit)
+    outcome = conjoin(merged([shown[e.digest].outcome for e in es], every=False) for es in by_source.values())
+    telling = tuple(e for e in newest.values() if shown[e.digest].outcome is outcome)
+    reason = "; ".join(_told(e, shown[e.digest]) for e in telling[:MOST_NAMES])
+    before = {HELD: "", FAILED: "not: ", NOT_SHOWN: "whether "}[outcome]
+    missing = (Missing(what=text, where=BUNDLE[test.evidence], kind="evidence"),) if outcome is NOT_SHOWN else ()
+    return Seen(outcome, f"{before}{text} ({reason})", (), missing, telling)
+
+
+def counts_until(exhibit: Exhibit) -> date | None:
+    """The last day on which a bundle counts."""
+    if exhibit.seen is None or exhibit.kind is None:
+        return None
+    return exhibit.seen.date() + timedelta(days=lifetime.EVIDENCE[exhibit.kind][0])
+
+
+def _counts_not(exhibit: Exhibit, test: Evidenced, at: date) -> str:
+    """Why a bundle shows nothing of this; empty if it does."""
+    until = counts_until(exhibit)
+    if exhibit.fault or exhibit.seen is None or until is None:
+        return exhibit.fault or "when it was seen is not told"
+    if not exhibit.trusted:
+        return f"whose key {exhibit.signer} is, is not shown; name the one you trust with --key"
+    if exhibit.seen.date() > at:
+        return f"it is of {exhibit.seen.date()}, after the day as of which is judged"
+    if until < at:
+        return f"it is of {exhibit.seen.date()}, and counted until {until}"
+    if test.elsewhere and exhibit.one_machine:
+        return f"{' to '.join(exhibit.clouds)}: all on one machine, which shows nothing about any provider"
+    return ""
+
+
+def _showing(exhibit: Exhibit, test: Evidenced) -> Showing:
+    found = exhibit.shows.get(test.shows) or Showing(outcome=NOT_SHOWN, why="it says nothing of that")
+    if test.at_most is not None and found.outcome is HELD:
+        fits = NOT_SHOWN if found.number is None else HELD if found.number <= test.at_most else FAILED
+        return found.model_copy(update={"outcome": fits})
+    return found
+
+
+def _told(exhibit: Exhibit, shown: Showing) -> str:
+    """With its day, its clouds, its key and the limit that weighs most."""
+    how = "rehearsal" if exhibit.rehearsal else str(exhibit.kind)
+    here = ", all on one machine, which shows nothing about any provider" if exhibit.one_machine else ""
+    day = exhibit.seen.date() if exhibit.seen else "an unknown day"
+    return (
+        f"{shown.why}; {how} of {day}, {' to '.join(exhibit.clouds)}{here}; key {exhibit.signer[:16]}, {exhibit.name}, "
+        f"{exhibit.digest[:23]}"
+    )
 
 
 def see_fact(test: FactTest, view: View) -> Seen:
@@ -294,7 +364,8 @@ def joined(seen: list[Seen], *, every: bool) -> Seen:
         decisive = decisive[:1] if not every else decisive
     facts = tuple(f for s in decisive for f in s.facts)
     missing = tuple(m for s in decisive for m in s.missing)
-    return Seen(outcome, "; ".join(dict.fromkeys(s.reason for s in decisive)), facts, missing)
+    exhibits = tuple(e for s in decisive for e in s.exhibits)
+    return Seen(outcome, "; ".join(dict.fromkeys(s.reason for s in decisive)), facts, missing, exhibits)
 
 
 def since(seen: Seen) -> str:

@@ -52,10 +52,10 @@ class Step(Model):
 
 
 class Once(Model):
-    """Rules of one set that need a measurement or an answer that nobody gave: one line for all parts."""
+    """Rules of one set that need a measurement, an answer or a bundle that nobody gave: one line for all parts."""
 
     rule_set: str
-    needs: Literal["measurement", "answer"]
+    needs: Literal["measurement", "answer", "evidence"]
     rules: tuple[RuleHead, ...]
     asks: tuple[str, ...]
     """What each of them asks for, and of whom."""
@@ -114,6 +114,8 @@ class Summary(Model):
     first: tuple[Action, ...]
     unread: tuple[str, ...]
     unrecognised: tuple[str, ...]
+    refused: tuple[str, ...]
+    """Bundles that do not check."""
     steps: tuple[Step, ...]
     """Of the whole stack."""
     once: tuple[Once, ...]
@@ -137,8 +139,8 @@ class Sorted:
         return self.heads[finding.rule].level is not None
 
     def is_once(self, finding: Finding) -> bool:
-        """Whether it waits for a measurement or an answer that nobody gave."""
-        return finding.outcome is NOT_SHOWN and self.heads[finding.rule].needs != ""
+        """Whether it waits for a measurement, an answer or a bundle that nobody gave. What a bundle does not show is told."""
+        return finding.outcome is NOT_SHOWN and self.heads[finding.rule].needs != "" and not finding.evidence
 
     @cached_property
     def plain(self) -> tuple[Finding, ...]:
@@ -182,7 +184,9 @@ class Sorted:
     @cached_property
     def once(self) -> tuple[Once, ...]:
         """By rule set and by what they need."""
-        found: dict[tuple[str, Literal["measurement", "answer"]], tuple[dict[str, RuleHead], set[int | None]]] = {}
+        found: dict[
+            tuple[str, Literal["measurement", "answer", "evidence"]], tuple[dict[str, RuleHead], set[int | None]]
+        ] = {}
         asks: dict[str, str] = {}
         for finding in filter(self.is_once, self.judgement.findings):
             head = self.heads[finding.rule]
@@ -207,6 +211,7 @@ class Sorted:
         yield from (f.outcome for f in self.plain)
         yield from (NOT_SHOWN for _ in self.once)
         yield from (Outcome.HELD if s.exact else NOT_SHOWN for s in self.steps)
+        yield from (NOT_SHOWN for e in self.judgement.evidence if e.fault)
 
 
 def outcome(judgement: Judgement) -> Outcome:
@@ -228,6 +233,7 @@ def summary(judgement: Judgement) -> Summary:
         stack=judgement.stack, at=judgement.at, parts=len(judgement.parts),
         technologies=len({g.technology for g in judgement.groups} - {None}), rule_sets=len(judgement.rule_sets),
         fails=fails, gaps=gaps, ends=ends, unread=unread, unrecognised=strangers,
+        refused=tuple(e.name for e in judgement.evidence if e.fault),
         first=tuple(_first(judgement, fails, gaps, ends, unread, strangers)),
         steps=tuple(s for s in found.steps if s.group is None), once=found.once,
         rests=tuple(c.name for c in judgement.coverage if c.kind == "layer" and c.outcome is not Outcome.HELD),
@@ -275,7 +281,7 @@ def _gaps(judgement: Judgement, found: Sorted) -> Iterable[Gap]:
     for finding in judgement.findings:
         if not found.is_once(finding):
             for missing in finding.missing:
-                if missing.kind not in ("", "recognition", "answer", "measurement"):
+                if missing.kind not in ("", "recognition", "answer", "measurement", "evidence"):
                     waiting.setdefault(missing.kind, []).append((finding, missing))
     gaps = [
         Gap(

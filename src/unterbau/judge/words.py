@@ -13,8 +13,10 @@ from typing import Literal, NamedTuple
 
 from unterbau.catalogue.model import DateFact, ForeignLawFact, TextFact
 from unterbau.judge.judgement import Finding, Judgement, KnownFact
-from unterbau.judge.seeing import LOOK, tell
+from unterbau.judge.seeing import LOOK, counts_until, tell
 from unterbau.judge.summary import Action, Fails, Gap, Once, Step, Summary, deciding, few, name
+from unterbau.verdict import Outcome
+from unterbau.verdict.exhibit import Exhibit
 
 Language = Literal["en", "de"]
 MOST_LINES = 10
@@ -99,6 +101,9 @@ _WHERE_DE = {
     "depends_on": "die Anleitung zur Installation",
     "version": "die Eingabe: ein Tag, die Version eines Pakets",
 }
+
+
+OUTCOMES_DE = {Outcome.HELD: "gehalten", Outcome.FAILED: "verfehlt", Outcome.NOT_SHOWN: "nicht gezeigt"}
 
 
 class Speech:
@@ -220,6 +225,11 @@ class _Lines:
             parts = words.of("unknown part" if count == 1 else "unknown parts",
                              "unbekanntes Teil" if count == 1 else "unbekannte Teile")  # fmt: skip
             found.append(lambda n: f"{count} {parts}{_some(words, names, n)}")
+        if told.refused:
+            many_bundles, refused = len(told.refused), list(told.refused)
+            bundles = words.of("bundle does not check" if many_bundles == 1 else "bundles do not check",
+                               "Beleg hält der Prüfung nicht stand" if many_bundles == 1 else "Belege halten der Prüfung nicht stand")  # fmt: skip
+            found.append(lambda n: f"{many_bundles} {bundles}{_some(words, refused, n)}")
         if found:
             yield self._line("unread", 4, lambda n: "; ".join(text(n - 1) for text in found))
 
@@ -346,14 +356,42 @@ def _ranges(numbers: Sequence[int], words: Speech) -> str:
 
 
 def once(told: Once, language: Language = "en") -> str:
-    """One line for all parts of which nobody measured or answered it."""
+    """One line for all parts of which nobody measured, answered or drilled it."""
     words = Speech(language)
     ids = words.few([r.id.partition("/")[2] for r in told.rules], 5)
     if told.needs == "measurement":
         return words.of(f"not measured: {ids}; give --history TECHNOLOGY=FILE ({told.parts} kinds of part)",
                         f"nicht gemessen: {ids}; mit --history TECHNOLOGIE=DATEI ({told.parts} Arten von Teilen)")  # fmt: skip
-    return words.of(f"in no catalogue: {ids}; who runs the stack can answer",
-                    f"in keinem Katalog: {ids}; das kann sagen, wer den Stack betreibt")  # fmt: skip
+    if told.needs == "evidence":
+        return words.of(f"no bundle (--evidence): {ids}", f"kein Beleg (--evidence): {ids}")
+    return words.of(f"ask who runs the stack: {ids}", f"fragen, wer den Stack betreibt: {ids}")
+
+
+def exhibit(given: Exhibit, language: Language = "en") -> str:
+    """A bundle: of what, of when, whose key, until when it counts; what it shows; or why it shows nothing."""
+    words = Speech(language)
+    if given.fault or given.seen is None:
+        return words.of("shows nothing: ", "zeigt nichts: ") + given.fault
+    kind = {"drill": ("drill", "Übung"), "proof": ("proof", "Nachweis")}[given.kind or "drill"]
+    pieces = [f"{words.of(*kind)} {words.of('of', 'vom')} {given.seen.date()}: "
+              f"{words.of(' to ', ' nach ').join(given.clouds)}"]  # fmt: skip
+    if given.rehearsal:
+        pieces.append(words.of("a rehearsal", "eine Probe"))
+    if given.one_machine:
+        pieces.append(words.of("all on one machine, which shows nothing about any provider",
+                               "alles auf einer Maschine, was nichts über einen Anbieter zeigt"))  # fmt: skip
+    trust = (
+        words.of("trusted", "vertraut") if given.trusted else words.of("whose is not shown", "wessen ist nicht gezeigt")
+    )
+    pieces.append(f"{words.of('key', 'Schlüssel')} {given.signer} ({trust})")
+    pieces.append(f"{words.of('counts until', 'zählt bis')} {counts_until(given)}")
+    outcome = {o: words.of(o.value, german) for o, german in OUTCOMES_DE.items()}
+    pieces += [f"{aspect} {outcome[shown.outcome]} ({shown.why})" for aspect, shown in given.shows.items()]
+    if given.limits:
+        pieces.append(
+            words.of(f"{len(given.limits)} things no drill tests", f"{len(given.limits)} Dinge prüft keine Übung")
+        )
+    return "; ".join(pieces)
 
 
 def fit(text: str, width: int) -> str:

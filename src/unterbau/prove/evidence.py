@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
 
-from unterbau.canonical import digest
+from unterbau.canonical import digest, digest_bytes
 from unterbau.errors import BundleError, UsageError
 from unterbau.evidence.container import pack, refuse_secrets
 from unterbau.evidence.core import STATEMENT, sign
@@ -24,11 +24,13 @@ from unterbau.evidence.keys import Signer
 from unterbau.evidence.limits import NOT_OURS
 from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.evidence.reading import Reading, alike, spelled_in, without_words
+from unterbau.places import is_loopback, place
 from unterbau.prove.data import load
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof, Question, prove
 from unterbau.prove.verdicts import CaseVerdict, Report
 from unterbau.verdict import Model, Outcome, conjoin
+from unterbau.verdict.exhibit import Exhibit, Showing
 
 KIND = "https://unterbau.example/evidence/conformance/v1"
 INVENTORY, QUESTION, REPORT, SECURE = "inventory.json", "question.json", "report.json", "secure.json"
@@ -101,6 +103,19 @@ def check_opened(opened: Opened) -> ProofCheck:
         then=then,
         left_out=tuple(reading.unknown),
     )
+
+
+def exhibit(checked: ProofCheck, opened: Opened, name: str) -> Exhibit:
+    """What the bundle shows to `judge`. It was checked: `checked` is of `opened`."""
+    subject, report = checked.proof.inventory.subject, checked.proof.report
+    where = f"{subject.name} ({place(subject.auth_url)}, project {subject.project_id or '-'})"
+    versions = ", ".join(f"{v.version} {v.outcome.value}" for v in report.versions) or "no version"
+    seen = checked.proof.inventory.collected_at
+    return Exhibit(
+        name=name, digest=digest_bytes(opened.data), kind="proof", signer=checked.signer, trusted=checked.signer_trusted,
+        seen=seen, clouds=(where,), one_machine=is_loopback(subject.auth_url),
+        shows={"conformant": Showing(outcome=checked.outcome, why=f"{report.scope_name}: {versions}")},
+    )  # fmt: skip
 
 
 def _predicate(proof: Proof, sealed: datetime, opened: Opened | None = None) -> dict[str, JsonValue]:

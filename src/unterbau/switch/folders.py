@@ -19,9 +19,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from unterbau import files
+from unterbau import files, places
 from unterbau.errors import Refused, UsageError
-from unterbau.places import place
 from unterbau.tenant.kinds import CloudIdentity
 from unterbau.verdict import Model
 
@@ -126,10 +125,15 @@ class Folder:
             os.close(handle)
 
 
+def place() -> Path:
+    """Where the folder of all drills is, whether it exists or not."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "unterbau" / "drills"
+
+
 def root() -> Path:
     """The folder of all drills, made if need be with mode 0700."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    path = Path(base) / "unterbau" / "drills"
+    path = place()
     files.make_folder(path)
     return path
 
@@ -184,7 +188,7 @@ def alone_in(identity: CloudIdentity) -> Iterator[None]:
     """Held while one process of this user writes to that project, whatever clouds.yaml calls the cloud. Raises Refused."""
     path = root().parent / "projects"
     files.make_folder(path)
-    told = hashlib.sha256(f"{place(identity.auth_url)} {identity.project_id}".encode()).hexdigest()
+    told = hashlib.sha256(f"{places.place(identity.auth_url)} {identity.project_id}".encode()).hexdigest()
     lock = path / told[:32]
     handle = files.take(lock)
     if handle is None:

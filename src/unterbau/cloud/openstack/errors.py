@@ -212,6 +212,8 @@ def _by_status(status: int, text: str, what: str) -> CloudError:
         return AuthFailed(message, "Check the credentials in clouds.yaml; they are wrong or have expired.")
     if status in (413, 507) or (status in (403, 409) and _QUOTA.search(text)):
         return OverQuota(message, "Raise the quota, or free what is not needed.")
+    if status == 422:  # Swift, Object API: PUT object with an ETag
+        return Broken(f"{message}: other bytes arrived than were announced")
     if status == 429:
         return Unreachable(message, "The cloud limits the rate; try again later.")
     if status in (408, 498, 499, 503, 504):

@@ -13,6 +13,7 @@ from unterbau.switch.evidence.bundle import (
     spelled_plan,
 )
 from unterbau.switch.evidence.closing import NAME as CLOSING
+from unterbau.switch.evidence.exhibit import exhibit
 
 __all__ = [
     "CLOSING",
@@ -21,6 +22,7 @@ __all__ = [
     "CheckResult",
     "check",
     "check_opened",
+    "exhibit",
     "of_the_whole",
     "remainder",
     "seal",

@@ -15,16 +15,16 @@ from unterbau.switch.verify.lost import KIND as LOSS
 from unterbau.switch.verify.lost import is_left
 from unterbau.switch.verify.opened import opening_of
 from unterbau.tenant.kinds import Opened
-from unterbau.verdict import Model, Outcome, Verdict, words
+from unterbau.verdict import Model, Outcome, Reason, Verdict, Words
 
 
 class Item(Model):
-    """One thing to a person. `things`: the objects that it concerns, by name where they have one."""
+    """One thing to a person. `what`: a kind, a field of it, or in words; `things`: the objects, by name where they have one."""
 
-    what: str
+    what: Words
     things: tuple[str, ...]
-    why: str
-    todo: str
+    why: Words
+    todo: Words
 
 
 class Ending(Model):
@@ -36,17 +36,14 @@ class Ending(Model):
     not_shown: tuple[Item, ...]
 
 
-LEFT = "make it on the target by hand if somebody needs it, before the source goes"
-LOST = "save what you need of it before the source goes; `close --source` keeps it until you accept the loss by name"
-ALLOWED = "nothing: it was allowed by name"
-OPEN = "close it on the target; or, before a move, let it be by its name (--allow-opening)"
-FAILED = {
-    "structure": "make it on the target what it is on the source; then run the same command again",
-    "content": "delete it on the target and move it again; then run the same command again",
-    "completeness": "delete what is too much, make what is missing; then run the same command again",
+LEFT, LOST, ALLOWED = Reason.of("ending.left"), Reason.of("ending.lost"), Reason.of("ending.allowed")
+OPEN, ANYTHING, BLIND = Reason.of("ending.open"), Reason.of("ending.mend"), Reason.of("ending.blind")
+FAILED: Mapping[str, Reason] = {
+    "structure": Reason.of("ending.structure"),
+    "content": Reason.of("ending.content"),
+    "completeness": Reason.of("ending.completeness"),
 }
-ANYTHING = "mend the cause; then run the same command again"
-BLIND = "look at it by hand, or mend what kept it hidden; then run the same command again"
+"""What to do with a claim of a kind that failed; `ANYTHING` with any other."""
 
 
 def ending(plan: Plan | None, verdicts: Iterable[Verdict], steps: Mapping[str, str] | None = None) -> Ending:
@@ -58,7 +55,7 @@ def ending(plan: Plan | None, verdicts: Iterable[Verdict], steps: Mapping[str, s
     rest = [v for v in found if not is_loss(v)]
     failed = [v for v in rest if v.outcome is Outcome.FAILED and not is_opening(v)]
     tried = [
-        Item(what="step of the move", things=(called(n, names),), why=w, todo=ANYTHING)
+        Item(what=Reason.of("ending.step"), things=(called(n, names),), why=w, todo=ANYTHING)
         for n, w in (steps or {}).items()
     ]
     return Ending(
@@ -89,41 +86,41 @@ def _lost(plan: Plan, verdicts: Iterable[Verdict]) -> Iterable[Item]:
     """What the plan leaves behind whole, and what goes with the source of that which it moves, announced or not."""
     told = {v.claim.id: v for v in verdicts}
     for entry in plan.entries:
-        kind, name, remedy = _kind(entry.ref), entry.name or entry.ref.partition(":")[2], words(entry.remedy)
+        kind, name, remedy = _kind(entry.ref), entry.name or entry.ref.partition(":")[2], entry.remedy
         if not entry.fate.moves:
-            yield Item(what=kind, things=(name,), why=words(entry.why), todo=remedy or LEFT)
+            yield Item(what=kind, things=(name,), why=entry.why, todo=remedy or LEFT)
         for one in entry.losses:
             told.pop(f"lost {one.id}", None)
-            yield Item(what=f"{kind}.{one.field}", things=(name,), why=words(one.why), todo=remedy or LOST)
+            yield Item(what=f"{kind}.{one.field}", things=(name,), why=one.why, todo=remedy or LOST)
     for verdict in (v for v in told.values() if v.claim.kind == LOSS):
         subject = plan.by_ref[verdict.claim.subject]
         field = verdict.claim.id.removeprefix(f"lost {subject.ref}.")
         name = subject.name or subject.ref.partition(":")[2]
         todo = FAILED["structure"] if verdict.outcome is Outcome.FAILED else LOST
-        yield Item(what=f"{_kind(subject.ref)}.{field}", things=(name,), why=words(verdict.reason), todo=todo)
+        yield Item(what=f"{_kind(subject.ref)}.{field}", things=(name,), why=verdict.reason, todo=todo)
 
 
 def _opening(verdict: Verdict) -> Item:
     todo = ALLOWED if verdict.outcome is Outcome.HELD else OPEN
     return Item(
-        what="opening",
+        what=Reason.of("ending.opening"),
         things=(verdict.claim.id.removeprefix("opening "),),
-        why=words(opening_of(verdict.claim)),
+        why=opening_of(verdict.claim),
         todo=todo,
     )
 
 
-def _item(verdict: Verdict, names: dict[str, str], todo: str) -> Item:
+def _item(verdict: Verdict, names: dict[str, str], todo: Words) -> Item:
     subject = verdict.claim.subject
     kind, colon, id_ = subject.partition(":")
     name = names.get(subject) or id_ or subject
-    what = f"{verdict.claim.kind} of {kind}" if colon else verdict.claim.kind
-    return Item(what=what, things=(name,), why=words(verdict.reason), todo=todo)
+    what = Reason.of("ending.claim", claim=verdict.claim.kind, kind=kind) if colon else verdict.claim.kind
+    return Item(what=what, things=(name,), why=verdict.reason, todo=todo)
 
 
 def _together(items: Iterable[Item]) -> tuple[Item, ...]:
     """Items that differ in their objects only become one; in the order in which they first came."""
-    found: dict[tuple[str, str, str], dict[str, None]] = {}
+    found: dict[tuple[Words, Words, Words], dict[str, None]] = {}
     for item in items:
         found.setdefault((item.what, item.why, item.todo), {}).update(dict.fromkeys(item.things))
     return tuple(Item(what=w, things=tuple(t), why=why, todo=do) for (w, why, do), t in found.items())
