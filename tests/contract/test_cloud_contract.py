@@ -20,7 +20,7 @@ from pydantic import SecretBytes
 
 from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Simulator
-from unterbau.errors import CloudError, Conflict, Forbidden
+from unterbau.errors import Broken, CloudError, Conflict, Forbidden
 from unterbau.tenant.kinds import (
     OWNER_ONLY,
     AddressGroup,
