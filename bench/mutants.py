@@ -5,7 +5,7 @@ mutmut names every mutant of a core's modules (an operator turned, an argument d
 hundred of them are drawn with the core's name as seed, and each is put before the core's unit and law tests until one
 fails. What survives stands in docs/mutants.md. What mutmut does besides is not used: its trampolines change functions
 only, and a module of ours is half data. Which tests come by a statement is measured once a core; only these are asked,
-the quickest first.
+the quickest first, as many as take a minute in sum: what would be noticed by a slower one counts as survived.
 
 A mutant is never written to a file, so a kill leaves nothing behind. A process that has collected the tests forks one
 child a mutant, which gives the function in question its changed code and runs the tests. What is run when a module is
@@ -43,6 +43,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -57,8 +58,11 @@ DRAWN = 100
 DEFECT = "a defect of this program"
 AIM = 85
 """Per cent of the drawn mutants that are to be noticed."""
+ASKED_SECONDS = 60
+"""How much of the tests a mutant meets, by what they took when they were measured."""
 CPU_SECONDS, WALL_SECONDS = 20, 300
-"""What a child may take: a loop without an end is noticed by the first, a wait without one by the second."""
+"""What a child may take beyond thrice its tests' time: a loop without an end is noticed by the first, a wait without one
+by the second."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +79,22 @@ CORES: dict[str, Core] = {
     "planning": Core(
         ("switch/planning.py", "switch/plan.py", "switch/planned_openings.py"),
         ("unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py", "unit/test_closing.py",
-         "unit/test_planning_laws.py"),
+         "unit/test_models.py", "unit/test_planning_laws.py"),
     ),
     "kinds": Core(
         ("tenant/kinds", "tenant/workload.py"),
-        ("unit/test_kinds.py", "unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py",
+        ("unit/test_kinds.py", "unit/test_kinds_fates.py", "unit/test_kinds_in_a_cloud.py", "unit/test_coverage.py", "unit/test_models.py",
+         "unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py",
          "unit/test_closing.py", "unit/test_evidence.py", "laws/test_verify.py"),
         without="loads_no_library",
     ),
     "structure": Core(
         ("switch/verify/structure.py", "switch/verify/ownership.py", "switch/verify/opened.py", "switch/verify/lost.py"),
-        ("unit/test_evidence.py", "unit/test_drill_openings.py", "unit/test_worst_cases.py", "unit/test_losses.py",
-         "laws/test_verify.py"),
+        ("unit/test_structure.py", "unit/test_evidence.py", "unit/test_drill_openings.py", "unit/test_worst_cases.py", "unit/test_losses.py",
+         "unit/test_coverage.py", "laws/test_verify.py"),
         without="loads_no_library",
     ),
-    "saga": Core(("saga",), ("unit/test_saga_rules.py", "unit/test_saga.py")),
+    "saga": Core(("saga",), ("unit/test_saga_rules.py", "unit/test_saga_momentary.py", "unit/test_saga.py")),
     "evidence": Core(
         ("evidence/core.py", "evidence/container.py", "evidence/limits.py", "canonical.py"),
         ("unit/test_evidence.py", "unit/test_evidence_attacks.py"),
@@ -273,8 +278,12 @@ def drawn(name: str, number: int) -> tuple[int, tuple[Mutant, ...]]:
 # --- one mutant, in a process of its own
 
 
-def forked(work: Callable[[], str]) -> tuple[str, str]:
-    """Do it in a child. How it ended ("noticed", "stuck" or "survived"), and by which test, as `work` says."""
+def forked(work: Callable[[], str], usual: float) -> tuple[str, str]:
+    """Do it in a child. How it ended ("noticed", "stuck" or "survived"), and by which test, as `work` says.
+
+    `usual`: seconds that it takes where nothing is stuck.
+    """
+    allowed = CPU_SECONDS + 3 * round(usual)
     reader, writer = os.pipe()
     sys.stdout.flush()
     pid = os.fork()
@@ -282,7 +291,7 @@ def forked(work: Callable[[], str]) -> tuple[str, str]:
         said = DEFECT
         try:
             os.setsid()
-            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+            resource.setrlimit(resource.RLIMIT_CPU, (allowed, allowed + 5))
             if not os.environ.get("MUTANTS_TELL"):
                 quiet = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(quiet, 1)
@@ -295,7 +304,7 @@ def forked(work: Callable[[], str]) -> tuple[str, str]:
             os.write(writer, said.encode()[:4000])
             os._exit(0)
     os.close(writer)
-    ended = _waited(pid)
+    ended = _waited(pid, WALL_SECONDS + 3 * usual)
     with os.fdopen(reader, "rb") as told:
         said = told.read().decode()
     if said == DEFECT:
@@ -305,9 +314,9 @@ def forked(work: Callable[[], str]) -> tuple[str, str]:
     return ("noticed", said) if said else ("survived", "")
 
 
-def _waited(pid: int) -> bool:
+def _waited(pid: int, seconds: float) -> bool:
     """Whether a child came to its end in time. Nothing of its group stays."""
-    end = time.monotonic() + WALL_SECONDS
+    end = time.monotonic() + seconds
     status = None
     while time.monotonic() < end and status is None:
         ended, told = os.waitpid(pid, os.WNOHANG)
@@ -339,14 +348,15 @@ def asked(core: Core, plugin: object, folder: str, finder: Changed | None = None
 
 
 class Ordered:
-    """A plugin of pytest: the quickest tests first, and which of them noticed."""
+    """A plugin of pytest: the quickest tests in their order, and which of them noticed."""
 
     def __init__(self, seconds: Mapping[str, float]) -> None:
         self.seconds, self.failed = seconds, ""
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        """Sort them."""
-        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
+        """Sort them, and leave out those that would take too long."""
+        by_name = {item.nodeid: item for item in items}
+        items[:] = [by_name[name] for name in quickest(by_name, self.seconds)]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Keep the first that failed."""
@@ -369,7 +379,7 @@ class Meeting:
     def pytest_runtestloop(self, session: Any) -> bool:
         """In the place of pytest's own."""
         self.items = {item.nodeid: item for item in session.items}
-        how, by = forked(self._learn)
+        how, by = forked(self._learn, usual=WALL_SECONDS)
         if how != "survived":
             print(f"the tests fail without any mutant: {by or how}")
             session.testsfailed = 1
@@ -379,16 +389,15 @@ class Meeting:
             module = parsed(mutant.module)
             names = learnt.tests(module.path, mutant.lines)
             code = compile(module.mutated(mutant.number), str(module.path), "exec", dont_inherit=True)
-            self.told(
-                mutant, *(forked(functools.partial(self._meet, mutant, code, names)) if names else ("survived", ""))
-            )
+            meet = functools.partial(self._meet, mutant, code, names)
+            self.told(mutant, *(forked(meet, learnt.takes(names)) if names else ("survived", "")))
         return True
 
     def _meet(self, mutant: Mutant, code: CodeType, names: Sequence[str]) -> str:
         replace_code(mutant, code)
         return self._run(names)
 
-    def _run(self, names: Iterable[str], before: Callable[[str], None] = lambda name: None) -> str:
+    def _run(self, names: Iterable[str], before: Callable[[str], object] = lambda name: None) -> str:
         """Run these until one fails; its name."""
         ordered = [self.items[name] for name in names]
         for item, following in zip(ordered, [*ordered[1:], None], strict=True):
@@ -476,8 +485,22 @@ class Learnt:
     def tests(self, path: Path, lines: Iterable[int]) -> list[str]:
         """Those that come by one of these lines, the quickest first."""
         known = self.lines.get(str(path), {})
-        names = {name for line in lines for name in known.get(str(line), ()) if name}
-        return sorted(names, key=lambda name: self.seconds.get(name, 0.0))
+        return quickest({name for line in lines for name in known.get(str(line), ()) if name}, self.seconds)
+
+    def takes(self, names: Iterable[str]) -> float:
+        """Seconds that these take one after the other."""
+        return sum(self.seconds.get(name, 0.0) for name in names)
+
+
+def quickest(names: Iterable[str], seconds: Mapping[str, float]) -> list[str]:
+    """The quickest of these tests in their order, as many as a mutant meets; the very quickest in any case."""
+    ordered = sorted(names, key=lambda name: seconds.get(name, 0.0))
+    until = accumulate(seconds.get(name, 0.0) for name in ordered)
+    return [
+        name
+        for number, (name, sum_) in enumerate(zip(ordered, until, strict=True))
+        if not number or sum_ <= ASKED_SECONDS
+    ]
 
 
 # --- a core
@@ -525,7 +548,10 @@ def ask(name: str, number: int, afresh: bool) -> None:
                 importlib.import_module(module)
         for mutant in ask_for:
             if not mutant.function:
-                told(mutant, *forked(functools.partial(_at_import, core, mutant, known, folder)))
+                told(
+                    mutant,
+                    *forked(functools.partial(_at_import, core, mutant, known, folder), known.takes(known.seconds)),
+                )
 
 
 def _at_import(core: Core, mutant: Mutant, learnt: Learnt, folder: str) -> str:

@@ -11,12 +11,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from string import Formatter
+from typing import Any
 
 import pytest
 from making import WAIT, Maker
 from world import World
 
+from unterbau import locale
 from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Simulator
 from unterbau.reference import tenant as seed
@@ -24,10 +28,38 @@ from unterbau.saga import Journal, run
 from unterbau.switch import census, move, planning
 from unterbau.switch.plan import Plan
 from unterbau.tenant.workload import Workload
+from unterbau.verdict import Reason
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 SOURCE, TARGET = "test-quelle", "test-ziel"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def every_reason_is_whole() -> Iterator[None]:
+    """Whatever reason a test makes our code give: it has words in each language, and just the values that they ask for.
+
+    `test_reasons` says the same of the source as it is written.
+    """
+    of = Reason.of.__func__  # type: ignore[attr-defined]
+
+    def checked(cls: type[Reason], id_: str, /, **values: Any) -> Reason:
+        for language in locale.LANGUAGES:
+            assert _asked(id_, language) == values.keys(), f"the words of {id_} ({language}) ask for other values"
+        made: Reason = of(cls, id_, **values)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reason, "of", classmethod(checked))
+        yield
+
+
+@cache
+def _asked(id_: str, language: str) -> frozenset[str]:
+    """The values that the words of a reason ask for; of several things, where one and many are told differently."""
+    template = locale.template(id_, language, 2)
+    assert template is not None, f"{id_!r} has no words ({language})"
+    return frozenset(name for _, name, _, _ in Formatter().parse(template) if name is not None)
 
 
 def _running(name: str) -> Iterator[str]:

@@ -67,6 +67,13 @@ class UnterbauError(Exception):
         """Stable name of the error for machines (the class name)."""
         return type(self).__name__
 
+    def told(self) -> dict[str, object]:
+        """What `--format json` prints of it."""
+        plain: dict[str, object] = {
+            "error": self.kind, "what": self.what, "remedy": self.remedy, "exit": int(self.exit),
+        }  # fmt: skip
+        return {**plain, "things": list(self.things)} if self.things else plain
+
 
 class UsageError(UnterbauError):
     """The command line or an input file is wrong."""

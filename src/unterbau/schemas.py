@@ -1,45 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The published JSON schemas of what the program prints and writes. `cli` prints them, docs/schema holds them."""
+"""The published JSON schemas of what the program prints and writes. `cli` prints them, docs/schema holds them.
+
+The models are named, and loaded when their schema is asked for.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-from pydantic import BaseModel
-
-from unterbau.catalogue.model import Technology
-from unterbau.judge.evidence import StackCheck
-from unterbau.judge.judgement import Difference, Judgement, Since
-from unterbau.judge.rule import RuleSet
-from unterbau.prove.evidence import ProofCheck
-from unterbau.prove.inventory import Inventory
-from unterbau.prove.proof import Proof
-from unterbau.stack.stackfile import StackFile
-from unterbau.switch.close import Closed, Marks
-from unterbau.switch.evidence.bundle import CheckResult, Context
-from unterbau.switch.plan import Plan
-from unterbau.switch.verify import Contents
-from unterbau.tenant.workload import Workload
-
-ALL: dict[str, type[BaseModel]] = {
-    "census": Workload,
-    "plan": Plan,
-    "verdicts": Contents,
-    "closed": Closed,
-    "marks": Marks,
-    "evidence": CheckResult,
-    "context": Context,
-    "inventory": Inventory,
-    "proof": Proof,
-    "proof-evidence": ProofCheck,
-    "judgement": Judgement,
-    "since": Since,
-    "difference": Difference,
-    "stack-evidence": StackCheck,
-    "technology": Technology,
-    "rules": RuleSet,
-    "stack": StackFile,
+ALL = {
+    "census": "tenant.workload:Workload",
+    "plan": "switch.plan:Plan",
+    "verdicts": "switch.verify:Contents",
+    "closed": "switch.close:Closed",
+    "marks": "switch.close:Marks",
+    "evidence": "switch.evidence.bundle:CheckResult",
+    "context": "switch.evidence.bundle:Context",
+    "inventory": "prove.inventory:Inventory",
+    "proof": "prove.proof:Proof",
+    "proof-evidence": "prove.evidence:ProofCheck",
+    "judgement": "judge.judgement:Judgement",
+    "since": "judge.judgement:Since",
+    "difference": "judge.judgement:Difference",
+    "stack-evidence": "judge.evidence:StackCheck",
+    "doctor": "doctor:Findings",
+    "technology": "catalogue.model:Technology",
+    "rules": "judge.rule:RuleSet",
+    "stack": "stack.stackfile:StackFile",
 }
+"""The model of each, by module and class."""
 
 INPUTS = frozenset(["inventory", "technology", "rules", "stack"])
 """What people write by hand."""
@@ -47,4 +37,7 @@ INPUTS = frozenset(["inventory", "technology", "rules", "stack"])
 
 def schema(name: str) -> dict[str, Any]:
     """JSON schema (draft 2020-12) of one of `ALL`: of files that people write as they are read, else as written."""
-    return ALL[name].model_json_schema(mode="validation" if name in INPUTS else "serialization")
+    module, _, model = ALL[name].partition(":")
+    found = getattr(import_module(f"unterbau.{module}"), model)
+    told: dict[str, Any] = found.model_json_schema(mode="validation" if name in INPUTS else "serialization")
+    return told

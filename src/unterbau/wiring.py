@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one place where concrete classes meet: which cloud stands behind a name, which clock, which keys.
 
-`cli` calls it; it builds what the use cases want and decides nothing else. The adapter is imported where it is
-needed: its libraries take half a second to load, which no offline command should wait for.
+`cli` calls it; it builds what the use cases want and decides nothing else. Each room is imported where it is wanted: no
+verb waits for the libraries of another one.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ import platform
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unterbau import __version__, reference
-from unterbau.cloud.port import Cloud
-from unterbau.cloud.survey import Surveyed
+from unterbau import __version__
+from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import LocalError
-from unterbau.face import Face
-from unterbau.prove.collect import collect
-from unterbau.prove.write import Trial
-from unterbau.reference import tenant as seed
-from unterbau.reference.layout import clouds_home, data_home
-from unterbau.saga import LATE_SECONDS
-from unterbau.stack.model import Stack
-from unterbau.switch.drill import Tools
+
+if TYPE_CHECKING:
+    from unterbau.cloud.port import Cloud
+    from unterbau.cloud.survey import Surveyed
+    from unterbau.doctor import Findings
+    from unterbau.face import Face
+    from unterbau.prove.write import Trial
+    from unterbau.reference import tenant as seed
+    from unterbau.stack.model import Stack
+    from unterbau.switch.drill import Tools
 
 LIBRARIES = ("openstacksdk", "keystoneauth1", "pydantic", "securesystemslib", "cryptography")
 
@@ -43,6 +44,9 @@ def clouds_files() -> tuple[Path, ...]:
 
 
 def _complete() -> Iterator[Path]:
+    from unterbau import reference
+    from unterbau.reference.layout import clouds_home
+
     for home in sorted(clouds_home().glob("*/cloud.json")):
         with contextlib.suppress(LocalError):  # one that was never finished has no clouds.yaml yet
             yield reference.clouds_file(home.parent.name)
@@ -70,6 +74,21 @@ def open_trial(name: str) -> Trial:
     return openstack.connect(name, config_files=clouds_files())
 
 
+def examine(name: str) -> Findings:
+    """What the cloud of that name lacks for each verb; it is only read. Raises as `open_cloud` does."""
+    from unterbau.doctor import cloud
+    from unterbau.prove.collect import collect
+
+    return cloud.look(open_cloud(name), lambda: collect(survey(name), now=now, tool=f"unterbau {__version__}"))
+
+
+def examine_machine() -> Findings:
+    """What this machine lacks for each verb."""
+    from unterbau.doctor import machine
+
+    return machine.look(cloud_names)
+
+
 def live_stack(given: str) -> Stack | None:
     """The stack of something that runs: `cloud:NAME` of clouds.yaml, or `proxmox:https://HOST:8006`; else None.
 
@@ -78,6 +97,7 @@ def live_stack(given: str) -> Stack | None:
     """
     form, _, name = given.partition(":")
     if form == "cloud":
+        from unterbau.prove.collect import collect
         from unterbau.stack import openstack as reader
 
         seen = collect(survey(name), now=now, tool=f"unterbau {__version__}")
@@ -99,16 +119,23 @@ def cloud_names() -> tuple[str, ...]:
 
 def plant(name: str, number: int, face: Face) -> seed.Planted:
     """Plant the tenant "Fachverfahren" in the cloud."""
+    from unterbau.reference import tenant as seed
+
     return seed.plant(open_cloud(name), seed=number, now=now(), progress=face.say)
 
 
 def versions() -> dict[str, str]:
     """What took part in a drill on our side."""
+    from importlib.metadata import version
+
     return {"unterbau": __version__, "python": platform.python_version()} | {n: version(n) for n in LIBRARIES}
 
 
 def tools(face: Face, stop: threading.Event, late_seconds: float = LATE_SECONDS) -> Tools:
     """What the phases of a drill work with."""
+    from unterbau.reference.layout import data_home
+    from unterbau.switch.drill import Tools
+
     return Tools(
         connect=open_cloud, now=now, face=face, stop=stop, keys=data_home() / "keys", versions=versions, secrets=secrets,
         late_seconds=late_seconds,

@@ -93,9 +93,16 @@ def test_usage_errors_have_code_2(tmp_path: Path) -> None:
 
 def test_an_error_can_be_had_as_json(tmp_path: Path) -> None:
     done = unterbau(tmp_path, "census", "x", "--format", "json")
-    told = json.loads(done.stderr)
+    told = json.loads(done.stdout)
     assert (told["error"], told["exit"], done.returncode) == ("ConfigError", 2, 2)
     assert told["remedy"]
+
+
+def test_of_several_clouds_those_that_cannot_be_entered_stand_in_the_one_json_value(tmp_path: Path) -> None:
+    (tmp_path / "clouds.yaml").write_text(CLOUDS + CLOUDS.partition("\n")[2].replace("quelle", "ziel"))
+    done = unterbau(tmp_path, "prove", "quelle", "ziel", "--format", "json")
+    assert [t["error"] for t in json.loads(done.stdout)] == ["Unreachable", "Unreachable"]
+    assert done.returncode == 4 and done.stderr.count("unterbau: ") == 2  # people are told, too
 
 
 def test_a_truncated_bundle_is_named(tmp_path: Path) -> None:
@@ -153,6 +160,7 @@ def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
         "judge",
         "prove",
         "facts",
+        "doctor",
     }
     known |= {f"cloud {c}" for c in ("up", "down", "status", "list", "env", "logs", "wipe", "seed")}
     known |= {f"map {c}" for c in ("build", "export", "import", "diff")}

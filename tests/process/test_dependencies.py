@@ -66,7 +66,7 @@ def test_without_the_extra_the_program_works_and_says_what_is_missing(monkeypatc
     for name in declared(PROJECT["optional-dependencies"]["cloud"]):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(LocalError) as caught:
-        install._uv()
+        install.uv()
     assert "unterbau[cloud]" in caught.value.remedy
     hidden = declared(PROJECT["optional-dependencies"]["cloud"])
     code = f"import sys; sys.modules.update(dict.fromkeys({sorted(hidden)!r})); import unterbau.cli"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from coverage_table import TABLE, held, rows, sources, table
+from coverage_table import ANSWERS, IGNORABLE, LOST, TABLE, besides, held, rows, sources, table
 from test_planning import cloud
 
 from unterbau.switch.verify import compare
@@ -169,3 +169,19 @@ def test_deleting_a_test_changes_the_table() -> None:
     assert name in table(held(files))
     less = {**files, path: files[path].replace(f"def {name}", "def gone")}
     assert name not in table(held(less)) and table(held(less)) != table(held(files))
+
+
+def test_each_field_of_an_answer_that_nobody_reads_names_why_and_by_which_reference() -> None:
+    assert ANSWERS.keys() == set(Kind)
+    for kind, fields in ANSWERS.items():
+        for path, known in fields.items():
+            assert " " in known.why and known.reference.startswith("https://"), f"{kind.value}: {path}"
+            assert "*" not in path or path.startswith("addresses.*"), f"{kind.value}: a wildcard would hide what is new"
+
+
+def test_how_many_fields_of_answers_are_ignorable_stands_in_the_table() -> None:
+    assert besides(Kind.ADDRESS_GROUP) == {IGNORABLE: 6} and besides(Kind.SECURITY_GROUP_RULE)[LOST] == 1
+    head, *_ = TABLE.read_text(encoding="utf-8").partition("## ")
+    (total,) = [line for line in head.splitlines() if line.startswith("| all |")]
+    counts = [sum(besides(kind)[what] for kind in Kind) for what in (IGNORABLE, LOST)]
+    assert total.endswith(f"| {counts[0]} | {counts[1]} |")

@@ -94,8 +94,8 @@ def test_what_a_census_digest_leaves_out_is_what_changes_by_itself() -> None:
 def test_a_plan_cannot_change_a_field_that_is_carried_as_it_is() -> None:
     net, side = Network(id="n", name="net"), cloud("a")
     ground = Ground(side, cloud("b"), {})
-    with pytest.raises(TypeError, match="mtu is carried and cannot change"):
-        net.carry(ground, Change(field="mtu", was=1500, to=9000, why="no reason"))
+    with pytest.raises(TypeError, match="description is carried and cannot change"):
+        net.carry(ground, Change(field="description", was="a", to="b", why="no reason"))
     shut = net.carry(ground, Change(field="shared", was=True, to=False, why="a tenant cannot share"))
     assert shut.fate is Fate.CHANGED
 
@@ -106,7 +106,8 @@ def test_what_is_never_carried_is_named_wherever_it_is_set() -> None:
         if policy.becomes is Becomes.LEFT and kind not in (Kind.SNAPSHOT, Kind.BACKUP)
     }  # fmt: skip
     assert found == {("network", "qos_policy_id"), ("port", "qos_policy_id"), ("subnet", "subnetpool_id"),
-                     ("container", "sync_to")}  # fmt: skip
+                     ("router_interface", "qos_policy_id"), ("floating_ip", "qos_policy_id"),
+                     ("router", "gateway_qos_policy_id"), ("container", "sync_to")}  # fmt: skip
     entry = Container(id="c", name="c", sync_to="//realm").fate(Ground(cloud("a"), cloud("b"), {}))
     assert [(c.field, c.was, c.to, str(c.why)) for c in entry.changes] == [
         ("sync_to", "//realm", None, "container sync is not carried")
@@ -134,6 +135,42 @@ def test_contents_are_those_that_a_verifier_reads() -> None:
         "object": Content.STORED,
         "secret": Content.PAYLOAD,
     }
+
+
+def test_each_kind_takes_one_of_the_quota_that_its_service_counts_it_by() -> None:
+    """Quota names: Networking API v2.0, Compute API (Quota sets), Block Storage API v3, Glance, Barbican."""
+    found = {k.value: ".".join(KINDS[k].KNOWN.quota or ()) for k in Kind}
+    assert found == {
+        "network": "network.network", "subnet": "network.subnet", "router": "network.router",
+        "router_interface": "network.port", "port": "network.port", "floating_ip": "network.floatingip",
+        "security_group": "network.security_group", "security_group_rule": "network.security_group_rule",
+        "address_group": "", "keypair": "compute.key_pairs", "server_group": "compute.server_groups",
+        "server": "compute.instances", "attachment": "", "image": "image.image_count_total",
+        "volume": "block_storage.volumes", "snapshot": "block_storage.snapshots", "backup": "block_storage.backups",
+        "secret": "key_manager.secrets", "secret_container": "key_manager.containers", "container": "", "object": "",
+    }  # fmt: skip
+
+
+def test_of_which_kinds_the_used_quota_is_all_that_the_project_has() -> None:
+    counted = {k for k in Kind if KINDS[k].KNOWN.counted}
+    network = {k for k in Kind if (KINDS[k].KNOWN.quota or ("",))[0] == "network"}
+    assert counted == {*network, Kind.SERVER, Kind.SERVER_GROUP}
+
+
+def test_whose_a_thing_is_and_whether_its_name_is_its_place() -> None:
+    assert {k.value for k in Kind if KINDS[k].KNOWN.personal} == {"keypair"}
+    assert {k.value for k in Kind if KINDS[k].KNOWN.id_is_name} == {"keypair", "container", "object"}
+
+
+def test_a_kind_with_states_says_in_which_of_them_it_is_whole() -> None:
+    found = {k.value: KINDS[k].KNOWN.usable for k in Kind if KINDS[k].KNOWN.usable}
+    assert found == {"server": ("ACTIVE", "SHUTOFF"), "image": ("active",), "volume": ("available", "in-use"),
+                     "secret": ("ACTIVE",)}  # fmt: skip
+
+
+def test_each_kind_names_the_page_of_its_api() -> None:
+    pages = {KINDS[k].KNOWN.api for k in Kind}
+    assert all(page.startswith("https://docs.openstack.org/") for page in pages) and len(pages) == len(Kind)
 
 
 def test_each_kind_is_served_by_one_service_of_the_adapter() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from world import World
 
@@ -75,6 +75,7 @@ def test_the_file_holds_the_whole_plan(world: World) -> None:
 
 
 @settings(deadline=None)  # a busy machine is no defect
+@example("next\x85line", "\u2028\u2029\x07")
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_name_survives_the_file(name: str, description: str) -> None:
     made = plan(

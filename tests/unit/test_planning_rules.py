@@ -14,6 +14,7 @@ from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
     ExternalNetwork,
     Fate,
+    Image,
     Network,
     Offering,
     Quota,
@@ -25,7 +26,7 @@ from unterbau.tenant.kinds import (
 )
 from unterbau.tenant.kinds.policy import Opened
 from unterbau.tenant.openings.model import Opening
-from unterbau.tenant.workload import Workload
+from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Outcome
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
@@ -35,6 +36,11 @@ TYPES = (VolumeType(id="t", name="fast", is_default=True),)
 
 def checks(made: Plan) -> dict[str, Outcome]:
     return {c.name: c.outcome for c in made.checks}
+
+
+def said(made: Plan, name: str) -> list[str]:
+    """What each check of that name tells a person, with what to do."""
+    return [f"{c.text} {c.remedy}".rstrip() for c in made.checks if c.name == name]
 
 
 def volume(number: int, gib: int = 1, status: str = "available") -> Volume:
@@ -57,12 +63,16 @@ def test_a_quota_is_kept_up_to_its_limit(limit: int, used: int, outcome: Outcome
     target = cloud("b", offering=offering(quota("network", limit, used)))
     made = plan(Network(id="1", name="a"), Network(id="2", name="b"), target=target)
     (check,) = [c for c in made.checks if c.name == "quota network"]
-    assert check.outcome is outcome and bool(check.remedy) is (outcome is FAILED) and "2" in check.text
+    assert check.outcome is outcome and bool(check.remedy) is (outcome is FAILED)
+    short, free = f"needs 2, free are {limit - used} of {limit}", f"needs 2, {limit - used} free"
+    assert str(check.text) == (short if outcome is FAILED else free if limit >= 0 else "needs 2, unlimited")
 
 
 def test_a_quota_that_is_not_told_is_not_shown_and_another_services_counts_for_nothing() -> None:
     target = cloud("b", offering=offering(quota("network", 0, 0, service="compute")))
-    assert checks(plan(Network(id="1", name="a"), target=target))["quota network"] is NOT_SHOWN
+    made = plan(Network(id="1", name="a"), target=target)
+    assert checks(made)["quota network"] is NOT_SHOWN
+    assert said(made, "quota network") == ["needs 1; b does not tell its limit"]
 
 
 def test_what_is_left_or_stands_there_already_takes_no_quota() -> None:
@@ -89,7 +99,10 @@ def test_bytes_and_seconds_are_of_what_moves() -> None:
 def test_a_move_needs_the_role_member(roles: tuple[str, ...], outcome: Outcome) -> None:
     target = cloud("b")
     target = target.model_copy(update={"identity": target.identity.model_copy(update={"roles": roles})})
-    assert checks(plan(target=target))["rights"] is outcome
+    made = plan(target=target)
+    assert checks(made)["rights"] is outcome
+    needs = " A move needs the role member on the target." if outcome is FAILED else ""
+    assert said(made, "rights") == [f"roles on the target: {', '.join(roles) or 'none'}{needs}"]
 
 
 def test_the_target_is_empty_but_for_what_every_project_has() -> None:
@@ -100,6 +113,10 @@ def test_the_target_is_empty_but_for_what_every_project_has() -> None:
     assert (checks(made)["target is empty"], checks(made)["names"]) == (FAILED, FAILED)
     (names,) = [c for c in made.checks if c.name == "names"]
     assert "network:1" in names.text and names.remedy
+    assert said(made, "target is empty") == [
+        "the target holds 2 things: network:2 (net), network:3 (other) "
+        "Name an empty project, or clean this one (`close --target` for an earlier drill)."
+    ]
     other = plan(
         Network(id="1", name="net"), target=cloud("b", SecurityGroup(id="2", name="net"), Network(id="3", name="x"))
     )
@@ -114,10 +131,27 @@ def test_what_an_optional_extension_gives_must_be_there() -> None:
         found = checks(plan(wanted, target=cloud("b", offering=Offering(network_extensions=has))))
         told = {name: o for name, o in found.items() if name.startswith("network extension ")}
         assert told == {"network extension stateful-security-group": outcome}
+        (words,) = said(plan(wanted, target=cloud("b", offering=Offering(network_extensions=has))), *told)
+        assert words.startswith("used by security_group:g")
+        assert ("the target tells none" in words, "the target lacks it" in words) == (not has, outcome is FAILED)
+        assert ("Leave these in the plan" in words) is (outcome is FAILED)
     plain = checks(
         plan(SecurityGroup(id="g", name="g"), target=cloud("b", offering=Offering(network_extensions=("x",))))
     )
     assert not [name for name in plain if name.startswith("network extension ")]
+
+
+def test_what_a_census_could_not_show_is_told_with_its_side_and_its_reason() -> None:
+    def blind(name: str, *what: str) -> Workload:
+        return cloud(name).model_copy(
+            update={"not_shown": tuple(NotShown(what=w, reason=f"{w} is down") for w in what)}
+        )
+
+    made = planning.make(blind("a", "volumes", "images"), blind("b", "secrets"), run="r", now=NOW)
+    assert said(made, "not shown") == [
+        "source: volumes: volumes is down", "source: images: images is down", "target: secrets: secrets is down",
+    ]  # fmt: skip
+    assert checks(made)["not shown"] is NOT_SHOWN
 
 
 # --- what a person chooses
@@ -143,6 +177,13 @@ THEIRS = outside("b", ("y1", "public", False), ("y2", "public", True), ("y3", "c
 def test_a_choice_is_read_by_names_and_ids(text: str, source: str, target: str) -> None:
     found = planning.choice(text, OURS, THEIRS)
     assert (found.kind, found.source, found.target) == ("external", source, target)
+
+
+def test_where_two_readings_of_a_choice_are_possible_the_one_that_the_target_has_is_meant() -> None:
+    ours = outside("a", ("x1", "a", False), ("x2", "a=b", False))
+    for text, source, target in (("external:a=b=internet", "a=b", "y4"), ("external:a=c=d", "a", "y3")):
+        found = planning.choice(text, ours, THEIRS)
+        assert (found.source, found.target) == (source, target)
 
 
 @pytest.mark.parametrize("text", ["external", "external:public", "router:a=b", "externalpublic=x", ":public=internet"])
@@ -249,13 +290,16 @@ def test_what_needs_something_that_is_left_is_left_with_its_reason_and_remedy() 
     ("was", "now", "said"),
     [
         ("run: r", "run: [", "plan, line"),
-        ("fate: carried", "fate: nonsense", "plan, entry 1 (network:n) fate: "),
+        ("fate: carried, changed", "fate: nonsense", "plan, entry 1 (network:n) fate: "),
         ("run: r", "runs: r", "plan, run: "),
         ("entries:", "entries: 7\nelse:", "plan, entries: "),
+        ("- ref: network:n", "- reff: network:n", "plan, entry 1 (?) ref: Field required (and 1 more)"),
+        ("entries:\n", "entries:\n- 7\n", "plan, entry 1 (?): "),
+        ("  changes:\n", "  changes:\n  - field: 7\n", "plan, entry 1 (network:n) changes.0."),
     ],
 )
 def test_a_fault_of_the_file_is_told_with_its_place(was: str, now: str, said: str) -> None:
-    text = planning.dump(plan(Network(id="n", name="n")))
+    text = planning.dump(plan(Network(id="n", name="n", shared=True)))
     assert was in text
     with pytest.raises(PlanError) as caught:
         planning.load(text.replace(was, now, 1))
@@ -266,8 +310,14 @@ def test_a_file_that_holds_no_plan_at_all_is_told_so() -> None:
     for text in ("", "7", "[]"):
         with pytest.raises(PlanError, match="plan, the file: "):
             planning.load(text)
-    with pytest.raises(PlanError, match="plan: "):
+    with pytest.raises(PlanError, match=r"plan: .*special characters are not allowed"):
         planning.load("a: \x00")
+
+
+def test_a_line_that_is_no_yaml_is_told_by_its_number() -> None:
+    for text, line in (("[", 1), ("run: r\nentries: [\n", 3), ("run: r\n\tfate: x\n", 2)):
+        with pytest.raises(PlanError, match=rf"^plan, line {line}: "):
+            planning.load(text)
 
 
 def test_the_file_leaves_out_what_is_empty_and_says_what_a_person_may_do() -> None:
@@ -275,3 +325,7 @@ def test_the_file_leaves_out_what_is_empty_and_says_what_a_person_may_do() -> No
     entries = text[text.index("entries:") : text.index("translate:")]
     assert text.startswith("# The plan of a move") and "chosen_by_target" not in entries and "remedy" not in entries
     assert "name: ''" in text and "fate: carried, changed" in text.replace("'", "")
+    sizes = planning.make(cloud("a", *(Image(id=f"i{n}", name=f"grüße {n}", status="active", size_bytes=n) for n in (0, 1))),
+                          cloud("b"), run="r", now=NOW)  # fmt: skip
+    kept = planning.dump(sizes)
+    assert "bytes: 0" not in kept and "bytes: 1\n" in kept and "name: grüße 1\n" in kept

@@ -58,7 +58,7 @@ def _messages(language: str) -> dict[str, Message]:
 USED = _used()
 
 
-BARE = {"why", "remedy", "reason", "text"}
+BARE = {"why", "remedy", "reason", "text", "todo"}
 """Fields that hold reasons."""
 
 

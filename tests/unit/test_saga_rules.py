@@ -334,6 +334,28 @@ def test_unwinding_hands_each_undo_what_was_intended_and_what_came_of_it(tmp_pat
     assert events[0] == ("unwinding", "") and sorted(events[1:]) == [("undone", "a"), ("undone", "b")]
 
 
+def test_an_undo_sees_what_came_of_all_steps(tmp_path: Path) -> None:
+    seen: list[Outputs] = []
+
+    class Looking(Plain):
+        def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+            seen.append(dict(done))
+
+    steps = [Looking("a", output={"id": "1"}), Looking("b", ("a",), output={"id": "2"})]
+    with Journal(tmp_path / "j") as journal:
+        assert run(steps, journal).complete and unwind(steps, journal).complete
+    assert seen == [{"a": {"id": "1"}, "b": {"id": "2"}}] * 2
+
+
+def test_of_a_write_without_an_answer_is_kept_what_was_heard_instead(tmp_path: Path) -> None:
+    error = Unreachable("cut off\x1b[2J")
+    error.uncertain = True
+    with Journal(tmp_path / "j") as journal:
+        assert run([Plain("a", errors=[error])], journal, retry=RetryPolicy(sleep=lambda seconds: None)).complete
+        (noted,) = [e for e in journal.events() if e.kind == "uncertain"]
+    assert noted.node == "a" and noted.data == {"kind": "Unreachable", "message": "cut off [2J"}
+
+
 def test_an_undo_that_fails_is_kept_with_its_reason_and_blocks_what_it_needs(tmp_path: Path) -> None:
     first, second = Plain("a"), Plain("b", ("a",))
     with Journal(tmp_path / "j") as journal:

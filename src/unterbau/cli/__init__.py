@@ -2,47 +2,36 @@
 """The command `unterbau`: parse, call, render. It decides nothing.
 
 This is the one edge where errors become messages and exit codes (the table in docs/exit-codes.md). Results
-go to standard output, progress and errors to standard error.
+go to standard output, progress and errors to standard error; with --format json an error is the result, too.
+
+Each verb loads what it works with when it runs.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import secrets
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import get_completion_class
 
-from unterbau import __version__, files, reference, schemas, wiring
-from unterbau.cli import judge as judge_verbs
-from unterbau.cli import map as map_verbs
-from unterbau.cli import prove as prove_verb
-from unterbau.cli.frame import EXITS, Context, Exports, F, command, exports, late_writes
+from unterbau import __version__
+from unterbau.cli import verbs
+from unterbau.cli.frame import EXITS, Context, Exports, F, Verbs, asks_for_json, command, complain, exports, late_writes
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
-from unterbau.evidence import signing_key
-from unterbau.evidence.opening import open_bundle, read_file
-from unterbau.face import first, printable
-from unterbau.judge import evidence as judgements
-from unterbau.prove import evidence as proofs
-from unterbau.reference import words as cloud_words
-from unterbau.reference.layout import data_home
-from unterbau.switch import census, child, evidence, folders, verify
-from unterbau.switch import drill as drills
-from unterbau.switch.close import Closed, Confirm, MarksClosing, Question, SourceClosing, TargetClosing
-from unterbau.switch.evidence import redact as redaction
-from unterbau.switch.report import html, terminal, told
-from unterbau.switch.report.ending import ending
-from unterbau.switch.verify import Contents
-from unterbau.verdict import Outcome, exit_code
+from unterbau.schemas import ALL
+
+if TYPE_CHECKING:
+    from unterbau.reference import CloudStatus
+    from unterbau.switch.close import Closed, Confirm, Question
 
 
-def plain(status: reference.CloudStatus) -> dict[str, Any]:
+def plain(status: CloudStatus) -> dict[str, Any]:
     """A cloud's status as plain data."""
+    import dataclasses
+
     return {**dataclasses.asdict(status), "memory_bytes": status.memory_bytes}
 
 
@@ -54,8 +43,7 @@ def main() -> None:
     except click.exceptions.Exit as ended:
         code = ended.exit_code
     except click.ClickException as error:
-        error.show()
-        code = Exit.USAGE
+        code = misused(error)
     except (click.Abort, KeyboardInterrupt):
         code = tell(Interrupted("stopped before anything was under way", "Run the same command again."))
     except BrokenPipeError:
@@ -71,21 +59,29 @@ def main() -> None:
 
 
 def tell(error: UnterbauError) -> Exit:
-    """One message: what, and what to do; as JSON where the result would have been JSON."""
-    if "json" in sys.argv and ("--format" in sys.argv or "--format=json" in sys.argv):
-        told = {"error": error.kind, "what": error.what, "remedy": error.remedy, "exit": int(error.exit)}
-        click.echo(json.dumps({**told, "things": error.things} if error.things else told), err=True)
-    else:
-        lines = [printable(line) for line in error.what.splitlines()]
-        click.echo("unterbau: " + "\n".join(lines), err=True)
-        for line in first(error.things):
-            click.echo(f"  {printable(line)}", err=True)
-        if error.remedy:
-            click.echo(f"  {printable(error.remedy)}", err=True)
+    """One message for people: what, and what to do. Where the result would have been JSON, the error is one, too."""
+    _result(error.told())
+    complain(error)
     return error.exit
 
 
-@click.group(epilog=EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def misused(error: click.ClickException) -> Exit:
+    """What click says of a wrong command line, in the same two forms."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command_ = context.command_path if context is not None else "unterbau"
+    _result(UsageError(error.format_message(), f"{command_} --help").told())
+    error.show()
+    return Exit.USAGE
+
+
+def _result(told: dict[str, object]) -> None:
+    if asks_for_json(sys.argv[1:]):
+        click.echo(json.dumps(told, indent=2))
+
+
+@click.group(
+    cls=Verbs, epilog=EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="unterbau")
 def cli() -> None:
     """The foundation as software you can stand up, judge, prove, and leave.
@@ -97,7 +93,7 @@ def cli() -> None:
 # --- cloud -------------------------------------------------------------------------------------------------
 
 
-@cli.group()
+@cli.group(cls=Verbs)
 def cloud() -> None:
     """A real OpenStack cloud on this machine, without containers and without root."""
 
@@ -108,6 +104,8 @@ def cloud() -> None:
               help="Let tenants upload attached volumes to images (cinder's enable_force_upload).")  # fmt: skip
 def cloud_up(context: Context, name: str, force_upload: bool) -> None:
     """Bring up the cloud NAME; make it first if there is none. Does nothing if it runs."""
+    from unterbau import reference
+
     status = reference.up(name, progress=context.face.say, force_upload=force_upload)
     context.show(lambda: context.face.say(f"unterbau cloud env {name}   shows how to reach it"), plain(status))
 
@@ -116,25 +114,34 @@ def cloud_up(context: Context, name: str, force_upload: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def cloud_down(context: Context, names: tuple[str, ...]) -> None:
     """Stop clouds. Their state stays; `up` brings them back with their servers as they were."""
+    from unterbau import reference
+
     for name in names:
         reference.down(name)
         context.face.say(f"cloud {name} is down")
+    context.show(lambda: None, {"down": names})
 
 
 @command(cloud, "status")
 @click.argument("name", required=False)
 def cloud_status(context: Context, name: str | None) -> Exit:
     """The truth about each service of NAME, or of all clouds: asked of processes and ports."""
+    from unterbau import reference
+    from unterbau.reference import words
+
     found = [reference.status(name)] if name else reference.names()
-    context.show(lambda: cloud_words.cloud_services(found), [plain(s) for s in found])
+    context.show(lambda: words.cloud_services(found), [plain(s) for s in found])
     return Exit.HELD if all(s.state in ("running", "stopped") for s in found) else Exit.FAILED
 
 
 @command(cloud, "list")
 def cloud_list(context: Context) -> None:
     """The clouds of this machine."""
+    from unterbau import reference
+    from unterbau.reference import words
+
     found = reference.names()
-    context.show(lambda: cloud_words.clouds(found), [plain(s) for s in found])
+    context.show(lambda: words.clouds(found), [plain(s) for s in found])
 
 
 @command(cloud, "env")
@@ -142,6 +149,8 @@ def cloud_list(context: Context) -> None:
 @click.option("--identity", help="NAME (default), NAME-reader or NAME-admin.")
 def cloud_env(context: Context, name: str, identity: str | None) -> None:
     """Print what `openstack`, `rclone` and an S3 client need (it holds passwords): `eval "$(...)"`."""
+    from unterbau import reference
+
     lines = reference.env(name, identity)
     context.show(lambda: click.echo(lines.rstrip("\n")), {"shell": lines})
 
@@ -153,6 +162,9 @@ def cloud_env(context: Context, name: str, identity: str | None) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines until Ctrl-C.")
 def cloud_logs(context: Context, name: str, service: str | None, lines: int, follow: bool) -> None:
     """The last lines of the logs of NAME, or of one service."""
+    from unterbau import reference
+    from unterbau.face import printable
+
     for line in reference.logs(name, service, lines=lines, follow=follow):
         if context.stop.is_set():
             return
@@ -164,11 +176,14 @@ def cloud_logs(context: Context, name: str, service: str | None, lines: int, fol
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cloud_wipe(context: Context, name: str, yes: bool) -> None:
     """Remove the cloud NAME with everything in it. Stops it first."""
+    from unterbau import reference
+
     reference.status(name)
     if not yes and click.prompt("Type the cloud's name to remove it with all its state", err=True) != name:
         raise UsageError("the name does not match; nothing was removed")
     reference.wipe(name)
     context.face.say(f"cloud {name} is gone")
+    context.show(lambda: None, {"wiped": name})
 
 
 @command(cloud, "seed")
@@ -177,6 +192,8 @@ def cloud_wipe(context: Context, name: str, yes: bool) -> None:
 @click.option("--seed", "number", type=int, default=1, show_default=True, help="Same number, same content.")
 def cloud_seed(context: Context, name: str, tenant: str, number: int) -> None:
     """Plant a small but honest administration workload in NAME, with tenant rights alone."""
+    from unterbau import wiring
+
     planted = wiring.plant(name, number, context.face)
     context.show(lambda: context.face.say(f"{tenant} stands in {name}: {len(planted.refs)} things"), planted)
 
@@ -200,6 +217,10 @@ def allow_option(function: F) -> F:
 @click.argument("cloud_name", metavar="CLOUD")
 def census_(context: Context, cloud_name: str) -> Exit:
     """Read everything that the project owns in CLOUD, read-only. What cannot be read is named."""
+    from unterbau import wiring
+    from unterbau.switch import census
+    from unterbau.switch.report import terminal
+
     taken = census.take(wiring.open_cloud(cloud_name), now=wiring.now, progress=context.face.count)
     context.show(lambda: terminal.census(taken), taken)
     return Exit.NOT_SHOWN if taken.not_shown else Exit.HELD
@@ -215,6 +236,11 @@ def plan_(
     context: Context, source: str, target: str, output: Path | None, choices: tuple[str, ...], allowed: tuple[str, ...]
 ) -> Exit:
     """Choose a fate for every object of SOURCE on TARGET, before anything is written."""
+    from unterbau import files, wiring
+    from unterbau.switch import drill as drills
+    from unterbau.switch.report import terminal
+    from unterbau.verdict import Outcome, exit_code
+
     tools = wiring.tools(context.face, context.stop)
     folder = drills.start(source, target, keep=True, tools=tools)
     with folder.locked():
@@ -238,6 +264,11 @@ def plan_(
 @late_writes
 def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seconds: float) -> Exit:
     """Create on the target what PLAN says. Killed or stopped at any moment, the same command finishes it."""
+    from unterbau import wiring
+    from unterbau.switch import drill as drills
+    from unterbau.switch import folders
+    from unterbau.switch.report import terminal
+
     plan = drills.read_plan(plan_file)
     folder = folders.folder(plan.run)
     folder.load()
@@ -273,6 +304,12 @@ def verify_(
 
     Reader rights show structure, images and objects; volumes and secrets need the role member.
     """
+    from unterbau import files, wiring
+    from unterbau.switch import child, folders, verify
+    from unterbau.switch import drill as drills
+    from unterbau.switch.report import terminal, told
+    from unterbau.verdict import exit_code
+
     plan = drills.read_plan(plan_file) if plan_file else None
     left, right = wiring.open_cloud(source), wiring.open_cloud(target)
     face = context.face
@@ -307,6 +344,12 @@ def close_(
     context: Context, run: str, side: str | None, bundle: Path | None, accepted: tuple[str, ...], late_seconds: float
 ) -> Exit:  # fmt: skip
     """Clean up after the drill RUN: its target, or, after a verified move, the source, or our marks."""
+    from unterbau import wiring
+    from unterbau.switch import drill as drills
+    from unterbau.switch import folders
+    from unterbau.switch.close import Closed, MarksClosing, SourceClosing, TargetClosing
+    from unterbau.switch.report import terminal
+
     if side is None:
         raise UsageError("say what to close", "--target, --source, or --marks")
     folder = folders.folder(run)
@@ -357,6 +400,9 @@ def _ask(context: Context, side: str, name: str) -> Confirm:
 
 
 def _show_closed(context: Context, closed: Closed) -> Exit:
+    from unterbau.switch import drill as drills
+    from unterbau.switch.report import terminal
+
     context.show(lambda: terminal.closed(drills.remainder(closed.rest), closed.kept), closed)
     if closed.evidence:
         context.face.say(f"evidence: {closed.evidence}")
@@ -386,6 +432,14 @@ def drill_(
     allowed: tuple[str, ...], listing: bool, exports: Exports, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
+    from unterbau import files, wiring
+    from unterbau.switch import drill as drills
+    from unterbau.switch import folders
+    from unterbau.switch.report import terminal, told
+    from unterbau.switch.report.ending import ending
+    from unterbau.switch.verify import Contents
+    from unterbau.verdict import exit_code
+
     if listing:
         found = folders.drills()
         context.show(lambda: terminal.drills(found), [s.model_dump(mode="json") for _, s in found])
@@ -426,7 +480,7 @@ def drill_(
     return exit_code(v.outcome for v in verdicts)
 
 
-@cli.group("evidence")
+@cli.group("evidence", cls=Verbs)
 def evidence_() -> None:
     """Signed bundles of drills."""
 
@@ -443,11 +497,20 @@ def evidence_check(
     context: Context, file: Path, key: str | None, report_file: Path | None, language: str, exports: Exports
 ) -> Exit:
     """Judge the bundle FILE again, offline: its signature, its chain, and every verdict from its contents."""
+    from unterbau import files
+    from unterbau.cli import judge, prove
+    from unterbau.evidence.opening import open_bundle, read_file
+    from unterbau.judge import evidence as judgements
+    from unterbau.prove import evidence as proofs
+    from unterbau.switch import evidence
+    from unterbau.switch.report import html, terminal, told
+    from unterbau.verdict import Outcome, exit_code
+
     opened = open_bundle(read_file(file, trusted_key=key), trusted_key=key)
     if opened.kind == proofs.KIND:
-        return prove_verb.check(context, opened, report_file, exports)
+        return prove.check(context, opened, report_file, exports)
     if opened.kind == judgements.KIND:
-        return judge_verbs.check(context, opened, report_file, exports, "de" if language == "de" else "en")
+        return judge.check(context, opened, report_file, exports, "de" if language == "de" else "en")
     checked = evidence.check_opened(opened)
     if report_file is not None:
         files.write(report_file, html.render(checked, opened.data, language).encode(), mode=0o644)
@@ -469,6 +532,17 @@ def evidence_check(
 @click.option("--key", help="Id of the key that must have signed it.")
 def evidence_redact(context: Context, file: Path, output: Path, salt_file: Path | None, key: str | None) -> Exit:
     """Make a bundle for auditors of the drill's bundle FILE: no names, addresses, ids or hashes, and it still checks."""
+    import secrets
+
+    from unterbau import files, wiring
+    from unterbau.evidence import signing_key
+    from unterbau.evidence.opening import open_bundle, read_file
+    from unterbau.reference.layout import data_home
+    from unterbau.switch import evidence
+    from unterbau.switch.evidence import redact as redaction
+    from unterbau.switch.report import terminal
+    from unterbau.verdict import exit_code
+
     opened = open_bundle(read_file(file, trusted_key=key), trusted_key=key)
     place = salt_file or output.with_name(output.name + ".salt")
     salt = place.read_bytes() if place.exists() else secrets.token_bytes(redaction.SALT_BYTES)
@@ -483,23 +557,40 @@ def evidence_redact(context: Context, file: Path, output: Path, salt_file: Path 
     return exit_code([checked.outcome])
 
 
-judge_verbs.register(cli)
-prove_verb.register(cli)
-map_verbs.register(cli)
+verbs.register(cli)
 
 
-@cli.command()
-@click.argument("what", type=click.Choice(sorted(schemas.ALL)))
-def schema(what: str) -> None:
+@command(cli, "doctor")
+@click.argument("clouds", nargs=-1, metavar="[CLOUD...]")
+def doctor_(context: Context, clouds: tuple[str, ...]) -> Exit:
+    """What is missing for which verb: on this machine, or in each CLOUD. It only reads, and says what to do."""
+    from unterbau import wiring
+    from unterbau.doctor import report
+    from unterbau.verdict import exit_code
+
+    found = [wiring.examine(name) for name in clouds] if clouds else [wiring.examine_machine()]
+    plain = [f.model_dump(mode="json") for f in found]
+    context.show(lambda: report.findings(found), plain if len(plain) > 1 else found[0])
+    return exit_code(f.outcome for one in found for f in one.findings)
+
+
+@command(cli, "schema")
+@click.argument("what", type=click.Choice(sorted(ALL)))
+def schema(context: Context, what: str) -> None:
     """Print the JSON schema of what --format json gives."""
+    from unterbau import schemas
+
     click.echo(json.dumps(schemas.schema(what), indent=2))
 
 
-@cli.command()
+@command(cli, "completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
+def completion(context: Context, shell: str) -> None:
     """Print the completion script of a shell: `eval "$(unterbau completion bash)"`."""
+    from click.shell_completion import get_completion_class
+
     kind = get_completion_class(shell)
     if kind is None:  # click knows the three
         raise UsageError(f"no completion for {shell}")
-    click.echo(kind(cli, {}, "unterbau", "_UNTERBAU_COMPLETE").source())
+    script = kind(cli, {}, "unterbau", "_UNTERBAU_COMPLETE").source()
+    context.show(lambda: click.echo(script), {"shell": script})

@@ -1,35 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every command of `unterbau` has in common: options, the face, exit codes in the help, stopping.
 
-The modules of this package use it; it knows no verb.
+The modules of this package use it; it knows no verb. It loads nothing but click: what a command works with is loaded when
+the command runs, so that `--help` and `--version` cost next to nothing.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import logging
 import os
 import signal
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from pydantic import BaseModel
 
-from unterbau import files
-from unterbau.cloud.waiting import heeding
-from unterbau.errors import Exit
-from unterbau.face import Face
-from unterbau.saga import LATE_SECONDS
-from unterbau.verdict.assessment import Document
-from unterbau.verdict.exports import FORMS
+from unterbau.defaults import LATE_SECONDS
+from unterbau.errors import Exit, UnterbauError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from unterbau.verdict.assessment import Document
 
 OUT = click.Path(path_type=Path, dir_okay=False)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,42 +43,12 @@ Exit codes:
   5  interrupted; the same command resumes"""
 
 
-class Libraries(logging.Handler):
-    """Takes what other libraries would print on the terminal: counted, and told once. With --verbose line by line."""
-
-    def __init__(self, face: Face) -> None:
-        super().__init__(logging.WARNING)
-        self._face, self._counts = face, Counter[str]()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """As `logging.Handler`; never raises."""
-        name = record.name.partition(".")[0]
-        self._counts["python" if name == "py" else name] += 1
-        with suppress(TypeError, ValueError):  # arguments that do not fit the text are the library's own fault
-            self._face.detail(f"{record.name}: {record.getMessage()}")
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """As long as a command runs, also for warnings of Python."""
-        root = logging.getLogger()
-        root.addHandler(self)
-        logging.captureWarnings(True)
-        try:
-            yield
-        finally:
-            logging.captureWarnings(False)
-            root.removeHandler(self)
-            if self._counts:
-                told = ", ".join(f"{name} {count}" for name, count in sorted(self._counts.items()))
-                self._face.say(
-                    f"libraries warned of what they then mended themselves, or we report: {told} (-v shows it)"
-                )
-
-
 class Context:
     """What every command has: the format of its result, its face, and whether it should stop."""
 
     def __init__(self, format_: str, quiet: bool, verbose: bool) -> None:
+        from unterbau.face import Face
+
         self.json = format_ == "json"
         self.face = Face(quiet=quiet, verbose=verbose)
         self.stop = threading.Event()
@@ -89,6 +58,8 @@ class Context:
         if not self.json:
             rendered()
             return
+        from pydantic import BaseModel
+
         model = isinstance(data, BaseModel)
         click.echo(data.model_dump_json(indent=2) if model else json.dumps(data, indent=2, default=str))
 
@@ -103,6 +74,9 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
         @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
         @functools.wraps(function)
         def wrapped(format_: str, quiet: bool, verbose: bool, **arguments: Any) -> Any:
+            from unterbau.cli.libraries import Libraries
+            from unterbau.cloud.waiting import heeding
+
             context = Context(format_, quiet, verbose)
             with (
                 context.face,
@@ -115,6 +89,54 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
         return group.command(name, epilog=EXITS, **settings)(wrapped)
 
     return decorate
+
+
+class Verbs(click.Group):
+    """A group before whose verb the options may stand that every verb takes: they are the verb's."""
+
+    default = ""
+    """The verb that is meant where none is named; empty: none."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's, with the common options moved behind the verb."""
+        common, rest = _leading(args)
+        if self.default and (not rest or (rest[0] not in self.commands and rest[0] not in ("-h", "--help"))):
+            rest.insert(0, self.default)
+        if rest and not rest[0].startswith("-"):
+            rest[1:1] = common
+        if not rest and asks_for_json(common):
+            raise click.UsageError("no command is named", ctx)  # the help, which click gives, is no JSON
+        return super().parse_args(ctx, rest)
+
+
+def _leading(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The common options at the beginning, and what follows them."""
+    end = 0
+    while end < len(args) and args[end].partition("=")[0] in ("--format", "-q", "--quiet", "-v", "--verbose"):
+        end += 2 if args[end] == "--format" else 1
+    return list(args[:end]), list(args[end:])
+
+
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line wants JSON, wherever the option stands: for errors of the command line itself, too."""
+    before = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    told = "text"
+    for word, following in pairwise([*before, ""]):
+        if word == "--format" or word.startswith("--format="):
+            told = following if word == "--format" else word.removeprefix("--format=")
+    return told == "json"
+
+
+def complain(error: UnterbauError) -> None:
+    """An error for people, on standard error: what, and what to do."""
+    from unterbau.face import first, printable
+
+    lines = [printable(line) for line in error.what.splitlines()]
+    click.echo("unterbau: " + "\n".join(lines), err=True)
+    for line in first(error.things):
+        click.echo(f"  {printable(line)}", err=True)
+    if error.remedy:
+        click.echo(f"  {printable(error.remedy)}", err=True)
 
 
 def tell_left_out(context: Context, fields: Sequence[str]) -> None:
@@ -152,17 +174,21 @@ late_writes = click.option(
 
 
 class Exports:
-    """Where a command writes what it found for other tools: a path for each of `FORMS`, if it was asked for."""
+    """Where a command writes what it found for other tools: a path for each form, if it was asked for."""
 
     def __init__(self, paths: Mapping[str, Path | None]) -> None:
         self._paths = {form: path for form, path in paths.items() if path is not None}
 
     def write(self, document: Callable[[], Document]) -> None:
         """Write what was asked for."""
-        made = document() if self._paths else None
+        if not self._paths:
+            return
+        from unterbau import files
+        from unterbau.verdict.exports import FORMS
+
+        made = document()
         for form, path in self._paths.items():
-            if made is not None:
-                files.write(path, FORMS[form](made), mode=0o644)
+            files.write(path, FORMS[form](made), mode=0o644)
 
 
 def exports(function: F) -> F:
@@ -170,7 +196,7 @@ def exports(function: F) -> F:
 
     @functools.wraps(function)
     def wrapped(*arguments: Any, **options: Any) -> Any:
-        return function(*arguments, exports=Exports({form: options.pop(form) for form in FORMS}), **options)
+        return function(*arguments, exports=Exports({form: options.pop(form) for form in _EXPORTED}), **options)
 
     told: Any = wrapped
     for form, what in reversed(_EXPORTED.items()):

@@ -1,37 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`unterbau judge` and `unterbau facts`: parse, read, judge, render. It decides nothing.
+"""The work of `unterbau judge` and `unterbau facts`: read, judge, render. It decides nothing.
 
+`verbs` has their options.
 `judge.readers` understands the input, `judge.recognise` names its parts, `judge.engine` judges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import click
+from typing import TYPE_CHECKING, NamedTuple
 
 from unterbau import catalogue, files, wiring
 from unterbau.canonical import digest_bytes
-from unterbau.catalogue import audit, contradictions, importers
-from unterbau.catalogue.model import KINDS, Catalogue, Technology
-from unterbau.cli.frame import EXITS, OUT, Context, Day, Exports, command, exports, tell_left_out
+from unterbau.catalogue.model import Catalogue, Technology
+from unterbau.cli.frame import Context, Exports, tell_left_out
 from unterbau.errors import BundleError, Exit, UsageError
-from unterbau.evidence import signing_key
-from unterbau.evidence.opening import Opened, open_bundle, read_file, signer_of
-from unterbau.judge import bom, difference, engine, history, no_collector, output, page, report, rules
-from unterbau.judge import evidence as judgements
+from unterbau.judge import difference, engine, history, no_collector, output, report, rules
 from unterbau.judge.judgement import Difference, Judgement, KnownFact, Since
 from unterbau.judge.seeing import View
 from unterbau.judge.summary import Sorted
 from unterbau.judge.words import Language
-from unterbau.reference.layout import data_home
 from unterbau.stack.model import Part, Stack
 from unterbau.stack.recognise import Index, recognise
 from unterbau.verdict import Outcome, exit_code
 from unterbau.verdict.exhibit import Exhibit
+
+if TYPE_CHECKING:
+    from unterbau.evidence.opening import Opened
+    from unterbau.judge import evidence as judgements
 
 SOON = timedelta(days=60)
 """`facts --stale` also names what expires this soon."""
@@ -43,12 +41,7 @@ def judge_(
     html: Path | None, language: Language, since: Path | None, sbom: Path | None, evidence: tuple[Path, ...],
     keys: tuple[str, ...],
 ) -> Exit:  # fmt: skip
-    """What STACK is made of, by stated criteria, with cited facts: no score.
-
-    STACK is what you have: a stack.yaml, an SBOM (CycloneDX, SPDX), Compose, Quadlet, Kubernetes, Helm, Ansible,
-    OpenTofu, a package list, or a name of the catalogue (redis@7.4). Several are judged as one. Without --rules all rule sets that come with the program
-    judge it, side by side.
-    """
+    """`unterbau judge`. What the options mean stands with them, in `verbs`."""
     day = at or wiring.now().date()
     known, rule_sets = catalogue.load(own), rules.load(rule_names)
     measures, exhibits = _measures(histories, known, day), _exhibits(evidence, keys)
@@ -66,14 +59,22 @@ def judge_(
         judged = engine.judge(stack, known, rule_sets, day, measures, exhibits)
     exports.write(lambda: output.document(judged))
     if html is not None:
+        from unterbau.judge import page
+
         files.write(html, page.html(judged, language).encode(), mode=0o644)
     if bundle is not None:
+        from unterbau.evidence import signing_key
+        from unterbau.judge import evidence as judgements
+        from unterbau.reference.layout import data_home
+
         signer = signing_key(data_home() / "keys")
         sealed = judgements.seal_stack(
             stack, known, rule_sets, judged, signer=signer, sealed=wiring.now(), measures=measures
         )  # fmt: skip
         files.write(bundle, sealed, mode=0o644)
     if sbom is not None:
+        from unterbau.judge import bom
+
         files.write(sbom, bom.cyclonedx(stack, known, judged).encode(), mode=0o644)
     if earlier is not None:
         return _since(context, earlier, difference.Basis(stack, known, rule_sets, day, measures, exhibits))
@@ -91,6 +92,8 @@ class _Earlier(NamedTuple):
 
 def _earlier(place: Path, stacks: Sequence[str]) -> _Earlier:
     """The bundle, or the newest one of this stack in a folder. Raises UsageError, BundleError."""
+    from unterbau.judge import evidence as judgements
+
     if not place.is_dir():
         return _judged_then(place, _opened(place))
     opened = [(p, _opened(p)) for p in sorted(place.glob("*.unterbau"))]
@@ -107,6 +110,8 @@ def _earlier(place: Path, stacks: Sequence[str]) -> _Earlier:
 
 
 def _opened(path: Path) -> Opened:
+    from unterbau.evidence.opening import open_bundle, read_file
+
     try:
         return open_bundle(read_file(path))
     except OSError as error:
@@ -118,6 +123,8 @@ def _opened(path: Path) -> Opened:
 
 
 def _judged_then(path: Path, opened: Opened) -> _Earlier:
+    from unterbau.judge import evidence as judgements
+
     return _Earlier(str(path), opened.signer, judgements.judged_again(opened))
 
 
@@ -212,7 +219,8 @@ def _exhibits(paths: Sequence[Path], keys: Sequence[str]) -> tuple[Exhibit, ...]
 
 def _exhibit(path: Path, keys: Sequence[str]) -> Exhibit:
     """Raises UsageError for a file that cannot be read, and for a bundle of another kind."""
-    from unterbau.prove import evidence as proofs  # both judge what they open anew, which no other judging needs
+    from unterbau.evidence.opening import open_bundle, read_file, signer_of
+    from unterbau.prove import evidence as proofs
     from unterbau.switch import evidence as drills
 
     try:
@@ -241,8 +249,12 @@ def check(
     context: Context, opened: Opened, report_file: Path | None, exports: Exports, language: Language = "en"
 ) -> Exit:
     """`evidence check` for the bundle of a judged stack."""
+    from unterbau.judge import evidence as judgements
+
     checked = judgements.check_opened(opened)
     if report_file is not None:
+        from unterbau.judge import page
+
         files.write(report_file, page.html(checked.judgement, language).encode(), mode=0o644)
     exports.write(lambda: output.document(checked.judgement))
     context.show(lambda: report.judged(checked.judgement), checked)
@@ -255,7 +267,7 @@ def check(
 
 
 def facts_(context: Context, technology: str | None, stale: bool, at: date | None, own: tuple[Path, ...]) -> Exit:
-    """The facts about TECHNOLOGY (or TECHNOLOGY@VERSION), each with its source; --stale: what is too old."""
+    """`unterbau facts TECHNOLOGY`."""
     day = at or wiring.now().date()
     known = catalogue.load(own)
     if stale:
@@ -277,12 +289,9 @@ def facts_(context: Context, technology: str | None, stale: bool, at: date | Non
 
 
 def refresh_(context: Context, folder: Path | None, to: Path | None, days: tuple[str, ...]) -> Exit:
-    """Read public data sets and write what they say beside the catalogue, with page, commit and age of the copy.
+    """`unterbau facts refresh`. What people wrote is not touched."""
+    from unterbau.catalogue import importers
 
-    Known: endoflife.json (endoflife.date), openstack-series.yaml (openstack/releases), cncf-landscape.json,
-    debian.csv and ubuntu.csv (distro-info-data), and the SPDX list that comes with the program. What people
-    wrote is not touched; `facts check` shows where the two contradict each other.
-    """
     written = catalogue.written()
     found, absent = importers.refresh(folder, written, wiring.now().date(), days)
     place = to or catalogue.IMPORTED
@@ -301,9 +310,11 @@ def refresh_(context: Context, folder: Path | None, to: Path | None, days: tuple
 
 
 def check_facts(context: Context, technologies: tuple[str, ...], own: tuple[Path, ...]) -> Exit:
-    """Where sources contradict each other: a person and an importer, or two importers. Nothing is overwritten."""
+    """`unterbau facts check`."""
     known = catalogue.load(own)
     asked = [_technology(t, known) for t in technologies] or list(known.values())
+    from unterbau.catalogue import contradictions
+
     found = [c for t in asked for c in contradictions.contradictions(t)]
     context.show(lambda: report.contradictions(found), [c._asdict() for c in found])
     return Exit.NOT_SHOWN if found else Exit.HELD
@@ -313,8 +324,10 @@ def audit_(
     context: Context, technologies: tuple[str, ...], folder: Path, kinds: tuple[str, ...], sample: int | None,
     seed: int, own: tuple[Path, ...],
 ) -> Exit:  # fmt: skip
-    """Compare what the catalogue says it read with stored copies: the hash of the text, and the quotation in it."""
+    """`unterbau facts audit`."""
     known = catalogue.load(own)
+    from unterbau.catalogue import audit
+
     asked = {t.id: t for t in (_technology(t, known) for t in technologies)} or known
     found = list(audit.audit(audit.drawn(asked, kinds, sample, seed), folder))
     context.show(
@@ -359,94 +372,3 @@ def _is_stale(known: KnownFact, day: date) -> bool:
 
 def _plain(known: KnownFact, told: str) -> dict[str, object]:
     return {"id": known.id, "state": told, **known.fact.model_dump(mode="json")}
-
-
-def register(group: click.Group) -> None:
-    """Add the two verbs to the command."""
-    own = click.option("--catalogue", "own", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
-                       help="A technology file of your own; takes precedence.")  # fmt: skip
-    at = click.option("--at", type=Day(), help="Judge as of this day (default: today).")
-    judging = [
-        click.argument("stacks", nargs=-1, required=True, metavar="STACK..."),
-        click.option("--rules", "rule_names", multiple=True, metavar="NAME|FILE", help="A rule set; may be repeated."),
-        at,
-        click.option("--fail-on", type=click.Choice(["failed", "not-shown"]),
-                     help="failed: exit 0 although something was not shown. not-shown: the table below (default)."),
-        click.option("--diff", is_flag=True, help="Two stacks: what the change does to each rule."),
-        click.option("--since", type=click.Path(path_type=Path, exists=True), metavar="DIR|BUNDLE",
-                     help="What changed since an earlier judging: parts, facts, rules, time, each apart."),
-        own,
-        click.option("--history", "histories", multiple=True, metavar="TECHNOLOGY=FILE",
-                     help="A git history, for rules about maintenance."),
-        click.option("--evidence", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
-                     metavar="BUNDLE", help="A bundle of drill or prove, for rules about duties; may be repeated."),
-        click.option("--key", "keys", multiple=True, metavar="ID", help="Of whom --evidence counts; may be repeated."),
-        click.option("--all", "everything", is_flag=True, help="Show every finding and every part, too."),
-        exports,
-        click.option("--sbom", type=OUT, help="Also write CycloneDX with our facts, for Dependency-Track."),
-        click.option("--bundle", type=OUT, help="Also write the signed bundle (`unterbau evidence check`)."),
-        click.option("--html", type=OUT, help="Also write one page for people, in German and English."),
-        click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True,
-                     help="Of the page, at first."),
-    ]  # fmt: skip
-    function = judge_
-    for option in reversed(judging):
-        function = option(function)
-    command(group, "judge")(function)
-    register_facts(group, own, at)
-
-
-class _Facts(click.Group):
-    """`facts TECHNOLOGY` shows; `facts VERB` does something else. No technology may be called like a verb."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-
-def register_facts(group: click.Group, own: Callable[[Any], Any], at: Callable[[Any], Any]) -> None:
-    """`facts` with its verbs."""
-
-    @group.group("facts", cls=_Facts, epilog=EXITS)
-    def facts() -> None:
-        """The catalogue's facts with their sources: `facts TECHNOLOGY`, refresh, check, audit."""
-
-    folder = click.Path(path_type=Path, file_okay=False)
-    names = click.argument("technologies", nargs=-1, metavar="[TECHNOLOGY...]")
-    verbs: dict[str, tuple[Callable[..., Exit], list[Callable[[Any], Any]]]] = {
-        "show": (
-            facts_,
-            [
-                click.argument("technology", required=False, metavar="[TECHNOLOGY[@VERSION]]"),
-                click.option("--stale", is_flag=True, help="Facts that have expired, or do within 60 days."),
-                at,
-                own,
-            ],
-        ),
-        "refresh": (
-            refresh_,
-            [
-                click.option("--from", "folder", type=folder, help="Copies of the data sets, with SOURCES.md."),
-                click.option("--to", type=folder, help="Where to write (default: the catalogue that is in use)."),
-                click.option("--dated", "days", multiple=True, metavar="FILE=DAY", help="Of which day a copy is."),
-            ],
-        ),
-        "check": (check_facts, [names, own]),
-        "audit": (
-            audit_,
-            [
-                names,
-                click.option("--from", "folder", type=folder, required=True, help="Stored copies, under any name."),
-                click.option("--kind", "kinds", multiple=True, type=click.Choice(sorted(KINDS)), help="Only these."),
-                click.option("--sample", type=click.IntRange(min=1), help="So many, drawn by --seed."),
-                click.option("--seed", type=int, default=0, show_default=True),
-                own,
-            ],
-        ),
-    }
-    for name, (function, options) in verbs.items():
-        made: Any = function
-        for option in reversed(options):
-            made = option(made)
-        command(facts, name)(made)

@@ -1,35 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`unterbau prove`: parse, look, judge, render. It decides nothing.
+"""The work of `unterbau prove`: look, judge, render. It decides nothing. `verbs` has its options.
 
 `prove.collect` looks, `prove.proof` judges, `report.conformance` and `prove.output` show.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from unterbau import __version__, files, wiring
-from unterbau.cli.frame import OUT, Context, Day, Exports, command, exports, late_writes, tell_left_out
+from unterbau.cli.frame import Context, Exports, complain, tell_left_out
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
-from unterbau.evidence import signing_key
-from unterbau.evidence.opening import Opened
-from unterbau.prove import evidence as proofs
-from unterbau.prove import fix_plan, handshake, history, output, report
-from unterbau.prove.collect import SECONDS, collect
-from unterbau.prove.evaluate import SCOPE
+from unterbau.prove import report
+from unterbau.prove.collect import collect
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof, Question, prove
-from unterbau.reference.layout import data_home
-from unterbau.switch import folders
 from unterbau.verdict import Outcome, exit_code
+
+if TYPE_CHECKING:
+    from unterbau.cloud.survey import Surveyed
+    from unterbau.evidence.opening import Opened
+    from unterbau.verdict.assessment import Document
 
 TOOL = f"unterbau {__version__}"
 
@@ -39,10 +38,7 @@ def prove_(
     late_seconds: float, from_: tuple[Path, ...], save: Path | None, seconds: float, tls: bool, everything: bool, reference: bool,
     watch: float | None, exports: Exports, scs_report: Path | None, html: Path | None, fixes: Path | None, bundle: Path | None,
 ) -> Exit:  # fmt: skip
-    """SCS conformance of each CLOUD (a name of clouds.yaml, or NAME@REGION), read-only unless --write is given.
-
-    One look of at most ten requests; every verdict follows from what it saw, and --from judges that again offline.
-    """
+    """`unterbau prove`. What the options mean stands with them, in `verbs`."""
     if bool(clouds) == bool(from_):
         raise UsageError(
             "name clouds, or inventories with --from", "unterbau prove CLOUD  or  unterbau prove --from FILE"
@@ -65,18 +61,17 @@ def prove_(
         )
         found = [prove(i, question()) for i in inventories]
         if found:
-            exports.write(lambda: output.document(found))
+            exports.write(lambda: _document(found))
             if html is not None:
                 files.write(html, report.html(found).encode(), mode=0o644)
             secrets = wiring.secrets(clouds[0].partition("@")[0]) if clouds and bundle else ()
             _write_single(found[0], save, scs_report, fixes, bundle, secrets)
-            shown = found if len(found) > 1 else found[0]
-            context.show(lambda: report.proofs(found, everything=everything, reference=reference), _plain(shown))
-        if errors:
-            for error in errors[1:]:
-                context.face.say(f"{error.what}")
+        elif len(errors) == 1:
             raise errors[0]
-        return exit_code(p.outcome for p in found)
+        context.show(lambda: report.proofs(found, everything=everything, reference=reference), _plain(found, errors))
+        for error in errors:
+            complain(error)
+        return Exit.CLOUD if errors else exit_code(p.outcome for p in found)
 
     return _watch(context, once, clouds, question, seconds, tls, watch) if watch else once()
 
@@ -92,11 +87,11 @@ def _look(
     def one(name: str) -> Inventory | UnterbauError:
         try:
             cloud = wiring.survey(name)
-            probe = partial(handshake.look, trust=cloud.trust) if tls else (lambda subject, catalog: ())
-            seen = collect(cloud, now=wiring.now, tool=TOOL, seconds=seconds, probe=probe)
+            seen = collect(cloud, now=wiring.now, tool=TOOL, seconds=seconds, **_probe(cloud, tls))
             if late_seconds is None:
                 return seen
             from unterbau.prove import write
+            from unterbau.switch import folders
 
             section = write.run(
                 wiring.open_trial(name), now=wiring.now, folder=folders.root().parent / "prove", stop=context.stop,
@@ -109,6 +104,21 @@ def _look(
     with ThreadPoolExecutor(max_workers=min(8, len(clouds))) as pool:
         found = list(pool.map(one, clouds))
     return [f for f in found if isinstance(f, Inventory)], [f for f in found if isinstance(f, UnterbauError)]
+
+
+def _probe(cloud: Surveyed, tls: bool) -> dict[str, Any]:
+    """What looks at the endpoints' TLS, if that is wanted."""
+    if not tls:
+        return {}
+    from unterbau.prove import handshake
+
+    return {"probe": partial(handshake.look, trust=cloud.trust)}
+
+
+def _document(found: Sequence[Proof]) -> Document:
+    from unterbau.prove import output
+
+    return output.document(found)
 
 
 def _read(path: Path) -> Inventory:
@@ -127,13 +137,23 @@ def _write_single(
     if save is not None:
         files.write(save, proof.inventory.to_json().encode(), mode=0o644)
     if scs_report is not None:
+        import yaml
+
+        from unterbau.prove import output
+
         told = yaml.safe_dump(output.scs_report(proof), sort_keys=False, allow_unicode=True)
         files.write(scs_report, told.encode(), mode=0o644)
     if fixes is not None:
+        from unterbau.prove import fix_plan
+
         fixes.mkdir(parents=True, exist_ok=True)
         for name, text in fix_plan.render(proof, cloud=_operator(proof.inventory.subject.name)).items():
             files.write(fixes / name, text.encode(), mode=0o755 if name.endswith(".sh") else 0o644)
     if bundle is not None:
+        from unterbau.evidence import signing_key
+        from unterbau.prove import evidence as proofs
+        from unterbau.reference.layout import data_home
+
         signer = signing_key(data_home() / "keys")
         sealed = proofs.seal_proof(proof, signer=signer, sealed=wiring.now(), secrets=secrets)
         files.write(bundle, sealed, mode=0o644)
@@ -145,8 +165,11 @@ def _operator(name: str) -> str:
     return admin if admin in wiring.cloud_names() else ""
 
 
-def _plain(shown: Proof | Sequence[Proof]) -> Any:
-    return shown if isinstance(shown, Proof) else [p.model_dump(mode="json") for p in shown]
+def _plain(found: Sequence[Proof], errors: Sequence[UnterbauError]) -> Any:
+    """One proof, or a list of all; a cloud that could not be entered stands in it as its error."""
+    if len(found) == 1 and not errors:
+        return found[0]
+    return [*(p.model_dump(mode="json") for p in found), *(e.told() for e in errors)]
 
 
 def _watch(
@@ -154,6 +177,9 @@ def _watch(
     seconds: float, tls: bool, interval: float,
 ) -> Exit:  # fmt: skip
     """Again and again until Ctrl-C: the whole once, then what changed, each look kept in the history."""
+    from unterbau.prove import history
+    from unterbau.switch import folders
+
     last = Exit.NOT_SHOWN
     folder = folders.root().parent / "prove" / "history"
     while not context.stop.is_set():
@@ -163,7 +189,8 @@ def _watch(
         found = [prove(i, question()) for i in inventories]
         for proof in found:
             for line in history.append(folder, proof):
-                click.echo(f"{wiring.now():%Y-%m-%d %H:%M:%S}  {proof.inventory.subject.name}: {line}")
+                said = {"at": f"{wiring.now():%Y-%m-%d %H:%M:%S}", "cloud": proof.inventory.subject.name, "line": line}
+                click.echo(json.dumps(said) if context.json else "{at}  {cloud}: {line}".format(**said))
         last = exit_code(p.outcome for p in found) if found else Exit.CLOUD
         context.stop.wait(interval)
     return last
@@ -171,10 +198,12 @@ def _watch(
 
 def check(context: Context, opened: Opened, report_file: Path | None, exports: Exports) -> Exit:
     """`evidence check` for the bundle of a proof."""
+    from unterbau.prove import evidence as proofs
+
     checked = proofs.check_opened(opened)
     if report_file is not None:
         files.write(report_file, report.html([checked.proof]).encode(), mode=0o644)
-    exports.write(lambda: output.document([checked.proof]))
+    exports.write(lambda: _document([checked.proof]))
     context.show(lambda: report.proofs([checked.proof]), checked)
     if checked.then is not None:
         context.face.say(
@@ -185,51 +214,3 @@ def check(context: Context, opened: Opened, report_file: Path | None, exports: E
     if not checked.signer_trusted:
         context.face.say(f"not shown: whose key {checked.signer} is; name the one you trust with --key")
     return exit_code([checked.outcome] if checked.signer_trusted else [checked.outcome, Outcome.NOT_SHOWN])
-
-
-class Interval(click.ParamType):  # type: ignore[type-arg]  # see `Day`
-    """`30s`, `15m`, `6h`, `1d`."""
-
-    name = "interval"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds."""
-        if isinstance(value, float):
-            return value
-        number, unit = value[:-1], value[-1:]
-        if not number.isdigit() or unit not in "smhd" or not int(number):
-            self.fail(f"{value!r} is no interval; write e.g. 30s, 15m, 6h, 1d", param, ctx)
-        return float(int(number) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit])
-
-
-def register(group: click.Group) -> None:
-    """Add the command to the program."""
-    options = [
-        click.argument("clouds", nargs=-1, metavar="[CLOUD...]"),
-        click.option("--scope", default=SCOPE, show_default=True, help="The certificate scope."),
-        click.option("--version", help="One version, or `all`; default: those in force at the date."),
-        click.option("--at", type=Day(), help="Judge as of this day (default: today)."),
-        click.option("--write", "writing", is_flag=True,
-                     help="Also run the five test cases that make something, and remove it again."),
-        late_writes,
-        click.option("--from", "from_", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
-                     metavar="FILE", help="Judge this inventory offline instead of a cloud; may be repeated."),
-        click.option("--save", type=OUT, help="Write the inventory, for --from."),
-        click.option("--timeout", "seconds", type=click.FloatRange(1, 600), default=SECONDS, show_default=True,
-                     help="Seconds for each section."),
-        click.option("--tls/--no-tls", default=True, show_default=True, help="Look at the endpoints' TLS, too."),
-        click.option("--all", "everything", is_flag=True, help="Show what held, too."),
-        click.option("--reference-verdict", "reference", is_flag=True,
-                     help="Also show what the SCS reference suite would say where it differs."),
-        click.option("--watch", type=Interval(), metavar="INTERVAL", help="Again every 30s, 15m, 6h, ... until Ctrl-C."),
-        exports,
-        click.option("--scs-report", type=OUT, help="Also write the report for the SCS compliance monitor (YAML)."),
-        click.option("--html", type=OUT, help="Also write one page for people."),
-        click.option("--fix-plan", "fixes", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
-                     help="Also write what mends the failures: openstack commands, flavor and image files."),
-        click.option("--bundle", type=OUT, help="Also write the signed bundle (`unterbau evidence check`)."),
-    ]  # fmt: skip
-    function: Any = prove_
-    for option in reversed(options):
-        function = option(function)
-    command(group, "prove")(function)

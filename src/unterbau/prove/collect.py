@@ -22,12 +22,11 @@ from urllib.parse import urlsplit
 
 from unterbau.cloud.paging import next_link
 from unterbau.cloud.survey import Item, Reply, Request, Subject, Surveyed
+from unterbau.defaults import LOOK_SECONDS
 from unterbau.errors import CloudError
 from unterbau.places import next_page
 from unterbau.prove.inventory import Inventory, Section, Status, TlsProbe
 
-SECONDS = 20.0
-"""How long each section may take, unless told otherwise."""
 MOST_PAGES = 50
 S3_TYPES = ("object-store-s3", "s3", "object-store")
 MADE_UP = "UNTERBAUPROBE"
@@ -66,7 +65,7 @@ def collect(
     *,
     now: Callable[[], datetime],
     tool: str,
-    seconds: float = SECONDS,
+    seconds: float = LOOK_SECONDS,
     probe: Probe = lambda subject, catalog: (),
 ) -> Inventory:
     """The inventory. `probe` looks at the endpoints' TLS, beside everything else.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 
+from unterbau.defaults import SCOPE
 from unterbau.errors import UsageError
 from unterbau.prove.data import Case, Catalogue, Scope, load, valid_until
 from unterbau.prove.inventory import Inventory
@@ -28,7 +29,6 @@ from unterbau.prove.verdicts import (
     conjoin,
 )
 
-SCOPE = "scs-compatible-iaas"
 IN_FORCE = (State.EFFECTIVE, State.WARN)
 
 

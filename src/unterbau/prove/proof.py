@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from unterbau.defaults import SCOPE
 from unterbau.prove import secure
-from unterbau.prove.evaluate import SCOPE, judge
+from unterbau.prove.evaluate import judge
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.verdicts import CaseOutcome, CaseVerdict, Level, Report
 from unterbau.verdict import Model, Outcome

@@ -26,6 +26,7 @@ from pydantic import JsonValue, SecretBytes
 
 from unterbau import files
 from unterbau.cloud.port import Cloud
+from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import (
     Broken,
     CloudError,
@@ -40,7 +41,6 @@ from unterbau.prove.guest import WORD
 from unterbau.prove.inventory import Item, Section, Status
 from unterbau.prove.judges.scs_0114 import advertised
 from unterbau.saga import (
-    LATE_SECONDS,
     Attempt,
     Journal,
     JsonObject,

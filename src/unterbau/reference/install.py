@@ -20,7 +20,13 @@ from unterbau.reference import disk, registry
 from unterbau.reference.layout import data_home
 
 LOCK = Path(__file__).parent / "runtime-requirements.lock"
-_ROOM_BYTES = 1200 * 2**20
+ROOM_BYTES = 1200 * 2**20
+CLOUD_BYTES = 300 * 2**20
+"""What one cloud takes at first, besides the services."""
+INDEX = (
+    "Tell pip the index of your network (pip config set global.index-url URL), and set HTTPS_PROXY if there is a proxy."
+)
+TRUST = "Put the CA of your network into the machine's store, or name it: pip config set global.cert FILE"
 _TAIL = 2000
 
 
@@ -28,6 +34,11 @@ def digest(lock: Path = LOCK) -> str:
     """Names an environment: the lock file and the interpreter it was made for."""
     seed = lock.read_bytes() + sys.version.encode() + sys.base_prefix.encode()
     return hashlib.sha256(seed).hexdigest()[:16]
+
+
+def is_installed(lock: Path = LOCK) -> bool:
+    """Whether there is a complete environment for `lock`."""
+    return (data_home() / "runtime" / digest(lock)).is_dir()
 
 
 def ensure(progress: Callable[[str], None], lock: Path = LOCK) -> Path:
@@ -46,7 +57,7 @@ def ensure(progress: Callable[[str], None], lock: Path = LOCK) -> Path:
     ):
         if place.is_dir():
             return place
-        disk.demand_room(home, _ROOM_BYTES)
+        disk.demand_room(home, ROOM_BYTES)
         progress("installing the OpenStack services (once for this version of Unterbau)")
         fresh = home / f"{place.name}.new"
         with disk.translated(home):
@@ -57,14 +68,15 @@ def ensure(progress: Callable[[str], None], lock: Path = LOCK) -> Path:
 
 
 def _install(place: Path, lock: Path) -> None:
-    uv, environ = _uv(), {**os.environ, **registry.of_this_machine(os.environ)}
-    _run([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(place)], environ)
+    tool, environ = uv(), {**os.environ, **registry.of_this_machine(os.environ)}
+    _run([tool, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(place)], environ)
     python = str(place / "bin" / "python")
     options = ["--quiet", "--require-hashes", "--compile-bytecode"]
-    _run([uv, "pip", "install", *options, "--python", python, "-r", str(lock)], environ)
+    _run([tool, "pip", "install", *options, "--python", python, "-r", str(lock)], environ)
 
 
-def _uv() -> str:
+def uv() -> str:
+    """The installer's program. LocalError: the extra `cloud` is not installed."""
     try:
         from uv import find_uv_bin
     except ImportError:
@@ -80,6 +92,5 @@ def _run(argv: list[str], environ: dict[str, str]) -> None:
         raise LocalError(
             f"installing the OpenStack services failed (uv {argv[1]}, exit {done.returncode}): "
             f"{done.stderr[-_TAIL:].strip()}",
-            "Tell pip the index of your network (pip config set global.index-url URL), put its CA into the machine's store "
-            "or into pip's option cert, and set HTTPS_PROXY if there is a proxy; then run the same command again.",
+            f"{INDEX} {TRUST}. Then run the same command again.",
         )

@@ -20,11 +20,9 @@ from pathlib import Path
 import psutil
 
 from unterbau.errors import LocalError
-from unterbau.reference import bootstrap, clients, disk, install, ports, process, readiness, services, template
+from unterbau.reference import bootstrap, clients, disk, install, needs, ports, process, readiness, services, template
 from unterbau.reference.layout import Layout, Ports, Secrets, clouds_home
 from unterbau.reference.supervisor import Supervisor
-
-_ROOM_BYTES = 300 * 2**20
 
 
 def root(name: str) -> Path:
@@ -54,9 +52,10 @@ def prepare(name: str, progress: Callable[[str], None], *, force_upload: bool) -
     Raises:
         LocalError: no room, no permission, a port that is taken, a failed installation or schema.
     """
+    needs.demand(name)
     home = disk.private_directory(clouds_home())
     disk.private_directory(root(name))
-    disk.demand_room(home, _ROOM_BYTES)
+    disk.demand_room(home, install.CLOUD_BYTES)
     runtime = install.ensure(progress)
     layout = _identify(name, runtime, force_upload)
     secrets = _have_secrets(layout)

@@ -3,13 +3,13 @@
 
 from unterbau.saga.engine import RetryPolicy, RunResult, note_killed, run, unwind
 from unterbau.saga.journal import Journal, Row, peek
-from unterbau.saga.late import LATE_SECONDS, insist, wait_out
+from unterbau.saga.late import insist, wait_out
 from unterbau.saga.momentary import Momentary, forget, markers, remaining
 from unterbau.saga.status import Event, JsonObject, NodeState, Status, fold
 from unterbau.saga.steps import Attempt, Marker, Outputs, Progress, Step
 
 __all__ = [
-    "LATE_SECONDS", "Attempt", "Event", "Journal", "JsonObject", "Marker", "Momentary", "NodeState", "Outputs", "Progress",
+    "Attempt", "Event", "Journal", "JsonObject", "Marker", "Momentary", "NodeState", "Outputs", "Progress",
     "RetryPolicy", "Row", "RunResult", "Status", "Step", "fold", "forget", "insist", "markers", "note_killed", "peek",
     "remaining", "run", "unwind", "wait_out",
 ]  # fmt: skip

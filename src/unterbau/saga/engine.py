@@ -14,9 +14,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
+from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import CloudError, Interrupted, PlanError, Refused, UnterbauError
 from unterbau.saga.journal import Journal, refuse_secrets
-from unterbau.saga.late import LATE_SECONDS
 from unterbau.saga.status import Event, JsonObject
 from unterbau.saga.steps import Step, graph
 from unterbau.verdict import Model

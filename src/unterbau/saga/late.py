@@ -19,8 +19,6 @@ from unterbau.saga.journal import Journal
 from unterbau.saga.steps import Attempt
 
 T = TypeVar("T")
-LATE_SECONDS = 120.0
-"""How long a cloud is given to finish a request that it did not answer."""
 PAUSE_SECONDS = 3.0
 
 

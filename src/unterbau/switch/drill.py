@@ -23,10 +23,11 @@ from pydantic import BaseModel, ValidationError
 from unterbau import files
 from unterbau.canonical import digest_bytes
 from unterbau.cloud.port import Cloud
+from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
 from unterbau.evidence import fingerprint, signing_key
 from unterbau.face import Face, first
-from unterbau.saga import LATE_SECONDS, Event, Journal, JsonObject, RunResult, Step, peek, run, unwind, wait_out
+from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, peek, run, unwind, wait_out
 from unterbau.switch import census, child, evidence, folders, move, planning
 from unterbau.switch.evidence.bundle import Context, PhaseTime
 from unterbau.switch.folders import Folder
@@ -415,6 +416,8 @@ class Drill:
         before = census.digest(source) if plan.source_census else plan.source_digest
         if census.digest(now, self.folder.run) != before:
             lines = census.difference(source, now, self.folder.run)
+            if plan.source_census and not lines:  # what is gone is gone by its own word
+                return
             raise PlanError(
                 "the source changed since the plan was made: " + "; ".join(lines[:6]),
                 "Make a new plan. Stop the application first, if it still writes.",

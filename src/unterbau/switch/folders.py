@@ -123,10 +123,15 @@ class Folder:
             os.close(handle)
 
 
+def place() -> Path:
+    """Where the folder of all drills is, whether it exists or not."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "unterbau" / "drills"
+
+
 def root() -> Path:
     """The folder of all drills, made if need be with mode 0700."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    path = Path(base) / "unterbau" / "drills"
+    path = place()
     files.make_folder(path)
     return path
 

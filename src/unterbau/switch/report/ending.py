@@ -16,16 +16,16 @@ from unterbau.switch.verify.lost import KIND as LOSS
 from unterbau.switch.verify.lost import is_left
 from unterbau.switch.verify.opened import opening_of
 from unterbau.tenant.kinds import Opened
-from unterbau.verdict import Model, Outcome, Verdict, words
+from unterbau.verdict import Model, Outcome, Reason, Verdict, Words
 
 
 class Item(Model):
-    """One thing to a person. `things`: the objects that it concerns, by name where they have one."""
+    """One thing to a person. `what`: a kind, a field of it, or in words; `things`: the objects, by name where they have one."""
 
-    what: str
+    what: Words
     things: tuple[str, ...]
-    why: str
-    todo: str
+    why: Words
+    todo: Words
 
 
 class Ending(Model):
@@ -46,7 +46,7 @@ def ending(plan: Plan | None, verdicts: Iterable[Verdict], steps: Mapping[str, s
     rest = [v for v in found if not is_loss(v)]
     failed = [v for v in rest if v.outcome is Outcome.FAILED and not is_opening(v)]
     tried = [
-        Item(what="step of the move", things=(called(n, names),), why=w, todo=words(todo.ANYTHING))
+        Item(what=Reason.of("ending.step"), things=(called(n, names),), why=w, todo=todo.ANYTHING)
         for n, w in (steps or {}).items()
     ]
     return Ending(
@@ -79,26 +79,26 @@ def _lost(plan: Plan, verdicts: Iterable[Verdict]) -> Iterable[Item]:
     for entry in plan.entries:
         kind, name = _kind(entry.ref), entry.name or entry.ref.partition(":")[2]
         if not entry.fate.moves:
-            yield Item(what=kind, things=(name,), why=words(entry.why), todo=words(todo.of_entry(entry)))
+            yield Item(what=kind, things=(name,), why=entry.why, todo=todo.of_entry(entry))
         for one in entry.losses:
             told.pop(f"lost {one.id}", None)
-            do = words(todo.of_loss(entry, one))
-            yield Item(what=f"{kind}.{one.field}", things=(name,), why=words(one.why), todo=do)
+            do = todo.of_loss(entry, one)
+            yield Item(what=f"{kind}.{one.field}", things=(name,), why=one.why, todo=do)
     for verdict in (v for v in told.values() if v.claim.kind == LOSS):
         subject = plan.by_ref[verdict.claim.subject]
         field = verdict.claim.id.removeprefix(f"lost {subject.ref}.")
         name = subject.name or subject.ref.partition(":")[2]
-        do = words(todo.of_verdict(verdict, plan))
-        yield Item(what=f"{_kind(subject.ref)}.{field}", things=(name,), why=words(verdict.reason), todo=do)
+        do = todo.of_verdict(verdict, plan)
+        yield Item(what=f"{_kind(subject.ref)}.{field}", things=(name,), why=verdict.reason, todo=do)
 
 
 def _opening(verdict: Verdict) -> Item:
     do = todo.ALLOWED if verdict.outcome is Outcome.HELD else todo.OPEN
     return Item(
-        what="opening",
+        what=Reason.of("ending.opening"),
         things=(verdict.claim.id.removeprefix("opening "),),
-        why=words(opening_of(verdict.claim)),
-        todo=words(do),
+        why=opening_of(verdict.claim),
+        todo=do,
     )
 
 
@@ -106,13 +106,13 @@ def _item(verdict: Verdict, names: dict[str, str], plan: Plan | None) -> Item:
     subject = verdict.claim.subject
     kind, colon, id_ = subject.partition(":")
     name = names.get(subject) or id_ or subject
-    what = f"{verdict.claim.kind} of {kind}" if colon else verdict.claim.kind
-    return Item(what=what, things=(name,), why=words(verdict.reason), todo=words(todo.of_verdict(verdict, plan)))
+    what = Reason.of("ending.claim", claim=verdict.claim.kind, kind=kind) if colon else verdict.claim.kind
+    return Item(what=what, things=(name,), why=verdict.reason, todo=todo.of_verdict(verdict, plan))
 
 
 def _together(items: Iterable[Item]) -> tuple[Item, ...]:
     """Items that differ in their objects only become one; in the order in which they first came."""
-    found: dict[tuple[str, str, str], dict[str, None]] = {}
+    found: dict[tuple[Words, Words, Words], dict[str, None]] = {}
     for item in items:
         found.setdefault((item.what, item.why, item.todo), {}).update(dict.fromkeys(item.things))
     return tuple(Item(what=w, things=tuple(t), why=why, todo=do) for (w, why, do), t in found.items())

@@ -100,7 +100,7 @@ def ending(told: Ending, *, everything: bool = False) -> None:
             shown = items if everything else items[:TEN]
             say(f"{title} ({sum(len(i.things) for i in items)}):")
             for item in shown:
-                listed(f"{_number(item.things)}{item.what}: {_some(item.things)}", item.why, f"to do: {item.todo}")
+                listed(f"{_number(item.things)}{item.what}: {_some(item.things)}", str(item.why), f"to do: {item.todo}")
             if len(items) > len(shown):
                 say(f"  and {len(items) - len(shown)} more such lines (--all shows them, --format json has them)")
             say("")

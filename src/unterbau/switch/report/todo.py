@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify.lost import KIND as LOSS
@@ -15,18 +15,15 @@ from unterbau.switch.verify.opened import KIND as OPENING
 from unterbau.tenant.kinds import Entry, Fate, Loss
 from unterbau.verdict import Outcome, Reason, Verdict, Words, joined, told_as
 
-LEFT = Reason.of("todo.left")
-LOST = Reason.of("todo.lost")
-ALLOWED = Reason.of("todo.allowed")
-OPEN = Reason.of("todo.open")
-FAILED = {
-    "structure": Reason.of("todo.structure"),
-    "content": Reason.of("todo.content"),
-    "completeness": Reason.of("todo.completeness"),
+LEFT, LOST, ALLOWED = Reason.of("ending.left"), Reason.of("ending.lost"), Reason.of("ending.allowed")
+OPEN, ANYTHING, BLIND = Reason.of("ending.open"), Reason.of("ending.mend"), Reason.of("ending.blind")
+FAILED: Mapping[str, Reason] = {
+    "structure": Reason.of("ending.structure"),
+    "content": Reason.of("ending.content"),
+    "completeness": Reason.of("ending.completeness"),
 }
-ANYTHING = Reason.of("todo.anything")
-BLIND = Reason.of("todo.blind")
-CHECK = Reason.of("todo.check")
+"""What to do with a claim of a kind that failed; `ANYTHING` with any other."""
+CHECK, ASK = Reason.of("todo.check"), Reason.of("todo.ask")
 _ADDRESS, _SHARE, _DISK, _DATA = (
     Reason.of("todo.tell-address"), Reason.of("todo.share"), Reason.of("todo.local-disk"), Reason.of("todo.user-data")
 )  # fmt: skip
@@ -35,7 +32,7 @@ BY_CAUSE = {
     "plan.server.local-disk": _DISK, "loss.local-disk": _DISK,
     "plan.server.user-data": _DATA, "loss.user-data": _DATA,
     "plan.shared": _SHARE, "plan.container.grants": _SHARE, "plan.secret.users": _SHARE,
-    "plan.image.private": _SHARE, "plan.network.private": _SHARE,
+    "plan.image.private": ASK, "plan.network.private": ASK,
     "plan.container.versions": LOST,
 }  # fmt: skip
 """Id of the reason why something is changed or lost -> what to do."""

@@ -29,9 +29,9 @@ from pydantic import JsonValue
 
 from unterbau.cloud.content import content
 from unterbau.cloud.port import ByteStream, Cloud, said
+from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import CloudError, Conflict, Interrupted
 from unterbau.saga import (
-    LATE_SECONDS,
     Attempt,
     Journal,
     JsonObject,

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures and names that the help of a verb shows and the room behind it works with.
+
+They stand here, where nothing else is loaded, so that `unterbau --help` need not load that room.
+"""
+
+LATE_SECONDS = 120.0
+"""How long a cloud is given to finish a request that it did not answer."""
+
+LOOK_SECONDS = 20.0
+"""How long each section of a look of `prove` may take."""
+
+SCOPE = "scs-compatible-iaas"
+"""The certificate scope that `prove` judges by."""

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds of all our data, whatever room it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, TypeAdapter
+
+import unterbau.saga
+import unterbau.switch.plan
+import unterbau.switch.verify
+import unterbau.tenant.kinds  # noqa: F401 - the models that are looked at
+from unterbau.verdict import Model
+
+
+def _all(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for one in base.__subclasses__():
+        if one.__module__.startswith("unterbau."):
+            yield one
+        yield from _all(one)
+
+
+@pytest.mark.parametrize("model", sorted(set(_all(Model)), key=repr), ids=lambda m: m.__qualname__)
+def test_what_a_field_is_when_nothing_is_told_is_what_it_may_be(model: type[BaseModel]) -> None:
+    """Defaults are not validated when an object is made: one of another type would show itself only where it is used."""
+    for field in model.model_fields.values():
+        if not field.is_required():
+            default = field.get_default(call_default_factory=True, validated_data={})
+            may_be: Any = field.annotation
+            TypeAdapter(may_be).validate_python(default, strict=True)
