@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container as Holding
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -29,6 +30,9 @@ LONGEST_CONTAINER, LONGEST_OBJECT, MOST_METADATA = 256, 1024, 90
 MOST_METADATA_BYTES, MARK_BYTES = 4096, 96
 """Bytes of a name; metadata of one thing, and their names and values together: Swift's defaults, which /info tells. Bytes that
 our mark takes at most."""
+
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class Container(ResourceBase):
@@ -331,6 +335,10 @@ class StoredObject(ResourceBase):
     def own_size(self) -> int:
         """The body of a DLO, what stands in an SLO's manifest."""
         return self.body_bytes + sum(s.size_bytes for s in self.segments or () if not s.path)
+
+    def md5(self) -> str:
+        """Of its content (hex), where its ETag is one: Swift's of a plain object, not of what was uploaded in parts."""
+        return self.etag if not self.is_linked() and _MD5.fullmatch(self.etag) else ""
 
     def pinned(self) -> Iterator[tuple[Ref, str]]:
         """Its segments, and what a static link shows."""
