@@ -129,7 +129,7 @@ def plant(there: Simulator) -> dict[str, Ref]:
     ips = (FixedIp(subnet_id=sub, ip_address="10.0.0.1"),)
     have(RouterInterface(id="-", name="leg", router_id=router, network_id=net, fixed_ips=ips))
     routes = (Route(destination="10.9.0.0/16", nexthop="10.0.0.2"),)
-    there.set_routes(Router(id=router, name="edge", routes=routes))
+    there.set_bonds(Router(id=router, name="edge", routes=routes))
     ips = (FixedIp(subnet_id=sub, ip_address="10.0.0.7"),)
     port = have(Port(id="-", name="port", network_id=net, mac_address="fa:16:3e:00:00:07", fixed_ips=ips,
                      security_group_ids=(group,)))  # fmt: skip

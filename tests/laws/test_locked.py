@@ -21,13 +21,14 @@ def test_a_locked_server_arrives_locked_and_can_be_taken_back(tmp_path: Path) ->
     seed.plant(source, now=NOW)
     before = target.enumerate_all()
     for server in census.take(source, now=lambda: NOW).of(Server):
-        source.set_lock(server.id, True)
+        source.set_lock(server.id, True, "an audit")
     workload, other = (census.take(c, now=lambda: NOW) for c in (source, target))
     plan = planning.make(workload, other, run="locked", now=NOW)
     steps = move.steps(plan, workload, source, target)
     with Journal(tmp_path / "journal.db") as journal:
         assert run(steps, journal, workers=4).complete
-        assert {s.locked for s in census.take(target, now=lambda: NOW).of(Server)} == {True}
+        there = census.take(target, now=lambda: NOW).of(Server)
+        assert {(s.locked, s.locked_reason) for s in there} == {(True, "an audit")}
         seen = verify.look(source, target, plan, work=tmp_path, now=lambda: NOW)
         assert [v.reason for v in seen.verdicts if v.outcome is Outcome.FAILED] == []
         assert unwind(steps, journal, workers=4).complete

@@ -123,7 +123,6 @@ def leg(id_: str, network: str) -> RouterInterface:
         (server(image_id="gone"), (), say("plan.server.image", image="gone"), say("do.copy-image")),
         (server(image_id="rare"), (), say("plan.server.image", image="rare one"), say("do.copy-image")),
         (KEY, (), say("plan.keypair.another"), say("do.rename-key")),
-        (stored("a", dlo_prefix="box/p/"), (BOX,), say("plan.object.feature", feature="dlo"), say("do.store-as-one")),
         (stored("a", symlink_to="box/b"), (BOX,), say("plan.object.feature", feature="symlink"), say("do.store-as-one")),
         (stored("a", symlink_account="AUTH_x"), (BOX,), say("plan.object.other-account", account="AUTH_x"),
          say("do.link-by-hand")),

@@ -84,7 +84,8 @@ def test_a_cloud_fills_in_what_was_left_open_and_nothing_else() -> None:
         compute_zones=("c1", "c2"), volume_zones=("v1",),
         volume_types=(VolumeType(id="1", name="slow"), VolumeType(id="2", name="fast", is_default=True)),
     ))  # fmt: skip
-    assert NET.completed(here, AT).mtu == 1450 and changed(NET, mtu=9000).completed(here, AT).mtu == 9000
+    assert NET.completed(here, AT).mtu == 1450 and changed(NET, mtu=9000).completed(here, AT).mtu == 1450
+    assert changed(NET, mtu=1300).completed(here, AT).mtu == 1300
     assert WWW.completed(here, AT).fixed_ip_address == "10.0.0.5"
     for left in (changed(WWW, port_id=None), changed(WWW, port_id="gone"), changed(WWW, fixed_ip_address="10.0.0.6")):
         assert left.completed(here, AT) == left
@@ -281,9 +282,18 @@ def test_what_a_linked_object_consists_of_is_read_in_its_place_and_anothers_is_n
     segments = tuple(Segment(path=f"box/{n}", size_bytes=1, etag=f"e{n}") for n in (2, 1))
     large, link = changed(OBJECT, segments=segments), changed(OBJECT, symlink_to="box/x", symlink_etag="ex")
     abroad = changed(OBJECT, symlink_to="box/x", symlink_account="AUTH_x")
-    assert [one.parts() for one in (OBJECT, large, link, abroad)] == [
-        ("object:box/o",), ("object:box/2", "object:box/1"), ("object:box/x",), None
+    joined = changed(OBJECT, id="box/j", name="j", dlo_prefix="box/p")
+    inline = changed(OBJECT, segments=(
+        Segment(path="", size_bytes=2, etag="i"), segments[0], Segment(path="", size_bytes=3, etag="j"),
+    ))  # fmt: skip
+    parts = [changed(OBJECT, id=f"box/{n}", name=n) for n in ("p2", "p1", "q")]
+    here, whole = cloud("a", joined, *parts), slice(None)
+    assert [one.parts(here) for one in (OBJECT, large, link, abroad, joined, inline)] == [
+        (("object:box/o", whole),), (("object:box/2", whole), ("object:box/1", whole)), (("object:box/x", whole),), None,
+        (("object:box/p1", whole), ("object:box/p2", whole)),
+        (("object:box/o", slice(0, 2)), ("object:box/2", whole), ("object:box/o", slice(2, 5))),
     ]  # fmt: skip
+    assert [one.own_size() for one in (OBJECT, large, inline, changed(joined, body_bytes=4))] == [0, 0, 5, 4]
     assert list(large.pinned()) == [("object:box/2", "e2"), ("object:box/1", "e1")]
     assert list(link.pinned()) == [("object:box/x", "ex")] and list(OBJECT.pinned()) == []
     dynamic = changed(OBJECT, dlo_prefix="box/p")
@@ -295,7 +305,7 @@ def test_what_a_linked_object_consists_of_is_read_in_its_place_and_anothers_is_n
         True,
     ]
     assert [one.has_content() for one in (OBJECT, large, link)] == [True, True, False]
-    assert [sum(n for *_, n in one.uses()) for one in (OBJECT, large, link)] == [7, 0, 0]
+    assert [[n for *_, n in one.uses()] for one in (OBJECT, large, link)] == [[7, 1], [0, 1], [0, 1]]
 
 
 def test_what_is_stamped_the_same_has_the_same_content() -> None:
@@ -322,7 +332,7 @@ def test_a_things_going_changes_those_that_used_it_by_itself() -> None:
     )
     assert ROUTER.undone(ROUTER, gone) == {"routes": ()} and ROUTER.undone(ROUTER, ()) == {}
     assert IMAGE.undone(IMAGE, gone) == {"protected": False} and IMAGE.undone(IMAGE, ()) == {}
-    assert SERVER.undone(SERVER, gone) == {"locked": False} and SERVER.undone(SERVER, ()) == {}
+    assert SERVER.undone(SERVER, gone) == {"locked": False, "locked_reason": ""} and SERVER.undone(SERVER, ()) == {}
     assert (
         disk("v").undone(disk("v"), gone) == {"delete_on_termination": False}
         and disk("v").undone(disk("v"), {"volume:v"}) == {}

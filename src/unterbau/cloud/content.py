@@ -24,6 +24,13 @@ def content(cloud: Reader, resource: Resource) -> AbstractContextManager[ByteStr
             raise Unsupported(f"{resource.ref} has no bytes to read")
 
 
+def own_content(cloud: Reader, resource: Resource) -> AbstractContextManager[ByteStream]:
+    """What a large object holds itself, beside what it joins. Raises Unsupported for anything else."""
+    if not isinstance(resource, StoredObject):
+        raise Unsupported(f"{resource.ref} joins no others")
+    return cloud.own_bytes(resource.container, resource.name)
+
+
 def unprotect(cloud: Cloud, there: Resource) -> None:
     """Lift what protects it from deletion (`ResourceBase.protection`)."""
     match there:

@@ -148,6 +148,9 @@ class Reader(Protocol):
     def object_bytes(self, container: str, name: str) -> AbstractContextManager[ByteStream]:
         """The content as stored (never unpacked); of an SLO or DLO the joined content."""
 
+    def own_bytes(self, container: str, name: str) -> AbstractContextManager[ByteStream]:
+        """What a large object holds itself: the body of a DLO, of an SLO the data in its manifest, one after the other."""
+
     def image_bytes(self, image_id: str) -> AbstractContextManager[ByteStream]:
         """The image's data."""
 
@@ -178,9 +181,10 @@ class Cloud(Reader, Protocol):
         A second thing of the user's with the same name is never adopted. What cannot be made exactly as
         wished (a rule without its remote, a visibility refused) raises and is not made in a wider form.
 
-        Notes by kind: a *security group* is made without any rule (rules that the cloud adds are removed).
+        Notes by kind: a *network* gets its MTU, or the largest of this cloud if that is less. A *security group* is made
+        without any rule (rules that the cloud adds are removed).
         A *router interface* gets exactly its addresses. A *router* is made with its external gateway, without
-        `routes` (their next hops need the interfaces: `set_routes`). A *server* gets its ports in order, and
+        `routes` (their next hops need the interfaces: `set_bonds`), a *container* without keeping versions. A *server* gets its ports in order, and
         `source.disks`; it is made running. An *attachment* attaches. An *image* without source is made empty
         (`write_image` follows), visibility private until then. An *object* is written by `write_object` or
         `write_manifest`. A *secret* needs `write_secret` for its payload.
@@ -200,20 +204,29 @@ class Cloud(Reader, Protocol):
     def write_object(self, wish: Resource, data: Iterable[bytes], marker: Marker) -> None:
         """Write an object with all its headers. Idempotent. Content is stored as given."""
 
-    def write_manifest(self, wish: Resource, marker: Marker) -> None:
-        """Write an SLO manifest, a DLO manifest or a symlink as the wish says. Idempotent."""
+    def write_manifest(self, wish: Resource, marker: Marker, own: Iterable[bytes] = ()) -> None:
+        """Write an SLO manifest, a DLO manifest or a symlink as the wish says. Idempotent.
+
+        `own`: what it holds itself (`own_bytes`), as many bytes as the wish says.
+        """
 
     def write_secret(self, secret_id: str, wish: Resource, payload: SecretBytes) -> None:
         """Give a secret its payload. Idempotent: a secret that has a payload is left alone."""
 
-    def set_routes(self, wish: Resource) -> None:
-        """Make the static routes of router `wish.id` those of the wish. Idempotent."""
+    def set_bonds(self, wish: Resource) -> None:
+        """Make what holds others on the thing `wish.id` as the wish has it. Idempotent.
+
+        The static routes of a router, which hold its legs; of a container whether and where it keeps versions.
+        """
 
     def set_power(self, server_id: str, power: Power) -> None:
         """Bring a server to that state and wait for it. Idempotent."""
 
-    def set_lock(self, server_id: str, locked: bool) -> None:
-        """Lock or unlock a server (a locked one refuses all but its administrator's changes). Idempotent."""
+    def set_lock(self, server_id: str, locked: bool, reason: str = "") -> None:
+        """Lock, and say why, or unlock a server (a locked one refuses all but its administrator's changes). Idempotent.
+
+        What is locked already keeps the reason that it has.
+        """
 
     def keep_disk(self, attachment: Ref) -> None:
         """From now on the volume of this attachment outlives its server (`delete_on_termination` false). Idempotent.

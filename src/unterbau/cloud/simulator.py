@@ -283,10 +283,15 @@ class Simulator:
     def object_bytes(self, container: str, name: str) -> Iterator[Bytes]:
         """See the port."""
         found = self._must(ref(WITH[Content.STORED], f"{container}/{name}"))
-        parts = found.parts()
+        parts = found.parts(self._side())
         if parts is None:
             raise Forbidden(f"{self.name}: {found.ref} leads into another account")
-        yield Bytes(b"".join(self._content(part) for part in parts))
+        yield Bytes(b"".join(self._content(part)[which] for part, which in parts))
+
+    @contextmanager
+    def own_bytes(self, container: str, name: str) -> Iterator[Bytes]:
+        """See the port."""
+        yield Bytes(self._content(self._must(ref(WITH[Content.STORED], f"{container}/{name}")).ref))
 
     @contextmanager
     def image_bytes(self, image_id: str) -> Iterator[Bytes]:
@@ -453,15 +458,21 @@ class Simulator:
         stored = wish.completed(self._side(), datetime.now(UTC))
         self._put(stored.model_copy(update={"id": id_, "etag": etag, "size_bytes": len(content), "marker": marker}))
 
-    def write_manifest(self, wish: Resource, marker: Marker) -> None:
+    def write_manifest(self, wish: Resource, marker: Marker, own: Iterable[bytes] = ()) -> None:
         """See the port."""
         self._demand_stored(wish)
+        self._refuse_unfit(wish)
         self._refuse_foreign(wish, marker)
+        held = b"".join(own)
+        if len(held) != wish.own_size():
+            raise Conflict(f"{self.name}: {wish.ref} holds {wish.own_size()} bytes itself, and {len(held)} came")
         for part, etag in wish.pinned():
             if getattr(self._must(part), "etag", etag) != etag:
                 raise Conflict(f"{self.name}: {part} has another content")
         stored = wish.completed(self._side(), datetime.now(UTC))
-        self._put(stored.model_copy(update={"id": wish.place(), "marker": marker}))
+        made = stored.model_copy(update={"id": wish.place(), "marker": marker})
+        self._blob(made.ref).write_bytes(held)
+        self._put(made)
 
     def _demand_stored(self, wish: Resource) -> None:
         """It is something that is written so, and what it lies in is there."""
@@ -482,19 +493,19 @@ class Simulator:
             self._blob(there.ref).write_bytes(payload.get_secret_value())
             self._put(there.with_payload(wish))
 
-    def set_routes(self, wish: Resource) -> None:
+    def set_bonds(self, wish: Resource) -> None:
         """See the port."""
-        there = self._must(wish.ref)
-        if wish.unbound() is not None:
-            self._put(there.model_copy(update={"routes": getattr(wish, "routes", ())}))
+        self._put(self._must(wish.ref).bound(wish))
 
     def set_power(self, server_id: str, power: Power) -> None:
         """See the port."""
         self._put(self._unlocked(server_id).model_copy(update={"status": power}))
 
-    def set_lock(self, server_id: str, locked: bool) -> None:
+    def set_lock(self, server_id: str, locked: bool, reason: str = "") -> None:
         """See the port."""
-        self._put(self._by_id(server_id).model_copy(update={"locked": locked}))
+        there = self._by_id(server_id)
+        if there.protection() != "locked" or not locked:  # a second lock does not change the reason of the first
+            self._put(there.model_copy(update={"locked": locked, "locked_reason": reason if locked else ""}))
 
     def keep_disk(self, attachment: Ref) -> None:
         """See the port."""

@@ -224,7 +224,7 @@ class _Planting:
             ips = (FixedIp(subnet_id=subnet, ip_address=address),)
             self.have(RouterInterface(id="-", name=name, router_id=router, network_id=network, fixed_ips=ips))
         routes = (Route(destination="10.99.0.0/16", nexthop="10.10.1.2"),)
-        self.cloud.set_routes(Router(id=edge, name="fv-edge", external_network_id=external, routes=routes))
+        self.cloud.set_bonds(Router(id=edge, name="fv-edge", external_network_id=external, routes=routes))
 
     def _ports(self, front: str, back: str) -> None:
         v4, v6 = self.id(Kind.SUBNET, "fv-front-v4"), self.id(Kind.SUBNET, "fv-front-v6")

@@ -178,10 +178,14 @@ def digest(workload: Workload, run: str = "") -> str:
 
 
 def difference(old: Workload, new: Workload, run: str = "") -> tuple[str, ...]:
-    """What a person should know that changed between two censuses of the same project, a line a thing."""
+    """What a person should know that changed between two censuses of the same project, a line a thing.
+
+    What is gone by its own word, since its end had come, is no change of anybody's.
+    """
     before = {r.ref: r for r in (own(old, run) if run else old.resources)}
     after = {r.ref: r for r in (own(new, run) if run else new.resources)}
-    lines = [f"gone: {one} {before[one].name}" for one in before.keys() - after.keys()]
+    missing = (before[one] for one in before.keys() - after.keys())
+    lines = [f"gone: {r.ref} {r.name}" for r in missing if not r.has_ended(new.taken_at)]
     lines += [f"new: {one} {after[one].name}" for one in after.keys() - before.keys()]
     for one in before.keys() & after.keys():
         fields = [

@@ -26,7 +26,7 @@ from unterbau.switch import census, closing, evidence, folders, move
 from unterbau.switch.drill import AGAIN, Drill
 from unterbau.switch.move import Swept
 from unterbau.switch.verify import Again, counterparts, observe, observed
-from unterbau.tenant.kinds import CloudIdentity, Content, Loss, Ref, Resource, kind_of
+from unterbau.tenant.kinds import KINDS, CloudIdentity, Content, Loss, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Reason, Verdict, Words
 
@@ -309,18 +309,15 @@ class TargetClosing(_Closing):
             raise Refused(
                 f"whether the source still has {blind[0]} is not shown: {unseen[kind]}", "Mend the cause and run again."
             )
-        missing = [r for r in moved if r not in source.by_ref and not self._expired(sealed.source.by_ref[r])]
+        missing = [
+            r for r in moved if r not in source.by_ref and not sealed.source.by_ref[r].has_ended(self.tools.now())
+        ]
         if missing:
             names = ", ".join(f"{r} ({sealed.source.by_ref[r].name})" for r in missing[:5])
             raise Refused(
                 f"the source no longer has {len(missing)} things that were moved, so the target has the only copy: {names}",
                 "Bring them back to the source, or delete them on the target by hand if nobody needs them; then run again.",
             )
-
-    def _expired(self, resource: Resource) -> bool:
-        """An object that goes by its own word goes on both sides."""
-        at = resource.goes_at()
-        return at is not None and at <= self.tools.now()
 
     def _unwind(
         self,
@@ -490,8 +487,10 @@ class _Guarded:
 
 
 def _whose(step: str, made: Mapping[str, Ref]) -> Ref:
-    """The thing on the target that a step of the move made or set (`power of ..`, `routes of ..`), or ""."""
-    return made.get(step) or made.get(step.removeprefix("power of ").removeprefix("routes of "), "")
+    """The thing on the target that a step of the move made or set (`power of ..`, `routes of ..`, ...), or ""."""
+    starts = ("power of ", *(one.BONDS for one in KINDS.values() if one.BONDS))
+    whose = next((step.removeprefix(start) for start in starts if step.startswith(start)), step)
+    return made.get(whose, "")
 
 
 def _unseen(now: Workload, going: Iterable[Ref]) -> tuple[Words, ...]:

@@ -416,6 +416,8 @@ class Drill:
         before = census.digest(source) if plan.source_census else plan.source_digest
         if census.digest(now, self.folder.run) != before:
             lines = census.difference(source, now, self.folder.run)
+            if plan.source_census and not lines:  # what is gone is gone by its own word
+                return
             raise PlanError(
                 "the source changed since the plan was made: " + "; ".join(lines[:6]),
                 "Make a new plan. Stop the application first, if it still writes.",

@@ -10,7 +10,7 @@ object has exactly one fate.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TypeAlias
@@ -226,13 +226,15 @@ class _Planner:
 
     def _check_quotas(self, entries: tuple[Entry, ...]) -> list[Check]:
         """Whether all fits, with the temporaries by which volumes are read on either side."""
-        needed = self._needed(entries)
+        made = [e.wish(self.source.by_ref[e.ref]) for e in entries if e.fate.moves and not e.stands_in]
         moving = [self.source.by_ref[e.ref] for e in entries if e.fate.moves]
-        passing = sorted((tuple(r.passing()) for r in moving), key=_amounts, reverse=True)
-        needed.update(_together(passing[:VERIFIED_AT_ONCE]))
+        needed = _together(_taken(self.target, r, r.uses()) for r in made)
+        wished = [e.wish(self.source.by_ref[e.ref]) for e in entries if e.fate.moves]
+        needed.update(_most(self.target, wished, VERIFIED_AT_ONCE))
         checks = [_quota(self.target, key, wanted, "") for key, wanted in sorted(needed.items())]
-        there = sorted(_together(passing[:READ_AT_ONCE]).items())
-        return checks + [_quota(self.source, key, wanted, " of the source, for a while") for key, wanted in there]
+        there = sorted(_most(self.source, moving, READ_AT_ONCE).items())
+        checks += [_quota(self.source, key, wanted, " of the source, for a while") for key, wanted in there]
+        return [*checks, *_limits(self.target, made)]
 
     def _check_features(self, entries: tuple[Entry, ...]) -> list[Check]:
         """What the tenant uses of optional API extensions, against what the target has."""
@@ -252,16 +254,6 @@ class _Planner:
                 checks.append(Check(name=name, outcome=Outcome.FAILED, text=Reason.of("check.used-lacking", by=by),
                                     remedy=Reason.of("do.leave-or-ask")))  # fmt: skip
         return checks
-
-    def _needed(self, entries: tuple[Entry, ...]) -> Counter[tuple[str, str]]:
-        needed: Counter[tuple[str, str]] = Counter()
-        for entry in entries:
-            if not entry.fate.moves or entry.stands_in:
-                continue
-            resource = entry.wish(self.source.by_ref[entry.ref])
-            for service, name, count in resource.uses():
-                needed[service, name] += count
-        return needed
 
     def _check_roles(self) -> Check:
         roles = self.target.identity.roles
@@ -289,6 +281,31 @@ def _quota(side: Workload, key: tuple[str, str], wanted: int, suffix: str) -> Ch
 
 Amounts: TypeAlias = tuple[tuple[str, str, int], ...]
 """What something takes of quotas: (service, resource, how much)."""
+
+
+def _taken(side: Workload, resource: Resource, amounts: Iterable[tuple[str, str, int]]) -> Amounts:
+    """What it takes, also of the quotas of parts (of a volume type) that this side has set."""
+    taken, known = tuple(amounts), {(q.service, q.resource) for q in side.offering.quotas}
+    parts = {(s, r): part for s, r, part in resource.shares() if (s, part) in known}
+    return (*taken, *((s, parts[s, r], count) for s, r, count in taken if (s, r) in parts))
+
+
+def _most(side: Workload, resources: Iterable[Resource], at_once: int) -> Counter[tuple[str, str]]:
+    """What the temporaries take of those that take most, so many at the same time."""
+    passing = sorted((_taken(side, r, r.passing()) for r in resources), key=_amounts, reverse=True)
+    return _together(passing[:at_once])
+
+
+def _limits(side: Workload, resources: Iterable[Resource]) -> Iterator[Check]:
+    """Limits of a single thing, where they are told, against the largest."""
+    largest: dict[tuple[str, str], int] = {}
+    for resource in resources:
+        for service, name, count in resource.alone():
+            largest[service, name] = max(count, largest.get((service, name), 0))
+    known = {(q.service, q.resource): q for q in side.offering.quotas}
+    for key, wanted in sorted(largest.items()):
+        if key in known:
+            yield _quota(side, key, wanted, "")
 
 
 def _amounts(taken: Amounts) -> tuple[int, ...]:

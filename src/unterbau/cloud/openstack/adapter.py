@@ -25,11 +25,12 @@ from unterbau.cloud.openstack.service import Service
 from unterbau.cloud.openstack.session import Session
 from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.unknown import Unknown
-from unterbau.cloud.port import Listing, Marker, Power, Surroundings
+from unterbau.cloud.port import ByteStream, Listing, Marker, Power, Surroundings
 from unterbau.errors import Unsupported
 from unterbau.tenant.kinds import (
     NOTHING,
     CloudIdentity,
+    Container,
     Image,
     Kind,
     Ref,
@@ -153,6 +154,10 @@ class OpenStack:
         """As `Reader.object_bytes`."""
         return self._objects.bytes_of(container, name)
 
+    def own_bytes(self, container: str, name: str) -> AbstractContextManager[ByteStream]:
+        """As `Reader.own_bytes`."""
+        return self._objects.own_bytes_of(container, name)
+
     def image_bytes(self, image_id: str) -> AbstractContextManager[Stream]:
         """As `Reader.image_bytes`."""
         return self._image.bytes_of(image_id)
@@ -189,26 +194,29 @@ class OpenStack:
         """As `Cloud.write_object`."""
         self._objects.write(_is(wish, StoredObject), data, marker)
 
-    def write_manifest(self, wish: Resource, marker: Marker) -> None:
+    def write_manifest(self, wish: Resource, marker: Marker, own: Iterable[bytes] = ()) -> None:
         """As `Cloud.write_manifest`."""
-        self._objects.write_manifest(_is(wish, StoredObject), marker)
+        self._objects.write_manifest(_is(wish, StoredObject), marker, own)
 
     def write_secret(self, secret_id: str, wish: Resource, payload: SecretBytes) -> None:
         """As `Cloud.write_secret`."""
         self._keys.write(secret_id, _is(wish, Secret), payload)
 
-    def set_routes(self, wish: Resource) -> None:
-        """As `Cloud.set_routes`."""
-        self._network.set_routes(_is(wish, Router))
+    def set_bonds(self, wish: Resource) -> None:
+        """As `Cloud.set_bonds`."""
+        if isinstance(wish, Container):
+            self._objects.set_versioning(wish)
+        else:
+            self._network.set_routes(_is(wish, Router))
 
     def set_power(self, server_id: str, power: Power) -> None:
         """As `Cloud.set_power`."""
         with _edge(f"server {server_id}", write=True):
             self._compute.set_power(server_id, power, POWER_DEADLINE)
 
-    def set_lock(self, server_id: str, locked: bool) -> None:
+    def set_lock(self, server_id: str, locked: bool, reason: str = "") -> None:
         """As `Cloud.set_lock`."""
-        self._compute.set_lock(server_id, locked)
+        self._compute.set_lock(server_id, locked, reason)
 
     def keep_disk(self, attachment: Ref) -> None:
         """As `Cloud.keep_disk`."""

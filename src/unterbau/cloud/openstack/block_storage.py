@@ -20,6 +20,7 @@ from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.port import Listing, Marker, carries, marked, our_keys
 from unterbau.errors import Unsupported
 from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Source, Volume, VolumeType, ref
+from unterbau.tenant.kinds.volume import ORIGIN
 from unterbau.tenant.workload import NotShown
 
 _PATHS: Mapping[Kind, tuple[str, str]] = {
@@ -175,10 +176,11 @@ class BlockStorageService:
 
     def _finish(self, entry: Json, wish: Volume) -> None:
         there, path = _volume(Told(entry)), f"/volumes/{entry['id']}/action"
-        missing = {k: v for k, v in wish.image_metadata.items() if there.image_metadata.get(k) != v}
+        told, wanted = ({**v.image_metadata, **v.image_origin} for v in (there, wish))
+        missing = {k: v for k, v in wanted.items() if told.get(k) != v}
         if missing:
             self._api().json("POST", path, {"os-set_image_metadata": {"metadata": missing}})
-        for key in there.image_metadata.keys() - wish.image_metadata.keys():
+        for key in told.keys() - wanted.keys():
             self._api().json("POST", path, {"os-unset_image_metadata": {"key": key}})
         if there.bootable != wish.bootable:
             self._api().json("POST", path, {"os-set_bootable": {"bootable": wish.bootable}})
@@ -246,7 +248,8 @@ def _volume(entry: Told) -> Volume:
         read_only=str(metadata.pop("readonly", "")).lower() == "true",
         availability_zone=entry.get("availability_zone") or "",
         metadata=metadata,
-        image_metadata={k: str(v) for k, v in sorted(image.items()) if k not in _FROM_IMAGE},
+        image_metadata={k: str(v) for k, v in sorted(image.items()) if k not in (*_FROM_IMAGE, *ORIGIN)},
+        image_origin={k: str(v) for k, v in sorted(image.items()) if k in ORIGIN},
         snapshot_id=entry.get("snapshot_id"),
         source_volume_id=entry.get("source_volid"),
         created_at=entry.date("created_at"),

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from unterbau.cloud.openstack.closed import LOST, Reading, Table, Told, ignorable, lost, one, truth
+from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, lost, one, truth
 from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
@@ -26,6 +26,7 @@ from unterbau.cloud.port import Listing, Marker, Power, carries, marked, our_key
 from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, Source, ref
+from unterbau.tenant.kinds.server import SINCE
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason, Words
 
@@ -61,9 +62,7 @@ TABLES: Mapping[Kind, Table] = {
         **ignorable(_SERVERS, "its image tells it", "image.properties"),
         **lost(_SERVERS, "its address for access is not carried", "accessIPv4", ""),
         **lost(_SERVERS, "its address for access is not carried", "accessIPv6", ""),
-        **lost(_SERVERS, "that its disk grows with its flavor (AUTO) is not carried", "OS-DCF:diskConfig", "MANUAL"),
         **lost(_SERVERS, "the certificates of its image are not carried", "trusted_image_certificates", []),
-        **lost(_SERVERS, "why it is locked is not carried", "locked_reason", ""),
         **lost(_SERVERS, "its hints to the scheduler are not carried", "scheduler_hints", {}),
     },
     Kind.ATTACHMENT: ignorable(_API + "list-volume-attachments-for-an-instance", "ids of this cloud", "id",
@@ -159,8 +158,7 @@ class ComputeService:
             notes.append(NotShown(what=f"{reference}.port_ids", reason=doubt))
         if "original_name" not in entry["flavor"]:
             notes.append(NotShown(what=f"{reference}.flavor", reason=Reason.of("server.no-flavor")))
-        if entry.get("OS-EXT-SRV-ATTR:hostname") not in (None, _hostname(entry)):
-            entry.lose("OS-EXT-SRV-ATTR:hostname", LOST)
+        hostname = entry.get("OS-EXT-SRV-ATTR:hostname") or ""
         server = Server(
             id=entry["id"],
             name=entry.get("name") or "",
@@ -177,6 +175,9 @@ class ComputeService:
             config_drive=truth(entry.get("config_drive")),
             availability_zone=entry.get("OS-EXT-AZ:availability_zone") or "",
             locked=truth(entry.get("locked")),
+            locked_reason=entry.get("locked_reason") or "",
+            hostname="" if hostname == _hostname(entry) else hostname,
+            disk_config=entry.get("OS-DCF:diskConfig") or "MANUAL",
             host_id=entry.get("hostId") or "",
             created_at=entry.date("created"),
         )
@@ -363,6 +364,8 @@ class ComputeService:
             "key_name": wish.key_name,
             "availability_zone": wish.availability_zone,
             "config_drive": wish.config_drive,
+            "hostname": wish.hostname if at_least(self._api().microversion, SINCE["hostname"]) else None,
+            "OS-DCF:diskConfig": "AUTO" if wish.disk_config == "AUTO" else None,
             "block_device_mapping_v2": _disks(wish, source.disks),
             "user_data": base64.b64encode(source.user_data.encode()).decode(),
         }
@@ -401,9 +404,12 @@ class ComputeService:
 
         wait(look, deadline, f"compute: server {server_id} to become {power}")
 
-    def set_lock(self, server_id: str, locked: bool) -> None:
-        """Lock or unlock; Nova takes either twice."""
-        action: Json = {"lock" if locked else "unlock": None}
+    def set_lock(self, server_id: str, locked: bool, reason: str) -> None:
+        """Lock or unlock; Nova takes either twice, and keeps the reason of the first lock."""
+        told = (
+            {"locked_reason": reason} if reason and at_least(self._api().microversion, SINCE["locked_reason"]) else None
+        )
+        action: Json = {"lock": told} if locked else {"unlock": None}
         self._api().json("POST", f"/servers/{server_id}/action", action)
 
     def keep_disk(self, attachment_id: str) -> None:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Glance (Image API v2) behind the port, and Cinder's upload of a volume to an image. Called by `cloud`.
 
-The marker is a tag from birth. An image that Cinder uploads cannot be given a tag in that request: it is
-*named* by the marker until `ensure` has tagged it, and gets its true name last.
+The marker is a tag from birth. An image that Cinder uploads cannot be given a tag in that request: it is *named* by the
+marker, and is tagged and gets its true name once it is active, by `ensure` or by the `settle` that follows. What Glance or
+Cinder still writes to nobody else touches: of two writes of one row Glance loses one, and then all of the image.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -29,9 +31,12 @@ from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, is_marker, said
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.tenant.kinds import Image, Kind, Resource, Source, ref
+from unterbau.tenant.kinds.image import BY_NAME_TOO
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Words, joined
 
+TRANSFER = timedelta(seconds=TRANSFER_SECONDS)
+_BAD = ("killed", "deleted", "deactivated", "pending_delete")
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 _API = "https://docs.openstack.org/api-ref/image/v2/index.html#"
 TABLE: Table = {
@@ -60,6 +65,9 @@ class ImageService:
 
     def __init__(self, api: Callable[[], Api], volumes: Callable[[], Api], project: Callable[[], str]) -> None:
         self._api, self._volumes, self._project = api, volumes, project
+        self._lock = threading.Lock()
+        self._unfinished: dict[str, tuple[Image, Marker]] = {}
+        """Images that Cinder fills -> what they are to be called and tagged."""
 
     # --- reading
 
@@ -139,7 +147,10 @@ class ImageService:
         found = eldest(e for e in there if by_id(e) not in dead)
         if source.volume_id:
             id_ = str(found["id"]) if found else self._upload_volume(resource, marker, source)
-            self._adopt(id_, resource, marker)
+            with self._lock:
+                self._unfinished[id_] = resource, marker
+            if found and found.get("status") == "active":
+                self._adopt(id_)
             return id_
         return str(found["id"]) if found else self._create(resource, marker)
 
@@ -172,11 +183,15 @@ class ImageService:
         answer = self._volumes().json("POST", path, {"os-volume_upload_image": upload})
         return str(answer["os-volume_upload_image"]["image_id"])
 
-    def _adopt(self, id_: str, wish: Image, marker: Marker) -> None:
-        """Tag what Cinder made, then give it its name. It vanishes if the upload failed meanwhile."""
+    def _adopt(self, id_: str) -> None:
+        """Tag what Cinder made and filled, and give it its name."""
+        with self._lock:
+            wish, marker = self._unfinished.pop(id_, (None, ""))
+        if wish is None:
+            return
         entry = self._api().find(f"/v2/images/{id_}")
         if entry is None:
-            raise Broken(f"image {id_} vanished: the upload of volume {wish.name or id_} failed")
+            raise Broken(f"image {id_} vanished")
         if entry["name"] == wish.name and marker in entry["tags"]:
             return
         changes = [_replace("tags", sorted({*entry["tags"], marker, *wish.tags}))]
@@ -201,6 +216,7 @@ class ImageService:
             )
         elif entry["status"] not in ("active", "importing"):
             raise Conflict(f"image {image.id} takes no data in status {entry['status']}")
+        settled(Kind.IMAGE, image.id, TRANSFER, lambda: self._settled_entry(image.id), ("active",), _BAD)
         self._publish(entry, image)
 
     def _publish(self, entry: Json, wish: Image) -> None:
@@ -225,8 +241,11 @@ class ImageService:
 
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
         """Until active (an image without data stays queued until `write`)."""
-        bad = ("killed", "deleted", "deactivated", "pending_delete")
-        return settled(kind, id_, deadline, lambda: self._settled_entry(id_), ("active",), bad)
+        found = settled(kind, id_, deadline, lambda: self._settled_entry(id_), ("active",), _BAD)
+        if id_ not in self._unfinished:
+            return found
+        self._adopt(id_)
+        return self._settled_entry(id_) or found
 
     def _settled_entry(self, id_: str) -> Image | None:
         found = self.read(Kind.IMAGE, id_)
@@ -264,6 +283,9 @@ def _image(entry: Told) -> Image:
     theirs = [k for k in sorted(entry.names()) if k not in TABLE and k not in _OWN]
     theirs += [k for k in sorted(TABLE.keys() & set(entry.names())) if TABLE[k].unset is not None]
     properties = {k: v for k in theirs if isinstance(entry.plain(k), str) and (v := entry[k]) is not None}
+    told = entry.get("os_hash_algo"), entry.get("os_hash_value")
+    if told[1] is None and entry.get("checksum"):  # Glance before 2.7
+        told = BY_NAME_TOO, entry["checksum"]
     return Image(
         id=entry["id"],
         name=name,
@@ -277,8 +299,8 @@ def _image(entry: Told) -> Image:
         min_disk_gib=entry.get("min_disk") or 0,
         min_ram_mib=entry.get("min_ram") or 0,
         size_bytes=entry.get("size"),
-        hash_algo=entry.get("os_hash_algo"),
-        hash_value=entry.get("os_hash_value"),
+        hash_algo=told[0],
+        hash_value=told[1],
         owner_id=entry.get("owner") or "",
         members=tuple(sorted(m["member_id"] for m in entry.get("members") or ())),
         properties=dict(sorted(properties.items())),

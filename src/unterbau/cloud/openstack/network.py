@@ -43,6 +43,7 @@ from unterbau.tenant.kinds import (
     Subnet,
     ref,
 )
+from unterbau.tenant.kinds.port import own_role
 from unterbau.tenant.workload import NotShown
 
 ROUTER_INTERFACE = "network:router_interface"
@@ -128,7 +129,6 @@ TABLES: Mapping[Kind, Table] = {
         **ignorable(_API + "routers", "the first is external_gateway_info, the others are named by themselves",
                     "external_gateways"),
         **ignorable(_API + "routers", "a subnet of the provider's", "external_gateway_info.external_fixed_ips[].subnet_id"),
-        **lost(_API + "routers", "the QoS policy of its gateway is not carried", "external_gateway_info.qos_policy_id"),
         **lost(_API + "routers", "its flavor is not carried", "flavor_id"),
         **lost(_API + "routers", "its type of service is not carried", "service_type_id"),
         **lost(_API + "routers", "its conntrack helpers are not carried", "conntrack_helpers", []),
@@ -147,7 +147,6 @@ TABLES: Mapping[Kind, Table] = {
         **lost(_API + "ports", "its address pairs are not carried", "allowed_address_pairs", []),
         **lost(_API + "ports", "its DHCP options are not carried", "extra_dhcp_opts", []),
         **lost(_API + "ports", "its DNS name is not carried", "dns_name", ""),
-        **lost(_API + "ports", "its QoS policy is not carried", "qos_policy_id"),
     },
     Kind.FLOATING_IP: {
         **_ITS_OWN,
@@ -157,7 +156,6 @@ TABLES: Mapping[Kind, Table] = {
         **ignorable(_API + "floating-ips-floatingips", "how this cloud does it, for administrators", "distributed"),
         **lost(_API + "floating-ips-floatingips", "its DNS name is not carried", "dns_name", ""),
         **lost(_API + "floating-ips-floatingips", "its DNS domain is not carried", "dns_domain", ""),
-        **lost(_API + "floating-ips-floatingips", "its QoS policy is not carried", "qos_policy_id"),
     },
     Kind.ADDRESS_GROUP: {
         **_ITS_OWN,
@@ -307,8 +305,10 @@ class NetworkService:
             return
         if kind is Kind.SECURITY_GROUP:
             self._remove_rules(str(entry["id"]))
-        description = getattr(wish, "description", "")
-        self._api().json("PUT", path, {_PATHS[kind][1]: {"description": description}})
+        last: Json = {"description": getattr(wish, "description", "")}
+        if isinstance(wish, Network) and wish.mtu and wish.mtu < (entry.get("mtu") or wish.mtu + 1):
+            last["mtu"] = wish.mtu
+        self._api().json("PUT", path, {_PATHS[kind][1]: last})
 
     def _remove_rules(self, group_id: str) -> None:
         rules = self.raw("security-group-rules", security_group_id=group_id)
@@ -389,6 +389,7 @@ class NetworkService:
             ],
             dns_name=wish.dns_name,
             qos_policy_id=wish.qos_policy_id,
+            device_owner=wish.role,
         )
         if wish.vnic_type != "normal":
             body["binding:vnic_type"] = wish.vnic_type
@@ -539,6 +540,7 @@ def _router(entry: Json) -> Router:
         external_network_id=gateway.get("network_id"),
         external_fixed_ips=tuple(ip["ip_address"] for ip in gateway.get("external_fixed_ips") or ()),
         enable_snat=gateway.get("enable_snat"),
+        gateway_qos_policy_id=gateway.get("qos_policy_id"),
         routes=_routes(entry.get("routes")),
         distributed=entry.get("distributed"),
         ha=entry.get("ha"),
@@ -558,6 +560,7 @@ def _interface(entry: Told) -> RouterInterface:
         network_id=entry["network_id"],
         fixed_ips=_fixed_ips(entry),
         mac_address=entry.get("mac_address"),
+        qos_policy_id=entry.get("qos_policy_id"),
     )
 
 
@@ -586,6 +589,7 @@ def _port(entry: Json) -> Port:
         allowed_address_pairs=tuple(sorted(pairs, key=lambda p: (p.ip_address, p.mac_address or ""))),
         device_id=entry.get("device_id") or "",
         device_owner=entry.get("device_owner") or "",
+        role=own_role(entry.get("device_owner") or "", entry.get("device_id") or ""),
         dns_name=entry.get("dns_name") or "",
         vnic_type=entry.get("binding:vnic_type") or "normal",
         extra_dhcp_opts=tuple(sorted(options, key=lambda o: (o.name, o.ip_version))),
@@ -601,6 +605,7 @@ def _floating_ip(entry: Json) -> FloatingIp:
         external_network_id=entry["floating_network_id"],
         port_id=entry.get("port_id"),
         fixed_ip_address=entry.get("fixed_ip_address"),
+        qos_policy_id=entry.get("qos_policy_id"),
         status=entry.get("status") or "",
     )
 
@@ -645,6 +650,7 @@ _MODELS: Mapping[Kind, Callable[[Told], Resource]] = {
 
 
 def _network_body(wish: Network) -> Json:
+    """Without its MTU: what Neutron gives by itself is its largest, and a larger one is refused with the whole network."""
     body: Json = {
         "name": wish.name,
         "description": wish.description,
@@ -653,7 +659,6 @@ def _network_body(wish: Network) -> Json:
     }
     return body | _some(
         **{
-            "mtu": wish.mtu,
             "shared": wish.shared,
             "router:external": wish.external,
             "dns_domain": wish.dns_domain,

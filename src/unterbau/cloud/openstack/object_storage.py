@@ -7,6 +7,8 @@ without our marker is never overwritten (Conflict).
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from unterbau.cloud.openstack.closed import Known, Reading, Table, Told, ignorable, one, truth
+from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, one, truth
 from unterbau.cloud.openstack.http import Json, Stream, measured, named_by, number, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.openstack.swift import (
@@ -29,9 +31,10 @@ from unterbau.cloud.openstack.swift import (
     text_of_header,
 )
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import Listing, Marker, carries, marked, our_keys, owner_only, said
+from unterbau.cloud.port import ByteStream, Listing, Marker, carries, marked, our_keys, owner_only, said
 from unterbau.errors import AuthFailed, Broken, CloudError, Conflict, Elsewhere, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, Source, StoredObject, ref
+from unterbau.tenant.kinds.object import KEPT_HEADERS
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason, Words
 
@@ -42,9 +45,13 @@ MOST_UNREACHABLE = 25
 _ACCOUNT_META, _CONTAINER_META, _OBJECT_META = "x-account-meta-", "x-container-meta-", "x-object-meta-"
 _LINKS = frozenset({"x-symlink-target", "x-symlink-target-account", "x-symlink-target-etag"})
 _RESENT = _LINKS | {
-    "content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires",
-    "x-robots-tag", "x-delete-at", "x-object-manifest",
-}  # fmt: skip
+    "content-type",
+    "content-encoding",
+    "content-disposition",
+    *KEPT_HEADERS,
+    "x-delete-at",
+    "x-object-manifest",
+}
 """Headers of an object, beside its metadata, that a POST without them takes away (Swift, Object API: POST object)."""
 _KEYS = frozenset({"temp-url-key", "temp-url-key-2"})
 """Metadata of account or container that are secrets; neither read nor carried."""
@@ -77,8 +84,14 @@ ACCOUNT: Table = {
                 "last-modified"),
     **ignorable(_SWIFT + "#show-account-metadata", "the project is that of the credentials",
                 "x-account-project-domain-id"),
-    **ignorable(_SWIFT + "#show-account-metadata", "counted among the quotas", "x-account-meta-quota-bytes"),
+    **ignorable(_SWIFT + "#show-account-metadata", "counted among the quotas", "x-account-meta-quota-bytes",
+                "x-account-quota-bytes", "x-account-quota-count"),
 }  # fmt: skip
+_QUOTAS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "bytes": (("x-account-quota-bytes", "x-account-meta-quota-bytes"), "x-account-bytes-used"),
+    "objects": (("x-account-quota-count",), "x-account-object-count"),
+}
+"""Limits of the account: the headers that tell it, the newer name first, and the one that tells the use."""
 TABLES: Mapping[Kind, Table] = {
     Kind.CONTAINER: {
         **_OF_THE_ANSWER,
@@ -91,8 +104,6 @@ TABLES: Mapping[Kind, Table] = {
                     "x-symlink-target-bytes", "segments[].content_type", "segments[].last_modified",
                     "segments[].sub_slo"),
         **ignorable(_SWIFT + "#show-object-metadata", "earlier versions are named by themselves", "x-object-version-id"),
-        **{name: Known("a header that the store keeps is not carried", _SWIFT + "#show-object-metadata", ())
-           for name in ("cache-control", "content-language", "expires", "x-robots-tag")},
         **ignorable(_RGW, "how this cloud keeps it", "x-storage-class"),
     },
 }  # fmt: skip
@@ -106,6 +117,8 @@ class ObjectService:
 
     def __init__(self, swift: Swift) -> None:
         self._swift = swift
+        self._with_versions: dict[str, bool] = {}
+        """Whether a container keeps versions, or did: asked once."""
 
     # --- reading
 
@@ -244,13 +257,16 @@ class ObjectService:
     def _object(self, container: str, name: str, reading: Reading | None) -> StoredObject | None:
         """An object, None if it is gone. Without a `reading` it raises Broken for what does not fit."""
         path, reference = quoted(container, name), ref(Kind.OBJECT, f"{container}/{name}")
-        headers: Json | None = self._head(path, {"symlink": "get"})
+        headers: Json | None = self._itself(path)
         if headers is None:
             headers = self._head(path, {"symlink": "get", "multipart-manifest": "get"})
             if headers is None:  # expired, or removed since the listing
                 return None
             if reading is not None:
                 reading.odd(reference, Reason.of("object.no-segments"))
+        if "x-object-manifest" in headers:
+            own = self._head(path, {"symlink": "get", "multipart-manifest": "get"}) or {}
+            headers |= {"body-length": own.get("content-length", "0"), "body-etag": own.get("etag", "")}
         if headers.get("x-static-large-object", "").lower() == "true":
             answer = self._swift.request("GET", path, query={"multipart-manifest": "get", "format": "json"})
             headers = {**headers, "segments": _array(answer, f"object-store: GET {path[:80]}")}
@@ -259,6 +275,12 @@ class ObjectService:
             return _object(container, name, told, self._swift.account())
 
         return reading.take(reference, headers, made) if reading else one(reference, headers, made)
+
+    def _itself(self, path: str) -> dict[str, str] | None:
+        """The headers of an object, or of a link itself; of one that keeps versions those of the version that is current."""
+        headers = self._head(path, {"symlink": "get"})
+        version = _version_of(headers or {})
+        return self._head(path, {"symlink": "get", "version-id": version}) if version else headers
 
     def read(self, kind: Kind, id_: str) -> Resource | None:
         """One of them, or None."""
@@ -274,18 +296,33 @@ class ObjectService:
         with self._swift.stream(quoted(container, name)) as stream:
             yield stream
 
+    @contextmanager
+    def own_bytes_of(self, container: str, name: str) -> Iterator[ByteStream]:
+        """What a large object holds itself: a DLO's body; of an SLO what stands in its manifest, which Swift keeps small."""
+        path, query = quoted(container, name), {"multipart-manifest": "get"}
+        answer = self._swift.request("HEAD", path, query=query)
+        if answer.headers.get("X-Static-Large-Object", "").lower() != "true":
+            with self._swift.stream(path, query=query) as stream:
+                yield stream
+            return
+        what = f"object-store: GET {path[:80]}"
+        told = _array(self._swift.request("GET", path, query={**query, "format": "json"}), what)
+        yield _Held([_inline(entry) for entry in told])
+
     def features(self) -> tuple[str, ...]:
         """Middleware that /info names."""
         return tuple(sorted(self._swift.info()))
 
     def quotas(self) -> list[Quota]:
-        """The account's own limit of bytes, if it has one."""
-        headers = self._head("") or {}
-        limit = headers.get("x-account-meta-quota-bytes") or "-1"
-        used = headers.get("x-account-bytes-used") or "0"
-        if number(used) is None or number(limit.removeprefix("-")) is None:
-            raise Broken("object-store: the account's quota or its use is no number")
-        return [Quota(service="object_store", resource="bytes", limit=int(limit), used=int(used))]
+        """The account's own limits of bytes and of objects, if it has any (middleware `account_quotas`)."""
+        headers, found = self._head("") or {}, []
+        for resource, (names, count) in _QUOTAS.items():
+            limit = next((headers[n] for n in names if headers.get(n)), "-1")
+            used = headers.get(count) or "0"
+            if number(used) is None or number(limit.removeprefix("-")) is None:
+                raise Broken(f"object-store: the account's quota of {resource} or its use is no number")
+            found.append(Quota(service="object_store", resource=resource, limit=int(limit), used=int(used)))
+        return found
 
     def old_versions(self) -> list[NotShown]:
         """Containers that keep earlier versions of objects."""
@@ -336,20 +373,35 @@ class ObjectService:
         body: bytes | Iterable[bytes] = chunks if wish.size_bytes else b"".join(chunks)
         self._swift.request("PUT", quoted(wish.container, wish.name), headers=headers, body=body)
 
-    def write_manifest(self, wish: StoredObject, marker: Marker) -> None:
-        """An SLO manifest (whose segments Swift checks), a DLO manifest, or a symlink."""
+    def write_manifest(self, wish: StoredObject, marker: Marker, own: Iterable[bytes]) -> None:
+        """An SLO manifest (whose segments Swift checks), a DLO manifest with its body, or a symlink."""
         self._refuse_foreign(wish, marker)
-        headers, query, body = _object_headers(wish, marker), None, b""
+        headers, query = _object_headers(wish, marker), None
+        body: bytes | Iterable[bytes] = b""
+        held = measured(own, wish.own_size(), wish.ref)
         if wish.segments is not None:
             query = {"multipart-manifest": "put"}
-            body = json.dumps([_manifest_entry(s) for s in wish.segments]).encode()
+            body = _manifest(wish.segments, b"".join(held))
         elif wish.dlo_prefix is not None:
             headers["X-Object-Manifest"] = quote(wish.dlo_prefix)
+            if wish.body_bytes:
+                headers["Content-Length"], body = str(wish.body_bytes), held
         elif wish.symlink_to is not None:
             headers |= _link_headers(wish)
         else:
             raise Unsupported(f"object-store: {wish.ref} is neither a large object nor a symlink")
         self._swift.request("PUT", quoted(wish.container, wish.name), query=query, headers=headers, body=body)
+
+    def set_versioning(self, wish: Container) -> None:
+        """Whether and where it keeps versions, all three ways of it: an empty location is none."""
+        headers = {
+            "X-Versions-Location": quote(wish.versions_location or ""),
+            "X-History-Location": quote(wish.history_location or ""),
+        }
+        there = self._head(quoted(wish.id)) or {}
+        if wish.versions_enabled or "x-versions-enabled" in there:  # a store without these versions refuses the word
+            headers["X-Versions-Enabled"] = str(wish.versions_enabled).lower()
+        self._swift.request("POST", quoted(wish.id), headers={k: header_text(v) for k, v in headers.items()})
 
     def unmark(self, resource: Resource, marker: Marker) -> None:
         """A header. What a POST leaves out is lost with some headers, so all that stay are sent with it."""
@@ -379,10 +431,44 @@ class ObjectService:
         return found
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
-        """Delete (of a large object the manifest only; its segments are objects of their own)."""
+        """Delete (of a large object the manifest only; its segments are objects of their own).
+
+        Of an object that keeps versions it is the current one: to delete the object would keep its bytes as an older one.
+        """
         container, _, name = id_.partition("/")
         path = quoted(id_) if kind is Kind.CONTAINER else quoted(container, name)
-        gone(lambda: self._swift.request("DELETE", path))
+        with_versions = kind is Kind.OBJECT and self._has_versions(container)
+        version = _version_of(self._head(path, {"symlink": "get"}) or {}) if with_versions else ""
+        query = {"version-id": version} if version else None
+        gone(lambda: self._swift.request("DELETE", path, query=query))
+
+    def _has_versions(self, container: str) -> bool:
+        if container not in self._with_versions:
+            self._with_versions[container] = "x-versions-enabled" in (self._head(quoted(container)) or {})
+        return self._with_versions[container]
+
+
+class _Held:
+    """A `ByteStream` of what is in memory."""
+
+    def __init__(self, chunks: Sequence[bytes]) -> None:
+        self._chunks, self.size_bytes = chunks, sum(map(len, chunks))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._chunks)
+
+
+VERSION = "?version-id="
+
+
+def _version_of(headers: Mapping[str, str]) -> str:
+    """The version that an object of a container with versions is a link to; no link of the user's has such a target."""
+    return headers.get("x-symlink-target", "").partition(VERSION)[2]
+
+
+def _inline(entry: Json) -> bytes:
+    """The bytes that stand in an SLO's manifest; of a segment that is an object none. Raises ValueError."""
+    return base64.b64decode(str(entry["data"]), validate=True) if "data" in entry else b""
 
 
 def _our_headers(headers: Mapping[str, str], prefix: str, marker: Marker) -> list[str]:
@@ -520,18 +606,12 @@ def _container(name: str, told: Told) -> Container:
 
 
 def _container_headers(wish: Container, marker: Marker) -> dict[str, str]:
-    """All headers, empty ones included: sent again they also take back what was changed meanwhile."""
+    """All headers but those of versions (`set_versioning`), empty ones included: sent again they take back what changed."""
     headers = {
         "X-Container-Read": wish.read_acl,
         "X-Container-Write": wish.write_acl,
         **{f"X-Container-Meta-{k}": v for k, v in marked(wish.metadata, marker).items()},
     }
-    optional = {
-        "X-Versions-Enabled": "true" if wish.versions_enabled else None,
-        "X-Versions-Location": quote(wish.versions_location) if wish.versions_location else None,
-        "X-History-Location": quote(wish.history_location) if wish.history_location else None,
-    }
-    headers |= {k: v for k, v in optional.items() if v}
     return {k: header_text(v) for k, v in headers.items()}
 
 
@@ -548,12 +628,11 @@ def _object(container: str, name: str, told: Told, own_account: str) -> StoredOb
     marker, metadata = _metadata(told, _OBJECT_META)
     target, account = told.get("x-symlink-target"), _unquoted(told.get("x-symlink-target-account"))
     etag = told.get("x-symlink-target-etag")
-    if target and "?version-id=" in target:  # how versioned containers keep their objects, no link of the user's
-        target = None
     size = number(told.get("content-length", "0"))
     if size is None:
         raise ValueError("no length")
     is_large = truth(told.get("x-static-large-object"))
+    body, body_etag = number(told.get("body-length", "0")) or 0, told.get("body-etag", "").strip('"')
     return StoredObject(
         id=f"{container}/{name}",
         name=name,
@@ -564,9 +643,12 @@ def _object(container: str, name: str, told: Told, own_account: str) -> StoredOb
         content_type=_text(told, "content-type") or "application/octet-stream",
         content_encoding=_text(told, "content-encoding"),
         content_disposition=_text(told, "content-disposition"),
+        headers={name: text for name in KEPT_HEADERS if (text := _text(told, name))},
         delete_at=_second(told.get("x-delete-at")),
         segments=tuple(_segment(s) for s in told["segments"]) if is_large else None,
         dlo_prefix=_unquoted(told.get("x-object-manifest")),
+        body_bytes=body,
+        body_etag=body_etag if body else "",
         symlink_to=_unquoted(target),
         symlink_account=account if target and account != own_account else None,
         symlink_etag=etag if target else None,
@@ -602,6 +684,7 @@ def _object_headers(wish: StoredObject, marker: Marker) -> dict[str, str]:
     optional = {
         "Content-Encoding": wish.content_encoding,
         "Content-Disposition": wish.content_disposition,
+        **{name.title(): text for name, text in wish.headers.items()},
         "X-Delete-At": str(int(wish.delete_at.timestamp())) if wish.delete_at else None,
     }
     headers |= {k: v for k, v in optional.items() if v}
@@ -619,12 +702,26 @@ def _link_headers(wish: StoredObject) -> dict[str, str]:
 
 
 def _segment(entry: Told) -> Segment:
+    if "data" in entry:
+        data = _inline(entry)
+        etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return Segment(path="", size_bytes=len(data), etag=etag)
     return Segment(
         path=entry["name"].lstrip("/"),
         size_bytes=entry["bytes"],
         etag=entry["hash"],
         range=entry.get("range"),
     )
+
+
+def _manifest(segments: Sequence[Segment], held: bytes) -> bytes:
+    """The body of its PUT; `held`: what stands in the manifest itself, one after the other."""
+    found, at = [], 0
+    for segment in segments:
+        data = base64.b64encode(held[at : at + segment.size_bytes]).decode()
+        found.append(_manifest_entry(segment) if segment.path else {"data": data})
+        at += 0 if segment.path else segment.size_bytes
+    return json.dumps(found).encode()
 
 
 def _manifest_entry(segment: Segment) -> dict[str, Any]:

@@ -35,6 +35,8 @@ _COMPUTE_LIMITS = {
     "ram_mib": "maxTotalRAMSize",
     "server_groups": "maxServerGroups",
 }
+_COMPUTE_ALONE = {"server_group_members": "maxServerGroupMembers", "metadata_items": "maxServerMeta"}
+"""Limits of a single thing, of which nothing is used up."""
 Part: TypeAlias = tuple[Iterable[Any], Iterable[NotShown]]
 """Values of one field of the offering, and what of them is not shown."""
 _NETWORKS, _COMPUTE_API = (
@@ -161,6 +163,7 @@ class Surveyor:
             for name, used in _COMPUTE.items()
             if used in limits and _COMPUTE_LIMITS[name] in limits
         }
+        told |= {name: {"limit": limits[limit], "used": 0} for name, limit in _COMPUTE_ALONE.items() if limit in limits}
         if "maxTotalKeypairs" in limits:
             told["key_pairs"] = {"limit": limits["maxTotalKeypairs"], "used": keys}
         return _quotas("compute", told, "used")

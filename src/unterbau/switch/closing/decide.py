@@ -22,13 +22,14 @@ from unterbau import canonical
 from unterbau.errors import UsageError
 from unterbau.switch.plan import Plan, losses
 from unterbau.switch.verify import Contents, observed
-from unterbau.tenant.kinds import Kind, Loss, Ref, Resource, kind_of
+from unterbau.tenant.kinds import KINDS, Kind, Loss, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Observation, Outcome, Reason, Verdict, Words, joined, later, told_as
 
 Rows: TypeAlias = Sequence[Mapping[str, JsonValue]]
 """Rows of a journal as `Journal.export` gives them."""
-DELETE, ROUTES = "delete ", "routes of "
+DELETE = "delete "
+STEPS = (DELETE, *sorted({one.BONDS for one in KINDS.values() if one.BONDS}))
 """What the steps of an emptying are called, before the Ref."""
 
 
@@ -251,7 +252,7 @@ def touched(journal: Rows) -> set[Ref]:
     """The objects that an attempt was about: in its journal's first row."""
     nodes = _data(journal[0]).get("nodes") if journal else {}
     names = nodes if isinstance(nodes, dict) else {}
-    return {n.removeprefix(start) for n in names for start in (DELETE, ROUTES) if n.startswith(start)}
+    return {n.removeprefix(start) for n in names for start in STEPS if n.startswith(start)}
 
 
 def deletions(journal: Rows) -> dict[Ref, dict[str, JsonValue]]:

@@ -18,7 +18,7 @@ from unterbau.cloud.content import unprotect
 from unterbau.cloud.port import Cloud, said
 from unterbau.errors import NotFound, Unsupported
 from unterbau.saga import JsonObject, Outputs, Progress, Step
-from unterbau.switch.closing.decide import DELETE, ROUTES, Decision, as_before
+from unterbau.switch.closing.decide import DELETE, STEPS, Decision, as_before
 from unterbau.switch.verify import Contents
 from unterbau.switch.verify.structure import side_words
 from unterbau.tenant.kinds import Content, Ref, Resource
@@ -146,9 +146,9 @@ def emptying_steps(decision: Decision, pairs: Mapping[Ref, Ref], witness: Witnes
         if resource.unbound() is not None:
             held = [one for one in resource.held_by(relations) if one in chosen]
             before = dict.fromkeys(name for one in held for name in waits[one])
-            steps.append(RoutesStep(resource, chosen, witness, tuple(before)))
+            steps.append(BondsStep(resource, chosen, witness, tuple(before)))
             for one in (reference, *held):
-                waits[one].append(f"{ROUTES}{reference}")
+                waits[one].append(f"{resource.BONDS}{reference}")
     claimed = {v.claim.subject for v in witness.look.verdicts if v.claim.kind == "content"}
     for reference in decision.chosen:
         steps.append(
@@ -167,7 +167,7 @@ def emptying_steps(decision: Decision, pairs: Mapping[Ref, Ref], witness: Witnes
 
 
 @dataclass(frozen=True)
-class RoutesStep:
+class BondsStep:
     """Take away what holds others on a thing (a router's static routes its legs); first of all compare it."""
 
     resource: Resource
@@ -178,11 +178,11 @@ class RoutesStep:
     @property
     def name(self) -> str:
         """See `Step`."""
-        return f"{ROUTES}{self.resource.ref}"
+        return f"{self.resource.BONDS}{self.resource.ref}"
 
     def intend(self, done: Outputs) -> JsonObject:
-        """The routes that go."""
-        return {"ref": self.resource.ref, "routes": self.resource.bonds()}
+        """What goes, and how many."""
+        return {"ref": self.resource.ref, self.resource.BONDS.split()[0]: self.resource.bonds()}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """Gone already is done."""
@@ -193,11 +193,11 @@ class RoutesStep:
             return kept.told()
         bare = there.unbound() if there is not None else None
         if bare is not None and bare != there:
-            self.witness.clouds["source"].set_routes(bare)
+            self.witness.clouds["source"].set_bonds(bare)
         return {}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
-        """The router goes next."""
+        """It goes next itself."""
 
 
 @dataclass(frozen=True)
@@ -265,5 +265,5 @@ def _demand_gone(needs: tuple[str, ...], done: Outputs) -> None:
     """Raises Kept if something that stands on it stays after all."""
     for name in needs:
         if "kept" in done[name]:
-            whose = name.removeprefix(DELETE).removeprefix(ROUTES)
+            whose = next((name.removeprefix(start) for start in STEPS if name.startswith(start)), name)
             raise Kept(Reason.of("close.needed", by=whose))

@@ -17,10 +17,10 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from unterbau.cloud.content import content, unprotect
+from unterbau.cloud.content import content, own_content, unprotect
 from unterbau.cloud.port import Cloud
 from unterbau.errors import NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
@@ -131,7 +131,7 @@ def _afterwards(move: Move, resource: Resource) -> Iterator[Step]:
     """What is done to it once the things are there that hang on it."""
     if resource.bonds():
         held = resource.held_by(move.workload.relations)
-        yield RoutesStep(move, resource.ref, _needs(move.plan, (resource.ref, *held)))
+        yield BondsStep(move, resource.ref, _needs(move.plan, (resource.ref, *held)))
     if resource.power() or resource.protection():
         disks = (a.ref for a in _disks(move, resource))
         yield PowerStep(move, resource.ref, _needs(move.plan, (resource.ref, *disks)))
@@ -300,9 +300,18 @@ class WriteStep(CreateStep):
         """The id (container/name), and what passed."""
         wish = self.move.wish(self.reference, done)
         target = self.move.target
+        if wish.has_ended(datetime.now(UTC)):  # no store takes what has ended, and the source has it no more
+            return {"id": wish.id, "ended": True}
         if wish.is_linked():
-            target.write_manifest(wish, _marker(intent))
-            return {"id": wish.id}
+            if not wish.own_size():
+                target.write_manifest(wish, _marker(intent))
+                return {"id": wish.id}
+            passed = relay(
+                own_content(self.move.source, self.resource),
+                lambda data, size: target.write_manifest(wish, _marker(intent), data),
+                progress,
+            )
+            return {"id": wish.id, **passed}
         passed = relay(
             content(self.move.source, self.resource),
             lambda data, size: target.write_object(wish, data, _marker(intent)),
@@ -329,8 +338,8 @@ class PayloadStep(CreateStep):
 
 
 @dataclass(frozen=True)
-class RoutesStep:
-    """What holds others on a thing (the static routes of a router), once those exist."""
+class BondsStep:
+    """What holds others on a thing (the static routes of a router, the versions of a container), once those exist."""
 
     move: Move
     reference: Ref
@@ -339,7 +348,7 @@ class RoutesStep:
     @property
     def name(self) -> str:
         """See `Step`."""
-        return f"routes of {self.reference}"
+        return f"{self.move.workload.by_ref[self.reference].BONDS}{self.reference}"
 
     def intend(self, done: Outputs) -> JsonObject:
         """Nothing is made."""
@@ -360,7 +369,7 @@ class RoutesStep:
         update: dict[str, object] = {"id": self.move.new_id(self.reference, done)}
         there = wish.model_copy(update=update)
         try:
-            self.move.target.set_routes(there if keep else there.unbound() or there)
+            self.move.target.set_bonds(there if keep else there.unbound() or there)
         except NotFound:
             if keep:
                 raise
@@ -393,7 +402,7 @@ class PowerStep:
         if power and there.power() != power:
             self.move.target.set_power(there.id, power)
         if resource.protection():
-            self.move.target.set_lock(there.id, True)
+            self.move.target.set_lock(there.id, True, self.move.wish(self.reference, done).protected_for())
         return {}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:

@@ -35,7 +35,9 @@ REMAINDER = "remainder"
 """What a rehearsal left on its target fails (`evidence.remainder`, since that is known only after the clean-up)."""
 TEMPORARIES = "temporaries"
 """What a move left that it made for a moment is told apart: neither missing nor surplus."""
-JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES, TEMPORARIES)
+PROVIDED = "provided images"
+"""An image of the provider is the same on both sides if both clouds tell the same hash of it."""
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES, TEMPORARIES, PROVIDED)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 
 
@@ -43,11 +45,15 @@ class Keys:
     """The natural key of every object of one side: the same on both sides if the object is the same.
 
     Twins (objects of one kind that are called the same) are numbered in the order of what they are and contain,
-    so that the first here is the first there. `contents` are the hashes of this side's contents by Ref.
+    so that the first here is the first there. `contents` are the hashes of this side's contents by Ref. `provided`: whether
+    images of the provider are called by what they are.
     """
 
-    def __init__(self, workload: Workload, contents: Mapping[Ref, JsonValue] | None = None) -> None:
+    def __init__(
+        self, workload: Workload, contents: Mapping[Ref, JsonValue] | None = None, *, provided: bool = True
+    ) -> None:
         self.workload, self._contents = workload, contents or {}
+        self._provided = {i.ref: i.provided() for i in workload.offering.images} if provided else {}
         self._known: dict[Ref, str] = {}
         self.by_key: dict[str, Resource] = {}
         # In the order of creation: whatever an object refers to has its key before it.
@@ -70,7 +76,9 @@ class Keys:
         if reference in self._known:
             return self._known[reference]
         resource = self.workload.by_ref.get(reference)
-        return self._base(resource) if resource is not None else f"foreign {reference}"
+        if resource is not None:
+            return self._base(resource)
+        return self._provided.get(reference) or f"foreign {reference}"
 
     def _base(self, r: Resource) -> str:
         return r.natural_key(self)
@@ -116,11 +124,19 @@ def compare(
     `judging` names the judgings beside that of format 1 (see `JUDGINGS`); `temporary` are the marks of what the move of
     the plan makes for a moment.
     """
+    source, target = (_lasting(w, max(source.taken_at, target.taken_at)) for w in (source, target))
     apart = [_parted(w, temporary if TEMPORARIES in judging else ()) for w in (source, target)]
     (source, ours), (target, theirs) = apart
     found = _Comparison(source, target, plan, hashes, judging)
     left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
     return (*found.verdicts(), *left)
+
+
+def _lasting(workload: Workload, at: datetime) -> Workload:
+    """The side without what had ended by its own word when the later side was looked at: it is on one of them by chance."""
+    if not any(r.has_ended(at) for r in workload.resources):
+        return workload
+    return workload.model_copy(update={"resources": tuple(r for r in workload.resources if not r.has_ended(at))})
 
 
 def _parted(workload: Workload, temporary: Collection[str]) -> tuple[Workload, list[Resource]]:
@@ -164,8 +180,9 @@ class _Comparison:
         self.wished = self._as_declared()
         self.birth_counts = any(r.from_birth(self.wished) for r in self.wished.resources)
         """What every project has from birth concerns the tenant if the source's is meant by it."""
-        self.left_keys = Keys(self.wished, self._contents("source"))
-        self.right_keys = Keys(target, self._contents("target"))
+        provided = PROVIDED in self.judging
+        self.left_keys = Keys(self.wished, self._contents("source"), provided=provided)
+        self.right_keys = Keys(target, self._contents("target"), provided=provided)
 
     def _contents(self, side: str) -> dict[Ref, JsonValue]:
         return {reference: seen.value for (at, reference), seen in self.hashes.items() if at == side}
@@ -231,14 +248,15 @@ class _Comparison:
         )  # fmt: skip
         there = self.right_keys.by_key.get(key)
         hidden = self._hidden(resource, there)
-        left = self._facts("source", resource, hidden)
+        theirs = self._theirs(resource, there)
+        left = self._facts("source", resource, hidden, theirs)
         declared = self._declared(resource)
         if declared and not declared[0]:
             return [Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=declared[1], evidence=(left,))]
         unseen = self._kind_unseen(resource.own_kind) if there is None else ""
         value = None if unseen else ABSENT
         absent = self._seen("target", self.target.taken_at, key, value, unseen)
-        verdict = judge_equal(claim, left, absent if there is None else self._facts("target", there, hidden))
+        verdict = judge_equal(claim, left, absent if there is None else self._facts("target", there, hidden, theirs))
         if there is None and verdict.outcome is Outcome.FAILED:
             verdict = verdict.model_copy(update={"reason": Reason.of("verify.missing-there")})
         elif hidden and verdict.outcome is Outcome.HELD:
@@ -247,13 +265,21 @@ class _Comparison:
             verdict = verdict.model_copy(update={"reason": declared[1]})
         found = [verdict, *self._content(resource, there, key)]
         if LOSSES in self.judging and self.plan is not None:
-            decided = self._decided(claim, resource, there)
+            decided = self._decided(claim, resource, there, theirs)
             found += lost.of_object(self.plan, self.source, resource, key, verdict, decided)
         return found
 
-    def _decided(self, claim: Claim, resource: Resource, there: Resource | None) -> Verdict | None:
-        """The same of what a member cannot decide there."""
-        fields = resource.undecided(self.target.identity.roles)
+    def _theirs(self, resource: Resource, there: Resource | None) -> frozenset[str]:
+        """Fields that the target decided: nobody with these roles can, or it has no more to give."""
+        if LOSSES not in self.judging:
+            return frozenset()
+        most = resource.at_most(there) if there is not None else frozenset[str]()
+        return resource.undecided(self.target.identity.roles) | most
+
+    def _decided(
+        self, claim: Claim, resource: Resource, there: Resource | None, fields: frozenset[str]
+    ) -> Verdict | None:
+        """The same of what the target decided."""
         if there is None or not fields:
             return None
         left, right = facts(resource, self.left_keys), facts(there, self.right_keys)
@@ -270,11 +296,12 @@ class _Comparison:
         right = self.target.hidden_fields(there) if there is not None else {}
         return {**right, **self.wished.hidden_fields(resource)}
 
-    def _facts(self, side: str, resource: Resource, hidden: Mapping[str, Words]) -> Observation:
+    def _facts(
+        self, side: str, resource: Resource, hidden: Mapping[str, Words], passed_over: frozenset[str]
+    ) -> Observation:
         """What must be equal, without what one of the sides did not show; no value if only its being is known."""
         workload, keys = (self.wished, self.left_keys) if side == "source" else (self.target, self.right_keys)
         unseen = workload.reasons.get(resource.ref, "") if HIDDEN in self.judging else ""
-        passed_over = resource.undecided(self.target.identity.roles) if LOSSES in self.judging else frozenset()
         plain = {k: v for k, v in facts(resource, keys).items() if k not in hidden and k not in passed_over}
         return self._seen(side, workload.taken_at, resource.ref, None if unseen else plain, unseen)
 

@@ -18,7 +18,7 @@ from pydantic import Field, JsonValue
 from unterbau import canonical
 from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate
 from unterbau.tenant.kinds.policy import Becomes, Content, Known, Policy, Told, changed, ignored
-from unterbau.verdict import Model, Words, joined
+from unterbau.verdict import Model, Reason, Words, joined
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.ground import Ground, Relations, Side
@@ -199,6 +199,10 @@ class ResourceBase(Model):
             plain[field] = _as_set(plain[field])
         return plain
 
+    def at_most(self, there: ResourceBase) -> frozenset[str]:
+        """Compared fields in which `there`, the same thing in another cloud, has less since that cloud has no more."""
+        return frozenset()
+
     def undecided(self, roles: Iterable[str]) -> frozenset[str]:
         """Compared fields that somebody with these roles cannot decide on the target."""
         decides = "admin" in roles
@@ -217,8 +221,15 @@ class ResourceBase(Model):
     def carry(
         self, ground: Ground, *changes: Change, why: Words = "", size: int = 0, more: Iterable[Ref] = ()
     ) -> Entry:
-        """The entry of what moves; fields that are never carried are named. `more`: what it needs beside its references."""
-        told = {c.field: c for c in (*changes, *self._leavings())}
+        """The entry of what moves; fields that are never carried are named. `more`: what it needs beside its references.
+
+        What refers to something that does not come along, and for which no change says what becomes of that, is left.
+        """
+        left = list(self._leavings())
+        told = {c.field: c for c in (*changes, *left)}
+        adrift = next((r for f, r, _ in ResourceBase.ties(self) if f not in told and not ground.has(r)), None)
+        if adrift is not None:
+            return self.leave(Reason.of("plan.foreign", thing=adrift), Reason.of("do.connect"))
         for field, change in told.items():
             if self.POLICY[field].becomes in (Becomes.CARRIED, Becomes.IGNORED):
                 raise TypeError(
@@ -229,7 +240,7 @@ class ResourceBase(Model):
             ref=self.ref,
             name=self.name,
             fate=Fate.CHANGED if told or why else Fate.CARRIED,
-            why=why or joined(c.why for c in told.values()),
+            why=joined([why, *(c.why for c in left)]) if why else joined(c.why for c in told.values()),
             changes=tuple(told.values()),
             needs=tuple(dict.fromkeys(own)),
             bytes=size,
@@ -274,6 +285,14 @@ class ResourceBase(Model):
 
     def passing(self) -> Iterator[tuple[str, str, int]]:
         """What reading it takes of quotas for a while, on its own side."""
+        yield from ()
+
+    def shares(self) -> Iterator[tuple[str, str, str]]:
+        """(service, resource, a quota of a part of it): what it takes of the resource it takes of that, too, if it is set."""
+        yield from ()
+
+    def alone(self) -> Iterator[tuple[str, str, int]]:
+        """Limits of a single thing: (service, resource, how much it takes of it alone)."""
         yield from ()
 
     def extensions(self) -> Iterator[str]:
@@ -330,6 +349,9 @@ class ResourceBase(Model):
 
     # --- giving it up
 
+    BONDS: ClassVar[str] = ""
+    """How the step is called, before the Ref, that makes or takes away what holds others on it (see `unbound`)."""
+
     def under(self, relations: Relations) -> list[Ref]:
         """What must not go before it. Never in a circle, but for links that lead in one."""
         return [n for n in self.references() if n in relations.side.by_ref]
@@ -346,6 +368,10 @@ class ResourceBase(Model):
         """It without what holds others on it, which must be taken away before them; None if it has nothing of the kind."""
         return None
 
+    def bound(self, wish: ResourceBase) -> Self:
+        """It with what holds others on it as a wish has it."""
+        return self
+
     def bonds(self) -> int:
         """How many things hold others so."""
         return 0
@@ -358,6 +384,10 @@ class ResourceBase(Model):
         """What protects it from deletion (`locked`, `protected`), or ""."""
         return ""
 
+    def protected_for(self) -> str:
+        """Why it is protected, as its user says."""
+        return ""
+
     def doomed(self, relations: Relations) -> tuple[Ref, ...]:
         """What the cloud would delete with it, unseen."""
         return ()
@@ -365,6 +395,11 @@ class ResourceBase(Model):
     def goes_at(self) -> datetime | None:
         """When it goes by its own word."""
         return None
+
+    def has_ended(self, at: datetime) -> bool:
+        """Whether it is gone by its own word at a time."""
+        end = self.goes_at()
+        return end is not None and end <= at
 
     # --- being made, and how a cloud treats it (the simulator asks)
 
@@ -442,9 +477,13 @@ class ResourceBase(Model):
         """With its content."""
         return self
 
-    def parts(self) -> tuple[Ref, ...] | None:
-        """Whose contents one after the other are its content; None: they are not the project's to read."""
-        return (self.ref,)
+    def parts(self, side: Side) -> tuple[tuple[Ref, slice], ...] | None:
+        """Whose stored bytes, and which, are its content one after the other; None: they are not the project's to read."""
+        return ((self.ref, slice(None)),)
+
+    def own_size(self) -> int:
+        """Bytes that it holds itself, if its content is that of others (see `port.Reader.own_bytes`)."""
+        return 0
 
     def pinned(self) -> Iterator[tuple[Ref, str]]:
         """(Ref, the ETag that it must have) of what its content is made of."""

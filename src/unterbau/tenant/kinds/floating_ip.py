@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
-from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, chosen, ignored
+from unterbau.tenant.kinds.network import NOT_CARRIED
+from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, chosen, ignored, left
 from unterbau.tenant.kinds.port import Port
 from unterbau.tenant.kinds.router import Router, RouterInterface
-from unterbau.verdict import Reason, joined
+from unterbau.verdict import Reason, joined, later
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,6 +37,7 @@ class FloatingIp(ResourceBase):
     ]  # fmt: skip
     port_id: Annotated[str | None, carried(refers=Kind.PORT, opens=[Opened.PUBLIC_ADDRESS])] = None
     fixed_ip_address: Annotated[str | None, carried()] = None
+    qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = later(None)
     status: Annotated[str, ignored("it follows from what uses the address", moment=True)] = ""
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
 

@@ -91,6 +91,10 @@ class Ground:
         self.translate: dict[str, str] = {f"project:{source.identity.project_id}": target.identity.project_id}
         self._known: dict[Callable[[Any], Any], Any] = {}
 
+    def has(self, reference: Ref) -> bool:
+        """Whether it is the project's own, or something of the target serves instead."""
+        return reference in self.source.by_ref or reference in self.translate
+
     def once(self, look: Callable[[Ground], T]) -> T:
         """What this function says of both sides, asked once."""
         if look not in self._known:

@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 MIB = 2**20
 
 
-class Image(ResourceBase):
-    """An image that the project owns. `hash_value` is the cloud's own (os_hash_value), never our evidence.
+BY_NAME_TOO = "md5"
+"""A hash that alone pairs nothing: two contents of one hash can be made."""
 
+
+class Image(ResourceBase):
+    """An image that the project owns, or one of the provider's (see `Offering.images`).
+
+    `hash_value` is what the cloud tells (os_hash_value; of an older Glance `checksum`), never our evidence of a content.
     `members` are project ids to which it is shared (visibility `shared`).
     """
 
@@ -58,6 +63,19 @@ class Image(ResourceBase):
     def natural_key(self, key: Key) -> str:
         """Its name."""
         return f"image {self.name}"
+
+    def provided(self) -> str:
+        """What an image of the provider's is called on both sides: its hash as the cloud tells it; "" without one."""
+        if not self.hash_value:
+            return ""
+        name = f" {self.name}" if self.hash_algo == BY_NAME_TOO else ""
+        return f"image{name} of the provider, by the {self.hash_algo} that Glance tells: {self.hash_value}"
+
+    @staticmethod
+    def comes_along(id_: str, ground: Ground) -> bool:
+        """Whether the image of this id of the source will be on the target, or is there under another id."""
+        there = ground.source.by_ref.get(ref(Kind.IMAGE, id_))
+        return there.status in Image.KNOWN.usable if isinstance(there, Image) else twin(id_, ground) is not None
 
     def facts(self, side: Side, key: Key) -> dict[str, JsonValue]:
         """Also whether it is usable."""
@@ -131,3 +149,13 @@ class Image(ResourceBase):
     def protection(self) -> str:
         """Its own."""
         return "protected" if self.protected else ""
+
+
+def twin(id_: str, ground: Ground) -> Image | None:
+    """The target's image of its provider that is the source's one of this id, by hash; the plan then knows the pair."""
+    ours = next((i for i in ground.source.offering.images if i.id == id_), None)
+    called = ours.provided() if ours else ""
+    found = next((i for i in ground.target.offering.images if called and i.provided() == called), None)
+    if found is not None:
+        ground.translate[f"image:{id_}"] = found.id
+    return found

@@ -61,7 +61,7 @@ class Route(Model):
 
 
 USUAL_MTU = 1450
-"""Bytes: what a cloud with VXLAN gives a network that asks for none."""
+"""Bytes: what a cloud with VXLAN gives a network that asks for none, and no more to one that asks for more."""
 
 
 class Network(ResourceBase):
@@ -79,6 +79,7 @@ class Network(ResourceBase):
     description: Annotated[str, carried()] = ""
     admin_state_up: Annotated[bool, carried(opens=[Opened.SWITCHED_ON])] = True
     mtu: Annotated[int | None, carried()] = None
+    """Bytes. Nobody can tell one that was chosen from the largest of its cloud; a smaller largest is the target's to give."""
     port_security_enabled: Annotated[bool, carried(opens=[Opened.PORT_SECURITY])] = True
     shared: Annotated[bool, changed("a tenant cannot share a network", replaced=False, opens=[Opened.SHARED])] = False
     external: Annotated[
@@ -117,8 +118,13 @@ class Network(ResourceBase):
         return "a member cannot share it or make it external" if self.shared or self.external else ""
 
     def completed(self, side: Side, at: datetime) -> Self:
-        """With an MTU."""
-        return self if self.mtu is not None else self.model_copy(update={"mtu": USUAL_MTU})
+        """With an MTU, and never one that is larger than the largest."""
+        return self.model_copy(update={"mtu": min(self.mtu or USUAL_MTU, USUAL_MTU)})
+
+    def at_most(self, there: ResourceBase) -> frozenset[str]:
+        """Its MTU."""
+        less = isinstance(there, Network) and self.mtu and there.mtu and there.mtu < self.mtu
+        return frozenset({"mtu"} if less else ())
 
     def extensions(self) -> Iterator[str]:
         """See `ResourceBase`."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container as Holding
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
 
 ACLS = ("read_acl", "write_acl")
+LOCATIONS = ("versions_location", "history_location")
 OTHERS = "grants to others of the source cloud stay shut"
 
+KEPT_HEADERS = ("cache-control", "content-language", "expires", "x-robots-tag")
+"""What Swift keeps of an object beside its metadata, encoding and disposition (object server, `allowed_headers`)."""
 LONGEST_CONTAINER, LONGEST_OBJECT, MOST_METADATA = 256, 1024, 90
 """Bytes of a name, and metadata of one thing: Swift's defaults, which /info tells."""
 
@@ -90,6 +94,30 @@ class Container(ResourceBase):
         objects = relations.naming(Kind.OBJECT, "container", self.id) if itself else []
         return [*super().upheld(relations, itself), *objects]
 
+    BONDS = "versioning of "
+    """Made last and taken away first: what is written or deleted meanwhile leaves no version behind."""
+
+    def unbound(self) -> Self | None:
+        """Without keeping versions; None if it keeps none."""
+        bare = self.model_copy(update=dict.fromkeys(LOCATIONS) | {"versions_enabled": False})
+        return bare if bare != self else None
+
+    def bound(self, wish: ResourceBase) -> Self:
+        """With the keeping of versions."""
+        return self.model_copy(update={f: getattr(wish, f) for f in ("versions_enabled", *LOCATIONS)})
+
+    def bonds(self) -> int:
+        """One, if it keeps versions."""
+        return int(self.unbound() is not None)
+
+    def held_by(self, relations: Relations) -> list[Ref]:
+        """Its objects."""
+        return relations.naming(Kind.OBJECT, "container", self.id)
+
+    def undone(self, now: ResourceBase, gone: Holding[Ref]) -> dict[str, object]:
+        """It keeps no versions of what is deleted before it."""
+        return dict.fromkeys(LOCATIONS) | {"versions_enabled": False} if self.ref in gone else {}
+
     def unfit(self, at: datetime) -> str:
         """Its name is part of an address; Swift's limits of metadata (`max_meta_count`, ...), of which our marker takes one."""
         if "/" in self.name or len(self.name.encode()) > LONGEST_CONTAINER:
@@ -97,8 +125,10 @@ class Container(ResourceBase):
         return too_much(self.metadata)
 
     def born(self, origin: Source, number: int) -> Self:
-        """It counts for itself and synchronises with nobody: that is not written."""
-        sums = {"object_count": 0, "bytes_used": 0, "sync_to": None}
+        """It counts for itself, synchronises with nobody, and keeps versions only when that is set (`bound`)."""
+        sums = {"object_count": 0, "bytes_used": 0, "sync_to": None, "versions_enabled": False} | dict.fromkeys(
+            LOCATIONS
+        )
         kept = {k: v for k, v in as_headers(self.metadata).items() if v}
         return self.model_copy(update={**sums, "metadata": kept})
 
@@ -133,7 +163,9 @@ def _own(acl: str, project_id: str) -> tuple[str, list[str]]:
 
 
 class Segment(Model):
-    """One segment of a static large object. `path` is `container/name` without leading slash."""
+    """One segment of a static large object. `path` is `container/name` without leading slash; "" for bytes that stand in the
+    manifest itself (`etag` is their MD5 then).
+    """
 
     path: str
     size_bytes: int
@@ -145,7 +177,8 @@ class StoredObject(ResourceBase):
     """An object; id = `container/name` (name as UTF-8 text, untouched). `etag` is the cloud's, not evidence.
 
     `segments` is the SLO manifest (in order) or None; for such an object `size_bytes` is that of the joined
-    content. `dlo_prefix` is the DLO's `container/prefix`; `symlink_to` the target `container/name`, in the
+    content. `dlo_prefix` is the DLO's `container/prefix`, `body_bytes` and `body_etag` are of the body that it has beside
+    its segments and that only a request for the manifest gives. `symlink_to` the target `container/name`, in the
     account `symlink_account` (None: the object's own account; another one is not ours to follow or to carry).
     `symlink_etag` is of a static link only: the ETag that its target must have for the link to be readable.
     `metadata` are the X-Object-Meta-* headers, names in lower case without the prefix.
@@ -162,9 +195,13 @@ class StoredObject(ResourceBase):
     content_type: Annotated[str, carried()] = "application/octet-stream"
     content_encoding: Annotated[str | None, carried()] = None
     content_disposition: Annotated[str | None, carried()] = None
+    headers: Annotated[dict[str, str], carried()] = later({})
+    """Those of `KEPT_HEADERS`, names in lower case."""
     delete_at: Annotated[datetime | None, carried()] = None
     segments: Annotated[tuple[Segment, ...] | None, carried()] = None
     dlo_prefix: Annotated[str | None, carried()] = None
+    body_bytes: Annotated[int, carried()] = later(0)
+    body_etag: Annotated[str, carried()] = later("")
     symlink_to: Annotated[str | None, carried()] = None
     symlink_account: Annotated[str | None, carried()] = later(None)
     symlink_etag: Annotated[
@@ -176,7 +213,7 @@ class StoredObject(ResourceBase):
     def references(self) -> tuple[Ref, ...]:
         """The container, and the segments or the symlink's target, if that is in the own account."""
         link = [self.symlink_to] if self.symlink_to and self.symlink_account is None else []
-        others = [s.path for s in self.segments or ()] + link
+        others = [s.path for s in self.segments or () if s.path] + link
         return (*super().references(), *dict.fromkeys(ref(Kind.OBJECT, path) for path in others))
 
     def is_linked(self) -> bool:
@@ -206,7 +243,7 @@ class StoredObject(ResourceBase):
     def fate(self, ground: Ground) -> Entry:
         """Carried, unless it shows what is not there or not the project's own."""
         features = ground.target.offering.object_features
-        for needed, wanted in (("slo", self.segments), ("symlink", self.symlink_to), ("dlo", self.dlo_prefix)):
+        for needed, wanted in (("slo", self.segments), ("symlink", self.symlink_to)):  # no /info tells of DLOs
             if wanted and features and needed not in features:
                 return self.leave(Reason.of("plan.object.feature", feature=needed), Reason.of("do.store-as-one"))  # fmt: skip
         if self.symlink_account is not None:
@@ -218,7 +255,9 @@ class StoredObject(ResourceBase):
             return self.leave(Reason.of("plan.dangling", thing=foreign[0]), Reason.of("do.mend"))
         if self._circles(ground.source):
             return self.leave(Reason.of("plan.object.circle"), Reason.of("do.point-elsewhere"))
-        return self.carry(ground, *self._pinned(ground.source), size=0 if self.is_linked() else self.size_bytes)
+        return self.carry(
+            ground, *self._pinned(ground.source), size=self.own_size() if self.is_linked() else self.size_bytes
+        )
 
     def _pinned(self, side: Side) -> list[Change]:
         """A static link names the ETag of its target, which for a static large object is another in each cloud."""
@@ -241,23 +280,47 @@ class StoredObject(ResourceBase):
                 return True
         return False
 
-    def parts(self) -> tuple[Ref, ...] | None:
+    def parts(self, side: Side) -> tuple[tuple[Ref, slice], ...] | None:
         """Its segments, or what it shows; what another account has is not ours to read."""
+        whole = slice(None)
         if self.symlink_account:
             return None
         if self.symlink_to:
-            return (ref(Kind.OBJECT, self.symlink_to),)
-        return (self.ref,) if self.segments is None else tuple(ref(Kind.OBJECT, s.path) for s in self.segments)
+            return ((ref(Kind.OBJECT, self.symlink_to), whole),)
+        if self.dlo_prefix is not None:
+            return tuple((o, whole) for o in sorted(self.joined(side.relations)))
+        if self.segments is None:
+            return ((self.ref, whole),)
+        found, at = [], 0
+        for one in self.segments:
+            found.append(
+                (ref(Kind.OBJECT, one.path), whole) if one.path else (self.ref, slice(at, at + one.size_bytes))
+            )
+            at += 0 if one.path else one.size_bytes
+        return tuple(found)
+
+    def joined(self, relations: Relations) -> list[Ref]:
+        """The segments of a DLO: what stands under its prefix."""
+        if self.dlo_prefix is None:
+            return []
+        start = ref(Kind.OBJECT, self.dlo_prefix)
+        beside = relations.naming(Kind.OBJECT, "container", self.dlo_prefix.partition("/")[0])
+        return [o for o in beside if o.startswith(start) and o != self.ref]
+
+    def own_size(self) -> int:
+        """The body of a DLO, what stands in an SLO's manifest."""
+        return self.body_bytes + sum(s.size_bytes for s in self.segments or () if not s.path)
 
     def pinned(self) -> Iterator[tuple[Ref, str]]:
         """Its segments, and what a static link shows."""
-        yield from ((ref(Kind.OBJECT, s.path), s.etag) for s in self.segments or ())
+        yield from ((ref(Kind.OBJECT, s.path), s.etag) for s in self.segments or () if s.path)
         if self.symlink_etag is not None:
             yield ref(Kind.OBJECT, self.symlink_to or "-"), self.symlink_etag
 
     def uses(self) -> Iterator[tuple[str, str, int]]:
-        """Its bytes."""
-        yield "object_store", "bytes", 0 if self.is_linked() else self.size_bytes
+        """Its bytes, and itself."""
+        yield "object_store", "bytes", self.own_size() if self.is_linked() else self.size_bytes
+        yield "object_store", "objects", 1
 
     def has_content(self) -> bool:
         """A symlink has none, and what it leads to may be another's."""
@@ -271,12 +334,7 @@ class StoredObject(ResourceBase):
 
     def under(self, relations: Relations) -> list[Ref]:
         """Also the segments of a DLO."""
-        found = super().under(relations)
-        if self.dlo_prefix is not None:
-            start = ref(Kind.OBJECT, self.dlo_prefix)
-            beside = relations.naming(Kind.OBJECT, "container", self.dlo_prefix.partition("/")[0])
-            found += [o for o in beside if o.startswith(start) and o != self.ref]
-        return found
+        return [*super().under(relations), *self.joined(relations)]
 
     def goes_at(self) -> datetime | None:
         """When Swift deletes it."""

@@ -141,13 +141,13 @@ def carried(
 
 
 def changed(
-    when: str, *, replaced: bool, unordered: bool = False, member: bool = True, told: Told = Told.ALWAYS,
-    opens: Iterable[Opened] = (),
+    when: str, *, replaced: bool, refers: Kind | None = None, holds: bool = True, unordered: bool = False, member: bool = True,
+    told: Told = Told.ALWAYS, opens: Iterable[Opened] = (),
 ) -> Policy:  # fmt: skip
     """Equal in the other cloud, but `when`: then the plan says what it is there."""
     return Policy(
-        becomes=Becomes.CHANGED, why=when, replaced=replaced, unordered=unordered, member=member, told=told,
-        opens=frozenset(opens),
+        becomes=Becomes.CHANGED, why=when, replaced=replaced, refers=refers, holds=holds, unordered=unordered,
+        member=member, told=told, opens=frozenset(opens),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from unterbau.tenant.kinds.policy import (
     ignored,
     left,
 )
-from unterbau.verdict import Model, Reason
+from unterbau.verdict import Model, Reason, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -48,6 +48,15 @@ class DhcpOption(Model):
     name: str
     value: str
     ip_version: int = 4
+
+
+OF_THE_CLOUD = ("network:", "compute:", "neutron:", "trunk:", "baremetal:", "octavia", "Octavia")
+"""How the owners begin that a cloud's own services write."""
+
+
+def own_role(device_owner: str, device_id: str) -> str:
+    """What of a port's `device_owner` is its user's own word: services bind a port, and name what to."""
+    return "" if device_id or device_owner.startswith(OF_THE_CLOUD) else device_owner
 
 
 def same_address(one: Iterable[FixedIp], other: Iterable[FixedIp]) -> bool:
@@ -85,12 +94,17 @@ class Port(ResourceBase):
     ] = ()
     device_id: Annotated[str, ignored("the server names its ports, in their order")] = ""
     device_owner: Annotated[
-        str, ignored("the cloud's word for who uses it: a server, which names its ports itself")
+        str,
+        ignored(
+            "the cloud's word for who uses it: a server, which names its ports itself; a word of the user's is `role`"
+        ),
     ] = ""
     dns_name: Annotated[str, carried()] = ""
     vnic_type: Annotated[str, carried()] = "normal"
     extra_dhcp_opts: Annotated[tuple[DhcpOption, ...], carried(unordered=True)] = ()
     qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = None
+    role: Annotated[str, carried()] = later("")
+    """What its owner wrote as `device_owner` of a port that nothing is bound to (an address that moves between servers)."""
     status: Annotated[str, ignored("it follows from what uses the port", moment=True)] = ""
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
 
@@ -117,8 +131,11 @@ class Port(ResourceBase):
 
     def fate(self, ground: Ground) -> Entry:
         """Carried, unless the cloud made it, or it stands on another's network."""
-        if self.device_owner and not self.device_owner.startswith("compute:"):
-            return self.leave(Reason.of("plan.port.cloud", owner=self.device_owner), Reason.of("do.nothing"))
+        if self.device_owner and not self.role and not self.device_owner.startswith("compute:"):
+            told = Reason.of("plan.port.used", owner=self.device_owner, device=self.device_id)
+            of_the_cloud = self.device_owner.startswith(OF_THE_CLOUD)
+            why = Reason.of("plan.port.cloud", owner=self.device_owner) if of_the_cloud else told
+            return self.leave(why, Reason.of("do.nothing" if of_the_cloud else "do.connect"))
         foreign = self.foreign(ground)
         if foreign:
             return self.leave(Reason.of("plan.port.foreign", network=foreign[0]), Reason.of("do.connect"))  # fmt: skip

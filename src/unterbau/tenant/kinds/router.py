@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import JsonValue
@@ -11,8 +12,8 @@ from pydantic import JsonValue
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
-from unterbau.tenant.kinds.network import IN_ZONES, Route, zones
-from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored
+from unterbau.tenant.kinds.network import IN_ZONES, NOT_CARRIED, Route, Subnet, zones
+from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored, left
 from unterbau.tenant.kinds.port import FixedIp, same_address
 from unterbau.verdict import Reason, Words, joined, later
 
@@ -40,7 +41,13 @@ class Router(ResourceBase):
         bool | None,
         changed("there is no gateway, or only an admin may switch SNAT off", replaced=False, opens=[Opened.SNAT]),
     ] = None
-    routes: Annotated[tuple[Route, ...], carried(unordered=True, opens=[Opened.CONNECTED])] = ()
+    gateway_qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = later(None)
+    routes: Annotated[
+        tuple[Route, ...],
+        changed(
+            "a next hop is on no network that goes with it", replaced=False, unordered=True, opens=[Opened.CONNECTED]
+        ),
+    ] = ()
     distributed: Annotated[bool | None, carried(member=False)] = None
     ha: Annotated[bool | None, carried(member=False)] = None
     availability_zone_hints: Annotated[tuple[str, ...], IN_ZONES] = ()
@@ -104,8 +111,23 @@ class Router(ResourceBase):
                     why = Reason.of("plan.router.snat")
                     changes.append(Change(field="enable_snat", was=False, to=True, why=why))
                     remedy = Reason.of("do.snat-off", change="external_network_id: null")
+        changes += self._routes_lost(ground.source)
         entry = self.carry(ground, *changes, why=joined([*(c.why for c in changes), *notes]))
         return entry.model_copy(update={"remedy": remedy})
+
+    def alone(self) -> Iterator[tuple[str, str, int]]:
+        """Its routes."""
+        yield "network", "router_route", len(self.routes)
+
+    def _routes_lost(self, side: Side) -> list[Change]:
+        """Neutron takes a route only if a leg, or the gateway, is on the network of its next hop."""
+        near = [ip_network(s.cidr, strict=False) for leg in self.held_by(side.relations) for s in _subnets(leg, side)]
+        kept = [r for r in self.routes if any(ip_address(r.nexthop) in cidr for cidr in near)]
+        if len(kept) == len(self.routes):
+            return []
+        gone = [f"{r.destination} via {r.nexthop}" for r in self.routes if r not in kept]
+        was, to = ([r.model_dump() for r in routes] for routes in (self.routes, kept))
+        return [Change(field="routes", was=was, to=to, why=Reason.of("plan.router.routes", routes=gone))]
 
     def extensions(self) -> Iterator[str]:
         """See `ResourceBase`."""
@@ -124,9 +146,15 @@ class Router(ResourceBase):
         """Its routes go first, since they hold its legs."""
         return {"routes": ()} if self.ref in gone else {}
 
+    BONDS = "routes of "
+
     def unbound(self) -> Self | None:
         """Without its routes."""
         return self.model_copy(update={"routes": ()})
+
+    def bound(self, wish: ResourceBase) -> Self:
+        """With its routes."""
+        return self.model_copy(update={"routes": getattr(wish, "routes", ())})
 
     def bonds(self) -> int:
         """Its routes."""
@@ -135,6 +163,14 @@ class Router(ResourceBase):
     def held_by(self, relations: Relations) -> list[Ref]:
         """Its legs."""
         return relations.naming(Kind.ROUTER_INTERFACE, "router_id", self.id)
+
+
+def _subnets(leg: Ref, side: Side) -> list[Subnet]:
+    """The project's own subnets on which a leg stands."""
+    there = side.by_ref.get(leg)
+    ips = there.fixed_ips if isinstance(there, RouterInterface) else ()
+    found = (side.by_ref.get(ref(Kind.SUBNET, ip.subnet_id)) for ip in ips)
+    return [s for s in found if isinstance(s, Subnet)]
 
 
 class RouterInterface(ResourceBase):
@@ -153,6 +189,7 @@ class RouterInterface(ResourceBase):
         None
     )
     description: Annotated[str, carried()] = later("")
+    qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = later(None)
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = later(())
 
     def called(self) -> str:
@@ -165,7 +202,10 @@ class RouterInterface(ResourceBase):
         return f"leg {ips} of {key(ref(Kind.ROUTER, self.router_id))}"
 
     def fate(self, ground: Ground) -> Entry:
-        """Carried."""
+        """Carried, unless it stands on another's network."""
+        network = ref(Kind.NETWORK, self.network_id)
+        if network not in ground.source.by_ref:
+            return self.leave(Reason.of("plan.port.foreign", network=network), Reason.of("do.connect"))
         return self.carry(ground)
 
     def planned(self, new_id: Callable[[Ref], str | None], target: Side) -> Self | None:

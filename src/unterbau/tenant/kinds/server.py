@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
@@ -13,8 +13,9 @@ from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.flavor import Flavor, nearest, size_of
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
+from unterbau.tenant.kinds.image import twin
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, ignored
-from unterbau.verdict import Reason, Words, joined
+from unterbau.verdict import Reason, Words, joined, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -54,9 +55,31 @@ class Keypair(ResourceBase):
         return self.alike(there)
 
 
+NEWER = "the target's Nova is too old to take it"
+OF_A_NEWER_NOVA = changed(NEWER, replaced=False)
+"""The policy of what Nova takes only from some microversion on."""
 POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 MOST_METADATA = 128
 """Of a server: the quota that Nova gives (`metadata_items`)."""
+SINCE = {
+    "description": "2.19", "tag": "2.49", "tags": "2.52", "max_server_per_host": "2.64", "locked_reason": "2.73",
+    "delete_on_termination": "2.79", "hostname": "2.90",
+}  # fmt: skip
+"""Fields -> the microversion from which on Nova takes them (its REST API version history)."""
+HOSTNAMES_WITH_DOTS = "2.94"
+
+
+def _untaken(resource: ResourceBase, target: Side, fields: Mapping[str, str]) -> list[Change]:
+    """What an older Nova takes from nobody; one that does not tell its version takes all, or the move says so."""
+    told = [int(n) for n in target.identity.services.get("compute", "").split(".") if n.isdecimal()]
+    found = []
+    for field, since in fields.items():
+        was, unset = getattr(resource, field), type(resource).model_fields[field].default
+        if told and was != unset and told < [int(n) for n in since.split(".")]:
+            why = Reason.of("plan.server.microversion", field=field, since=since)
+            plain = {"was": [*was] if isinstance(was, tuple) else was, "to": [] if unset == () else unset}
+            found.append(Change(field=field, why=why, **plain))
+    return found
 
 
 class ServerGroup(ResourceBase):
@@ -69,7 +92,7 @@ class ServerGroup(ResourceBase):
     )  # fmt: skip
     kind: Literal["server_group"] = "server_group"
     policy: Annotated[str, carried()]
-    max_server_per_host: Annotated[int | None, carried()] = None
+    max_server_per_host: Annotated[int | None, OF_A_NEWER_NOVA] = None
     member_ids: Annotated[tuple[str, ...], ignored("each server names its group")] = ()
 
     def unfit(self, at: datetime) -> str:
@@ -87,7 +110,12 @@ class ServerGroup(ResourceBase):
 
     def fate(self, ground: Ground) -> Entry:
         """Carried."""
-        return self.carry(ground)
+        field = "max_server_per_host"
+        return self.carry(ground, *_untaken(self, ground.target, {field: SINCE[field]}))
+
+    def alone(self) -> Iterator[tuple[str, str, int]]:
+        """Its members."""
+        yield "compute", "server_group_members", len(self.member_ids)
 
     def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
         """Its members leave with themselves."""
@@ -100,7 +128,8 @@ class ServerGroup(ResourceBase):
 class Server(ResourceBase):
     """A server. `port_ids` are in the order of its interfaces. `image_id` None means booted from volume.
 
-    `key_name` is the id of a keypair. `status` is nova's (ACTIVE, SHUTOFF, ...).
+    `key_name` is the id of a keypair. `status` is nova's (ACTIVE, SHUTOFF, ...). `hostname` is set where it is another than
+    Nova makes of the name by itself. `disk_config` AUTO: its file system grows with its flavor.
     `user_data` cannot be read with tenant rights: the census names that for each server.
     """
 
@@ -113,18 +142,23 @@ class Server(ResourceBase):
         },
     )  # fmt: skip
     kind: Literal["server"] = "server"
-    description: Annotated[str, carried()] = ""
+    description: Annotated[str, OF_A_NEWER_NOVA] = ""
     status: Annotated[str, carried(moment=True)]
     flavor: Annotated[Flavor, changed("the target has no such flavor: the nearest that covers it", replaced=True)]
     image_id: Annotated[str | None, carried(refers=Kind.IMAGE, holds=False)] = None
-    key_name: Annotated[str | None, carried(refers=Kind.KEYPAIR, holds=False)] = None
+    key_name: Annotated[
+        str | None, changed("it is of another user, or deleted", replaced=False, refers=Kind.KEYPAIR, holds=False)
+    ] = None
     server_group_id: Annotated[str | None, carried(refers=Kind.SERVER_GROUP, own=True, holds=False)] = None
     port_ids: Annotated[tuple[str, ...], carried(refers=Kind.PORT, own=True, opens=[Opened.ATTACHED])] = ()
     metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
-    tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
+    tags: Annotated[tuple[str, ...], changed(NEWER, replaced=False, unordered=True)] = ()
     config_drive: Annotated[bool, carried()] = False
     availability_zone: Annotated[str, changed("the target has no such zone: it chooses one", replaced=True)] = ""
     locked: Annotated[bool, carried()] = False
+    locked_reason: Annotated[str, OF_A_NEWER_NOVA] = later("")
+    hostname: Annotated[str, OF_A_NEWER_NOVA] = later("")
+    disk_config: Annotated[Literal["AUTO", "MANUAL"], carried()] = later("MANUAL")
     host_id: Annotated[str, ignored("the provider's host", moment=True)] = ""
     created_at: Annotated[datetime | None, ignored("the moment of its making in this cloud")] = None
 
@@ -172,6 +206,9 @@ class Server(ResourceBase):
         if zone and zone not in ground.target.offering.compute_zones:
             why = Reason.of("plan.server.zone", zone=zone)
             changes.append(Change(field="availability_zone", was=zone, to="", why=why))
+        fields = {f: SINCE[f] for f in ("description", "tags", "locked_reason", "hostname")}
+        fields["hostname"] = HOSTNAMES_WITH_DOTS if "." in self.hostname else fields["hostname"]
+        changes += [*self._without_key(ground), *_untaken(self, ground.target, fields)]
         obstacle = self._image(ground)
         if obstacle is not None:
             return obstacle
@@ -182,17 +219,22 @@ class Server(ResourceBase):
         notes.append(Reason.of("plan.server.user-data"))
         return self.carry(ground, *changes, why=joined(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots])
 
+    def _without_key(self, ground: Ground) -> list[Change]:
+        """A key pair is its user's: that of a colleague is seen by name only, and goes with nobody."""
+        if self.key_name is None or ref(Kind.KEYPAIR, self.key_name) in ground.source.by_ref:
+            return []
+        return [
+            Change(field="key_name", was=self.key_name, to=None, why=Reason.of("plan.server.key", name=self.key_name))
+        ]
+
     def _image(self, ground: Ground) -> Entry | None:
         """None if the image is the project's own or has a twin on the target; else the server is left."""
         if self.image_id is None or ref(Kind.IMAGE, self.image_id) in ground.source.by_ref:
             return None
-        ours = next((i for i in ground.source.offering.images if i.id == self.image_id), None)
-        twin = next((i for i in ground.target.offering.images if ours and i.hash_value
-                     and (i.hash_algo, i.hash_value) == (ours.hash_algo, ours.hash_value)), None)  # fmt: skip
-        if twin is None:
+        if twin(self.image_id, ground) is None:
+            ours = next((i for i in ground.source.offering.images if i.id == self.image_id), None)
             return self.leave(Reason.of("plan.server.image", image=ours.name if ours else self.image_id),
                               Reason.of("do.copy-image"))  # fmt: skip
-        ground.translate[f"image:{self.image_id}"] = twin.id
         return None
 
     def beyond(self, side: Side) -> Iterator[tuple[str, Words]]:
@@ -221,8 +263,8 @@ class Server(ResourceBase):
         return found
 
     def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
-        """Its lock is taken away before it goes."""
-        return {"locked": False} if self.ref in gone else {}
+        """Its lock is taken away before it goes, and with it the reason."""
+        return {"locked": False, "locked_reason": ""} if self.ref in gone else {}
 
     def power(self) -> Literal["", "SHUTOFF"]:
         """A server is made running."""
@@ -232,13 +274,17 @@ class Server(ResourceBase):
         """Its lock."""
         return "locked" if self.locked else ""
 
+    def protected_for(self) -> str:
+        """The reason of its lock."""
+        return self.locked_reason
+
     def doomed(self, relations: Relations) -> tuple[Ref, ...]:
         """Attachments whose volumes the cloud deletes with it."""
         return tuple(a.ref for a in self.attachments(relations.side) if a.delete_on_termination)
 
     def born(self, origin: Source, number: int) -> Self:
         """It is made running."""
-        return self.model_copy(update={"status": "ACTIVE", "locked": False})
+        return self.model_copy(update={"status": "ACTIVE", "locked": False, "locked_reason": ""})
 
     def denied(self) -> str:
         """Nova's quota of metadata, of which our marker takes one."""
@@ -275,8 +321,8 @@ class Attachment(ResourceBase):
         str, ignored("a name that the guest may not even use; the server's disks are compared in their order")
     ] = ""
     boot_index: Annotated[int | None, carried()] = None
-    delete_on_termination: Annotated[bool, carried()] = False
-    tag: Annotated[str | None, carried()] = None
+    delete_on_termination: Annotated[bool, OF_A_NEWER_NOVA] = False
+    tag: Annotated[str | None, OF_A_NEWER_NOVA] = None
 
     @property
     def disk(self) -> Ref:
@@ -300,8 +346,9 @@ class Attachment(ResourceBase):
         return f"{key(ref(Kind.VOLUME, self.volume_id))} on {key(ref(Kind.SERVER, self.server_id))}"
 
     def fate(self, ground: Ground) -> Entry:
-        """Carried."""
-        return self.carry(ground)
+        """Carried. A root disk is made with its server, for which every Nova takes all of it."""
+        fields = {} if self.leaves_with_another() else {f: SINCE[f] for f in ("tag", "delete_on_termination")}
+        return self.carry(ground, *_untaken(self, ground.target, fields))
 
     def under(self, relations: Relations) -> list[Ref]:
         """Not its server: it goes with it."""

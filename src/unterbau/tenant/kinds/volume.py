@@ -11,15 +11,19 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue
 
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
-from unterbau.tenant.kinds.fate import Change, Entry
+from unterbau.tenant.kinds.fate import Change, Check, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.image import Image
 from unterbau.tenant.kinds.offering import VolumeType
 from unterbau.tenant.kinds.origin import NOTHING, Source
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, ignored, left
-from unterbau.verdict import Reason, later
+from unterbau.verdict import Outcome, Reason, Words, joined, later
 
 GIB = 2**30
+MULTIATTACH = "<is> True"
+"""What the extra spec `multiattach` of a type says (Cinder, volume multi-attach); members are told it."""
+ORIGIN = ("image_id", "image_name", "checksum")
+"""Keys of a volume's image metadata that say which image it was made from, and nothing of the volume itself."""
 ENCRYPTED = "scs:encrypted"
 """The aspect of a volume type that encrypts (scs-0114)."""
 
@@ -29,7 +33,8 @@ MADE_AT = ignored("the moment of its making in this cloud")
 
 
 class Volume(ResourceBase):
-    """A volume. `image_metadata` is what it took over from its image (volume_image_metadata).
+    """A volume. `image_metadata` is what it took over from its image (volume_image_metadata), without `image_origin`: which
+    image that was (`ORIGIN`).
 
     `updated_at` changes when it is attached, detached, uploaded to an image, restored or reset, and not when a guest
     writes, when it is cloned, or with its metadata (Cinder's volumes table): while it is the same and the volume
@@ -55,6 +60,9 @@ class Volume(ResourceBase):
     availability_zone: Annotated[str, changed("the target has no such zone: it chooses one", replaced=True)] = ""
     metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
     image_metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+    image_origin: Annotated[
+        dict[str, str], ignored("history: which image it was once made from; it is mapped where that image comes along")
+    ] = later({})
     snapshot_id: Annotated[str | None, ignored("where its content once came from; the content itself is compared")] = (
         None
     )
@@ -92,7 +100,18 @@ class Volume(ResourceBase):
         if zone and zone not in ground.target.offering.volume_zones:
             why = Reason.of("plan.volume.zone", zone=zone)
             changes.append(Change(field="availability_zone", was=zone, to="", why=why))
-        return self.carry(ground, *changes, size=self.size_gib * GIB)
+        notes: list[Words] = [c.why for c in changes]
+        origin = self.image_origin.get("image_id", "")
+        if origin and not Image.comes_along(origin, ground):
+            told = self.image_origin.get("image_name") or origin
+            notes.append(Reason.of("plan.volume.origin", name=told))
+        return self.carry(ground, *changes, why=joined(notes), size=self.size_gib * GIB)
+
+    def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
+        """Also the image that it was made from; without one that is not there its history says nothing there."""
+        moved, origin = super().with_ids(new_id), self.image_origin.get("image_id")
+        there = new_id(ref(Kind.IMAGE, origin)) if origin else None
+        return moved.model_copy(update={"image_origin": {**self.image_origin, "image_id": there} if there else {}})
 
     def planned(self, new_id: Callable[[Ref], str | None], target: Side) -> Self | None:
         """Encrypted only on a type that encrypts."""
@@ -111,6 +130,34 @@ class Volume(ResourceBase):
         yield "block_storage", "volumes", 1
         yield "block_storage", "snapshots", 1
         yield "block_storage", "gigabytes", 2 * self.size_gib
+
+    def shares(self) -> Iterator[tuple[str, str, str]]:
+        """Each counts for its type, too."""
+        for resource in ("volumes", "gigabytes", "snapshots") if self.volume_type else ():
+            yield "block_storage", resource, f"{resource}_{self.volume_type}"
+
+    def alone(self) -> Iterator[tuple[str, str, int]]:
+        """Its own size."""
+        yield "block_storage", "per_volume_gigabytes", self.size_gib
+
+    @classmethod
+    def checks(cls, ground: Ground) -> Iterator[Check]:
+        """Whether what several servers have will have a type that allows it."""
+        relations = ground.source.relations
+        shared = [v for v in ground.source.of(Volume) if len(relations.naming(Kind.ATTACHMENT, "volume_id", v.id)) > 1]
+        if not shared:
+            return
+        specs = {v.ref: t.extra_specs if (t := _type_for(v.volume_type, ground.target)) else {} for v in shared}
+        lacking = [v.name or v.id for v in shared if specs[v.ref].get("multiattach") != MULTIATTACH]
+        name, told = "volumes of several servers", [v.name or v.id for v in shared]
+        if not lacking:
+            yield Check(name=name, outcome=Outcome.HELD, text=Reason.of("check.multiattach", things=told[:5]))
+        elif not _tells_specs(ground.target):
+            text = Reason.of("check.multiattach.unknown", count=len(lacking), things=lacking[:5])
+            yield Check(name=name, outcome=Outcome.NOT_SHOWN, text=text)
+        else:
+            text = Reason.of("check.multiattach.lacking", count=len(lacking), things=lacking[:5])
+            yield Check(name=name, outcome=Outcome.FAILED, text=text, remedy=Reason.of("do.multiattach"))
 
     def is_unattached(self) -> bool:
         """By its status."""
@@ -205,6 +252,12 @@ class Passage:
     def readable(self) -> bool:
         """Whether its bytes can be read."""
         return self.kind is Kind.IMAGE
+
+
+def _tells_specs(target: Side) -> bool:
+    """Whether this Cinder tells members of extra specs at all (3.66 and newer do, and whoever told one)."""
+    told = [int(n) for n in target.identity.services.get("block-storage", "").split(".") if n.isdecimal()]
+    return told >= [3, 66] or any(t.extra_specs for t in target.offering.volume_types)
 
 
 def _type_for(name: str | None, target: Side) -> VolumeType | None:
