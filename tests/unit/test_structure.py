@@ -16,6 +16,7 @@ from unterbau.saga import Journal, Marker, run, unwind
 from unterbau.switch import planning
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, compare, counterparts, observed, ownership
+from unterbau.switch.verify.opened import opening_of
 from unterbau.switch.verify.structure import HIDDEN, LOSSES, OPENINGS, TEMPORARIES, Keys
 from unterbau.tenant.kinds import (
     OWNER_ONLY,
@@ -35,13 +36,14 @@ from unterbau.tenant.kinds import (
     Router,
     Secret,
     SecurityGroup,
+    SecurityGroupRule,
     Server,
     Snapshot,
     Subnet,
     Volume,
 )
 from unterbau.tenant.workload import NotShown, Workload
-from unterbau.verdict import Observation, Outcome, Reason, Source, Verdict, Words
+from unterbau.verdict import Observation, Outcome, Reason, Source, Verdict, Words, words
 
 say = Reason.of
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
@@ -94,7 +96,7 @@ def test_a_verdict_on_a_thing_names_it_and_shows_both_sides_with_their_times() -
     (left, right) = seen(one)
     assert left[:2] == ("source: a network:n", NOW) and right[:2] == ("target: b network:new-n", LATER)
     assert left[2] == right[2] and isinstance(left[2], dict) and left[2]["description"] == "ours"
-    assert (one.outcome, one.reason) == (HELD, say("verdict.equal"))
+    assert (one.outcome, one.reason) == (HELD, say("verdict.equal")) and {o.what for o in one.evidence} == {"facts"}
 
 
 def test_a_thing_that_is_not_there_failed_unless_nothing_of_its_kind_was_seen() -> None:
@@ -137,6 +139,16 @@ def test_fields_that_one_side_hid_hold_nothing_and_are_told_by_their_reasons() -
     assert verdict(compare(source, there(BOX), None, {}, older), "structure container:box").outcome is HELD
     changed = verdict(compare(source, there(new(BOX, metadata={"a": "b"})), None, {}), "structure container:box")
     assert changed.outcome is FAILED, "what differs besides failed all the same"
+
+
+def test_reasons_of_different_kinds_stand_in_the_order_of_their_words() -> None:
+    reasons: tuple[Words, ...] = (say("verify.not-read"), "an error of the cloud", say("verdict.equal"))
+    fields = ("read_acl", "write_acl", "sync_to")
+    notes = tuple(NotShown(what=f"container.{f}", reason=r) for f, r in zip(fields, reasons, strict=True))
+    one = verdict(compare(here(BOX, not_shown=notes), there(BOX), None, {}), "structure container:box")
+    assert (
+        str(one.reason) == "write_acl: an error of the cloud; sync_to: equal on both sides; read_acl: it was not read"
+    )
 
 
 def test_a_thing_of_which_only_its_being_is_known_holds_and_fails_nothing() -> None:
@@ -232,6 +244,13 @@ def test_what_is_left_what_is_from_birth_and_what_is_the_users_own_is_neither_mi
     assert complete(here(other, default), there(new(other)), "security_group").outcome is FAILED, (
         "the source's is meant"
     )
+    ours, own = (
+        SecurityGroupRule(id=f"r{g.id}", security_group_id=g.id, direction="egress", ethertype="IPv4")
+        for g in (other, default)
+    )
+    born = there(new(other), new(ours, security_group_id="new-g"), default, own)
+    assert complete(here(other, ours), born, "security_group_rule").outcome is HELD
+    assert complete(here(other, ours, default, own), born, "security_group_rule").outcome is HELD
     key, theirs = (Keypair(id=n, name=n, public_key="ssh-rsa A", fingerprint="f") for n in ("k", "l"))
     assert complete(here(key), there(key, theirs), "keypair").outcome is HELD
     assert complete(here(key, theirs), there(key), "keypair").outcome is FAILED
@@ -332,7 +351,7 @@ def test_each_loss_is_a_claim_on_the_plan_with_the_field_and_both_values() -> No
         field = one.claim.id.rpartition(".")[2]
         assert (one.claim.kind, one.claim.subject) == ("loss", "network:n")
         assert one.claim.text == say("claim.lost", field=field, key="network net")
-        assert seen(one) == [("plan", NOW, f"network:n.{field}")]
+        assert seen(one) == [("plan", NOW, f"network:n.{field}")] and one.evidence[0].what == "loss"
     nothing = verdict(compare(here(NET), there(new(NET, mtu=1400)), planning.make(here(NET), there(), run="r", now=NOW), {}),
                       "lost network:n.mtu")  # fmt: skip
     assert nothing.reason == say("verify.lost.changed", before="–", after="1400")
@@ -399,6 +418,11 @@ def test_what_opened_failed_until_somebody_allows_it_by_its_id_and_then_both_cla
     name = id_.removeprefix("opening ")
     assert (one.outcome, one.reason, one.claim.subject) == (FAILED, say("verify.opened.shut", id=name), "container:box")
     assert seen(one) == [(f"source: a {name}", NOW, False), (f"target: b {name}", LATER, True)]
+    assert words(opening_of(one.claim)).startswith("container box") and opening_of(all_.claim) == all_.claim.text
+    assert (
+        opening_of(one.claim.model_copy(update={"text": "as an older version said it"}))
+        == "as an older version said it"
+    )
     assert (all_.outcome, all_.reason) == (FAILED, one.reason)
     plan = edited(planning.make(here(SHUT), there(), run="r", now=NOW), "read_acl", "", ".r:*")
     allowed = planning.judged(plan, here(SHUT), there(), (name,))
