@@ -132,7 +132,6 @@ def ours(name: str, *options: str) -> None:
 def reference(name: str, *, writing: bool) -> int:
     """As many requests as the reference suite makes, one after the other; their number."""
     from unterbau import wiring
-    from unterbau.prove.collect import MADE_UP
 
     cloud = wiring.survey(name)
     _, _, catalog = cloud.enter()
@@ -144,7 +143,7 @@ def reference(name: str, *, writing: bool) -> int:
     store = next(e for e in catalog if e["type"] == "object-store")
     endpoints: Any = store["endpoints"]
     root = urlsplit(endpoints[0]["url"])._replace(path="/", query="").geturl()
-    assert cloud.knock(root, headers=MADE_UP, seconds=60).request.status is not None
+    assert cloud.knock(root, headers={}, seconds=60).request.status is not None
     return count + 1
 
 

@@ -2,9 +2,9 @@
 """Speak TLS with the endpoints of a catalog and note what they do. Facts only: `secure` judges them.
 
 `cli.prove` gives `look` to `collect`, which runs it beside the reads of the API. All questions to all addresses are asked at
-the same time (at most `MOST_AT_ONCE`), one look an address: a look takes about as long as its slowest question, five ways to
-the server. Every connection has a deadline. What this machine's OpenSSL cannot ask, or nobody answers, is noted as None, never as refused. No request
-carries a token.
+the same time (at most `MOST_AT_ONCE`), one look an address: a look takes about as long as its slowest question and no longer for
+more addresses. Every connection has a deadline. What this machine's OpenSSL cannot ask, or nobody answers, is noted as
+None, never as refused. No request carries a token.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from unterbau.prove.inventory import Certificate, Status, TlsProbe
 
 SECONDS = 5.0
 """Deadline of one connection."""
-MOST_AT_ONCE = 64
+MOST_AT_ONCE = 160
 HANDS = 8
 """How many ask for ciphers of one version at the same time, each for its share of them."""
 VERSIONS = {
