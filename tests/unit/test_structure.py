@@ -87,6 +87,10 @@ def edited(plan: Plan, field: str, was: str, to: str) -> Plan:
     return plan.model_copy(update={"entries": tuple(e.model_copy(update=changes) for e in plan.entries)})
 
 
+def test_the_names_of_judgings_lie_in_bundles_and_are_spelled_as_ever() -> None:
+    assert JUDGINGS == ("hidden fields", "openings", "remainder", "losses", "temporaries", "provided images")
+
+
 # --- a thing
 
 
@@ -258,6 +262,7 @@ def test_what_is_left_what_is_from_birth_and_what_is_the_users_own_is_neither_mi
     assert complete(here(other, ours, default, own), born, "security_group_rule").outcome is HELD
     key, theirs = (Keypair(id=n, name=n, public_key="ssh-rsa A", fingerprint="f") for n in ("k", "l"))
     assert complete(here(key), there(key, theirs), "keypair").outcome is HELD
+    assert complete(here(key), there(theirs, key), "keypair").outcome is HELD
     assert complete(here(key, theirs), there(key), "keypair").outcome is FAILED
     snapshot = Snapshot(id="t", name="t", status="available", volume_id="v", size_gib=1)
     plan = planning.make(here(snapshot), there(), run="r", now=NOW)
