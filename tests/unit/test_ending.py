@@ -9,7 +9,8 @@ from test_planning import NOW, cloud
 
 from unterbau import locale
 from unterbau.switch import planning
-from unterbau.switch.report.ending import ALLOWED, ANYTHING, BLIND, FAILED, LEFT, LOST, OPEN, Ending, Item, ending
+from unterbau.switch.report.ending import Ending, Item, ending
+from unterbau.switch.report.todo import ALLOWED, ANYTHING, ASK, BLIND, FAILED, LEFT, LOST, OPEN
 from unterbau.switch.verify import compare
 from unterbau.tenant.kinds import Change, Container, Fate, Network, Snapshot, Volume
 from unterbau.tenant.workload import NotShown
@@ -37,7 +38,7 @@ def private(network: Network) -> Network:
 def test_what_is_lost_is_told_once_for_all_that_lose_the_same_with_what_the_plan_says_to_do() -> None:
     told = ended(*map(private, SHARED), VOLUME, BOX)
     assert told.lost == (
-        Item(what="network.shared", things=("n", "m"), why=say("plan.network.private"), todo=LOST),
+        Item(what="network.shared", things=("n", "m"), why=say("plan.network.private"), todo=ASK),
         Item(what="snapshot", things=("t",), why=say("plan.snapshot"), todo=say("do.volume-from-it")),
     )
     assert told.failed == () and told.opened == ()
@@ -86,5 +87,5 @@ def test_an_ending_has_words_in_every_language_and_its_file_tells_the_ids() -> N
     each = (LEFT, LOST, ALLOWED, OPEN, ANYTHING, BLIND, *FAILED.values())
     assert len({words(one, language) for one in each for language in locale.LANGUAGES}) == 2 * len(each)
     told = ended(*map(private, SHARED), VOLUME, BOX).model_dump(mode="json")["lost"][0]
-    assert told["todo"] == {"id": "ending.lost", "values": {}, "text": words(LOST)}
+    assert told["todo"] == {"id": "todo.ask", "values": {}, "text": words(ASK)}
     assert told["why"]["id"] == "plan.network.private" and told["what"] == "network.shared"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from unterbau.switch import evidence
-from unterbau.switch.report import html
+from unterbau.switch.report import html, todo
 from unterbau.switch.report.drawing import topology
 from unterbau.tenant.kinds import Network, Opened, Server
 from unterbau.tenant.openings.model import Opening
@@ -92,3 +92,69 @@ def test_an_empty_side_can_be_drawn() -> None:
     workload: Workload = CHECKED.bundle.source.model_copy(update={"resources": ()})
     assert "<svg" in topology(workload, {}, "empty")
     assert not workload.of(Server)
+
+
+def kept(name: str, language: str = "de") -> tuple[evidence.CheckResult, str]:
+    data = (Path(__file__).parents[1] / "assets" / name).read_bytes()
+    told = evidence.check(data)
+    return told, html.render(told, data, language)
+
+
+def lead(page: str, language: str) -> str:
+    """The report's first sentence."""
+    (first,) = re.findall(r'<p class="lead">(.*?)</p>', page, re.S)
+    (said,) = re.findall(rf'<span lang="{language}">(.*?)</span>', first, re.S)
+    return str(said)
+
+
+def test_the_first_sentence_says_whether_it_can_be_moved_and_what_does_not_come_along() -> None:
+    _, page = kept("drill-2026-11.unterbau")
+    assert lead(page, "de") == (
+        "Das Projekt „quelle“ lässt sich von quelle nach ziel umziehen, soweit es sich prüfen ließ: In der Probe vom "
+        "26.11.2026 kamen 73 von 74 Teilen (Server, Netze, Daten) an, und nichts schlug fehl; ein Teil bleibt zurück, "
+        "7 Einzelheiten gehen verloren, 6 Punkte ließen sich nicht prüfen."
+    )
+    assert lead(page, "en").startswith("The project “quelle” can be moved from quelle to ziel, as far as it could be")
+    assert page.index('class="lead"') < page.index('class="verdict')
+
+
+@pytest.mark.parametrize(("outcome", "says"), [(Outcome.HELD, "umziehen: "), (Outcome.FAILED, "so noch nicht von")])
+def test_the_first_sentence_never_says_more_than_the_outcome(outcome: Outcome, says: str) -> None:
+    told, _ = kept("drill-2026-11.unterbau")
+    verdicts = (told.verdicts[0].model_copy(update={"outcome": outcome}),)
+    page = html.render(told.model_copy(update={"verdicts": verdicts, "today": (), "outcome": outcome}), REAL)
+    assert says in lead(page, "de") and ("soweit" in lead(page, "de")) is False
+    assert ("schlug eine Prüfung fehl" in lead(page, "de")) is (outcome is Outcome.FAILED)
+
+
+@pytest.mark.parametrize("name", ["drill.unterbau", "drill-2026-11.unterbau", "golden/format-2-drill.unterbau"])
+def test_wherever_a_person_has_to_do_something_the_page_says_what(name: str) -> None:
+    told, page = kept(name)
+    for head, body in re.findall(r"<thead>(.*?)</thead>\s*<tbody>(.*?)</tbody>", page, re.S):
+        heads = re.findall(r"<th>(.*?)</th>", head, re.S)
+        at = [n for n, text in enumerate(heads) if "Was ein Mensch tut" in text]
+        for row in re.findall(r"<tr>(.*?)</tr>", body, re.S):
+            cells = re.findall(r"<td[^>]*>(.*?)</td>", row, re.S)
+            assert all(re.sub(r"<[^>]+>", "", cells[n]).strip() for n in at), row
+    tables = [[v for v in told.verdicts if v.claim.kind == "loss"], [e for e in told.bundle.plan.entries if e.remedy]]
+    assert page.count("Was ein Mensch tut") >= 2 + sum(map(bool, tables))
+
+
+def test_what_is_changed_says_what_to_do_by_its_cause() -> None:
+    told, _ = kept("drill-2026-11.unterbau")
+    by_ref = {e.ref.partition(":")[0]: str(todo.of_entry(e)) for e in told.bundle.plan.entries if e.losses}
+    assert "DNS entry" in by_ref["floating_ip"] and "new address" in by_ref["router"]
+    disk = [str(todo.of_entry(e)) for e in told.bundle.plan.entries if e.name == "fv-web-1"]
+    assert "local disk" in disk[0] and "user_data" in disk[0]
+
+
+def test_a_wide_tenant_is_drawn_in_bands_as_wide_as_a_page_and_nothing_is_left_out() -> None:
+    told, _ = kept("drill-2026-11.unterbau")
+    source = told.bundle.source
+    (server, *_) = source.of(Server)
+    more = [server.model_copy(update={"id": f"s{n}", "name": f"server-{n}"}) for n in range(23)]
+    drawn = str(topology(source.model_copy(update={"resources": (*source.resources, *more)}), {}, "side"))
+    widths = [int(w) for w in re.findall(r'<svg[^>]* width="(\d+)"', drawn)]
+    assert len(widths) == 6 and max(widths) <= 900
+    assert all(f"server-{n}<" in drawn for n in range(23))
+    assert all(drawn.count(f">{n.name}<") >= 1 for n in source.of(Network))

@@ -16,6 +16,7 @@ from unterbau.judge.judgement import Finding, Judgement, KnownFact
 from unterbau.judge.seeing import LOOK, counts_until, tell
 from unterbau.judge.summary import Action, Fails, Gap, Once, Step, Summary, deciding, few, name
 from unterbau.verdict import Outcome
+from unterbau.verdict import words as in_words
 from unterbau.verdict.exhibit import Exhibit
 
 Language = Literal["en", "de"]
@@ -386,7 +387,9 @@ def exhibit(given: Exhibit, language: Language = "en") -> str:
     pieces.append(f"{words.of('key', 'Schlüssel')} {given.signer} ({trust})")
     pieces.append(f"{words.of('counts until', 'zählt bis')} {counts_until(given)}")
     outcome = {o: words.of(o.value, german) for o, german in OUTCOMES_DE.items()}
-    pieces += [f"{aspect} {outcome[shown.outcome]} ({shown.why})" for aspect, shown in given.shows.items()]
+    pieces += [
+        f"{aspect} {outcome[shown.outcome]} ({in_words(shown.why, language)})" for aspect, shown in given.shows.items()
+    ]
     if given.limits:
         pieces.append(
             words.of(f"{len(given.limits)} things no drill tests", f"{len(given.limits)} Dinge prüft keine Übung")

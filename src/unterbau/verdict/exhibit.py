@@ -33,7 +33,7 @@ class Showing(Model):
     """One aspect: what the bundle's own claims give, judged anew. `number`: where it is a measure."""
 
     outcome: Outcome
-    why: str
+    why: Words
     number: float | None = None
 
 

@@ -16,7 +16,7 @@ from unterbau.places import is_loopback, place
 from unterbau.switch.evidence.bundle import Bundle, CheckResult
 from unterbau.switch.verify import OPENINGS, lost
 from unterbau.tenant.kinds import CloudIdentity, Kind
-from unterbau.verdict import Outcome, Verdict, conjoin
+from unterbau.verdict import Outcome, Reason, Verdict, conjoin, joined
 from unterbau.verdict.exhibit import Exhibit, Showing
 
 CARRIED = frozenset({"structure", "content", "completeness", lost.KIND})
@@ -50,7 +50,7 @@ def _cloud(of: CloudIdentity) -> str:
 def _shows(bundle: Bundle, verdicts: Sequence[Verdict]) -> dict[str, Showing]:
     opening = _of(verdicts, OPEN)
     if OPENINGS in bundle.verification.judging and not any(v.claim.kind in OPEN for v in verdicts):
-        opening = Showing(outcome=Outcome.HELD, why="nothing there can be open")
+        opening = Showing(outcome=Outcome.HELD, why=Reason.of("exhibit.nothing-open"))
     carried, failed = _of(verdicts, CARRIED), Counter(v.outcome for v in verdicts)[Outcome.FAILED]
     tested = Outcome.FAILED if failed else Outcome.HELD
     return {
@@ -59,7 +59,7 @@ def _shows(bundle: Bundle, verdicts: Sequence[Verdict]) -> dict[str, Showing]:
         "carried": carried,
         "equivalent": _of(verdicts, EQUAL),
         "closed": opening,
-        "secure": Showing(outcome=carried.outcome & opening.outcome, why=f"{carried.why}; openings: {opening.why}"),
+        "secure": Showing(outcome=carried.outcome & opening.outcome, why=joined([carried.why, opening.why])),
         "erased": _erased(bundle, failed),
         "days": _days(bundle, tested),
     }
@@ -71,25 +71,27 @@ def _of(verdicts: Iterable[Verdict], kinds: frozenset[str]) -> Showing:
     return Showing(outcome=conjoin(v.outcome for v in found), why=_counts(found))
 
 
-def _counts(verdicts: Iterable[Verdict]) -> str:
+def _counts(verdicts: Iterable[Verdict]) -> Reason:
     many = Counter(v.outcome for v in verdicts)
-    told = ", ".join(f"{many[o]} {o.value}" for o in (Outcome.FAILED, Outcome.NOT_SHOWN, Outcome.HELD) if many[o])
-    return f"claims: {told}" if told else "it judged no such claim"
+    if not many:
+        return Reason.of("exhibit.no-claim")
+    failed, unseen, held = many[Outcome.FAILED], many[Outcome.NOT_SHOWN], many[Outcome.HELD]
+    return Reason.of("exhibit.claims", failed=failed, unseen=unseen, held=held)
 
 
 def _planned(bundle: Bundle) -> Showing:
     """The check compared the plan with the census: each object has a fate. What could not be listed has none."""
     unlisted = sorted({n.what for n in bundle.source.not_shown} & set(Kind))
     if unlisted:
-        return Showing(outcome=Outcome.NOT_SHOWN, why=f"not listed: {', '.join(unlisted)}")
-    return Showing(outcome=Outcome.HELD, why=f"{len(bundle.plan.entries)} objects, each with a fate")
+        return Showing(outcome=Outcome.NOT_SHOWN, why=Reason.of("exhibit.unlisted", kinds=[*unlisted]))
+    return Showing(outcome=Outcome.HELD, why=Reason.of("exhibit.planned", number=len(bundle.plan.entries)))
 
 
 def _erased(bundle: Bundle, failed: int) -> Showing:
     if bundle.closing is None:
-        return Showing(outcome=Outcome.NOT_SHOWN, why="the source was not emptied")
+        return Showing(outcome=Outcome.NOT_SHOWN, why=Reason.of("exhibit.not-emptied"))
     whole = bundle.closing.complete and not failed
-    why = "what was carried is gone" if whole else "something stayed, or failed"
+    why = Reason.of("exhibit.gone") if whole else Reason.of("exhibit.stayed")
     return Showing(outcome=Outcome.HELD if whole else Outcome.NOT_SHOWN, why=why)
 
 
@@ -97,8 +99,7 @@ def _days(bundle: Bundle, tested: Outcome) -> Showing:
     """From the census to the end of the verification, waits and interruptions included."""
     phases = [p for p in bundle.context.phases if p.name != "close"]
     if not phases:
-        return Showing(outcome=Outcome.NOT_SHOWN, why="its times are not told")
+        return Showing(outcome=Outcome.NOT_SHOWN, why=Reason.of("exhibit.no-times"))
     took = max(p.ended for p in phases) - min(p.started for p in phases)
-    return Showing(
-        outcome=tested, why=f"it took {timedelta(seconds=round(took.total_seconds()))}", number=took / timedelta(days=1)
-    )
+    told = str(timedelta(seconds=round(took.total_seconds())))
+    return Showing(outcome=tested, why=Reason.of("exhibit.took", time=told), number=took / timedelta(days=1))

@@ -31,6 +31,8 @@ from unterbau.tenant.workload import Workload
 from unterbau.verdict import Reason, words
 
 BAR, BOX, GAP = 46, 156, 14
+WIDE = 5
+"""So many boxes side by side fit on a page, on paper and on a screen."""
 _MARKS = {"left": Reason.of("mark.left"), "changed": Reason.of("mark.changed"), "failed": Reason.of("mark.failed")}
 """What a mark of a thing is called; its name is also its CSS class."""
 
@@ -38,17 +40,33 @@ _MARKS = {"left": Reason.of("mark.left"), "changed": Reason.of("mark.changed"), 
 def topology(workload: Workload, notes: Mapping[Ref, str], title: str) -> Markup:
     """Networks as bars, routers and servers as boxes with lines to their networks, volumes beneath.
 
-    `notes` marks objects (`failed`, `changed`, `left`): a word stands beside the name, colour only repeats it.
+    As many boxes stand side by side as a page is wide; the rest follows in further drawings, each with the networks that its
+    boxes stand on (the first one also with those on which nothing stands). `notes` marks objects (`failed`, `changed`, `left`): a word stands beside the name, colour only repeats it.
     """
-    nets = list(workload.of(Network))
-    external = any(r.external_network_id for r in workload.of(Router))
-    rows = {"external": 0} if external else {}
-    for network in nets:
-        rows[network.id] = len(rows)
     boxes: list[tuple[Router | Server, list[tuple[str, str]]]] = [
         *((r, _router_links(workload, r)) for r in workload.of(Router)),
         *((s, _server_links(workload, s)) for s in workload.of(Server)),
     ]
+    nets = list(workload.of(Network))
+    stood_on = {net for _, links in boxes for net, _ in links}
+    bands = [boxes[i : i + WIDE] for i in range(0, len(boxes), WIDE)] or [[]]
+    drawn = []
+    for number, band in enumerate(bands, start=1):
+        of = {net for _, links in band for net, _ in links}
+        own = [n for n in nets if n.id in of or (number == 1 and n.id not in stood_on)]
+        told = title if len(bands) == 1 else f"{title} {number}/{len(bands)}"
+        drawn.append(_band(workload, own, band, notes, told))
+    return Markup("").join(drawn)
+
+
+def _band(
+    workload: Workload, nets: Sequence[Network], boxes: Sequence[tuple[Router | Server, list[tuple[str, str]]]],
+    notes: Mapping[Ref, str], title: str,
+) -> Markup:  # fmt: skip
+    external = any(net == "external" for _, links in boxes for net, _ in links)
+    rows = {"external": 0} if external else {}
+    for network in nets:
+        rows[network.id] = len(rows)
     width = max(2, len(boxes)) * (BOX + GAP) + GAP
     top = len(rows) * BAR + 30
     parts = [_bar(workload, n, rows[n.id], width, notes) for n in nets]

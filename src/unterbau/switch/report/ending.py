@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from unterbau.switch.plan import Plan
+from unterbau.switch.report import todo
 from unterbau.switch.verify.lost import KIND as LOSS
 from unterbau.switch.verify.lost import is_left
 from unterbau.switch.verify.opened import opening_of
@@ -36,16 +37,6 @@ class Ending(Model):
     not_shown: tuple[Item, ...]
 
 
-LEFT, LOST, ALLOWED = Reason.of("ending.left"), Reason.of("ending.lost"), Reason.of("ending.allowed")
-OPEN, ANYTHING, BLIND = Reason.of("ending.open"), Reason.of("ending.mend"), Reason.of("ending.blind")
-FAILED: Mapping[str, Reason] = {
-    "structure": Reason.of("ending.structure"),
-    "content": Reason.of("ending.content"),
-    "completeness": Reason.of("ending.completeness"),
-}
-"""What to do with a claim of a kind that failed; `ANYTHING` with any other."""
-
-
 def ending(plan: Plan | None, verdicts: Iterable[Verdict], steps: Mapping[str, str] | None = None) -> Ending:
     """The ending of a move by this plan. `steps`: those that failed, and why; what they did not make is missing, too."""
     found = list(verdicts)
@@ -55,14 +46,14 @@ def ending(plan: Plan | None, verdicts: Iterable[Verdict], steps: Mapping[str, s
     rest = [v for v in found if not is_loss(v)]
     failed = [v for v in rest if v.outcome is Outcome.FAILED and not is_opening(v)]
     tried = [
-        Item(what=Reason.of("ending.step"), things=(called(n, names),), why=w, todo=ANYTHING)
+        Item(what=Reason.of("ending.step"), things=(called(n, names),), why=w, todo=todo.ANYTHING)
         for n, w in (steps or {}).items()
     ]
     return Ending(
         lost=_together(_lost(plan, lost) if plan is not None else ()),
         opened=_together(_opening(v) for v in opened if v.outcome is not Outcome.NOT_SHOWN),
-        failed=_together([*tried, *(_item(v, names, FAILED.get(v.claim.kind, ANYTHING)) for v in failed)]),
-        not_shown=_together(_item(v, names, BLIND) for v in rest if v.outcome is Outcome.NOT_SHOWN),
+        failed=_together([*tried, *(_item(v, names, plan) for v in failed)]),
+        not_shown=_together(_item(v, names, plan) for v in rest if v.outcome is Outcome.NOT_SHOWN),
     )
 
 
@@ -86,36 +77,37 @@ def _lost(plan: Plan, verdicts: Iterable[Verdict]) -> Iterable[Item]:
     """What the plan leaves behind whole, and what goes with the source of that which it moves, announced or not."""
     told = {v.claim.id: v for v in verdicts}
     for entry in plan.entries:
-        kind, name, remedy = _kind(entry.ref), entry.name or entry.ref.partition(":")[2], entry.remedy
+        kind, name = _kind(entry.ref), entry.name or entry.ref.partition(":")[2]
         if not entry.fate.moves:
-            yield Item(what=kind, things=(name,), why=entry.why, todo=remedy or LEFT)
+            yield Item(what=kind, things=(name,), why=entry.why, todo=todo.of_entry(entry))
         for one in entry.losses:
             told.pop(f"lost {one.id}", None)
-            yield Item(what=f"{kind}.{one.field}", things=(name,), why=one.why, todo=remedy or LOST)
+            do = todo.of_loss(entry, one)
+            yield Item(what=f"{kind}.{one.field}", things=(name,), why=one.why, todo=do)
     for verdict in (v for v in told.values() if v.claim.kind == LOSS):
         subject = plan.by_ref[verdict.claim.subject]
         field = verdict.claim.id.removeprefix(f"lost {subject.ref}.")
         name = subject.name or subject.ref.partition(":")[2]
-        todo = FAILED["structure"] if verdict.outcome is Outcome.FAILED else LOST
-        yield Item(what=f"{_kind(subject.ref)}.{field}", things=(name,), why=verdict.reason, todo=todo)
+        do = todo.of_verdict(verdict, plan)
+        yield Item(what=f"{_kind(subject.ref)}.{field}", things=(name,), why=verdict.reason, todo=do)
 
 
 def _opening(verdict: Verdict) -> Item:
-    todo = ALLOWED if verdict.outcome is Outcome.HELD else OPEN
+    do = todo.ALLOWED if verdict.outcome is Outcome.HELD else todo.OPEN
     return Item(
         what=Reason.of("ending.opening"),
         things=(verdict.claim.id.removeprefix("opening "),),
         why=opening_of(verdict.claim),
-        todo=todo,
+        todo=do,
     )
 
 
-def _item(verdict: Verdict, names: dict[str, str], todo: Words) -> Item:
+def _item(verdict: Verdict, names: dict[str, str], plan: Plan | None) -> Item:
     subject = verdict.claim.subject
     kind, colon, id_ = subject.partition(":")
     name = names.get(subject) or id_ or subject
     what = Reason.of("ending.claim", claim=verdict.claim.kind, kind=kind) if colon else verdict.claim.kind
-    return Item(what=what, things=(name,), why=verdict.reason, todo=todo)
+    return Item(what=what, things=(name,), why=verdict.reason, todo=todo.of_verdict(verdict, plan))
 
 
 def _together(items: Iterable[Item]) -> tuple[Item, ...]:

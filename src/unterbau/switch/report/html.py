@@ -15,8 +15,9 @@ from markupsafe import Markup, escape
 from unterbau import pages
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
+from unterbau.switch.report import todo
 from unterbau.switch.report.drawing import timeline, topology
-from unterbau.switch.report.ending import is_opening
+from unterbau.switch.report.ending import is_loss, is_opening
 from unterbau.switch.verify import LOSSES, OPENINGS
 from unterbau.tenant.kinds import Attachment, Entry, Fate, FloatingIp, Port, Ref, Server, Volume
 from unterbau.tenant.workload import Workload
@@ -63,6 +64,9 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         today=_today(checked),
         unseen=[v for v in checked.verdicts if v.outcome is Outcome.NOT_SHOWN and v.claim.kind != "loss"],
         losses=[v for v in checked.verdicts if v.claim.kind == "loss"],
+        first=_first(checked),
+        do=lambda verdict: todo.of_verdict(verdict, bundle.plan),
+        do_entry=todo.of_entry,
         changed=[e for e in entries if e.fate is Fate.CHANGED],
         left=[e for e in entries if not e.fate.moves],
         carried=sum(e.fate.moves for e in bundle.plan.entries),
@@ -87,6 +91,59 @@ def _today(checked: CheckResult) -> list[tuple[Verdict, Outcome | None]]:
     before = {v.claim.id: v.outcome for v in checked.verdicts}
     order = (Outcome.FAILED, Outcome.NOT_SHOWN, Outcome.HELD)
     return [(v, before.get(v.claim.id)) for v in sorted(checked.today, key=lambda v: order.index(v.outcome))]
+
+
+def _first(checked: CheckResult) -> Markup:
+    """One sentence for somebody who reads no other: whether it can be moved, what arrived, what does not come along."""
+    bundle = checked.bundle
+    all_, moved = len(bundle.plan.entries), sum(e.fate.moves for e in bundle.plan.entries)
+    told = (*checked.verdicts, *checked.today)
+    failed = sum(v.outcome is Outcome.FAILED for v in told)
+    lost = sum(v.claim.kind == "loss" for v in told)
+    unseen = sum(v.outcome is Outcome.NOT_SHOWN and not is_loss(v) for v in told)
+    day, rehearsal = bundle.context.sealed, bundle.context.rehearsal
+    source, target, name = (
+        printable(i) for i in (bundle.source.identity.name, bundle.target.identity.name, bundle.source.identity.project_name)
+    )  # fmt: skip
+    de_how = f"In der Probe vom {day:%d.%m.%Y}" if rehearsal else f"Beim Umzug vom {day:%d.%m.%Y}"
+    en_how = f"In the rehearsal of {day:%Y-%m-%d}" if rehearsal else f"In the move of {day:%Y-%m-%d}"
+    if checked.outcome is Outcome.FAILED:
+        return _both(
+            f"Das Projekt „{name}“ lässt sich so noch nicht von {source} nach {target} umziehen: {de_how} "
+            f"{_counted(failed, 'schlug eine Prüfung', 'schlugen {} Prüfungen')} fehl; was zu tun ist, steht unten.",
+            f"The project “{name}” cannot be moved from {source} to {target} like this yet: {_small(en_how)} "
+            f"{_counted(failed, 'one check', '{} checks')} failed; what to do stands below.",
+        )  # fmt: skip
+    de_rest = [_counted(all_ - moved, "ein Teil bleibt zurück", "{} Teile bleiben zurück"),
+               _counted(lost, "eine Einzelheit geht verloren", "{} Einzelheiten gehen verloren"),
+               _counted(unseen, "ein Punkt ließ sich nicht prüfen", "{} Punkte ließen sich nicht prüfen")]  # fmt: skip
+    en_rest = [_counted(all_ - moved, "one part stays behind", "{} parts stay behind"),
+               _counted(lost, "one detail is lost", "{} details are lost"),
+               _counted(unseen, "one point could not be checked", "{} points could not be checked")]  # fmt: skip
+    de_parts = f"{all_} Teile" if moved == all_ else f"{moved} von {all_} Teilen"
+    en_parts = f"all {all_} parts" if moved == all_ else f"{moved} of {all_} parts"
+    de_so = "" if checked.outcome is Outcome.HELD else ", soweit es sich prüfen ließ"
+    en_so = "" if checked.outcome is Outcome.HELD else ", as far as it could be checked"
+    return _both(
+        f"Das Projekt „{name}“ lässt sich von {source} nach {target} umziehen{de_so}: {de_how} kamen "
+        f"{'alle ' if moved == all_ else ''}{de_parts} (Server, Netze, Daten) an, und nichts schlug fehl{_tail(de_rest)}.",
+        f"The project “{name}” can be moved from {source} to {target}{en_so}: {_small(en_how)} "
+        f"{en_parts} (servers, networks, data) arrived and nothing failed{_tail(en_rest)}.",
+    )  # fmt: skip
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    """The words for a count; "" for none."""
+    return "" if not count else one if count == 1 else many.format(count)
+
+
+def _tail(rest: list[str]) -> str:
+    told = [one for one in rest if one]
+    return f"; {', '.join(told)}" if told else ""
+
+
+def _small(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _in_both(told: Words) -> Markup:

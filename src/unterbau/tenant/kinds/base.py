@@ -485,6 +485,10 @@ class ResourceBase(Model):
         """Bytes that it holds itself, if its content is that of others (see `port.Reader.own_bytes`)."""
         return 0
 
+    def md5(self) -> str:
+        """Of its content (hex), as its cloud told; "" where it told none."""
+        return ""
+
     def pinned(self) -> Iterator[tuple[Ref, str]]:
         """(Ref, the ETag that it must have) of what its content is made of."""
         yield from ()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container as Holding
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -27,6 +28,9 @@ KEPT_HEADERS = ("cache-control", "content-language", "expires", "x-robots-tag")
 """What Swift keeps of an object beside its metadata, encoding and disposition (object server, `allowed_headers`)."""
 LONGEST_CONTAINER, LONGEST_OBJECT, MOST_METADATA = 256, 1024, 90
 """Bytes of a name, and metadata of one thing: Swift's defaults, which /info tells."""
+
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class Container(ResourceBase):
@@ -310,6 +314,10 @@ class StoredObject(ResourceBase):
     def own_size(self) -> int:
         """The body of a DLO, what stands in an SLO's manifest."""
         return self.body_bytes + sum(s.size_bytes for s in self.segments or () if not s.path)
+
+    def md5(self) -> str:
+        """Of its content (hex), where its ETag is one: Swift's of a plain object, not of what was uploaded in parts."""
+        return self.etag if not self.is_linked() and _MD5.fullmatch(self.etag) else ""
 
     def pinned(self) -> Iterator[tuple[Ref, str]]:
         """Its segments, and what a static link shows."""
