@@ -660,7 +660,8 @@ def page(number: int) -> str:
         rows.append(f"| {name} | {', '.join(f'`{m}`' for m in core.modules)} | {found.possible} | {found.asked} | {found.noticed} | "
                     f"{len(found.survived)} | {len(found.alike)} | {before['cores'].get(name, '-')} | {found.score} |")  # fmt: skip
         chapters.append(f"## {name}\n")
-        chapters += [_told(m) for m in found.survived] or ["None." if found.asked == found.drawn else "None so far."]
+        none = "None." if found.asked == found.drawn else "None so far." if found.asked else "Not asked of this tree."
+        chapters += [_told(m) for m in found.survived] or [none]
         if found.alike:
             chapters.append("\nThe same program:\n")
             chapters += [f"{_told(m)}: {same[m.module, m.was, m.now]}" for m in found.alike]
@@ -668,7 +669,8 @@ def page(number: int) -> str:
     head = [
         "# Faults that no fast test notices\n",
         "`make mutants` writes this page (how: `bench/mutants.py`). Of all mutants of a core that a test should notice "
-        f"{number} are drawn with the core's name as seed; each is put before the core's unit and law tests. "
+        f"{number} are drawn with the core's name as seed; each is put before the core's unit and law tests that come by it, "
+        f"the quickest first, as many as took {ASKED_SECONDS} s: a figure is a lower bound. "
         f"The aim is {AIM} % in each core. *Before*: by the tests of {before['tree']} (`bench/mutants-before.yaml`), by a "
         "sample of that tree.\n",
         "| core | modules | possible | asked | noticed | survived | same program | before | noticed of those that matter |",

@@ -17,7 +17,7 @@ from unterbau.switch import planning
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, compare, counterparts, observed, ownership
 from unterbau.switch.verify.opened import opening_of
-from unterbau.switch.verify.structure import HIDDEN, LOSSES, OPENINGS, TEMPORARIES, Keys
+from unterbau.switch.verify.structure import HIDDEN, LOSSES, OPENINGS, PROVIDED, TEMPORARIES, Keys
 from unterbau.tenant.kinds import (
     OWNER_ONLY,
     Attachment,
@@ -30,6 +30,7 @@ from unterbau.tenant.kinds import (
     Keypair,
     Kind,
     Network,
+    Offering,
     Opened,
     Port,
     Resource,
@@ -39,6 +40,7 @@ from unterbau.tenant.kinds import (
     SecurityGroupRule,
     Server,
     Snapshot,
+    StoredObject,
     Subnet,
     Volume,
 )
@@ -83,6 +85,10 @@ def edited(plan: Plan, field: str, was: str, to: str) -> Plan:
     """With a change of a field that somebody wrote into it."""
     changes = {"fate": Fate.CHANGED, "changes": (Change(field=field, was=was, to=to, why="by hand"),)}
     return plan.model_copy(update={"entries": tuple(e.model_copy(update=changes) for e in plan.entries)})
+
+
+def test_the_names_of_judgings_lie_in_bundles_and_are_spelled_as_ever() -> None:
+    assert JUDGINGS == ("hidden fields", "openings", "remainder", "losses", "temporaries", "provided images")
 
 
 # --- a thing
@@ -186,6 +192,9 @@ def test_what_was_observed_is_found_in_the_verdicts_again_by_side_and_thing() ->
     hashes = {("source", "image:i"): hashed("source: image:i", "1"), ("target", "image:new-i"): hashed("target: image:new-i", "2"),
               ("source", OWNER_ONLY[0]): hashed(f"source: {OWNER_ONLY[0]}", "acl")}  # fmt: skip
     assert observed(compare(here(image), there(new(image)), None, hashes)) == hashes
+    odd = StoredObject(id="box/a: b", name="a: b", container="box", size_bytes=1, etag="e")
+    named = {(at, odd.ref): hashed(f"{at}: {odd.ref}", "1") for at in ("source", "target")}
+    assert observed(compare(here(BOX, odd), there(BOX, odd), None, named)) == named
 
 
 # --- the whole of a kind
@@ -253,6 +262,7 @@ def test_what_is_left_what_is_from_birth_and_what_is_the_users_own_is_neither_mi
     assert complete(here(other, ours, default, own), born, "security_group_rule").outcome is HELD
     key, theirs = (Keypair(id=n, name=n, public_key="ssh-rsa A", fingerprint="f") for n in ("k", "l"))
     assert complete(here(key), there(key, theirs), "keypair").outcome is HELD
+    assert complete(here(key), there(theirs, key), "keypair").outcome is HELD
     assert complete(here(key, theirs), there(key), "keypair").outcome is FAILED
     snapshot = Snapshot(id="t", name="t", status="available", volume_id="v", size_gib=1)
     plan = planning.make(here(snapshot), there(), run="r", now=NOW)
@@ -289,6 +299,39 @@ def test_what_a_move_left_that_it_made_for_a_moment_is_told_apart_from_the_tenan
     )
 
 
+def test_what_had_ended_by_its_own_word_when_the_later_side_was_seen_is_on_neither() -> None:
+    ends = {"delete_at": LATER}
+    mine = [
+        StoredObject(id=f"box/{n}", name=n, container="box", size_bytes=1, etag="e", **e)
+        for n, e in (("a", ends), ("b", {}))
+    ]
+    found = compare(here(BOX, *mine), there(BOX, mine[1]), None, {})
+    assert verdict(found, "completeness object").outcome is HELD
+    assert "structure object:box/a" not in [v.claim.id for v in found]
+    later = mine[0].model_copy(update={"delete_at": LATER + timedelta(seconds=1)})
+    gone = compare(here(BOX, later, mine[1]), there(BOX, mine[1]), None, {})
+    assert verdict(gone, "structure object:box/a").outcome is FAILED
+
+
+def test_an_image_of_the_provider_is_the_same_by_its_hash_unless_an_older_judging_knows_it_by_id_only() -> None:
+    def booted(name: str, image: str, hash_value: str) -> Workload:
+        one = Image(id=image, name="debian", status="active", hash_algo="sha512", hash_value=hash_value)
+        server = Server(
+            id=f"s{name}",
+            name="s",
+            status="ACTIVE",
+            image_id=image,
+            flavor=Flavor(name="m", vcpus=1, ram_mib=1, disk_gib=0),
+        )
+        return side(name, server, offering=Offering(images=(one,)))
+
+    source, same, other = booted("a", "1", "aa"), booted("b", "2", "aa"), booted("b", "2", "bb")
+    assert verdict(compare(source, same, None, {}), "structure server:sa").outcome is HELD
+    assert verdict(compare(source, other, None, {}), "structure server:sa").outcome is FAILED
+    older = tuple(name for name in JUDGINGS if name != PROVIDED)
+    assert verdict(compare(source, same, None, {}, older), "structure server:sa").outcome is FAILED
+
+
 # --- twins
 
 
@@ -308,6 +351,13 @@ def test_twins_are_paired_by_what_they_are_then_by_what_belongs_to_them_then_by_
     hashes = {("source", "volume:1"): hashed("", "b"), ("source", "volume:2"): hashed("", "a"),
               ("target", "volume:x"): hashed("", "a"), ("target", "volume:y"): hashed("", "b")}  # fmt: skip
     assert counterparts(here(*same), there(*again), None, hashes) == {"volume:1": "volume:y", "volume:2": "volume:x"}
+    shared = planning.make(here(*source.resources), there(), run="r", now=NOW)
+    named = shared.model_copy(update={"entries": tuple(
+        e.model_copy(update={"fate": Fate.CHANGED, "changes": (Change(field="name", was="data", to=f"data {e.ref[-1]}", why="by hand"),)})
+        for e in shared.entries
+    )})  # fmt: skip
+    renamed = there(*(v.model_copy(update={"id": f"r{v.id}", "name": f"data {v.id}"}) for v in source.of(Volume)))
+    assert counterparts(source, renamed, named, {}) == {"volume:1": "volume:r1", "volume:2": "volume:r2"}
     keys = Keys(here(*same))
     assert {keys(r) for r in ("volume:1", "volume:2")} == {"volume data", "volume data (2)"}
     assert keys("volume:gone") == "foreign volume:gone"
