@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the pictures of `judge` and `map` in this folder: the terminal and the page of a real stack, and the map.
+"""Makes the pictures in this folder: the report of a real drill, the terminal and the page of a real stack, and the map.
 
     python docs/img/make.py [STACK]
 
-The stack is openDesk's, as tests/assets/stacks describes it. It needs Debian's chromium and the `dev` extra.
+The drill is the kept one in tests/assets, the stack openDesk's, as tests/assets/stacks describes it. It needs Debian's chromium and the `dev` extra.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).parent
 STACK = HERE.parents[1] / "tests" / "assets" / "stacks" / "opendesk"
+DRILL = HERE.parents[1] / "tests" / "assets" / "drill-2026-11.unterbau"
+UNTERBAU = Path(sys.executable).with_name("unterbau")
 TERMINAL = "margin:0;padding:14px 18px;background:#14181d;color:#e8ecf1;font:15px/1.45 monospace;width:80ch"
 
 
@@ -26,7 +28,7 @@ def main(stack: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         page_file = Path(folder) / "stack.html"
         said = subprocess.run(
-            [Path(sys.executable).with_name("unterbau"), "judge", stack.name, "--html", page_file],
+            [UNTERBAU, "judge", stack.name, "--html", page_file],
             cwd=stack.parent, capture_output=True, text=True, check=False,
         ).stdout  # fmt: skip
         browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
@@ -37,8 +39,14 @@ def main(stack: Path) -> None:
         _screen(page, "judge-en.png")
         page.get_by_text("Deutsch", exact=True).click()
         _screen(page, "judge-de.png")
+        told = Path(folder) / "report.html"
+        subprocess.run([UNTERBAU, "evidence", "check", DRILL, "--report", told, "--quiet"], check=False, capture_output=True)
+        page.goto(told.as_uri())
+        _screen(page, "report.png")
+        page.get_by_text("Deutsch", exact=True).click()
+        _screen(page, "report-de.png")
         site = Path(folder) / "site"
-        subprocess.run([Path(sys.executable).with_name("unterbau"), "map", "build", "-o", site], check=True)
+        subprocess.run([UNTERBAU, "map", "build", "-o", site], check=True)
         page.goto((site / "index.html").as_uri())
         _screen(page, "map.png")
         browser.close()

@@ -8,20 +8,24 @@ import json
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
 import termios
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 
 from unterbau import schemas
+from unterbau.cli import cli
 from unterbau.face import printable
 from unterbau.switch import folders
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "de").glob("*.md")])
 ASSET = ROOT / "tests" / "assets" / "drill.unterbau"
 
 
@@ -142,7 +146,7 @@ def test_shells_can_complete(tmp_path: Path, shell: str) -> None:
 
 
 def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    pages = [ROOT / "README.md", *PAGES]
     told = {
         m.group(1) for p in pages for m in re.finditer(r"unterbau ((?:cloud |evidence |map )?[a-z]+)", p.read_text())
     }
@@ -170,6 +174,42 @@ def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
         assert help_.returncode == 0
         if command not in ("cloud", "evidence", "map", "completion", "schema"):
             assert "Exit codes" in help_.stdout
+
+
+def lines_of(page: Path) -> list[str]:
+    """The command lines of its blocks of code, without remarks."""
+    blocks = re.findall(r"```(?:console|sh|bash)?\n(.*?)```", page.read_text(), re.S)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [re.sub(r"\s+#.*$", "", line) for line in lines if line.startswith("unterbau ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT / "docs")))
+def test_every_line_of_a_page_names_a_command_and_options_that_it_has(page: Path) -> None:
+    for line in lines_of(page):
+        command, words = resolved(shlex.split(line)[1:])
+        options = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+        asked = [w.partition("=")[0] for w in words if w.startswith("-") and w != "-"]
+        assert [w for w in asked if w not in options | {"--help"}] == [], line
+
+
+def resolved(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that these words call, and those that are left."""
+    command: click.Command = cli
+    while isinstance(command, click.Group):
+        name = words[0]
+        if name not in command.commands:  # `facts TECHNOLOGY` shows it
+            assert command.name == "facts", name
+            return command.commands["show"], words
+        command, words = command.commands[name], words[1:]
+    return command, words
+
+
+@pytest.mark.parametrize("name", ["drill.md", "judge.md", "report.md"])
+def test_a_german_page_has_an_english_twin_and_links_that_lead_somewhere(name: str) -> None:
+    german, english = (ROOT / "docs" / folder / name for folder in ("de", "."))
+    assert len(lines_of(german)) >= 3 and english.exists()
+    links = re.findall(r"\]\(([^)#]+)", german.read_text())
+    assert [to for to in links if not to.startswith("http") and not (german.parent / to).exists()] == []
 
 
 def test_names_cannot_move_the_cursor_or_turn_the_line() -> None:

@@ -169,7 +169,7 @@ def _box(
     return (
         f'<g class="box {box.own_kind.value}{css}"><rect x="{x}" y="{y}" width="{BOX}" height="50" rx="5"/>'
         f'<text class="name" x="{x + 8}" y="{y + 20}">{_t(box.name, 14 if word else 18)}{word}</text>'
-        f'<text x="{x + 8}" y="{y + 38}">{_t(detail, 25)}</text></g>{"".join(chips)}'
+        f'<text x="{x + 8}" y="{y + 38}">{_t(detail, 22)}</text></g>{"".join(chips)}'
     )
 
 
