@@ -100,7 +100,7 @@ CORES: dict[str, Core] = {
     ),
     "saga": Core(("saga",), ("unit/test_saga_rules.py", "unit/test_saga_momentary.py", "unit/test_saga.py")),
     "evidence": Core(
-        ("evidence/core.py", "evidence/container.py", "evidence/limits.py", "canonical.py"),
+        ("evidence/core.py", "evidence/container.py", "evidence/limits.py", "nesting.py", "canonical.py"),
         ("unit/test_evidence_core.py", "unit/test_evidence.py", "unit/test_evidence_attacks.py"),
         without="loads_no_library or in_less_than_512_mb",
     ),
