@@ -156,7 +156,7 @@ def stopping(stop: threading.Event) -> Iterator[None]:
         if stop.is_set():
             os._exit(Exit.INTERRUPTED)
         stop.set()
-        click.echo("\nstopping after the steps under way; once more to stop at once", err=True)
+        click.echo("\nstopping; what is under way has a second to end; once more to stop at once", err=True)
 
     before = {s: signal.signal(s, handler) for s in (signal.SIGINT, signal.SIGTERM)}
     try:

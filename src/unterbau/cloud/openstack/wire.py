@@ -42,8 +42,8 @@ _LOG = logging.getLogger(__name__)
 CHUNK = 1 << 20
 LOOK_SECONDS = 0.5
 """So often somebody looks at the connections at which somebody waits."""
-GRACE_SECONDS = 1.0
-"""A request that is under way when the process is asked to stop may still be answered for so long."""
+GRACE_SECONDS, TIDYING_SECONDS = 1.0, 10.0
+"""A request may be answered for so long after a stop: one that was under way, and one that tidies up and began after it."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 AGAIN = frozenset({429, 500, 502, 503, 504})
 """Answers after which a question is asked again; a write only after 429, which says that it was not done."""
@@ -61,8 +61,10 @@ class _Wait:
     phase: Phase
     heed: Heed
     since: float
-    moved: int | None = None
+    moved: int | None
     """What the kernel had counted when it last moved."""
+    late: bool
+    """Whether it began after a stop."""
     stopped: float | None = None
     given_up: str = ""
 
@@ -87,8 +89,8 @@ class _Watch:
     @contextmanager
     def over(self, connection: Any, phase: Phase) -> Iterator[None]:
         """Within it this thread may stand still at the connection. Raises GaveUp if it was ended."""
-        wait = _Wait(connection, phase, heeded(), time.monotonic())
-        wait.moved = _moved(connection, phase)
+        heed = heeded()
+        wait = _Wait(connection, phase, heed, time.monotonic(), _moved(connection, phase), heed.stop.is_set())
         with self._lock:
             self._waits[id(wait)] = wait
             if self._thread is None:
@@ -127,7 +129,7 @@ def _fault(wait: _Wait, now: float) -> str:
     bounds = wait.heed.bounds
     if wait.heed.stop.is_set():
         wait.stopped = wait.stopped or now
-        if now - wait.stopped >= GRACE_SECONDS:
+        if now - wait.stopped >= (TIDYING_SECONDS if wait.late else GRACE_SECONDS):
             return "stopped"
     if wait.phase not in ("send", "body"):
         return ""
@@ -234,7 +236,8 @@ class _Watched:
 
     def _new_conn(self) -> socket.socket:
         """As urllib3's, but a stop is heard."""
-        host, port, seconds = self._dns_host, self.port, self.timeout  # type: ignore[attr-defined]
+        host, port, told = self._dns_host, self.port, self.timeout  # type: ignore[attr-defined]
+        seconds = heeded().bounds.connect if told is None else told
         try:
             found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
         except socket.gaierror as error:
