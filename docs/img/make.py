@@ -40,7 +40,9 @@ def main(stack: Path) -> None:
         page.get_by_text("Deutsch", exact=True).click()
         _screen(page, "judge-de.png")
         told = Path(folder) / "report.html"
-        subprocess.run([UNTERBAU, "evidence", "check", DRILL, "--report", told, "--quiet"], check=False, capture_output=True)
+        subprocess.run(
+            [UNTERBAU, "evidence", "check", DRILL, "--report", told, "--quiet"], check=False, capture_output=True
+        )
         page.goto(told.as_uri())
         _screen(page, "report.png")
         page.get_by_text("Deutsch", exact=True).click()
