@@ -2,26 +2,30 @@
 """Requests and time of `prove`, against as many requests one after the other as the reference suite makes.
 
 `python -m bench.prove`, on one embedded cloud, with 0, 50 and 200 ms added to every way from client to cloud by a
-forwarder of plain TCP (TLS passes through it untouched). The reference suite is not run: its 63 requests were counted
-(8 that read, 55 for the four writing cases), and as many cheap reads of the same services are made one after the other by
-our own HTTP client, without any waiting for servers and volumes. So its row is a lower bound.
+forwarder of plain TCP (TLS passes through it untouched). Each run is a process of its own, its start included. The reference
+suite is not run: its 63 requests were counted (8 that read, 55 for the four writing cases), and as many cheap reads of the
+same services are made one after the other by our own HTTP client, without any waiting for servers and volumes. So its row
+is a lower bound.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import queue
+import resource
 import socket
 import statistics
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
-
-import urllib3.util.connection
 
 from bench.page import publish
 
@@ -94,50 +98,40 @@ def _write(server: socket.socket, late: queue.SimpleQueue[tuple[float, bytes]]) 
 _CONNECT: Callable[..., socket.socket] = socket.create_connection
 
 
-@contextlib.contextmanager
-def far_away(places: set[tuple[str, int]], seconds: float) -> Iterator[None]:
-    """Every connection of this process to these places goes through a forwarder."""
-    forwarders = {place: Forwarder(place, seconds) for place in places}
+def lead(forwarders: dict[tuple[str, int], tuple[str, int]]) -> None:
+    """Every connection of this process to these places goes through their forwarders, for the rest of its life."""
+    import urllib3.util.connection
+
     theirs = urllib3.util.connection.create_connection
 
     def plain(address: tuple[str, int], *args: Any, **more: Any) -> socket.socket:
-        found = forwarders.get(address)
-        return _CONNECT(found.address if found else address, *args, **more)
+        return _CONNECT(forwarders.get(address, address), *args, **more)
 
     def urllib(address: tuple[str, int], *args: Any, **more: Any) -> socket.socket:
-        found = forwarders.get(address)
-        return theirs(found.address if found else address, *args, **more)
+        return theirs(forwarders.get(address, address), *args, **more)
 
     socket.create_connection = plain  # type: ignore[assignment]
     urllib3.util.connection.create_connection = urllib
-    try:
-        yield
-    finally:
-        socket.create_connection = _CONNECT
-        urllib3.util.connection.create_connection = theirs
-        for forwarder in forwarders.values():
-            forwarder.listener.close()
 
 
-def ours(name: str, *, tls: bool = False) -> int:
-    """One run with verdicts; the number of requests."""
-    from unterbau import wiring
-    from unterbau.prove import handshake
-    from unterbau.prove.collect import collect
-    from unterbau.prove.proof import Question, prove
+def ours(name: str, *options: str) -> None:
+    """`unterbau prove`, as a person calls it. Its verdicts must be those of a cloud that was seen."""
+    from unterbau.cli import main
 
-    cloud = wiring.survey(name)
-    probe = {"probe": partial(handshake.look, trust=cloud.trust)} if tls else {}
-    seen = collect(cloud, now=wiring.now, tool="bench", seconds=60, **probe)
-    found = prove(seen, Question(version="v5.1", at=datetime.now(UTC)))
-    assert sum(c.outcome == "held" for c in found.report.cases) > 30, "the cloud was not seen"
-    return len(seen.requests)
+    sys.argv = ["unterbau", "prove", name, "--version", "v5.1", "--format", "json", *options]
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+        main()
+    proof = json.loads(told.getvalue())
+    assert sum(c["outcome"] == "held" for c in proof["report"]["cases"]) > 30, "the cloud was not seen"
+    looked = [p for p in proof["inventory"]["tls"] if p["status"] == "seen" and p["ciphers"]]
+    assert options or len(looked) > 5, "TLS was not looked at"
+    print(len(proof["inventory"]["requests"]))
 
 
 def reference(name: str, *, writing: bool) -> int:
     """As many requests as the reference suite makes, one after the other; their number."""
     from unterbau import wiring
-    from unterbau.prove.collect import MADE_UP
 
     cloud = wiring.survey(name)
     _, _, catalog = cloud.enter()
@@ -149,18 +143,35 @@ def reference(name: str, *, writing: bool) -> int:
     store = next(e for e in catalog if e["type"] == "object-store")
     endpoints: Any = store["endpoints"]
     root = urlsplit(endpoints[0]["url"])._replace(path="/", query="").geturl()
-    assert cloud.knock(root, headers=MADE_UP, seconds=60).request.status is not None
+    assert cloud.knock(root, headers={}, seconds=60).request.status is not None
     return count + 1
 
 
-def timed(action: Callable[[], int]) -> tuple[int, float]:
-    """Requests, and the median of the seconds."""
-    seconds, count = [], 0
+def one(what: str, name: str, led: str) -> None:
+    """One run, in this process: its number of requests is printed."""
+    lead({(h, p): ("127.0.0.1", to) for h, p, to in json.loads(led)})
+    match what:
+        case "plain":
+            ours(name, "--no-tls")
+        case "default":
+            ours(name)
+        case _:
+            print(reference(name, writing=what == "all"))
+
+
+def timed(what: str, name: str, forwarders: dict[tuple[str, int], Forwarder]) -> tuple[int, float, float]:
+    """Requests, and the medians of the seconds and of the CPU's seconds of a process."""
+    led = json.dumps([[*place, f.address[1]] for place, f in forwarders.items()])
+    seconds, cpu, count = [], [], 0
     for _ in range(RUNS):
-        begun = time.perf_counter()
-        count = action()
+        begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        argv = [sys.executable, "-m", "bench.prove", what, name, led]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
         seconds.append(time.perf_counter() - begun)
-    return count, statistics.median(seconds)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        count = int(done.stdout.split()[-1])
+    return count, statistics.median(seconds), statistics.median(cpu)
 
 
 def places(name: str) -> set[tuple[str, int]]:
@@ -173,48 +184,55 @@ def places(name: str) -> set[tuple[str, int]]:
     return {(urlsplit(u).hostname or "", urlsplit(u).port or 443) for u in urls}
 
 
+WHAT = {
+    "default": "`unterbau prove`, with TLS of every endpoint (the default)",
+    "plain": "`unterbau prove --no-tls`",
+    "reading": "reference: the 8 that read, one after the other",
+    "all": "reference: all 63, one after the other",
+}
+
+
 def main() -> None:
     """Measure and publish."""
     from unterbau import reference as embedded
 
     embedded.up(NAME, progress=print)
     name = f"{NAME}-reader"
-    todo: dict[str, Callable[[], int]] = {
-        "`unterbau prove`, read-only": lambda: ours(name),
-        "`unterbau prove`, read-only, with TLS of every endpoint": lambda: ours(name, tls=True),
-        "reference: the 8 that read, one after the other": lambda: reference(name, writing=False),
-        "reference: all 63, one after the other": lambda: reference(name, writing=True),
-    }
     try:
         where = places(name)
-        ours(name)  # the first requests of a cloud are slower
-        rows = {what: [what] for what in todo}
+        timed("default", name, {})  # the first requests of a cloud are slower
+        rows = {what: [told] for what, told in WHAT.items()}
         seconds: dict[tuple[str, int], float] = {}
         for latency in LATENCIES_MS:
-            with far_away(where, latency / 1000):
-                for what, action in todo.items():
-                    count, took = timed(action)
-                    seconds[what, latency] = took
-                    rows[what] += [str(count)] * (latency == LATENCIES_MS[0]) + [f"{took:.2f} s"]
-                    print(what, latency, count, f"{took:.2f}")
+            forwarders = {place: Forwarder(place, latency / 1000) for place in where}
+            for what in WHAT:
+                count, took, cpu = timed(what, name, forwarders)
+                seconds[what, latency] = took
+                rows[what] += [str(count), f"{cpu:.2f} s"] * (latency == LATENCIES_MS[0]) + [f"{took:.2f} s"]
+                print(what, latency, count, f"{took:.2f} ({cpu:.2f} of CPU)", flush=True)
+            for forwarder in forwarders.values():
+                forwarder.listener.close()
     finally:
         embedded.down(NAME)
-    first, _, reading, last = todo
     ratios = [
-        [f"{word} / ours", "", *(f"{seconds[what, ms] / seconds[first, ms]:.1f} x" for ms in LATENCIES_MS)]
-        for word, what in (("the 8", reading), ("all 63", last))
+        [f"{word} / {told}", "", "", *(f"{seconds[theirs, ms] / seconds[our, ms]:.1f} x" for ms in LATENCIES_MS)]
+        for word, theirs in (("the 8", "reading"), ("all 63", "all"))
+        for told, our in (("the default", "default"), ("--no-tls", "plain"))
     ]
     publish(
         "prove",
         f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m bench.prove` on 2 cores, one embedded cloud, reader rights, "
-        f"median of {RUNS}, start of Python not counted. The latency is added to every way from client to cloud, TLS "
-        "handshakes included. The reference suite was not run: its requests were counted, and as many cheap reads were made "
-        "without any waiting for servers and volumes, so its rows are lower bounds; its 55 writing requests decide four more "
-        "cases, which `prove` tries with `--write` only.",
-        ("what", "requests", *(f"+ {ms} ms" for ms in LATENCIES_MS)),
+        f"median of {RUNS}, each run a process of its own with its start. The latency is added to every way from client to "
+        "cloud, TLS handshakes included. The reference suite was not run: its requests were counted, and as many cheap reads "
+        "were made without any waiting for servers and volumes, so its rows are lower bounds; its 55 writing requests decide "
+        "four more cases, which `prove` tries with `--write` only.",
+        ("what", "requests", "CPU", *(f"+ {ms} ms" for ms in LATENCIES_MS)),
         [*rows.values(), *ratios],
     )
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:]:
+        one(*sys.argv[1:])
+    else:
+        main()

@@ -10,5 +10,8 @@ LATE_SECONDS = 120.0
 LOOK_SECONDS = 20.0
 """How long each section of a look of `prove` may take."""
 
+BOUND = ("connect", "idle", "slowest", "window", "answer", "silence", "operation", "tries", "pause", "mib")
+"""The names of the bounds of `--bounds`; `cloud.bounds` says what each is."""
+
 SCOPE = "scs-compatible-iaas"
 """The certificate scope that `prove` judges by."""

@@ -20,7 +20,7 @@ from pydantic import SecretBytes
 
 from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Simulator
-from unterbau.errors import CloudError, Conflict, Forbidden
+from unterbau.errors import Broken, CloudError, Conflict, Forbidden
 from unterbau.tenant.kinds import (
     OWNER_ONLY,
     AddressGroup,
@@ -294,6 +294,22 @@ def test_object_names_and_bytes_are_untouched(cloud: Cloud, make: Maker, name: s
         assert b"".join(stream) == b"hello"
     with pytest.raises(Conflict):
         cloud.delete(ref(Kind.CONTAINER, box), WAIT)
+
+
+def test_other_bytes_than_the_etag_says_are_not_taken(cloud: Cloud, make: Maker) -> None:
+    """A bit that flips on the way costs a retry, not a claim of the verifier. An ETag of parts says nothing of bytes."""
+    box = make.ensure(Container(id=f"c-{make.tag}", name=f"c-{make.tag}"))
+    told = {"hello": hashlib.md5(b"hello", usedforsecurity=False).hexdigest(), "parts": f"{'0' * 32}-3"}
+    reference = ref(Kind.OBJECT, f"{box}/o")
+    make.made.append(reference)
+    wish = StoredObject(id="-", name="o", container=box, size_bytes=5, etag=told["hello"])
+    with pytest.raises(Broken, match="other bytes"):
+        cloud.write_object(wish, [b"hellp"], make.marker())
+    assert cloud.read(reference) is None
+    cloud.write_object(wish, [b"hello"], make.marker())
+    cloud.write_object(wish.model_copy(update={"etag": told["parts"]}), [b"hallo"], make.marker())
+    with cloud.object_bytes(box, "o") as stream:
+        assert b"".join(stream) == b"hallo"
 
 
 def test_a_secret_takes_its_payload_once(cloud: Cloud, make: Maker) -> None:

@@ -199,13 +199,17 @@ def test_glance_tells_the_hash_of_what_it_was_given(cloud: Cloud, make: Maker) -
 # --- limits
 
 
-@pytest.mark.parametrize("number", [127, 128])
+@pytest.mark.parametrize("number", [127, 128, 129])
 def test_a_server_has_128_metadata(cloud: Cloud, make: Maker, number: int) -> None:
-    """Our marker is one of them."""
+    """Our marker is one of them; it is a tag where they are full."""
     metadata = {f"k{n}": "v" for n in range(number)}
-    if number < 128:
-        there = cloud.read(ref(Kind.SERVER, server_with(cloud, make, metadata=metadata)))
-        assert isinstance(there, Server) and there.metadata == metadata
+    if number <= 128:
+        there = cloud.read(ref(Kind.SERVER, server_with(cloud, make, metadata=metadata, tags=("t",))))
+        assert isinstance(there, Server) and (there.metadata, there.tags) == (metadata, ("t",))
+        assert there.marker == make.marker("server")
+        cloud.unmark(there)
+        there = cloud.read(there.ref)
+        assert isinstance(there, Server) and (there.marker, there.metadata, there.tags) == (None, metadata, ("t",))
     else:
         with pytest.raises((OverQuota, Forbidden)):
             server_with(cloud, make, metadata=metadata)

@@ -190,7 +190,7 @@ def test_the_source_goes_as_far_as_it_is_held_now(kept: Kept) -> None:
         kept.write(0, kept.refs["data"].partition(":")[2], b"in use")
         out, err = child.communicate(f"{kept.names[0]}\n".encode(), timeout=1200)
     assert child.returncode == 3, err.decode()
-    told = json.loads(out)["kept"]
+    told = {reference: why["text"] for reference, why in json.loads(out)["kept"].items()}
     needed = {"web-1", "port-web", "www", "net", "sub", "edge", "image"}
     assert kept.left() == {"spare", "data", *needed}
     assert told[kept.refs["spare"]] == told[kept.refs["data"]] == "the source's content changed"
@@ -243,7 +243,7 @@ def test_a_kept_target_is_production(kept: Kept) -> None:
     for _ in range(2):
         done = unterbau("close", kept.run, "--target", "--format", "json", typed=kept.names[1] + "\n")
         assert done.returncode == 3, done.stderr
-        told = json.loads(done.stdout)["kept"]
+        told = {reference: why["text"] for reference, why in json.loads(done.stdout)["kept"].items()}
         assert told[f"volume:{data.id}"] == "the target's content changed"
         assert "changed since it was looked at" in told["object:box/a.txt"]
         names = {name for pairs in inventory.everything(c).values() for name, _ in pairs}

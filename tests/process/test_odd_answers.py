@@ -355,16 +355,6 @@ def test_a_pause_that_cannot_be_slept_is_none(census: Census, whole: dict[str, A
     assert notes(taken).keys() == notes(whole).keys()
 
 
-def test_a_pause_is_never_longer_than_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    import requests
-
-    from unterbau.cloud.openstack.transport import LONGEST_PAUSE, _patient
-
-    response = requests.Response()
-    response.headers["Retry-After"] = "100000"
-    assert _patient(response).headers["Retry-After"] == str(LONGEST_PAUSE)
-
-
 # --- the object store
 
 BOX, THING = f"{PATHS['object-store']}/fv-akten", f"{PATHS['object-store']}/fv-akten/vorl%C3%A4ufig.txt"

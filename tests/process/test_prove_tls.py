@@ -233,6 +233,53 @@ def test_who_speaks_no_tls(trust: str) -> None:
     assert set(outcomes((probe,)).values()) == {NOT_SHOWN}
 
 
+def test_all_questions_are_asked_at_the_same_time(authority: trustme.CA, trust: str) -> None:
+    """A server far away: each of its answers takes a while. One after the other there would be some twenty of them."""
+    way, made, open_now, most = 0.4, context(certificate(authority)), 0, 0
+    lock = threading.Lock()
+
+    def far(client: socket.socket) -> None:
+        nonlocal open_now, most
+        with lock:
+            open_now += 1
+            most = max(most, open_now)
+        try:
+            time.sleep(way)
+            with made.wrap_socket(client, server_side=True) as secured:
+                if secured.recv(65536):
+                    secured.sendall(b"HTTP/1.1 200 OK\r\n" + HSTS.encode() + b"\r\nContent-Length: 0\r\n\r\n")
+        finally:
+            with lock:
+                open_now -= 1
+
+    with served(far) as place:
+        begun = time.monotonic()
+        (probe,) = look(f"https://{place}/v3", trust=trust, seconds=10.0)
+        took = time.monotonic() - begun
+    assert len(probe.ciphers) >= 4 and probe.hsts and probe.trusted
+    assert most >= 8  # the server saw so many of us at once
+    assert took < 0.6 * way * (len(probe.ciphers) + 6)
+
+
+def test_a_server_that_falls_silent_has_not_shown_all_its_ciphers(authority: trustme.CA, trust: str) -> None:
+    made = context(certificate(authority), most="TLSv1_2")
+
+    def tired(client: socket.socket) -> None:
+        first = client.recv(65536, socket.MSG_PEEK)
+        offered = int.from_bytes(first[44 + first[43] : 46 + first[43]], "big") // 2
+        if offered < 30:  # a question for a share of the ciphers
+            time.sleep(2)
+            return
+        with made.wrap_socket(client, server_side=True) as secured:
+            if secured.recv(65536):
+                secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with served(tired) as place:
+        (probe,) = look(f"https://{place}/v3", trust=trust, seconds=0.8)
+    assert probe.status is Status.SEEN and probe.ciphers_unasked
+    assert outcomes((probe,))["tls-ciphers"] is NOT_SHOWN
+
+
 def test_an_address_is_asked_once(authority: trustme.CA, trust: str) -> None:
     with tls(context(certificate(authority)), HSTS) as url:
         assert len(look(url, url + "/a", url + "/b", trust=trust)) == 1

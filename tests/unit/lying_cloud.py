@@ -57,6 +57,8 @@ class Told:
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    way: Callable[[socket.socket, bytes], None] | None = None
+    """How the bytes go out, if not at once; raises OSError to end the connection."""
 
     def encoded(self, method: str) -> bytes:
         data = (
@@ -111,7 +113,9 @@ class Server:
             with client, client.makefile("rb") as stream:
                 while asked := self._request(stream, secure):
                     self.asked.append(asked)
-                    client.sendall(self.answer(asked).encoded(asked.method))
+                    told = self.answer(asked)
+                    data = told.encoded(asked.method)
+                    told.way(client, data) if told.way else client.sendall(data)
         except OSError:
             client.close()
 

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from kept_bundles import FIRST
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
+from unterbau import nesting
 from unterbau.cli import cli
 from unterbau.errors import BundleError
 from unterbau.evidence import limits
@@ -159,10 +160,10 @@ def _pieces(step: int) -> Iterator[tuple[bytes, int]]:
 @pytest.mark.parametrize("step", range(1, 40))
 def test_strings_are_told_from_structure_wherever_a_piece_ends(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The measure works piece by piece: no piece's end may turn the inside of a string into structure."""
-    monkeypatch.setattr(limits, "_STEP", step)
+    monkeypatch.setattr(nesting, "_STEP", step)
     for data, _ in _pieces(step):
-        bare = b"".join(limits._without_strings(data))
-        assert bare == limits._STRINGS.sub(b"", data)
+        bare = b"".join(nesting._without_strings(data))
+        assert bare == nesting._STRINGS.sub(b"", data)
 
 
 def test_who_trusts_the_signer_may_open_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,7 +212,7 @@ def test_a_server_with_its_root_on_a_volume_needs_that_volume_and_loses_no_local
     root = Attachment(id="s/v", server_id="s", volume_id="v", boot_index=0)
     image = Image(id="i", name="i", status="active")
     alone = fate(server(image_id="i"), image)
-    assert alone.needs == ("image:i",) and say("plan.server.local-disk") in each(alone.why)
+    assert alone.needs == ("image:i",) and say("plan.server.own-disk") in each(alone.why)
     rooted = fate(server(image_id="i"), image, volume(status="in-use"), root)
     assert rooted.needs == ("image:i", "volume:v")
     assert each(rooted.why) == [say("plan.server.user-data")]

@@ -177,8 +177,8 @@ def test_no_cloud_makes_what_is_beyond_its_limits_or_has_ended(one: Any, said: s
         (ROUTER, ""), (changed(ROUTER, enable_snat=False), "SNAT"), (changed(ROUTER, enable_snat=True), ""),
         (changed(ROUTER, enable_snat=False, external_network_id=None), ""),
         (IMAGE, ""), (changed(IMAGE, visibility="public"), "publish"),
-        (changed(SERVER, metadata={str(n): "" for n in range(128)}), "128 metadata"),
-        (changed(SERVER, metadata={str(n): "" for n in range(127)}), ""),
+        (changed(SERVER, metadata={str(n): "" for n in range(129)}), "128 metadata"),
+        (changed(SERVER, metadata={str(n): "" for n in range(128)}), ""),
     ],
     ids=lambda v: v if isinstance(v, str) else v.own_kind.value,
 )  # fmt: skip

@@ -26,10 +26,12 @@ from keystoneauth1.session import Session
 from openstack import exceptions as sdk
 
 from unterbau.cloud import openstack
+from unterbau.cloud.bounds import Bounds
 from unterbau.cloud.openstack import profiles
 from unterbau.cloud.openstack.errors import by_status, translated
 from unterbau.cloud.openstack.http import Api
 from unterbau.cloud.openstack.swift import Swift
+from unterbau.cloud.waiting import heeding
 from unterbau.errors import (
     AuthFailed,
     Broken,
@@ -86,6 +88,13 @@ FOREIGN = sorted(
     },
     key=lambda c: f"{c.__module__}.{c.__qualname__}",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def asked_once() -> Iterator[None]:
+    """What a fault means is one thing, how often it is asked again another (tests/process/test_bad_days.py)."""
+    with heeding(threading.Event(), print, Bounds(tries=1)):
+        yield
 
 
 @pytest.mark.parametrize("kind", FOREIGN, ids=[f"{c.__module__}.{c.__qualname__}" for c in FOREIGN])

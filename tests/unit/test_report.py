@@ -65,6 +65,21 @@ def test_what_is_open_on_the_target_stands_in_the_report_with_whether_it_was_all
         assert ("Am Ziel schließen" in page) is (outcome is Outcome.FAILED)
 
 
+def test_where_todays_judging_differs_from_the_bundles_own_both_are_told_and_the_worst_first() -> None:
+    claims = [v.claim for v in CHECKED.verdicts if v.outcome is Outcome.HELD][:1]
+    new = Claim(id="opening x", kind="opening", subject="router:<x>", text="a <new> claim")
+    today = (Verdict(claim=claims[0], outcome=Outcome.NOT_SHOWN, reason=Reason.of("verify.not-read")),
+             Verdict(claim=new, outcome=Outcome.FAILED, reason="it <opened>"))  # fmt: skip
+    page = html.render(CHECKED.model_copy(update={"today": today}), REAL)
+    assert "What today&#39;s judgings say otherwise" in page and "Was heute anders beurteilt wird" in page
+    section = page[page.index("today&#39;s judgings") : page.index("What was lost or changed")]
+    first, second = section.split("<tr>")[2:]
+    assert "a &lt;new&gt; claim" in first and "router:&lt;x&gt;" in first and "it &lt;opened&gt;" in first
+    assert "nicht geprüft" in first and "nicht gehalten" in first
+    assert claims[0].subject in second and "held" in second and "not shown" in second and "it was not read" in second
+    assert "judgings say otherwise" not in html.render(CHECKED.model_copy(update={"today": ()}), REAL)
+
+
 def test_names_with_markup_or_escapes_are_harmless() -> None:
     evil = '<script>alert(1)</script>"\x1b[31m\u202e'
     network = Network(id="n", name=evil)

@@ -16,7 +16,8 @@ from unterbau.saga import Journal, Marker, run, unwind
 from unterbau.switch import planning
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, compare, counterparts, observed, ownership
-from unterbau.switch.verify.structure import HIDDEN, LOSSES, OPENINGS, TEMPORARIES, Keys
+from unterbau.switch.verify.opened import opening_of
+from unterbau.switch.verify.structure import HIDDEN, LOSSES, OPENINGS, PROVIDED, TEMPORARIES, Keys
 from unterbau.tenant.kinds import (
     OWNER_ONLY,
     Attachment,
@@ -29,19 +30,22 @@ from unterbau.tenant.kinds import (
     Keypair,
     Kind,
     Network,
+    Offering,
     Opened,
     Port,
     Resource,
     Router,
     Secret,
     SecurityGroup,
+    SecurityGroupRule,
     Server,
     Snapshot,
+    StoredObject,
     Subnet,
     Volume,
 )
 from unterbau.tenant.workload import NotShown, Workload
-from unterbau.verdict import Observation, Outcome, Reason, Source, Verdict, Words
+from unterbau.verdict import Observation, Outcome, Reason, Source, Verdict, Words, words
 
 say = Reason.of
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
@@ -83,6 +87,10 @@ def edited(plan: Plan, field: str, was: str, to: str) -> Plan:
     return plan.model_copy(update={"entries": tuple(e.model_copy(update=changes) for e in plan.entries)})
 
 
+def test_the_names_of_judgings_lie_in_bundles_and_are_spelled_as_ever() -> None:
+    assert JUDGINGS == ("hidden fields", "openings", "remainder", "losses", "temporaries", "provided images")
+
+
 # --- a thing
 
 
@@ -94,7 +102,7 @@ def test_a_verdict_on_a_thing_names_it_and_shows_both_sides_with_their_times() -
     (left, right) = seen(one)
     assert left[:2] == ("source: a network:n", NOW) and right[:2] == ("target: b network:new-n", LATER)
     assert left[2] == right[2] and isinstance(left[2], dict) and left[2]["description"] == "ours"
-    assert (one.outcome, one.reason) == (HELD, say("verdict.equal"))
+    assert (one.outcome, one.reason) == (HELD, say("verdict.equal")) and {o.what for o in one.evidence} == {"facts"}
 
 
 def test_a_thing_that_is_not_there_failed_unless_nothing_of_its_kind_was_seen() -> None:
@@ -139,6 +147,16 @@ def test_fields_that_one_side_hid_hold_nothing_and_are_told_by_their_reasons() -
     assert changed.outcome is FAILED, "what differs besides failed all the same"
 
 
+def test_reasons_of_different_kinds_stand_in_the_order_of_their_words() -> None:
+    reasons: tuple[Words, ...] = (say("verify.not-read"), "an error of the cloud", say("verdict.equal"))
+    fields = ("read_acl", "write_acl", "sync_to")
+    notes = tuple(NotShown(what=f"container.{f}", reason=r) for f, r in zip(fields, reasons, strict=True))
+    one = verdict(compare(here(BOX, not_shown=notes), there(BOX), None, {}), "structure container:box")
+    assert (
+        str(one.reason) == "write_acl: an error of the cloud; sync_to: equal on both sides; read_acl: it was not read"
+    )
+
+
 def test_a_thing_of_which_only_its_being_is_known_holds_and_fails_nothing() -> None:
     secret = Secret(id="e", name="e")
     found = compare(here(secret, **blind("secret:e")), there(new(secret, algorithm="aes")), None, {})
@@ -174,6 +192,9 @@ def test_what_was_observed_is_found_in_the_verdicts_again_by_side_and_thing() ->
     hashes = {("source", "image:i"): hashed("source: image:i", "1"), ("target", "image:new-i"): hashed("target: image:new-i", "2"),
               ("source", OWNER_ONLY[0]): hashed(f"source: {OWNER_ONLY[0]}", "acl")}  # fmt: skip
     assert observed(compare(here(image), there(new(image)), None, hashes)) == hashes
+    odd = StoredObject(id="box/a: b", name="a: b", container="box", size_bytes=1, etag="e")
+    named = {(at, odd.ref): hashed(f"{at}: {odd.ref}", "1") for at in ("source", "target")}
+    assert observed(compare(here(BOX, odd), there(BOX, odd), None, named)) == named
 
 
 # --- the whole of a kind
@@ -232,8 +253,16 @@ def test_what_is_left_what_is_from_birth_and_what_is_the_users_own_is_neither_mi
     assert complete(here(other, default), there(new(other)), "security_group").outcome is FAILED, (
         "the source's is meant"
     )
+    ours, own = (
+        SecurityGroupRule(id=f"r{g.id}", security_group_id=g.id, direction="egress", ethertype="IPv4")
+        for g in (other, default)
+    )
+    born = there(new(other), new(ours, security_group_id="new-g"), default, own)
+    assert complete(here(other, ours), born, "security_group_rule").outcome is HELD
+    assert complete(here(other, ours, default, own), born, "security_group_rule").outcome is HELD
     key, theirs = (Keypair(id=n, name=n, public_key="ssh-rsa A", fingerprint="f") for n in ("k", "l"))
     assert complete(here(key), there(key, theirs), "keypair").outcome is HELD
+    assert complete(here(key), there(theirs, key), "keypair").outcome is HELD
     assert complete(here(key, theirs), there(key), "keypair").outcome is FAILED
     snapshot = Snapshot(id="t", name="t", status="available", volume_id="v", size_gib=1)
     plan = planning.make(here(snapshot), there(), run="r", now=NOW)
@@ -270,6 +299,39 @@ def test_what_a_move_left_that_it_made_for_a_moment_is_told_apart_from_the_tenan
     )
 
 
+def test_what_had_ended_by_its_own_word_when_the_later_side_was_seen_is_on_neither() -> None:
+    ends = {"delete_at": LATER}
+    mine = [
+        StoredObject(id=f"box/{n}", name=n, container="box", size_bytes=1, etag="e", **e)
+        for n, e in (("a", ends), ("b", {}))
+    ]
+    found = compare(here(BOX, *mine), there(BOX, mine[1]), None, {})
+    assert verdict(found, "completeness object").outcome is HELD
+    assert "structure object:box/a" not in [v.claim.id for v in found]
+    later = mine[0].model_copy(update={"delete_at": LATER + timedelta(seconds=1)})
+    gone = compare(here(BOX, later, mine[1]), there(BOX, mine[1]), None, {})
+    assert verdict(gone, "structure object:box/a").outcome is FAILED
+
+
+def test_an_image_of_the_provider_is_the_same_by_its_hash_unless_an_older_judging_knows_it_by_id_only() -> None:
+    def booted(name: str, image: str, hash_value: str) -> Workload:
+        one = Image(id=image, name="debian", status="active", hash_algo="sha512", hash_value=hash_value)
+        server = Server(
+            id=f"s{name}",
+            name="s",
+            status="ACTIVE",
+            image_id=image,
+            flavor=Flavor(name="m", vcpus=1, ram_mib=1, disk_gib=0),
+        )
+        return side(name, server, offering=Offering(images=(one,)))
+
+    source, same, other = booted("a", "1", "aa"), booted("b", "2", "aa"), booted("b", "2", "bb")
+    assert verdict(compare(source, same, None, {}), "structure server:sa").outcome is HELD
+    assert verdict(compare(source, other, None, {}), "structure server:sa").outcome is FAILED
+    older = tuple(name for name in JUDGINGS if name != PROVIDED)
+    assert verdict(compare(source, same, None, {}, older), "structure server:sa").outcome is FAILED
+
+
 # --- twins
 
 
@@ -289,6 +351,13 @@ def test_twins_are_paired_by_what_they_are_then_by_what_belongs_to_them_then_by_
     hashes = {("source", "volume:1"): hashed("", "b"), ("source", "volume:2"): hashed("", "a"),
               ("target", "volume:x"): hashed("", "a"), ("target", "volume:y"): hashed("", "b")}  # fmt: skip
     assert counterparts(here(*same), there(*again), None, hashes) == {"volume:1": "volume:y", "volume:2": "volume:x"}
+    shared = planning.make(here(*source.resources), there(), run="r", now=NOW)
+    named = shared.model_copy(update={"entries": tuple(
+        e.model_copy(update={"fate": Fate.CHANGED, "changes": (Change(field="name", was="data", to=f"data {e.ref[-1]}", why="by hand"),)})
+        for e in shared.entries
+    )})  # fmt: skip
+    renamed = there(*(v.model_copy(update={"id": f"r{v.id}", "name": f"data {v.id}"}) for v in source.of(Volume)))
+    assert counterparts(source, renamed, named, {}) == {"volume:1": "volume:r1", "volume:2": "volume:r2"}
     keys = Keys(here(*same))
     assert {keys(r) for r in ("volume:1", "volume:2")} == {"volume data", "volume data (2)"}
     assert keys("volume:gone") == "foreign volume:gone"
@@ -332,7 +401,7 @@ def test_each_loss_is_a_claim_on_the_plan_with_the_field_and_both_values() -> No
         field = one.claim.id.rpartition(".")[2]
         assert (one.claim.kind, one.claim.subject) == ("loss", "network:n")
         assert one.claim.text == say("claim.lost", field=field, key="network net")
-        assert seen(one) == [("plan", NOW, f"network:n.{field}")]
+        assert seen(one) == [("plan", NOW, f"network:n.{field}")] and one.evidence[0].what == "loss"
     nothing = verdict(compare(here(NET), there(new(NET, mtu=1400)), planning.make(here(NET), there(), run="r", now=NOW), {}),
                       "lost network:n.mtu")  # fmt: skip
     assert nothing.reason == say("verify.lost.changed", before="–", after="1400")
@@ -399,6 +468,11 @@ def test_what_opened_failed_until_somebody_allows_it_by_its_id_and_then_both_cla
     name = id_.removeprefix("opening ")
     assert (one.outcome, one.reason, one.claim.subject) == (FAILED, say("verify.opened.shut", id=name), "container:box")
     assert seen(one) == [(f"source: a {name}", NOW, False), (f"target: b {name}", LATER, True)]
+    assert words(opening_of(one.claim)).startswith("container box") and opening_of(all_.claim) == all_.claim.text
+    assert (
+        opening_of(one.claim.model_copy(update={"text": "as an older version said it"}))
+        == "as an older version said it"
+    )
     assert (all_.outcome, all_.reason) == (FAILED, one.reason)
     plan = edited(planning.make(here(SHUT), there(), run="r", now=NOW), "read_acl", "", ".r:*")
     allowed = planning.judged(plan, here(SHUT), there(), (name,))

@@ -19,7 +19,19 @@ import click
 
 from unterbau import __version__
 from unterbau.cli import verbs
-from unterbau.cli.frame import EXITS, Context, Exports, F, Verbs, asks_for_json, command, complain, exports, late_writes
+from unterbau.cli.frame import (
+    EXITS,
+    Context,
+    Exports,
+    F,
+    Verbs,
+    asks_for_json,
+    bounded,
+    command,
+    complain,
+    exports,
+    late_writes,
+)
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.schemas import ALL
 
@@ -214,6 +226,7 @@ def allow_option(function: F) -> F:
 
 
 @command(cli, "census")
+@bounded
 @click.argument("cloud_name", metavar="CLOUD")
 def census_(context: Context, cloud_name: str) -> Exit:
     """Read everything that the project owns in CLOUD, read-only. What cannot be read is named."""
@@ -227,6 +240,7 @@ def census_(context: Context, cloud_name: str) -> Exit:
 
 
 @command(cli, "plan")
+@bounded
 @click.argument("source")
 @click.argument("target")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the plan to this file.")
@@ -259,6 +273,7 @@ def plan_(
 
 
 @command(cli, "move")
+@bounded
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
 @allow_option
 @late_writes
@@ -273,8 +288,8 @@ def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seco
     folder = folders.folder(plan.run)
     folder.load()
     tools = wiring.tools(context.face, context.stop, late_seconds)
-    with folder.locked():
-        work = drills.Drill(folder, tools)
+    work = drills.Drill(folder, tools)
+    with folder.locked(), work.alone():
         work.adopt(plan_file)
         result = work.move(drills.Words(allowed=allowed))
     context.show(lambda: terminal.moved(result), result)
@@ -286,6 +301,7 @@ def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seco
 
 
 @command(cli, "verify")
+@bounded
 @click.argument("source")
 @click.argument("target")
 @click.option(
@@ -328,6 +344,7 @@ def verify_(
 
 
 @command(cli, "close")
+@bounded
 @click.argument("run")
 @click.option("--target", "side", flag_value="target", help="Remove what the drill made on the target.")
 @click.option("--source", "side", flag_value="source", help="Empty the source after a verified move.")
@@ -355,7 +372,7 @@ def close_(
     folder = folders.folder(run)
     told = folder.load()
     tools = wiring.tools(context.face, context.stop, late_seconds)
-    with folder.locked():
+    with folder.locked(), drills.Drill(folder, tools).alone("source" if side == "source" else "target"):
         if side == "marks":
             marks = MarksClosing(folder, tools).take_off()
             context.show(lambda: terminal.marks(marks.taken_off, marks.left), marks)
@@ -410,6 +427,7 @@ def _show_closed(context: Context, closed: Closed) -> Exit:
 
 
 @command(cli, "drill")
+@bounded
 @click.argument("source", required=False)
 @click.argument("target", required=False)
 @click.option("--keep", is_flag=True, help="Keep what was made on the target (the default is a rehearsal).")

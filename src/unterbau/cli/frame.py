@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unterbau.defaults import LATE_SECONDS
+from unterbau.defaults import BOUND, LATE_SECONDS
 from unterbau.errors import Exit, UnterbauError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from unterbau.cloud.bounds import Bounds
     from unterbau.verdict.assessment import Document
 
 OUT = click.Path(path_type=Path, dir_okay=False)
@@ -73,7 +74,7 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
         @click.option("-q", "--quiet", is_flag=True, help="No progress; results and errors only.")
         @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
         @functools.wraps(function)
-        def wrapped(format_: str, quiet: bool, verbose: bool, **arguments: Any) -> Any:
+        def wrapped(format_: str, quiet: bool, verbose: bool, bounds: Bounds | None = None, **arguments: Any) -> Any:
             from unterbau.cli.libraries import Libraries
             from unterbau.cloud.waiting import heeding
 
@@ -82,7 +83,7 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
                 context.face,
                 Libraries(context.face).listening(),
                 stopping(context.stop),
-                heeding(context.stop, context.face.say),
+                heeding(context.stop, context.face.say, bounds),
             ):
                 return function(context, **arguments)
 
@@ -165,6 +166,22 @@ def stopping(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, old)
 
 
+def _bounds(context: click.Context, option: click.Parameter, told: str | None) -> Bounds | None:
+    """The bounds as read; who is started by this process keeps them, too."""
+    if told is None:
+        return None
+    from unterbau.cloud.bounds import read
+
+    found = read(told)
+    os.environ[BOUNDS] = told
+    return found
+
+
+BOUNDS = "UNTERBAU_BOUNDS"
+bounded = click.option(
+    "--bounds", callback=_bounds, envvar=BOUNDS, metavar="NAME=NUMBER,...",
+    help=f"How long a cloud may take for a request, and how much it may answer: {', '.join(BOUND)} (docs/bad-days.md).",
+)  # fmt: skip
 late_writes = click.option(
     "--late-writes", "late_seconds", type=click.FloatRange(0, 86400), default=LATE_SECONDS, show_default=True,
     metavar="SECONDS",

@@ -12,7 +12,10 @@ from unterbau.face import Face
 
 
 class Libraries(logging.Handler):
-    """Takes what other libraries would print on the terminal: counted, and told once. With --verbose line by line."""
+    """Takes what libraries would print on the terminal, and what we asked a cloud again: counted, and told once.
+
+    With --verbose line by line.
+    """
 
     def __init__(self, face: Face) -> None:
         super().__init__(logging.WARNING)
@@ -36,6 +39,9 @@ class Libraries(logging.Handler):
         finally:
             logging.captureWarnings(False)
             root.removeHandler(self)
+            again = self._counts.pop("unterbau", 0)
+            if again:
+                self._face.say(f"asked again after no answer or a fault: {again} (-v shows it)")
             if self._counts:
                 told = ", ".join(f"{name} {count}" for name, count in sorted(self._counts.items()))
                 self._face.say(

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from unterbau.cli.frame import EXITS, OUT, Context, Day, Verbs, command, exports, late_writes
+from unterbau.cli.frame import EXITS, OUT, Context, Day, Verbs, bounded, command, exports, late_writes
 from unterbau.defaults import LOOK_SECONDS, SCOPE
 from unterbau.errors import Exit
 
@@ -201,6 +201,7 @@ PROVING = [
     click.option("--write", "writing", is_flag=True,
                  help="Also run the five test cases that make something, and remove it again."),
     late_writes,
+    bounded,
     click.option("--from", "from_", multiple=True, type=FILE,
                  metavar="FILE", help="Judge this inventory offline instead of a cloud; may be repeated."),
     click.option("--save", type=OUT, help="Write the inventory, for --from."),

@@ -202,7 +202,10 @@ class Cloud(Reader, Protocol):
         """Upload the data of a queued image and set its final visibility, members and protection."""
 
     def write_object(self, wish: Resource, data: Iterable[bytes], marker: Marker) -> None:
-        """Write an object with all its headers. Idempotent. Content is stored as given."""
+        """Write an object with all its headers. Idempotent. Content is stored as given.
+
+        Raises Broken if it is none that the wish's ETag is the MD5 of.
+        """
 
     def write_manifest(self, wish: Resource, marker: Marker, own: Iterable[bytes] = ()) -> None:
         """Write an SLO manifest, a DLO manifest or a symlink as the wish says. Idempotent.

@@ -32,7 +32,7 @@ from pydantic import SecretBytes, TypeAdapter
 
 from unterbau.cloud.port import Listing, Marker, Power, Surroundings, owner_only
 from unterbau.cloud.waiting import wait
-from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
+from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import (
     KINDS,
     NOTHING,
@@ -446,6 +446,8 @@ class Simulator:
         self._refuse_unfit(wish)
         content = b"".join(data)
         self._refuse_foreign(wish, marker)
+        if wish.md5() not in ("", hashlib.md5(content, usedforsecurity=False).hexdigest()):
+            raise Broken(f"{self.name}: {wish.ref}: other bytes arrived than were announced")
         thing = wish.model_dump(mode="json")
         self._send("write object", lambda: ("write", thing, base64.b64encode(content).decode(), marker))
         self._store(wish, content, marker)

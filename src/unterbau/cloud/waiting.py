@@ -2,7 +2,8 @@
 """Waiting for a cloud: it says what it waits for, and ends soon when the process is asked to stop.
 
 Who implements the port calls `wait`. `cli` says once a command who listens (`heeding`): signals come to a process, not
-to a cloud. What is waited for is the caller's; a request itself is bounded elsewhere.
+to a cloud. What is waited for is the caller's; a request itself is bounded where it is sent, by the bounds that stand
+here (`heeded`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
+from unterbau.cloud.bounds import Bounds
 from unterbau.errors import Interrupted, Unreachable
 
 T = TypeVar("T")
@@ -27,23 +29,29 @@ GRACE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Heed:
-    """Who may end a wait, and who hears of it."""
+    """Who may end a wait, who hears of it, and how long a request may take."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     say: Callable[[str], None] = lambda line: None
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 _heeds = [Heed()]
 
 
 @contextmanager
-def heeding(stop: threading.Event, say: Callable[[str], None]) -> Iterator[None]:
-    """Within it all waits of this process end soon after `stop` is set, and say what they wait for."""
-    _heeds.append(Heed(stop, say))
+def heeding(stop: threading.Event, say: Callable[[str], None], bounds: Bounds | None = None) -> Iterator[None]:
+    """Within it all waits of this process end soon after `stop` is set, say what they wait for, and keep the bounds."""
+    _heeds.append(Heed(stop, say, bounds or _heeds[-1].bounds))
     try:
         yield
     finally:
         _heeds.pop()
+
+
+def heeded() -> Heed:
+    """What holds now."""
+    return _heeds[-1]
 
 
 def wait(look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: Callable[[], str] = lambda: "") -> T:
@@ -51,7 +59,7 @@ def wait(look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: 
 
     `seen`: what was seen last, for both messages.
     """
-    heed, begun, pause, due = _heeds[-1], time.monotonic(), 0.1, QUIET_SECONDS
+    heed, begun, pause, due = heeded(), time.monotonic(), 0.1, QUIET_SECONDS
     stopped: float | None = None
     while True:
         found = look()

@@ -8,23 +8,17 @@ below 512 MB.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from unterbau import nesting
 from unterbau.errors import BundleError
+from unterbau.nesting import DEPTH, VALUES
 
 NOT_OURS = "The bundle is no evidence as it is; ask its sender for the original."
 LARGEST = 64 * 2**20
 """Bytes that the members of a stranger's bundle may have in all when unpacked."""
-VALUES = 1_200_000
-"""JSON values that the members of a stranger's bundle may spell in all; each takes up to 200 bytes once decoded."""
-DEPTH = 100
-"""How deep JSON may be nested."""
-_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
-_STEP = 2**20
-_NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 
 @dataclass(frozen=True)
@@ -59,31 +53,12 @@ def measure(members: Mapping[str, bytes], limits: Limits) -> None:
     """
     left = limits.values
     for name, data in members.items():
-        nested = bytearray()
-        for bare in _without_strings(data):
-            left -= bare.count(b",") + bare.count(b"[") + bare.count(b"{")
-            if left < 0:
-                raise BundleError(f"{name}: more than {limits.values} values in all", too_much(limits))
-            nested += bare.translate(None, _NOT_BRACKETS)
-        for _ in range(DEPTH):
-            if not nested:
-                break
-            nested = nested.replace(b"[]", b"").replace(b"{}", b"")
-        if nested:
-            raise BundleError(f"{name}: nested deeper than {DEPTH}, or no JSON", NOT_OURS)
-
-
-def _without_strings(data: bytes) -> Iterator[bytes]:
-    """The JSON text without its strings, piece by piece."""
-    at, inside = 0, b""
-    while at < len(data):
-        piece = data[at : at + _STEP]
-        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # it would end within an escape
-            piece = data[at : at + _STEP + 1]
-        at += len(piece)
-        bare = _STRINGS.sub(b"", inside + piece + b'\0"')
-        inside = b"" if bare.endswith(b"\0") else b'"'  # a string that was not ended swallowed the mark
-        yield bare.removesuffix(b"\0")
+        try:
+            left = nesting.measure(data, left)
+        except nesting.TooMany:
+            raise BundleError(f"{name}: more than {limits.values} values in all", too_much(limits)) from None
+        except nesting.TooDeep:
+            raise BundleError(f"{name}: nested deeper than {DEPTH}, or no JSON", NOT_OURS) from None
 
 
 def too_much(limits: Limits) -> str:

@@ -68,7 +68,7 @@ from pydantic import Field, ValidationError
 from unterbau.canonical import digest
 from unterbau.cloud.survey import Item, Request, Subject
 from unterbau.errors import UsageError
-from unterbau.verdict import Model, Observation, Source
+from unterbau.verdict import Model, Observation, Source, later
 from unterbau.verdict.assessment import Seen
 
 __all__ = [
@@ -152,6 +152,8 @@ class TlsProbe(Model):
     """`TLSv1`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3` -> accepted, refused, or None: this machine could not ask."""
     ciphers: tuple[str, ...] = ()
     """IANA or OpenSSL names of what was accepted."""
+    ciphers_unasked: str = later("")
+    """Why not all ciphers could be asked for; empty: all were."""
     groups: tuple[str, ...] = ()
     trusted: bool | None = None
     """The chain verifies against the trust store that was used, and the name matches."""

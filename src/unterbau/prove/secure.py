@@ -97,7 +97,7 @@ def _modern(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | No
 
 
 def _ciphers(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
-    if not probe.ciphers:
+    if not probe.ciphers or probe.ciphers_unasked:
         yield None
     others = [c for c in probe.ciphers if c not in INTERMEDIATE]
     if others:

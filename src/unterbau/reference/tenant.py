@@ -311,7 +311,7 @@ class _Planting:
         self.cloud.set_power(self.id(Kind.SERVER, "fv-web-2"), "SHUTOFF")
         root = Attachment(id="-", server_id="-", volume_id=self.id(Kind.VOLUME, "fv-db-root"), boot_index=0)
         self.have(
-            Server(id="-", name="fv-db", status="ACTIVE", flavor=self._flavor("SCS-2V-8"), key_name="fv-betrieb",
+            Server(id="-", name="fv-db", hostname="datenbank", status="ACTIVE", flavor=self._flavor("SCS-2V-8"), key_name="fv-betrieb",
                    port_ids=(self.id(Kind.PORT, "fv-db-back"),), metadata={"verfahren": "FV-1"}),
             Source(disks=(root,)),
         )  # fmt: skip
@@ -348,7 +348,8 @@ class _Planting:
         for number, name in enumerate(ODD_NAMES):
             self._object("fv-akten", name, self.bytes_of(name, 100 * number + 7), {"nr": str(number)})
         self._object("fv-akten", "leer.txt", b"", {})
-        self._object("fv-akten", "groß.bin", self.bytes_of("groß.bin", 6 * MIB), {})
+        self._object("fv-akten", "groß.bin", self.bytes_of("groß.bin", 6 * MIB), {},
+                     headers={"cache-control": "no-store", "content-language": "de"})  # fmt: skip
         self._object("fv-akten", "vorläufig.txt", b"nur bis naechste Woche\n", {},
                      delete_at=(self.now + timedelta(days=7)).replace(microsecond=0))  # fmt: skip
         self._large()
@@ -366,11 +367,12 @@ class _Planting:
         data: bytes,
         metadata: dict[str, str],
         delete_at: datetime | None = None,
+        headers: dict[str, str] | None = None,
     ) -> StoredObject:
         wish = StoredObject(id=f"{container}/{name}", name=name, container=container, size_bytes=len(data),
                             etag=hashlib.md5(data, usedforsecurity=False).hexdigest(), metadata=metadata,
                             content_type="text/plain; charset=utf-8" if name.endswith(".txt") else "application/octet-stream",
-                            delete_at=delete_at)  # fmt: skip
+                            delete_at=delete_at, headers=headers or {})  # fmt: skip
         there = self.cloud.read(wish.ref)
         if not isinstance(there, StoredObject) or there.etag != wish.etag:
             self.cloud.write_object(wish, [data] if data else [], "unterbau.seed.object")

@@ -6,10 +6,10 @@ from unterbau.saga.journal import Journal, Row, peek
 from unterbau.saga.late import insist, wait_out
 from unterbau.saga.momentary import Momentary, forget, markers, remaining
 from unterbau.saga.status import Event, JsonObject, NodeState, Status, fold
-from unterbau.saga.steps import Attempt, Marker, Outputs, Progress, Step
+from unterbau.saga.steps import Attempt, Marker, Outputs, Progress, Step, run_of
 
 __all__ = [
     "Attempt", "Event", "Journal", "JsonObject", "Marker", "Momentary", "NodeState", "Outputs", "Progress",
     "RetryPolicy", "Row", "RunResult", "Status", "Step", "fold", "forget", "insist", "markers", "note_killed", "peek",
-    "remaining", "run", "unwind", "wait_out",
+    "remaining", "run", "run_of", "unwind", "wait_out",
 ]  # fmt: skip

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Protocol, TypeAlias
@@ -45,6 +46,15 @@ class Marker(Model):
         digest = hashlib.sha256(str(self).encode()).hexdigest()[:16]
         readable = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in self.run)
         return f"unterbau.{readable[:34]}.{digest}"
+
+
+_TAG = re.compile(r"unterbau\.(.{1,34})\.[0-9a-f]{16}")
+
+
+def run_of(tag: str | None) -> str:
+    """The run whose tag it is, as far as a tag tells it; "" if it is none."""
+    found = _TAG.fullmatch(tag or "")
+    return found.group(1) if found else ""
 
 
 class Step(Protocol):

@@ -12,7 +12,8 @@ import hashlib
 import shlex
 import sys
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
 from unterbau.evidence import fingerprint, signing_key
 from unterbau.face import Face, first
-from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, peek, run, unwind, wait_out
+from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, peek, run, run_of, unwind, wait_out
 from unterbau.switch import census, child, evidence, folders, move, planning
 from unterbau.switch.evidence.bundle import Context, PhaseTime
 from unterbau.switch.folders import Folder
@@ -36,7 +37,7 @@ from unterbau.switch.plan import Plan
 from unterbau.switch.report import html
 from unterbau.switch.report.ending import called
 from unterbau.switch.verify import Contents
-from unterbau.tenant.kinds import Ref, kind_of
+from unterbau.tenant.kinds import Ref, kind_of, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 
@@ -122,6 +123,12 @@ class Drill:
 
     def _note(self, **known: object) -> None:
         self.folder.save(self.folder.load().model_copy(update=known))
+
+    @contextmanager
+    def alone(self, side: str = "target") -> Iterator[None]:
+        """Within it nobody else of this user writes to the project of that side. Raises Refused."""
+        with folders.alone_in(self.tools.connect(getattr(self.state, side)).identity()):
+            yield
 
     # --- phases
 
@@ -217,6 +224,7 @@ class Drill:
         names = {e.ref: e.name for e in plan.entries}
         if not self._begun():
             self._refuse_stale(plan, source)
+            self._refuse_taken(plan)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
             name = self.plan_name(plan, journal)
             counter = _Counter(steps, journal, "steps of the move", self.tools.face)
@@ -408,6 +416,23 @@ class Drill:
         except ValidationError as error:
             raise LocalError(f"{path} is damaged ({error.error_count()} faults)", "Start the drill anew.") from None
 
+    def _refuse_taken(self, plan: Plan) -> None:
+        """Before the first write: the target must be what the plan was made for, and nobody else be writing there."""
+        before, now = self.read(self.folder.target, Workload), self._target_now()
+        others = sorted({run for r in now.resources if (run := run_of(r.marker)) and r.ref not in before.by_ref})
+        if others:
+            raise Refused(
+                f"another drill writes to {self.state.target}: its marks say {', '.join(others)}",
+                "Let it end, or take it back where it was begun: unterbau close RUN --target. Then make a new plan.",
+            )
+        there = {r.ref for r in planning.foreign_objects(now)} ^ {r.ref for r in planning.foreign_objects(before)}
+        gone = {ref(kind_of(e.ref), e.stands_in) for e in plan.entries if e.stands_in} & before.by_ref.keys()
+        lines = sorted(there | (gone - now.by_ref.keys()))
+        if lines:
+            raise PlanError(
+                f"the target changed since the plan was made: {'; '.join(lines[:6])}", "Make a new plan.", lines
+            )
+
     def _refuse_stale(self, plan: Plan, source: Workload) -> None:
         """Before the first write: the source must be what the plan was made from."""
         now = census.take(self.tools.connect(self.state.source), now=self.tools.now)
@@ -525,8 +550,8 @@ def drill(
     Raises Interrupted (resume by the same call) and whatever a phase raises.
     """
     folder = start(source, target, keep=keep, tools=tools)
-    with folder.locked():
-        work = Drill(folder, tools)
+    work = Drill(folder, tools)
+    with folder.locked(), work.alone():
         work.begin_again()
         if plan_file is not None:
             work.adopt(plan_file)

@@ -8,6 +8,7 @@ This module knows no cloud and judges nothing.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -18,8 +19,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from unterbau import files
+from unterbau import files, places
 from unterbau.errors import Refused, UsageError
+from unterbau.tenant.kinds import CloudIdentity
 from unterbau.verdict import Model
 
 RUN_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -179,6 +181,26 @@ def unfinished(source: str, target: str) -> Folder | None:
         if (state.source, state.target) == (source, target) and not state.finished:
             return made
     return None
+
+
+@contextmanager
+def alone_in(identity: CloudIdentity) -> Iterator[None]:
+    """Held while one process of this user writes to that project, whatever clouds.yaml calls the cloud. Raises Refused."""
+    path = root().parent / "projects"
+    files.make_folder(path)
+    told = hashlib.sha256(f"{places.place(identity.auth_url)} {identity.project_id}".encode()).hexdigest()
+    lock = path / told[:32]
+    handle = files.take(lock)
+    if handle is None:
+        raise Refused(
+            f"another drill (process {files.holder(lock)}) writes to project {identity.project_name or identity.project_id}"
+            f" of {identity.name}",
+            "Wait for it, or stop it; then run the same command again.",
+        )
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -352,7 +352,7 @@ _Dumper.add_representer(str, _text)
 
 def dump(plan: Plan) -> str:
     """The plan as YAML for a person; empty fields are left out."""
-    plain = plan.model_dump(mode="json", by_alias=True)
+    plain = plan.model_dump(mode="json")
     plain["entries"] = [
         {k: v for k, v in e.items() if k == "name" or v not in ("", [], None, 0)} for e in plain["entries"]
     ]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova (Compute API 2.1) behind the port: servers, keypairs, server groups, attachments. Called by `cloud`.
 
-A server carries the marker in its metadata. Keypairs are unique by name, server groups are told by `before`,
+A server carries the marker in its metadata, or as a tag where these are full. Keypairs are unique by name, server groups are told by `before`,
 an attachment is itself (server id/volume id). The order of a server's interfaces stands only in `addresses`,
 grouped by network; the root disk is not named to a tenant: see `_port_ids` and `_boot_index` for what follows.
 """
@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, lost, one, truth
 from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
-from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
+from unterbau.cloud.openstack.service import eldest, from_metadata, from_tags, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, Power, carries, marked, our_keys
@@ -151,6 +151,7 @@ class ComputeService:
 
     def _server(self, entry: Told, ports: Sequence[Json], groups: Sequence[Json]) -> tuple[Server, list[NotShown]]:
         marker, metadata = from_metadata(entry.get("metadata") or {})
+        tag, tags = from_tags(entry.get("tags") or ())
         port_ids, doubt = _port_ids(entry, ports)
         reference = ref(Kind.SERVER, entry["id"])
         notes = [NotShown(what=f"{reference}.user_data", reason=USER_DATA_REASON)]
@@ -162,7 +163,7 @@ class ComputeService:
         server = Server(
             id=entry["id"],
             name=entry.get("name") or "",
-            marker=marker,
+            marker=marker or tag,
             description=entry.get("description") or "",
             status=entry["status"],
             flavor=_embedded_flavor(entry["flavor"]),
@@ -171,7 +172,7 @@ class ComputeService:
             server_group_id=next((by_id(g) for g in groups if entry["id"] in _members(g)), None),
             port_ids=port_ids,
             metadata=metadata,
-            tags=tuple(sorted(entry.get("tags") or ())),
+            tags=tags,
             config_drive=truth(entry.get("config_drive")),
             availability_zone=entry.get("OS-EXT-AZ:availability_zone") or "",
             locked=truth(entry.get("locked")),
@@ -337,7 +338,7 @@ class ComputeService:
 
     def _ensure_server(self, wish: Server, marker: Marker, source: Source) -> str:
         listed = self.raw()
-        found = eldest(e for e in listed if carries(e.get("metadata") or {}, marker))
+        found = eldest(e for e in listed if carries(e.get("metadata") or {}, marker) or marker in (e.get("tags") or ()))
         if found is not None:
             return str(found["id"])
         if any(_is_mute(s) for s in listed):
@@ -354,12 +355,14 @@ class ComputeService:
         body: Json = {
             "name": wish.name,
             "flavorRef": self._flavor_id(wish.flavor.name),
-            "metadata": marked(wish.metadata, marker),
+            "metadata": wish.metadata if wish.marked_by_tag() else marked(wish.metadata, marker),
             "networks": [{"port": p} for p in wish.port_ids] or "none",
         }
         optional = {
             "description": wish.description if at_least(self._api().microversion, "2.19") else None,
-            "tags": list(wish.tags) if at_least(self._api().microversion, "2.52") else None,
+            "tags": [*wish.tags, *([marker] if wish.marked_by_tag() else [])]
+            if at_least(self._api().microversion, "2.52")
+            else None,
             "imageRef": wish.image_id,
             "key_name": wish.key_name,
             "availability_zone": wish.availability_zone,
@@ -421,8 +424,10 @@ class ComputeService:
         self._api().json("PUT", f"/servers/{server_id}/os-volume_attachments/{volume_id}", body)
 
     def unmark(self, resource: Resource, marker: Marker) -> None:
-        """A server's item of metadata."""
+        """A server's item of metadata, or its tag."""
         entry = self._entry(resource.id) or {}
+        if marker in (entry.get("tags") or ()):
+            gone(lambda: self._api().json("DELETE", f"/servers/{resource.id}/tags/{quote(marker)}"))
         for key in our_keys(entry.get("metadata") or {}, marker):
             path = f"/servers/{resource.id}/metadata/{quote(key)}"
             gone(lambda p=path: self._api().json("DELETE", p))  # type: ignore[misc]

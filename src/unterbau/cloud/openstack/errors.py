@@ -34,6 +34,7 @@ from unterbau.errors import (
 )
 
 LONGEST_TEXT = 300
+SLOW = "Try again when the cloud answers; --bounds allows it longer."
 FOREIGN: tuple[type[BaseException], ...] = (
     ksa.ClientException,
     ksa.ImpliedVersionMismatch,
@@ -48,6 +49,14 @@ FOREIGN: tuple[type[BaseException], ...] = (
     UnicodeError,
 )
 """Everything that the libraries below us are known to raise (`ssl.SSLError`, `socket.timeout` are OSErrors)."""
+
+
+class GaveUp(TimeoutError):
+    """A connection was shut by us (`wire`); the text says why. `sent`: something of the request may have gone out."""
+
+    def __init__(self, why: str, *, sent: bool) -> None:
+        super().__init__(why)
+        self.sent = sent
 
 
 class Astray(ksa.ConnectionError):
@@ -73,7 +82,7 @@ _SECRETS = (
     (re.compile(r"(?i)\bvalue: .*"), "(value not repeated)"),
     (re.compile(r"//[^/@\s]+@"), "//***@"),
 )
-_CERTIFICATE = re.compile(r"certificate|CERTIFICATE_VERIFY|hostname mismatch|SSLError|\bssl\b", re.I)
+_CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY|certificate verify|hostname mismatch|doesn't match", re.I)
 
 
 _READING = ("GET", "HEAD", "OPTIONS")
@@ -126,29 +135,44 @@ def translate(error: BaseException, what: str, *, quiet: bool = False, write: bo
     if isinstance(error, ksa.AuthorizationFailure | ksa.MissingAuthMethods):
         return AuthFailed(f"{what}: {clean(str(error))}", "Check the credentials in clouds.yaml.")
     made = _without_status(error, what)
-    made.uncertain = write and not _never_sent(error)
+    made.uncertain = write and not never_sent(error)
     return made
 
 
-def _never_sent(error: BaseException) -> bool:
+def never_sent(error: BaseException) -> bool:
     """Whether it failed before the request went out: no address, no connection, no trust in who answers."""
-    seen: list[BaseException] = []
-    left: list[object] = [error]
-    while left:
-        one = left.pop()
-        if not isinstance(one, BaseException) or one in seen:
-            continue
+    for one in _behind(error):
         if isinstance(one, _NEVER_SENT) or "CERTIFICATE_VERIFY_FAILED" in str(one):
             return True
-        seen.append(one)
-        left += [one.__context__, one.__cause__, getattr(one, "reason", None), *one.args]
+        if isinstance(one, GaveUp):
+            return not one.sent
     early = ksa.DiscoveryFailure | requests.exceptions.MissingSchema | requests.exceptions.InvalidURL
     return isinstance(error, early)
 
 
+def untrusted(error: BaseException) -> bool:
+    """Whether who answered showed no certificate that verifies: asking again changes nothing."""
+    return any(_is_certificate(str(one)) for one in _behind(error))
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """The error, and all that the libraries wrapped in it."""
+    seen: list[BaseException] = []
+    left: list[object] = [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseException) and not any(one is s for s in seen):
+            yield one
+            seen.append(one)
+            left += [one.__context__, one.__cause__, getattr(one, "reason", None), *one.args]
+
+
 def _without_status(error: BaseException, what: str) -> CloudError:
+    given_up = next((one for one in _behind(error) if isinstance(one, GaveUp)), None)
+    if given_up is not None:
+        return Unreachable(f"{what}: {given_up}", SLOW)
     text = clean(str(error))
-    if _is_certificate(error, text):
+    if _is_certificate(text):
         return Unreachable(
             f"{what}: the TLS certificate does not verify: {text}",
             "Name the CA that signed it as `cacert: FILE` of this cloud in clouds.yaml.",
@@ -170,10 +194,8 @@ def malformed(what: str, error: Exception) -> Broken:
     return Broken(f"{what}: the answer {clean(fault)}", "Check auth_url in clouds.yaml, or ask the cloud's operator.")
 
 
-def _is_certificate(error: BaseException, text: str) -> bool:
-    if isinstance(error, ksa.SSLError | requests.exceptions.SSLError | urllib3.exceptions.SSLError):
-        return True
-    return bool(_CERTIFICATE.search(text)) and "verif" in text.lower()
+def _is_certificate(text: str) -> bool:
+    return bool(_CERTIFICATE.search(text))
 
 
 def by_status(status: int, text: str, what: str, *, write: bool = False) -> CloudError:
@@ -190,6 +212,8 @@ def _by_status(status: int, text: str, what: str) -> CloudError:
         return AuthFailed(message, "Check the credentials in clouds.yaml; they are wrong or have expired.")
     if status in (413, 507) or (status in (403, 409) and _QUOTA.search(text)):
         return OverQuota(message, "Raise the quota, or free what is not needed.")
+    if status == 422:  # Swift, Object API: PUT object with an ETag
+        return Broken(f"{message}: other bytes arrived than were announced")
     if status == 429:
         return Unreachable(message, "The cloud limits the rate; try again later.")
     if status in (408, 498, 499, 503, 504):

@@ -18,9 +18,12 @@ from urllib.parse import urlencode
 import requests
 from keystoneauth1.adapter import Adapter
 
+from unterbau.cloud.bounds import Bounds
+from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.errors import MALFORMED, by_status, text_of_body, translated, writes
 from unterbau.cloud.paging import PAUSES, By, Listed, Page, Start, next_link, whole
-from unterbau.errors import Broken, NotFound, Unsupported
+from unterbau.cloud.waiting import heeded
+from unterbau.errors import Broken, CloudError, Interrupted, NotFound, Unsupported
 from unterbau.places import next_page
 
 Json: TypeAlias = dict[str, Any]
@@ -30,10 +33,8 @@ U = TypeVar("U")
 Naming: TypeAlias = Callable[[Json], str]
 """What tells the entries of a listing apart; also the marker behind which the next page begins."""
 
-CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS = 10.0, 90.0, 600.0
 PARALLEL = 8
 PAGE = 500
-CHUNK = 1 << 20
 
 
 def named_by(*path: str) -> Naming:
@@ -69,7 +70,6 @@ class Api:
         microversion: str | None = None,
         quiet: bool = False,
         stream: bool = False,
-        seconds: float = READ_SECONDS,
     ) -> requests.Response:
         """One request. Raises `CloudError`s only; `quiet` keeps the cloud's text out of them."""
         options: dict[str, Any] = {"json": body} if body is not None else {}
@@ -82,17 +82,13 @@ class Api:
                 method,
                 headers={"Accept": "application/json", **(headers or {})},
                 microversion=microversion or self.microversion,
-                timeout=(CONNECT_SECONDS, seconds),
-                connect_retries=2 if method == "GET" else 0,
-                status_code_retries=3 if method == "GET" else 0,
-                retriable_status_codes=[500, 502, 503, 504],
-                status_code_retry_delay=0.5,
+                timeout=patience(method, stream=stream),
                 log=False,
                 stream=stream,
                 raise_exc=False,
                 **options,
             )
-            text = "" if quiet or response.status_code < 400 else _text(response)
+            text = "" if quiet or response.status_code < 400 else _text(response, stream=stream)
         if response.status_code >= 300:
             response.close()
             text = text if response.status_code >= 400 else "an answer without an end of its redirects"
@@ -104,16 +100,14 @@ class Api:
         response = self.request(method, path, body=body, **options)
         if not response.content:
             return {}
+        what = f"{self.service}: {method} {_shown(path)}"
         try:
-            answer = response.json()
-        except (ValueError, RecursionError) as error:  # requests passes the second one on
-            broken = Broken(f"{self.service}: {method} {_shown(path)}: {not_json(error)}")
+            answer = wire.decoded(response.content, what)
+            if not isinstance(answer, dict):
+                raise Broken(f"{what}: the answer is not an object")
+        except Broken as broken:
             broken.uncertain = writes(method)
-            raise broken from None
-        if not isinstance(answer, dict):
-            broken = Broken(f"{self.service}: {method} {_shown(path)}: the answer is not an object")
-            broken.uncertain = writes(method)
-            raise broken
+            raise
         return answer
 
     def get(self, path: str, **query: Any) -> Json:
@@ -177,9 +171,7 @@ class Api:
     @contextmanager
     def download(self, path: str, **options: Any) -> Iterator[Stream]:
         """The body of a GET as a stream; iterating past an early end raises Broken."""
-        response = self.request(
-            "GET", path, stream=True, seconds=TRANSFER_SECONDS, headers={"Accept": "*/*"}, **options
-        )
+        response = self.request("GET", path, stream=True, headers={"Accept": "*/*"}, **options)
         length = number(response.headers.get("Content-Length"))
         try:
             yield Stream(response.raw, length, f"{self.service}: GET {_shown(path)}")
@@ -192,6 +184,7 @@ class Stream:
 
     def __init__(self, raw: Any, size_bytes: int | None, what: str) -> None:
         self._raw, self._size, self._what = raw, size_bytes, what
+        self._connection = wire.connection_of(raw)
 
     @property
     def size_bytes(self) -> int | None:
@@ -205,8 +198,13 @@ class Stream:
     def __iter__(self) -> Iterator[bytes]:
         got = 0
         while True:
-            with translated(self._what):
-                chunk: bytes = self._raw.read(CHUNK, decode_content=False)
+            try:
+                with translated(self._what):
+                    chunk = wire.piece(self._raw, self._connection, wire.CHUNK)
+            except CloudError:
+                if heeded().stop.is_set():
+                    raise Interrupted(f"{self._what}: stopped", "Run the same command again.") from None
+                raise
             if not chunk:
                 break
             got += len(chunk)
@@ -253,14 +251,20 @@ def entries(answer: Json, key: str) -> list[Json]:
     return [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
 
 
-def not_json(error: Exception) -> str:
-    """Why a body is not read as JSON."""
-    return "the answer is nested too deep" if isinstance(error, RecursionError) else "the answer is not JSON"
-
-
-def _text(response: requests.Response) -> str:
+def _text(response: requests.Response, *, stream: bool) -> str:
     """What the cloud says in the body of an error."""
-    return text_of_body(response.content.decode("utf-8", "replace"))
+    told = (
+        wire.piece(response.raw, wire.connection_of(response.raw), wire.CHUNK, decode=True)
+        if stream
+        else response.content
+    )
+    return text_of_body(told.decode("utf-8", "replace"))
+
+
+def patience(method: str, *, stream: bool = False) -> tuple[float, float]:
+    """Seconds for the connection, and for an answer to a request of this method; what streams may take its time."""
+    bounds: Bounds = heeded().bounds
+    return bounds.connect, bounds.silence if stream or writes(method) else bounds.answer
 
 
 def _shown(path: str) -> str:

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import certifi
 
 from unterbau.cloud.openstack.errors import MALFORMED, translated
-from unterbau.cloud.openstack.http import CONNECT_SECONDS, parallel
+from unterbau.cloud.openstack.http import parallel
 from unterbau.cloud.openstack.session import Session, services
+from unterbau.cloud.waiting import heeded
 from unterbau.errors import CloudError
 from unterbau.tenant.kinds import CloudIdentity
 
@@ -75,7 +76,7 @@ def certificate(auth_url: str, verify: bool | str) -> str:
     context = tls_context(verify)
     with (
         translated(f"identity: {url.hostname}:{url.port or 443}"),
-        socket.create_connection((url.hostname, url.port or 443), timeout=CONNECT_SECONDS) as plain,
+        socket.create_connection((url.hostname, url.port or 443), timeout=heeded().bounds.connect) as plain,
         context.wrap_socket(plain, server_hostname=url.hostname) as secured,
     ):
         return hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()

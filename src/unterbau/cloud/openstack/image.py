@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import Known, Reading, Table, Told, ignorable, one, truth
 from unterbau.cloud.openstack.http import (
-    TRANSFER_SECONDS,
     Api,
     Json,
     Stream,
@@ -35,7 +34,8 @@ from unterbau.tenant.kinds.image import BY_NAME_TOO
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Words, joined
 
-TRANSFER = timedelta(seconds=TRANSFER_SECONDS)
+TRANSFER = timedelta(minutes=10)
+"""How long an image may take to become active once its data are there."""
 _BAD = ("killed", "deleted", "deactivated", "pending_delete")
 PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 _API = "https://docs.openstack.org/api-ref/image/v2/index.html#"
@@ -212,7 +212,6 @@ class ImageService:
                 f"/v2/images/{image.id}/file",
                 data=measured(data, size_bytes, f"image {image.id}"),
                 headers={"Content-Type": "application/octet-stream"},
-                seconds=TRANSFER_SECONDS,
             )
         elif entry["status"] not in ("active", "importing"):
             raise Conflict(f"image {image.id} takes no data in status {entry['status']}")

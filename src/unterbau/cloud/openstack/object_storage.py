@@ -18,13 +18,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
+from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, one, truth
 from unterbau.cloud.openstack.http import Json, Stream, measured, named_by, number, parallel
 from unterbau.cloud.openstack.service import from_metadata, gone, short
 from unterbau.cloud.openstack.swift import (
     Answer,
     Swift,
-    decoded,
     header_text,
     headers_of,
     quoted,
@@ -366,9 +366,11 @@ class ObjectService:
             raise Conflict(f"object-store: {wish.ref} exists already and is not ours")
 
     def write(self, wish: StoredObject, data: Iterable[bytes], marker: Marker) -> None:
-        """One streamed PUT with all headers."""
+        """One streamed PUT with all headers; Swift compares what arrives with the ETag of the source."""
         self._refuse_foreign(wish, marker)
         headers = {**_object_headers(wish, marker), "Content-Length": str(wish.size_bytes)}
+        if wish.md5():
+            headers["ETag"] = wish.md5()
         chunks = measured(data, wish.size_bytes, wish.ref)
         body: bytes | Iterable[bytes] = chunks if wish.size_bytes else b"".join(chunks)
         self._swift.request("PUT", quoted(wish.container, wish.name), headers=headers, body=body)
@@ -483,7 +485,7 @@ def _array(answer: Answer, what: str) -> list[Json]:
     """The body as a list; an answer without content is an empty one."""
     if answer.status == 204:
         return []
-    told = decoded(answer.data, what)
+    told = wire.decoded(answer.data, what)
     if not isinstance(told, list) or not all(isinstance(entry, dict) for entry in told):
         raise Broken(f"{what}: the answer is not a list of objects")
     return told

@@ -24,9 +24,10 @@ from openstack.config import loader
 from openstack.config.cloud_region import CloudRegion
 
 from unterbau.cloud.openstack.errors import MALFORMED, malformed, translated
-from unterbau.cloud.openstack.http import READ_SECONDS, Api
+from unterbau.cloud.openstack.http import Api
 from unterbau.cloud.openstack.profiles import resolve
 from unterbau.cloud.openstack.transport import guard, prepared
+from unterbau.cloud.waiting import heeded
 from unterbau.errors import ConfigError
 from unterbau.places import place, without_user
 
@@ -211,7 +212,7 @@ def at_least(version: str | None, wanted: str) -> bool:
 
 
 def find_session(
-    name: str, config_files: Sequence[Path] = (), *, timeout: float = READ_SECONDS, region: str | None = None
+    name: str, config_files: Sequence[Path] = (), *, timeout: float | None = None, region: str | None = None
 ) -> Session:
     """The cloud of that name: the user's own clouds.yaml first, then the given files. Raises ConfigError.
 
@@ -225,7 +226,7 @@ def find_session(
             with translated(f"cloud {name} in {path}"):
                 resolve(config.cloud_config["clouds"], name)
                 chosen: dict[str, Any] = {"region_name": region} if region else {}
-                found = config.get_one(name, api_timeout=timeout, **chosen)
+                found = config.get_one(name, api_timeout=timeout or heeded().bounds.answer, **chosen)
             return Session(name if region is None else f"{name}@{region}", found)
     raise _unknown(name, known, config_files)
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from keystoneauth1 import access
 from pydantic import JsonValue
 
+from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.errors import FOREIGN, translate, translated
 from unterbau.cloud.openstack.identity import catalog_digest
 from unterbau.cloud.openstack.session import Session, official_type, services
@@ -117,9 +118,10 @@ class Survey:
         )  # fmt: skip
         what = f"{service}: GET {target.path}"
         try:
-            response = self._send(url, headers, seconds, authenticated)
+            with wire.singly():
+                response = self._send(url, headers, seconds, authenticated)
             with translated(what):
-                data = response.raw.read(LARGEST + 1, decode_content=True)
+                data = wire.piece(response.raw, wire.connection_of(response.raw), LARGEST + 1, decode=True)
                 response.close()
         except FOREIGN as error:
             fault = translate(error, what)

@@ -8,22 +8,25 @@ is answered for by another. Safe from several threads.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import urllib3
 
+from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.errors import by_status, text_of_body, translated, writes
-from unterbau.cloud.openstack.http import CONNECT_SECONDS, READ_SECONDS, TRANSFER_SECONDS, Stream, not_json, number
+from unterbau.cloud.openstack.http import Stream, number, patience
 from unterbau.cloud.openstack.identity import tls_context
 from unterbau.errors import Broken, CloudError
 from unterbau.places import REDIRECTS, Place, redirected
 
 Headers = Mapping[str, str]
+Told = tuple[urllib3.BaseHTTPResponse, bytes]
+"""An answer, and its body where that was read whole."""
 POOL = 32
 
 
@@ -46,11 +49,11 @@ class Swift:
         with self._lock:
             if self._opened is None:
                 url = urlsplit(self._endpoint())
-                options: dict[str, object] = {"maxsize": POOL, "timeout": None, "retries": False}
+                options: dict[str, Any] = {"maxsize": POOL, "timeout": None, "retries": False}
                 if url.scheme == "https":
                     options |= _tls(self._verify())
-                base = f"{url.scheme}://{url.netloc}"
-                self._opened = (urllib3.connection_from_url(base, **options), url.path.rstrip("/"))
+                made = wire.POOLS[url.scheme](url.hostname or "", url.port, **options)
+                self._opened = (made, url.path.rstrip("/"))
             return self._opened
 
     def account(self) -> str:
@@ -67,11 +70,8 @@ class Swift:
         body: bytes | Iterable[bytes] | None = None,
     ) -> Answer:
         """A request whose answer is read whole. `path` is quoted already (see `quoted`)."""
-        response = self._send(method, path, query, headers, body, READ_SECONDS if body is None else TRANSFER_SECONDS)
+        response, data = self._send(method, path, query, headers, body)
         what = f"object-store: {method} {path[:120]}"
-        with translated(what, write=writes(method)):
-            data = response.read(decode_content=False)
-            response.release_conn()
         if response.status >= 300:
             text = text_of_body(data.decode("utf-8", "replace"))
             raise by_status(response.status, text, what, write=writes(method))
@@ -81,7 +81,7 @@ class Swift:
     def stream(self, path: str, *, query: Headers | None = None) -> Iterator[Stream]:
         """The raw body of a GET."""
         what = f"object-store: GET {path[:120]}"
-        response = self._send("GET", path, query, None, None, TRANSFER_SECONDS)
+        response, _ = self._send("GET", path, query, None, None, stream=True)
         try:
             if response.status != 200:
                 raise by_status(response.status, "", what)
@@ -95,12 +95,10 @@ class Swift:
         what = "object-store: GET /info"
         pool, _ = self._pool()
         with translated(what):
-            timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
-            response = pool.request("GET", "/info", retries=False, redirect=False, timeout=timeout)
-            _stay(pool, "GET", "/info", response)
+            response, data = self._asked(pool, "GET", "/info", {}, None)
             if response.status != 200:
                 raise by_status(response.status, "", what)
-        found = decoded(response.data, what)
+        found = wire.decoded(data, what)
         if not isinstance(found, dict):
             raise Broken(f"{what}: the answer is not an object")
         return found
@@ -112,15 +110,16 @@ class Swift:
         query: Headers | None,
         headers: Headers | None,
         body: bytes | Iterable[bytes] | None,
-        seconds: float,
-    ) -> urllib3.BaseHTTPResponse:
-        response = self._once(method, path, query, headers, body, seconds)
+        *,
+        stream: bool = False,
+    ) -> Told:
+        response, data = self._once(method, path, query, headers, body, stream)
         if response.status != 401:
-            return response
+            return response, data
         response.close()
         self._renew()
         if body is None or isinstance(body, bytes):
-            return self._once(method, path, query, headers, body, seconds)
+            return self._once(method, path, query, headers, body, stream)
         raise Expired("object-store: the token expired before the upload began")
 
     def _once(
@@ -130,25 +129,44 @@ class Swift:
         query: Headers | None,
         headers: Headers | None,
         body: bytes | Iterable[bytes] | None,
-        seconds: float,
-    ) -> urllib3.BaseHTTPResponse:
+        stream: bool,
+    ) -> Told:
         pool, account = self._pool()
         target = account + path + (f"?{urlencode(query)}" if query else "")
+        named = {"X-Auth-Token": self._token(), "Accept-Encoding": "identity", **(headers or {})}
         with translated(f"object-store: {method} {path[:120]}", write=writes(method)):
-            response = pool.urlopen(
-                method,
-                target,
-                body=body,
-                headers={"X-Auth-Token": self._token(), "Accept-Encoding": "identity", **(headers or {})},
-                retries=False,
-                redirect=False,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=seconds),
-                preload_content=False,
-                decode_content=False,
-            )
-        _stay(pool, method, target, response)
+            response, data = self._asked(pool, method, target, named, body, stream=stream)
         _whole(response, f"object-store: {method} {path[:120]}")
-        return response
+        return response, data
+
+    def _asked(
+        self,
+        pool: urllib3.HTTPConnectionPool,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes | Iterable[bytes] | None,
+        *,
+        stream: bool = False,
+    ) -> Told:
+        connect, read = patience(method, stream=stream)
+        timeout = urllib3.Timeout(connect=connect, read=read)
+
+        def once() -> Told:
+            response = pool.urlopen(
+                method, target, body=body, headers=headers, retries=False, redirect=False, timeout=timeout,
+                preload_content=False, decode_content=False,
+            )  # fmt: skip
+            _stay(pool, method, target, response)
+            if stream:
+                return response, b""
+            data = wire.whole(response, f"object-store: {method} {target[:120]}", decode=False)
+            response.release_conn()
+            return response, data
+
+        gone = not (body is None or isinstance(body, bytes))
+        repeat: wire.Repeat = "never" if gone else "refused" if writes(method) else "always"
+        return wire.repeated(f"{method} {target[:120]}", once, _said, _dropped, repeat)
 
 
 @dataclass(frozen=True)
@@ -164,15 +182,6 @@ class Expired(CloudError):
     """A token ended where the body could not be sent again; the next call has a new one."""
 
     transient = True
-
-
-def decoded(data: bytes, what: str) -> object:
-    """The body as JSON. Raises Broken."""
-    try:
-        told: object = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise Broken(f"{what}: {not_json(error)}") from None
-    return told
 
 
 def quoted(container: str, name: str | None = None) -> str:
@@ -193,6 +202,15 @@ def text_of_header(text: str) -> str:
 def headers_of(answer: Answer) -> dict[str, str]:
     """Name -> value as the wire has them, names in lower case (only ASCII has cases there)."""
     return {k.encode("latin-1").lower().decode("latin-1"): v for k, v in answer.headers.items()}
+
+
+def _said(told: Told) -> tuple[int, str | None]:
+    return told[0].status, told[0].headers.get("Retry-After")
+
+
+def _dropped(told: Told) -> None:
+    told[0].close()
+    told[0].release_conn()
 
 
 def _whole(response: urllib3.BaseHTTPResponse, what: str) -> None:

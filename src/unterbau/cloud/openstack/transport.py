@@ -15,22 +15,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import Cookie, DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
-from unterbau.cloud.openstack.errors import Astray
-from unterbau.cloud.openstack.http import number
+from unterbau.cloud.openstack.errors import FOREIGN, Astray, writes
+from unterbau.cloud.openstack.wire import POOLS, Repeat, measure, repeated, whole
 from unterbau.errors import Elsewhere
-from unterbau.places import REDIRECTS, Place, joined, place, redirected, unknown
+from unterbau.places import REDIRECTS, Place, joined, place, redirected, shown, unknown
 
 MOST_HEADERS = 1000
 """Headers of an answer that are read. Swift sends up to 90 of a user's beside its own, Python stops at 100."""
 http.client._MAXHEADERS = MOST_HEADERS  # type: ignore[attr-defined] # the only way before Python 3.15; Swift does so, too
-LONGEST_PAUSE = 60
-"""Seconds of a `Retry-After` that keystoneauth, which sleeps as long as it is told, gets to see."""
 HOPS = 5
 """How often a GET or HEAD is sent on at its own place."""
 
@@ -139,31 +138,60 @@ def prepared(url: str) -> str:
 
 
 class _Transport(TCPKeepAliveAdapter):
-    """Sends what may be sent; an answer that points away ends here."""
+    """Sends what may be sent, again where it may be (`wire`); an answer that points away ends here."""
 
     def __init__(self, known: Known, **options: Any) -> None:
         self._known = known
         super().__init__(**options)
 
-    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        """As HTTPAdapter. Raises Astray."""
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """As HTTPAdapter, with connections that are looked at."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        """As HTTPAdapter, with connections that are looked at."""
+        manager = super().proxy_manager_for(*arguments, **options)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def send(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> requests.Response:  # type: ignore[override]
+        """As HTTPAdapter; what does not stream is read whole, within the bounds. Raises Astray, Broken, Interrupted."""
+        method = request.method or "GET"
         try:
-            self._known.demand(request.method or "GET", request.url or "")
-            return _patient(_here(request, super().send(request, *arguments, **options)))
+            self._known.demand(method, request.url or "")
+            what = f"{method} {shown(request.url or '')}"
+            return repeated(what, lambda: self._once(request, stream, options), _told, requests.Response.close,
+                            _repeat(request))  # fmt: skip
         except Elsewhere as error:
             raise self._known.refuse(error) from None
 
+    def _once(self, request: requests.PreparedRequest, stream: bool, options: Any) -> requests.Response:
+        response = _here(request, super().send(request, stream=True, **options))
+        if not stream:
+            what = f"{request.method} {shown(request.url or '')}"
+            try:
+                data = whole(response.raw, what)
+            except FOREIGN as error:
+                raise requests.ConnectionError(error, request=request) from error
+            finally:
+                response.raw.release_conn()
+            if "json" in str(request.headers.get("Accept")) and response.ok:
+                measure(data, what)
+            response._content, response._content_consumed = data, True  # type: ignore[attr-defined] # as requests does
+        return response
 
-def _patient(response: requests.Response) -> requests.Response:
-    """The answer with a `Retry-After` that can be slept: at most `LONGEST_PAUSE`, none where it is no such number."""
-    told = response.headers.get("Retry-After")
-    if told is not None:
-        pause = number(told)
-        if pause is None:
-            del response.headers["Retry-After"]
-        else:
-            response.headers["Retry-After"] = str(min(pause, LONGEST_PAUSE))
-    return response
+
+def _told(response: requests.Response) -> tuple[int, str | None]:
+    return response.status_code, response.headers.get("Retry-After")
+
+
+def _repeat(request: requests.PreparedRequest) -> Repeat:
+    """A question for a token may be asked again: what it made the first time ends by itself."""
+    method, path = request.method or "GET", urlsplit(request.url or "").path
+    if not writes(method) or (method == "POST" and path.endswith("/auth/tokens")):
+        return "always"
+    return "refused" if request.body is None or isinstance(request.body, bytes | str) else "never"
 
 
 def _here(request: requests.PreparedRequest, response: requests.Response) -> requests.Response:

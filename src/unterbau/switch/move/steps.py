@@ -22,7 +22,7 @@ from itertools import pairwise
 
 from unterbau.cloud.content import content, own_content, unprotect
 from unterbau.cloud.port import Cloud
-from unterbau.errors import NotFound
+from unterbau.errors import Broken, NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
 from unterbau.switch.move.transfer import relay
 from unterbau.switch.plan import Plan
@@ -278,7 +278,10 @@ class UploadStep(CreateStep):
 
 
 def _upload(move: Move, source_id: str, wish: Resource, progress: Progress) -> JsonObject:
-    """Fill the queued image `wish.id` on the target, unless an earlier attempt did; then settle."""
+    """Fill the queued image `wish.id` on the target, unless an earlier attempt did; then settle.
+
+    Raises Broken if both clouds say with the same kind of hash that other bytes arrived; then it is gone.
+    """
     there = move.target.read(wish.ref)
     passed: JsonObject = {}
     if there is not None and there.is_filled():
@@ -289,7 +292,11 @@ def _upload(move: Move, source_id: str, wish: Resource, progress: Progress) -> J
             lambda data, size: move.target.write_image(wish, data, size),
             progress,
         )
-    move.target.settle(wish.ref, LONG)
+    arrived, left = move.target.settle(wish.ref, LONG), move.source.read(ref(wish.own_kind, source_id))
+    told, origin = arrived.stamp(), left.stamp() if left is not None else {}
+    if told.get("hash_algo") == origin.get("hash_algo") and told.get("hash_value") != origin.get("hash_value"):
+        remove(move.target, wish.own_kind, wish.id)
+        raise Broken(f"{wish.own_kind} {wish.name}: other bytes arrived than left", "Run the same command again.")
     return passed
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a drill: one HTML file without any external resource, in German and English. `drill` calls it.
 
-It is rendered from a checked bundle, so what it shows was recomputed. It decides nothing: verdicts first, then
-what was lost or changed, both sides as drawings, the timeline, what was not shown, what was not tested.
+It is rendered from a checked bundle, so what it shows was recomputed. It decides nothing: verdicts first (and
+what today's judgings say otherwise), then what was lost or changed, both sides as drawings, the timeline, what was not shown, what was not tested.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from unterbau.switch.report.ending import is_loss, is_opening
 from unterbau.switch.verify import LOSSES, OPENINGS
 from unterbau.tenant.kinds import Attachment, Entry, Fate, FloatingIp, Port, Ref, Server, Volume
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Outcome, Reason, Words, words
+from unterbau.verdict import Outcome, Reason, Verdict, Words, words
 
 KINDS_DE = {
     "structure": "Aufbau", "content": "Inhalt", "completeness": "Vollständigkeit", "coverage": "Abdeckung",
@@ -61,6 +61,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         ],
         outcomes=list(Outcome),
         failed=[v for v in checked.verdicts if v.outcome is Outcome.FAILED],
+        today=_today(checked),
         unseen=[v for v in checked.verdicts if v.outcome is Outcome.NOT_SHOWN and v.claim.kind != "loss"],
         losses=[v for v in checked.verdicts if v.claim.kind == "loss"],
         first=_first(checked),
@@ -83,6 +84,13 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         seconds=lambda phase: f"{(phase.ended - phase.started).total_seconds():.1f}",
         remainder=_remainder(bundle.closed),
     )
+
+
+def _today(checked: CheckResult) -> list[tuple[Verdict, Outcome | None]]:
+    """What this version judges otherwise, the worst first, with the outcome by the bundle's own judging."""
+    before = {v.claim.id: v.outcome for v in checked.verdicts}
+    order = (Outcome.FAILED, Outcome.NOT_SHOWN, Outcome.HELD)
+    return [(v, before.get(v.claim.id)) for v in sorted(checked.today, key=lambda v: order.index(v.outcome))]
 
 
 def _first(checked: CheckResult) -> Markup:

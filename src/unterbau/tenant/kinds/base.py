@@ -223,10 +223,14 @@ class ResourceBase(Model):
     ) -> Entry:
         """The entry of what moves; fields that are never carried are named. `more`: what it needs beside its references.
 
-        What refers to something that does not come along, and for which no change says what becomes of that, is left.
+        What refers to something that does not come along, and for which no change says what becomes of that, is left; so is
+        what has no place left for our mark.
         """
         left = list(self._leavings())
         told = {c.field: c for c in (*changes, *left)}
+        full = self.full()
+        if full:
+            return self.leave(full, Reason.of("do.make-room"))
         adrift = next((r for f, r, _ in ResourceBase.ties(self) if f not in told and not ground.has(r)), None)
         if adrift is not None:
             return self.leave(Reason.of("plan.foreign", thing=adrift), Reason.of("do.connect"))
@@ -256,6 +260,14 @@ class ResourceBase(Model):
         """Whether a change of this field takes nothing away (see `Policy.replaced`)."""
         policy = self.POLICY.get(field)
         return policy is not None and policy.replaced
+
+    TAGS_AT_MOST: ClassVar[int] = MOST_TAGS
+    """Tags of one thing. Our mark is one of them, but where it stands elsewhere (`full`)."""
+
+    def full(self) -> Words:
+        """Why it has no place left for our mark, by which alone what a run made is told from the user's own; or ""."""
+        count = len(getattr(self, "tags", ()))
+        return Reason.of("plan.full", count=count, what="tags") if count >= self.TAGS_AT_MOST else ""
 
     def leave(self, why: Words, remedy: Words) -> Entry:
         """The entry of what stays where it is."""
@@ -443,8 +455,8 @@ class ResourceBase(Model):
         tags = getattr(self, "tags", ())
         if len(self.name) > LONGEST:
             return f"its name is longer than {LONGEST} characters"
-        if any(len(tag) > LONGEST for tag in tags) or len(tags) >= MOST_TAGS:
-            return f"it has more than {MOST_TAGS} tags, or one longer than {LONGEST} characters"
+        if any(len(tag) > LONGEST for tag in tags) or self.full():
+            return f"it has more than {self.TAGS_AT_MOST} tags with ours, or one longer than {LONGEST} characters"
         if any(len(text) > LONGEST for pair in getattr(self, "metadata", {}).items() for text in pair):
             return f"it has metadata longer than {LONGEST} characters"
         return ""
@@ -484,6 +496,10 @@ class ResourceBase(Model):
     def own_size(self) -> int:
         """Bytes that it holds itself, if its content is that of others (see `port.Reader.own_bytes`)."""
         return 0
+
+    def md5(self) -> str:
+        """Of its content (hex), as its cloud told; "" where it told none."""
+        return ""
 
     def pinned(self) -> Iterator[tuple[Ref, str]]:
         """(Ref, the ETag that it must have) of what its content is made of."""

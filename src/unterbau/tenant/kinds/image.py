@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
 
 MIB = 2**20
+MOST_IMAGE_TAGS = 128
+"""Glance's default (`image_tag_quota`)."""
 
 
 BY_NAME_TOO = "md5"
@@ -36,6 +38,7 @@ class Image(ResourceBase):
         api="https://docs.openstack.org/api-ref/image/v2/#images", quota=("image", "image_count_total"), counted=False,
         marker=Mark.BORN, content=Content.FIXED, id_is_name=False, personal=False, usable=("active",), beyond={},
     )  # fmt: skip
+    TAGS_AT_MOST = MOST_IMAGE_TAGS
     kind: Literal["image"] = "image"
     status: Annotated[str, ignored("whether it is usable is compared", moment=True)]
     disk_format: Annotated[str | None, carried()] = None

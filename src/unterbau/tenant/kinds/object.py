@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container as Holding
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -14,7 +15,7 @@ from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, kind_of, re
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored, left
-from unterbau.verdict import Model, Reason, later
+from unterbau.verdict import Model, Reason, Words, later
 
 if TYPE_CHECKING:
     from unterbau.tenant.kinds.origin import Source
@@ -26,7 +27,12 @@ OTHERS = "grants to others of the source cloud stay shut"
 KEPT_HEADERS = ("cache-control", "content-language", "expires", "x-robots-tag")
 """What Swift keeps of an object beside its metadata, encoding and disposition (object server, `allowed_headers`)."""
 LONGEST_CONTAINER, LONGEST_OBJECT, MOST_METADATA = 256, 1024, 90
-"""Bytes of a name, and metadata of one thing: Swift's defaults, which /info tells."""
+MOST_METADATA_BYTES, MARK_BYTES = 4096, 96
+"""Bytes of a name; metadata of one thing, and their names and values together: Swift's defaults, which /info tells. Bytes that
+our mark takes at most."""
+
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class Container(ResourceBase):
@@ -57,6 +63,10 @@ class Container(ResourceBase):
     object_count: Annotated[int, ignored("its objects are compared one by one", moment=True)] = 0
     bytes_used: Annotated[int, ignored("its objects are compared one by one", moment=True)] = 0
     metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+
+    def full(self) -> Words:
+        """Its metadata."""
+        return no_room(self.metadata)
 
     def natural_key(self, key: Key) -> str:
         """Its name."""
@@ -146,10 +156,21 @@ def as_headers(metadata: Mapping[str, str]) -> dict[str, str]:
     return {k: v.strip() for k, v in metadata.items() if "_" not in k}
 
 
+def no_room(metadata: Mapping[str, str]) -> Words:
+    """Why our mark does not fit beside these, or "": an object store has no second place for it."""
+    if len(metadata) >= MOST_METADATA or _size(metadata) + MARK_BYTES > MOST_METADATA_BYTES:
+        return Reason.of("plan.full", count=len(metadata), what="metadata")
+    return ""
+
+
+def _size(metadata: Mapping[str, str]) -> int:
+    return sum(len(text.encode()) for pair in metadata.items() for text in pair)
+
+
 def too_much(metadata: Mapping[str, str]) -> str:
     """Why Swift does not take these metadata and our marker (https://docs.openstack.org/api-ref/object-store/), or ""."""
-    if len(metadata) >= MOST_METADATA:
-        return f"it has more than {MOST_METADATA} metadata"
+    if no_room(metadata):
+        return f"it has more than {MOST_METADATA} metadata with ours, or more than {MOST_METADATA_BYTES} bytes of them"
     if any(len(k.encode()) > 128 or len(v.encode()) > 256 for k, v in metadata.items()):
         return "it has a name of metadata longer than 128 bytes, or a value longer than 256"
     return ""
@@ -236,6 +257,10 @@ class StoredObject(ResourceBase):
         """With the time at which it was written, and the metadata that come through."""
         return self.model_copy(update={"last_modified": at, "metadata": as_headers(self.metadata)})
 
+    def full(self) -> Words:
+        """Its metadata."""
+        return no_room(self.metadata)
+
     def natural_key(self, key: Key) -> str:
         """Its place."""
         return f"object {self.id}"
@@ -310,6 +335,10 @@ class StoredObject(ResourceBase):
     def own_size(self) -> int:
         """The body of a DLO, what stands in an SLO's manifest."""
         return self.body_bytes + sum(s.size_bytes for s in self.segments or () if not s.path)
+
+    def md5(self) -> str:
+        """Of its content (hex), where its ETag is one: Swift's of a plain object, not of what was uploaded in parts."""
+        return self.etag if not self.is_linked() and _MD5.fullmatch(self.etag) else ""
 
     def pinned(self) -> Iterator[tuple[Ref, str]]:
         """Its segments, and what a static link shows."""

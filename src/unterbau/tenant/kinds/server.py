@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.base import MOST_TAGS, Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.flavor import Flavor, nearest, size_of
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
@@ -55,6 +55,8 @@ class Keypair(ResourceBase):
         return self.alike(there)
 
 
+SAID_BEFORE = (Reason.of("plan.server.local-disk"), Reason.of("loss.local-disk"))
+"""What bundles of earlier versions say of local disks: their words are kept, so that they are told in every language."""
 NEWER = "the target's Nova is too old to take it"
 OF_A_NEWER_NOVA = changed(NEWER, replaced=False)
 """The policy of what Nova takes only from some microversion on."""
@@ -137,7 +139,7 @@ class Server(ResourceBase):
         api="https://docs.openstack.org/api-ref/compute/#servers-servers", quota=("compute", "instances"), counted=True,
         marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=("ACTIVE", "SHUTOFF"),
         beyond={
-            "local_disk": "what was written to a disk on its host is not readable with tenant rights",
+            "local_disk": "what was written to a disk on its host is not carried: no image is made of it",
             "user_data": "it is not readable with tenant rights",
         },
     )  # fmt: skip
@@ -215,7 +217,7 @@ class Server(ResourceBase):
         roots = [a for a in self.attachments(ground.source) if a.boot_index == 0]
         notes = [c.why for c in changes]
         if self.image_id and not roots:
-            notes.append(Reason.of("plan.server.local-disk"))
+            notes.append(Reason.of("plan.server.own-disk"))
         notes.append(Reason.of("plan.server.user-data"))
         return self.carry(ground, *changes, why=joined(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots])
 
@@ -240,11 +242,11 @@ class Server(ResourceBase):
     def beyond(self, side: Side) -> Iterator[tuple[str, Words]]:
         """Its local disk and its user_data."""
         if self.unread(side):
-            yield "local_disk", Reason.of("loss.local-disk")
+            yield "local_disk", Reason.of("loss.own-disk")
         yield "user_data", Reason.of("loss.user-data")
 
     def unread(self, side: Side) -> Words:
-        """A disk that lives on its host, where no API reads it."""
+        """A disk that lives on its host: only an image that a member makes of it could be read."""
         from_volume = any(a.boot_index == 0 for a in self.attachments(side))
         local = self.flavor.ephemeral_gib > 0 or (self.image_id is not None and not from_volume)
         return Reason.of("close.local-disk", server=self.ref, name=self.name) if local else ""
@@ -286,9 +288,23 @@ class Server(ResourceBase):
         """It is made running."""
         return self.model_copy(update={"status": "ACTIVE", "locked": False, "locked_reason": ""})
 
+    def marked_by_tag(self) -> bool:
+        """Whether its metadata leave no room for our mark, which is a tag then."""
+        return len(self.metadata) >= MOST_METADATA
+
+    def full(self) -> Words:
+        """Neither its metadata nor its tags have room for one more."""
+        if not self.marked_by_tag() or len(self.tags) < MOST_TAGS:
+            return ""
+        return Reason.of("plan.full", count=len(self.metadata) + len(self.tags), what="metadata, tags")
+
+    def alone(self) -> Iterator[tuple[str, str, int]]:
+        """Its metadata, with our mark."""
+        yield "compute", "metadata_items", len(self.metadata) + (not self.marked_by_tag())
+
     def denied(self) -> str:
-        """Nova's quota of metadata, of which our marker takes one."""
-        return f"it has more than {MOST_METADATA} metadata" if len(self.metadata) >= MOST_METADATA else ""
+        """Nova's quota of metadata."""
+        return f"it has more than {MOST_METADATA} metadata" if len(self.metadata) > MOST_METADATA else ""
 
     def completed(self, side: Side, at: datetime) -> Self:
         """In a zone, on a host."""
