@@ -220,6 +220,7 @@ def _exhibits(paths: Sequence[Path], keys: Sequence[str]) -> tuple[Exhibit, ...]
 def _exhibit(path: Path, keys: Sequence[str]) -> Exhibit:
     """Raises UsageError for a file that cannot be read, and for a bundle of another kind."""
     from unterbau.evidence.opening import open_bundle, read_file, signer_of
+    from unterbau.judge import evidence as judgements
     from unterbau.prove import evidence as proofs
     from unterbau.switch import evidence as drills
 
@@ -229,7 +230,7 @@ def _exhibit(path: Path, keys: Sequence[str]) -> Exhibit:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", "Name the bundle of a drill or of `prove`.") from None
     except BundleError as error:
-        return Exhibit(name=path.name, digest="", fault=f"it was not opened: {error.what}")
+        return Exhibit(name=path.name, digest=f"unread: {path.name}", fault=f"it was not opened: {error.what}")
     try:
         signer = signer_of(data)
         opened = open_bundle(data, trusted_key=signer if signer in keys else None)

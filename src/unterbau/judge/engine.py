@@ -68,6 +68,7 @@ from unterbau.judge.seeing import (
     counts_until,
     joined,
     listed,
+    once,
     see_attribute,
     see_chain,
     see_claimed,
@@ -280,9 +281,8 @@ class _Bench:
             instead = tuple(self._instead(rules, rule, technology))
         return Finding(
             rule=f"{rules.id}/{rule.id}", group=group.id if group else None, outcome=seen.outcome, path=path,
-            reason=seen.reason, facts=tuple(dict.fromkeys(f.id for f in seen.facts)),
-            missing=tuple(dict.fromkeys(seen.missing)), instead=instead, since=since(seen),
-            until=self._until(seen, view), evidence=tuple(dict.fromkeys(e.digest for e in seen.exhibits)),
+            reason=seen.reason, facts=once(tuple(f.id for f in seen.facts)), missing=once(seen.missing), instead=instead, since=since(seen),
+            until=self._until(seen, view), evidence=once(tuple(e.digest for e in seen.exhibits)),
         )  # fmt: skip
 
     def _until(self, seen: Seen, view: View | None) -> date | None:

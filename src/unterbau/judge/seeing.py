@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 from unterbau.catalogue import lifetime, spdx, versions
 from unterbau.catalogue.model import (
@@ -37,6 +38,7 @@ from unterbau.verdict import Outcome, conjoin
 from unterbau.verdict.exhibit import ASPECTS, Exhibit, Showing
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
+T = TypeVar("T")
 MEASURE = "a git history: `unterbau judge --history TECHNOLOGY=FILE`"
 BUNDLE = {
     "drill": "a drill's bundle: `unterbau judge --evidence BUNDLE --key ID`",
@@ -290,12 +292,17 @@ def not_shown(
     elif unsure:
         why = unsure[0][1]
         where = unsure[0][0].fact.source.url
-        gap = Missing(what=f"{kind} of {view.name}", where=where, kind=kind, of=view.name)
+        gap = _gap(kind, view.name, where)
     else:
         why = f"nothing that shows it is known about {kind}" if facts else f"no fact about {kind}"
-        where = LOOK.get(kind, view.technology.homepage)
-        gap = Missing(what=f"{kind} of {view.name}", where=where, kind=kind, of=view.name)
+        gap = _gap(kind, view.name, LOOK.get(kind, view.technology.homepage))
     return Seen(NOT_SHOWN, f"whether {text} ({why})", (*facts, *(f for f, _ in unsure)), (gap,))
+
+
+@lru_cache(maxsize=8192)
+def _gap(kind: str, of: str, where: str) -> Missing:
+    """The same gap of many groups is one thing."""
+    return Missing(what=f"{kind} of {of}", where=where, kind=kind, of=of)
 
 
 def see_chain(test: Chain, view: View) -> Seen:
@@ -360,17 +367,24 @@ def see_attribute(known: bool, value: bool, view: View, what: str, asked: str) -
 def joined(seen: list[Seen], *, every: bool) -> Seen:
     outcome = merged([s.outcome for s in seen], every=every)
     decisive = [s for s in seen if s.outcome is outcome]
-    if outcome is (FAILED if every else HELD):
-        decisive = decisive[:1] if not every else decisive
+    if outcome is HELD and not every:
+        decisive = decisive[:1]
+    if len(decisive) == 1:
+        return decisive[0]
     facts = tuple(f for s in decisive for f in s.facts)
     missing = tuple(m for s in decisive for m in s.missing)
     exhibits = tuple(e for s in decisive for e in s.exhibits)
     return Seen(outcome, "; ".join(dict.fromkeys(s.reason for s in decisive)), facts, missing, exhibits)
 
 
+def once(values: tuple[T, ...]) -> tuple[T, ...]:
+    """Each value once, in its order."""
+    return values if len(values) < 2 else tuple(dict.fromkeys(values))
+
+
 def since(seen: Seen) -> str:
     """From which versions, and from which day, the deciding facts are so."""
-    if seen.outcome is NOT_SHOWN:
+    if seen.outcome is NOT_SHOWN or not seen.facts:
         return ""
     ranges = [f"{f.fact.kind}: versions {f.fact.versions}" for f in seen.facts if f.fact.versions != "*"]
     days = [f"{f.fact.kind}: from {f.fact.since}" for f in seen.facts if f.fact.since is not None]
