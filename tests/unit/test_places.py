@@ -92,11 +92,12 @@ def test_the_next_page_is_of_the_same_listing_at_our_endpoint(asked: str, link: 
 
 OPENERS = {
     "requests": {"cloud/openstack/transport.py"},
-    "urllib3": {"cloud/openstack/swift.py"},
+    "urllib3": {"cloud/openstack/swift.py", "cloud/openstack/transport.py", "cloud/openstack/wire.py"},
     "http.client": {"stack/proxmox.py", "reference/rest.py", "reference/process.py"},
     "urllib.request": set[str](),
     "socket": {
-        "cloud/openstack/identity.py", "prove/handshake.py", "reference/process.py", "reference/ports.py",
+        "cloud/openstack/identity.py", "cloud/openstack/wire.py", "prove/handshake.py", "reference/process.py",
+        "reference/ports.py",
     },
 }  # fmt: skip
 """Who may open connections with what. `.importlinter` holds the imports; this holds what is done with them."""
@@ -124,8 +125,13 @@ MAKES = {
 
 
 def _opened(tree: ast.AST) -> Iterator[str]:
-    """The modules by which a file opens connections: calls of `MAKES`, and imports of those names."""
+    """The modules by which a file opens connections: calls of `MAKES`, imports and heirs of those names, and `wire.POOLS`."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = [b for b in node.bases if isinstance(b, ast.Attribute)]
+            yield from (m for b in bases for m, names in MAKES.items() if ast.unparse(b.value) == m and b.attr in names)
+        if "POOLS" in (getattr(node, "id", ""), getattr(node, "attr", "")):
+            yield "urllib3"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = ast.unparse(node.func.value)
             yield from (m for m, names in MAKES.items() if owner == m and node.func.attr in names)
