@@ -178,6 +178,7 @@ BOUNDLESS: dict[str, tuple[Callable[[], Told], str]] = {
     "more than a listing has": (lambda: Told(200, b"[" + b" " * (65 * MIB) + b"]"), "more than 64 MiB"),
     "empty lists without number": (lambda: Told(200, b"[" + b"[]," * (20 * MIB) + b"[]]"), "1200000 values"),
     "brackets without end": (lambda: Told(200, b"[" * 200_000 + b"]" * 200_000), "nested too deep"),
+    "empty lists as the text of a fault": (lambda: Told(400, b"[" + b"[]," * (20 * MIB) + b"[]]"), "HTTP 400"),
     "a bomb as the text of a fault": (lambda: Told(400, bomb(2048 * MIB), {"Content-Encoding": "gzip"}), "more than 64 MiB"),
 }  # fmt: skip
 

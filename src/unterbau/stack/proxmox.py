@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
+from unterbau import nesting
 from unterbau.catalogue.model import Layer
 from unterbau.errors import AuthFailed, Broken, CloudError, Forbidden, NotFound, Unreachable, UsageError
 from unterbau.places import REDIRECTS, Place, redirected
@@ -98,6 +99,7 @@ class Client:
         if status != 200 or len(body) > MAX_ANSWER:
             raise Broken(f"{where}: answered {status}, {len(body)} bytes")
         try:
+            nesting.measure(body, nesting.VALUES)
             return mapping(json.loads(body)).get("data")
         except (ValueError, RecursionError):
             raise Broken(f"{where}: the answer is no JSON") from None

@@ -33,7 +33,7 @@ from unterbau.errors import (
     Unsupported,
 )
 
-LONGEST_TEXT = 300
+LONGEST_TEXT, LONGEST_BODY = 300, 1 << 16
 SLOW = "Try again when the cloud answers; --bounds allows it longer."
 FOREIGN: tuple[type[BaseException], ...] = (
     ksa.ClientException,
@@ -249,7 +249,8 @@ def _text_of(error: ksa.HttpError) -> str:
 
 
 def text_of_body(body: str, otherwise: str = "") -> str:
-    """The message in an error's body, whatever the service's shape."""
+    """The message in an error's body, whatever the service's shape; only its beginning is looked at."""
+    body = body[:LONGEST_BODY]
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):

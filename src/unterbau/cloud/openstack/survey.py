@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import re
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from unterbau.cloud.openstack.errors import FOREIGN, translate, translated
 from unterbau.cloud.openstack.identity import catalog_digest
 from unterbau.cloud.openstack.session import Session, official_type, services
 from unterbau.cloud.survey import Item, Reply, Request, Subject
-from unterbau.errors import CloudError, Elsewhere
+from unterbau.errors import Broken, CloudError, Elsewhere
 
 _ROOTS = {"compute": "/v2.1", "image": "/v2", "network": "/v2.0", "block-storage": "/v3/{project}"}
 _VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
@@ -159,7 +158,7 @@ class Survey:
 def _parsed(data: bytes) -> tuple[JsonValue, str]:
     """The body as JSON; else its first characters as text."""
     try:
-        body: JsonValue = json.loads(data)
-    except (ValueError, RecursionError):
+        body: JsonValue = wire.decoded(data, "")
+    except Broken:
         return None, data[:2000].decode("utf-8", "replace")
     return body, ""
