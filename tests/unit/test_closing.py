@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from unterbau.cloud.simulator import Simulator
 from unterbau.errors import UsageError
 from unterbau.switch import closing, evidence, planning
 from unterbau.switch.closing import Sealed
@@ -21,6 +22,7 @@ from unterbau.tenant.kinds import (
     Flavor,
     FloatingIp,
     Image,
+    Kind,
     Network,
     Offering,
     Port,
@@ -35,6 +37,7 @@ from unterbau.tenant.kinds import (
     StoredObject,
     Volume,
     VolumeType,
+    ref,
 )
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Words
@@ -217,3 +220,23 @@ def test_a_claim_that_does_not_hold_now_keeps_its_thing(real: tuple[Sealed, Cont
     )
     decision = closing.decide(sealed, look.model_copy(update={"target": hidden}), pairs, ())
     assert f"{stored.ref}.headers: odd" in decision.kept[stored.ref]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_what_an_earlier_attempt_took_is_no_change_of_what_stood_below_it(
+    real: tuple[Sealed, Contents, dict[Ref, Ref]], tmp_path: Path, taken: bool
+) -> None:
+    """Killed between a server and its port, whose binding and DNS name Nova has taken off by then; a stranger's doing is one."""
+    _, look, pairs = real
+    port = next(r for r in look.source.resources if isinstance(r, Port) and r.device_owner.startswith("compute:"))
+    freed = port.model_copy(update={"device_id": "", "device_owner": "", "dns_name": ""})
+    clouds = {side: Simulator(tmp_path / side, name=side) for side in ("source", "target")}
+    clouds["source"]._put(freed)
+    clouds["target"]._put(look.target.by_ref[pairs[port.ref]])
+    decision = closing.Decision(chosen=(port.ref,), kept={}, losses={})
+    witness = closing.Witness(clouds, look, {}, lambda *asked: pytest.fail("a port has no content"))
+    server = ref(Kind.SERVER, port.device_id)
+    (step,) = closing.emptying_steps(decision, pairs, witness, [server] if taken else [])
+    told = step.act(step.intend({}), {}, lambda done, total: None)  # type: ignore[arg-type] # nothing doubtful
+    assert ("deleted" in told, "kept" in told) == (taken, not taken)
+    assert (clouds["source"].read(port.ref) is None) is taken

@@ -220,7 +220,7 @@ class SourceClosing(_Closing):
             late_seconds=self.tools.late_seconds,
         )  # fmt: skip
         witness = closing.Witness(clouds, attempt.look, attempt.hashes(), again.read)
-        steps = closing.emptying_steps(decision, pairs, witness)
+        steps = closing.emptying_steps(decision, pairs, witness, attempt.put_back)
         with Journal(self.folder.closing_journal(number), now=self.tools.now) as journal:
             result = run(
                 steps, journal, plan=closing.digest(attempt), workers=self.tools.workers, stop=self.tools.stop,

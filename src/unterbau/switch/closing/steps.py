@@ -131,11 +131,17 @@ def _stands_unattached(disk: Resource | None, since: datetime | None) -> bool:
     return since is None or disk.unattached_since() == since
 
 
-def emptying_steps(decision: Decision, pairs: Mapping[Ref, Ref], witness: Witness) -> list[Step]:
-    """Steps that delete what was chosen, each after all that stands on it; a server goes before its disks."""
+def emptying_steps(
+    decision: Decision, pairs: Mapping[Ref, Ref], witness: Witness, put_back: Iterable[Ref] = ()
+) -> list[Step]:
+    """Steps that delete what was chosen, each after all that stands on it; a server goes before its disks.
+
+    `put_back`: what earlier attempts took, and what is left shows it (a port whose server is gone).
+    """
     source, target = witness.look.source, witness.look.target
     relations, chosen = source.relations, frozenset(decision.chosen)
     waits: dict[Ref, list[str]] = {r: [] for r in decision.chosen}
+    going = chosen.union(put_back)
     for reference in decision.chosen:
         for need in relations.under(source.by_ref[reference]):
             if need in chosen:
@@ -146,7 +152,7 @@ def emptying_steps(decision: Decision, pairs: Mapping[Ref, Ref], witness: Witnes
         if resource.unbound() is not None:
             held = [one for one in resource.held_by(relations) if one in chosen]
             before = dict.fromkeys(name for one in held for name in waits[one])
-            steps.append(BondsStep(resource, chosen, witness, tuple(before)))
+            steps.append(BondsStep(resource, going, witness, tuple(before)))
             for one in (reference, *held):
                 waits[one].append(f"{resource.BONDS}{reference}")
     claimed = {v.claim.subject for v in witness.look.verdicts if v.claim.kind == "content"}
@@ -158,7 +164,7 @@ def emptying_steps(decision: Decision, pairs: Mapping[Ref, Ref], witness: Witnes
                 has_content=reference in claimed,
                 disks=source.by_ref[reference].doomed(relations),
                 drifted=decision.drifted.get(reference, frozenset()),
-                chosen=chosen,
+                going=going,
                 witness=witness,
                 needs=tuple(dict.fromkeys(waits[reference])),
             )
@@ -171,7 +177,7 @@ class BondsStep:
     """Take away what holds others on a thing (a router's static routes its legs); first of all compare it."""
 
     resource: Resource
-    chosen: frozenset[Ref]
+    going: frozenset[Ref]
     witness: Witness
     needs: tuple[str, ...]
 
@@ -188,7 +194,7 @@ class BondsStep:
         """Gone already is done."""
         try:
             _demand_gone(self.needs, done)
-            there = self.witness.demand_source(self.resource, self.chosen)
+            there = self.witness.demand_source(self.resource, self.going)
         except Kept as kept:
             return kept.told()
         bare = there.unbound() if there is not None else None
@@ -211,7 +217,7 @@ class DeleteStep:
     disks: tuple[Ref, ...]
     """Attachments of a server whose volumes the cloud would delete with it."""
     drifted: frozenset[str]
-    chosen: frozenset[Ref]
+    going: frozenset[Ref]
     witness: Witness
     needs: tuple[str, ...]
 
@@ -228,7 +234,7 @@ class DeleteStep:
         """Compare, then delete: `{deleted, source, target}`; `{gone}` if it went before; `{kept}` with the reason."""
         try:
             _demand_gone(self.needs, done)
-            there = self.witness.demand_source(self.resource, self.chosen)
+            there = self.witness.demand_source(self.resource, self.going)
             if there is None:
                 return {"gone": True}
             shown = self._compared(there)
