@@ -183,16 +183,18 @@ BOUNDLESS: dict[str, tuple[Callable[[], Told], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", BOUNDLESS)
-@pytest.mark.parametrize("where", [NETWORKS, f"{PATHS['object-store']}/fv-akten"])
+BOX = f"{PATHS['object-store']}/fv-akten"
+"""Swift is asked for bodies as they are, so none of its is unpacked."""
+WHERE = [(kind, where) for kind in BOUNDLESS for where in (NETWORKS, BOX)
+         if where == NETWORKS or "bomb" not in kind]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "where"), WHERE)
 def test_an_answer_is_bounded_before_it_is_decoded(
     scene: Scene, whole: Ran, tmp_path: Path, kind: str, where: str
 ) -> None:
     make, word = BOUNDLESS[kind]
-    told = make()
-    if where != NETWORKS and told.headers:
-        pytest.skip("Swift is asked for bodies as they are, and none is unpacked")
-    scene.cloud.lie = Recorded(at(where, told))
+    scene.cloud.lie = Recorded(at(where, make()))
     ran = census(scene, tmp_path)
     assert ran.code == 3, ran.err
     assert any(word in why for why in ran.not_shown.values()), ran.not_shown
