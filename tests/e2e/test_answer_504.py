@@ -108,7 +108,9 @@ def test_writes_that_come_20_seconds_after_their_504_leave_nothing(
     )  # fmt: skip
     proxy, checked, told = drilled(two_clouds, home, late, "--late-writes", "60")
     assert len(proxy.sent_late) == 6, proxy.sent_late
-    assert {status // 100 for _, _, status in proxy.sent_late} == {2}
+    # A disk may come too late: the image that it was to be made from is tidied away when the next try has made it.
+    refused = [(m, p, status) for m, p, status in proxy.sent_late if status // 100 != 2]
+    assert [r for r in refused if not r[1].endswith("/volumes")] == []
     swept = [line for line in told.splitlines() if line.startswith("removed, made by a request that got no answer")]
     assert sum("network:" in line for line in swept) == 2, told
     assert [inventory.everything(side) for side in sides] == before

@@ -291,8 +291,11 @@ class KeyService:
         return _id(self._api().json("POST", "/v1/containers", body)["container_ref"])
 
     def _entry(self, entry: SecretEntry) -> Json:
-        base = self._api().endpoint().rstrip("/")
-        return {"name": entry.name, "secret_ref": f"{base}/v1/secrets/{entry.secret_id}"}
+        """By the address under which the service knows the secret: it takes no other, whatever clouds.yaml calls it."""
+        path = f"/v1/secrets/{entry.secret_id}"
+        told = (self._api().find(path) or {}).get("secret_ref")
+        own = told if isinstance(told, str) and _id(told) == entry.secret_id else ""
+        return {"name": entry.name, "secret_ref": own or self._api().endpoint().rstrip("/") + path}
 
     def write(self, secret_id: str, wish: Secret, payload: SecretBytes) -> None:
         """Give the secret its payload; one that has a payload is left alone."""
