@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from making import WAIT, Maker
@@ -30,6 +30,11 @@ from unterbau.switch.plan import Plan
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Reason
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 SOURCE, TARGET = "test-quelle", "test-ziel"
@@ -88,6 +93,17 @@ def target_cloud() -> Iterator[str]:
 def two_clouds(source_cloud: str, target_cloud: str) -> tuple[str, str]:
     """Names of two running clouds; what is in them is up to the test that uses them."""
     return source_cloud, target_cloud
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, which asks nobody for anything of its own."""
+    from playwright.sync_api import sync_playwright  # only the tests of pages load it
+
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

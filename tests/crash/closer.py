@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -185,6 +185,18 @@ def drilled(root: Path, *, keep: bool, target: str = "b") -> folders.Folder:
     work.seal()
     folder.save(folder.load().model_copy(update={"finished": True}))
     return folder
+
+
+ALARM = 120.0
+"""Seconds after which something that should come never will."""
+
+
+def until(what: Callable[[], object]) -> None:
+    """Wait for it."""
+    end = time.monotonic() + ALARM
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def run(

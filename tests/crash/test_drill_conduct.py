@@ -10,14 +10,14 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import closer
 import psutil
 import pytest
+from closer import ALARM, until
 
 from unterbau.errors import Exit
 from unterbau.switch import folders
@@ -28,8 +28,6 @@ pytestmark = pytest.mark.timeout(600)
 SOON = timedelta(seconds=5)
 WHOLE = Exit.NOT_SHOWN
 """All that a drill of this tenant can show held; what is lost, as the plan says, is not shown."""
-ALARM = 120.0
-"""Seconds after which something that should come never will."""
 
 
 @pytest.fixture
@@ -41,13 +39,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
     for verifier in verifiers(tmp_path):
         verifier.kill()
-
-
-def until(what: Callable[[], object]) -> None:
-    end = time.monotonic() + ALARM
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def killed(drill: subprocess.Popen[str]) -> None:

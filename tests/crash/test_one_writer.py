@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import closer
 import pytest
+from closer import ALARM, until
 
 from unterbau.errors import Exit
 from unterbau.saga import Marker, run_of
@@ -16,7 +15,6 @@ from unterbau.switch import folders
 from unterbau.tenant.kinds import Container
 
 pytestmark = pytest.mark.timeout(600)
-ALARM = 120.0
 
 
 @pytest.fixture
@@ -26,13 +24,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     closer.plant(closer.cloud(tmp_path, "a"))
     closer.cloud(tmp_path, "b")
     return tmp_path
-
-
-def until(what: Callable[[], object]) -> None:
-    end = time.monotonic() + ALARM
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def names(root: Path) -> list[str]:

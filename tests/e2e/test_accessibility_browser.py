@@ -6,13 +6,12 @@ What a machine finds: no barrier that its rules know. It does not find every one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from unterbau import catalogue
 from unterbau.evidence.opening import open_bundle, signer_of
@@ -24,18 +23,9 @@ from unterbau.switch.report import html
 
 pytestmark = pytest.mark.browser
 REAL = (Path(__file__).parents[1] / "assets" / "drill-2026-11.unterbau").read_bytes()
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 RULES: dict[str, Any] = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "EN-301-549"], "resultTypes": ["violations"],
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from judge_world import TODAY, stack
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from unterbau import catalogue
 from unterbau.judge import engine, page, rules
@@ -16,16 +15,6 @@ from unterbau.stack.model import Part, Place, Stack
 from unterbau.stack.recognise import recognise
 
 pytestmark = pytest.mark.browser
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

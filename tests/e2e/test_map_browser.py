@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from unterbau import catalogue
 from unterbau.judge import rules
@@ -17,16 +16,6 @@ from unterbau.map.chart import chart
 
 pytestmark = pytest.mark.browser
 OFFICIAL = Path(__file__).parents[1] / "assets" / "map" / "official.json"
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,27 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from unterbau.switch import evidence
 from unterbau.switch.report import html
 
 pytestmark = pytest.mark.browser
 REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ from unterbau.cloud.openstack import profiles
 from unterbau.cloud.openstack.errors import by_status, translated
 from unterbau.cloud.openstack.http import Api
 from unterbau.cloud.openstack.swift import Swift
+from unterbau.cloud.openstack.transport import alone
 from unterbau.cloud.waiting import heeding
 from unterbau.errors import (
     AuthFailed,
@@ -188,6 +189,26 @@ def test_a_lost_answer_of_the_object_store_likewise(method: str, answer: bytes, 
     with answering(answer) as url, pytest.raises(CloudError) as caught:
         plain_swift(url).request(method, "/box/thing")
     assert caught.value.uncertain is uncertain
+
+
+@pytest.mark.parametrize("body", [b"x" * 2000, b"[" * 200 + b"]" * 200], ids=["too long", "too deep"])
+@pytest.mark.parametrize(("method", "uncertain"), [("POST", True), ("GET", False)])
+def test_an_answer_that_is_not_looked_at_tells_nothing_of_a_write(body: bytes, method: str, uncertain: bool) -> None:
+    """It may have told of something that was made: the journal has to know."""
+    told = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    small = Bounds(tries=1, mib=1000 / 2**20)
+    bounded = heeding(threading.Event(), print, small)
+    with answering(told) as url, bounded, alone(url) as session, pytest.raises(Broken) as caught:
+        session.request(method, url + "/servers", headers={"Accept": "application/json"}, timeout=5)
+    assert caught.value.uncertain is uncertain
+
+
+def test_so_does_one_of_the_object_store() -> None:
+    told = b"HTTP/1.1 201 Created\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000
+    bounded = heeding(threading.Event(), print, Bounds(tries=1, mib=1000 / 2**20))
+    with answering(told) as url, bounded, pytest.raises(Broken) as caught:
+        plain_swift(url).request("PUT", "/box/thing", body=b"1")
+    assert caught.value.uncertain
 
 
 def test_what_was_never_sent_is_certain() -> None:

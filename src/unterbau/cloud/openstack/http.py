@@ -102,7 +102,7 @@ class Api:
             return {}
         what = f"{self.service}: {method} {_shown(path)}"
         try:
-            answer = wire.decoded(response.content, what)
+            answer = wire.parsed(response.content, what)  # `transport` measured it
             if not isinstance(answer, dict):
                 raise Broken(f"{what}: the answer is not an object")
         except Broken as broken:

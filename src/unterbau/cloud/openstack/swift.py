@@ -160,7 +160,7 @@ class Swift:
             _stay(pool, method, target, response)
             if stream:
                 return response, b""
-            data = wire.whole(response, f"object-store: {method} {target[:120]}", decode=False)
+            data = wire.whole(response, f"object-store: {method} {target[:120]}", decode=False, write=writes(method))
             response.release_conn()
             return response, data
 

@@ -169,15 +169,15 @@ class _Transport(TCPKeepAliveAdapter):
     def _once(self, request: requests.PreparedRequest, stream: bool, options: Any) -> requests.Response:
         response = _here(request, super().send(request, stream=True, **options))
         if not stream:
-            what = f"{request.method} {shown(request.url or '')}"
+            what, write = f"{request.method} {shown(request.url or '')}", _repeat(request) != "always"
             try:
-                data = whole(response.raw, what)
+                data = whole(response.raw, what, write=write)
             except FOREIGN as error:
                 raise requests.ConnectionError(error, request=request) from error
             finally:
                 response.raw.release_conn()
             if "json" in str(request.headers.get("Accept")) and response.ok:
-                measure(data, what)
+                measure(data, what, write=write)
             response._content, response._content_consumed = data, True  # type: ignore[attr-defined] # as requests does
         return response
 

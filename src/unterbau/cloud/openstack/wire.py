@@ -264,7 +264,7 @@ class _Watched:
 def _reach(sock: socket.socket, address: Any, seconds: float) -> None:
     """Connect. Raises OSError, TimeoutError, GaveUp."""
     sock.setblocking(False)
-    code = sock.connect_ex(address)
+    sock.connect_ex(address)  # what it says stands in SO_ERROR, too
     poll, end, stop = select.poll(), time.monotonic() + seconds, heeded().stop
     poll.register(sock, select.POLLOUT)
     while not poll.poll(LOOK_SECONDS * 1000):
@@ -317,36 +317,47 @@ def connection_of(raw: Any) -> Any:
     return getattr(raw, "connection", None)
 
 
-def whole(raw: Any, what: str, *, decode: bool = True) -> bytes:
-    """The body of an answer. Raises Broken if it is larger than the bounds, or unpacks to more."""
+def whole(raw: Any, what: str, *, decode: bool = True, write: bool = False) -> bytes:
+    """The body of an answer. Raises Broken if it is larger than the bounds, or unpacks to more: of a `write` uncertain."""
     connection, most, got = connection_of(raw), heeded().bounds.answer_bytes, bytearray()
     while chunk := piece(raw, connection, CHUNK, decode=decode):
         got += chunk
         if len(got) > most:
             raw.close()
-            raise Broken(
-                f"{what}: the answer has more than {most / 2**20:g} MiB", "Ask for less; --bounds mib=N allows more."
-            )
+            raise _unread(f"{what}: the answer has more than {most / 2**20:g} MiB", write,
+                          "Ask for less; --bounds mib=N allows more.")  # fmt: skip
     return bytes(got)
 
 
 def decoded(data: bytes, what: str) -> Any:
     """The JSON of an answer. Raises Broken."""
     measure(data, what)
+    return parsed(data, what)
+
+
+def parsed(data: bytes, what: str) -> Any:
+    """The JSON of an answer that was measured. Raises Broken."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):  # the second one for brackets in what is no string
         raise Broken(f"{what}: the answer is not JSON") from None
 
 
-def measure(data: bytes, what: str) -> None:
-    """Raises Broken if it should not be decoded as JSON."""
+def measure(data: bytes, what: str, *, write: bool = False) -> None:
+    """Raises Broken if it should not be decoded as JSON: of a `write` uncertain."""
     try:
         nesting.measure(data, nesting.VALUES)
     except nesting.TooDeep:
-        raise Broken(f"{what}: the answer is nested too deep, or is not JSON") from None
+        raise _unread(f"{what}: the answer is nested too deep, or is not JSON", write) from None
     except nesting.TooMany:
-        raise Broken(f"{what}: the answer spells more than {nesting.VALUES} values") from None
+        raise _unread(f"{what}: the answer spells more than {nesting.VALUES} values", write) from None
+
+
+def _unread(what: str, write: bool, remedy: str = "") -> Broken:
+    """An answer that is not looked at: whether it told of something done, nobody knows."""
+    broken = Broken(what, remedy)
+    broken.uncertain = write
+    return broken
 
 
 # --- asking again
