@@ -35,6 +35,15 @@ def test_a_dlo_is_carried_whatever_info_tells() -> None:
     assert entry.fate is Fate.CARRIED and entry.bytes == 7
 
 
+def test_a_dlo_comes_after_its_segments_and_manifests_under_one_prefix_do_not_wait_for_each_other() -> None:
+    """So it also goes before them: a kept target is compared again while it is taken back."""
+    things = (BOX, stored("part/1"), stored("part/2"), stored("part/a", dlo_prefix="b/part/"),
+              stored("part/b", dlo_prefix="b/part/"), stored("part/link", symlink_to="b/part/a"))  # fmt: skip
+    made = plan(*things)
+    for name in ("a", "b"):
+        assert set(made.by_ref[f"object:b/part/{name}"].needs) == {"container:b", "object:b/part/1", "object:b/part/2"}
+
+
 def test_inline_data_of_a_manifest_is_no_reference() -> None:
     parts = (Segment(path="", size_bytes=4, etag="x"), Segment(path="b/part", size_bytes=7, etag="y"))
     thing = stored("slo", segments=parts, size_bytes=11)

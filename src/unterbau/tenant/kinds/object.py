@@ -280,9 +280,16 @@ class StoredObject(ResourceBase):
             return self.leave(Reason.of("plan.dangling", thing=foreign[0]), Reason.of("do.mend"))
         if self._circles(ground.source):
             return self.leave(Reason.of("plan.object.circle"), Reason.of("do.point-elsewhere"))
-        return self.carry(
-            ground, *self._pinned(ground.source), size=self.own_size() if self.is_linked() else self.size_bytes
-        )
+        size = self.own_size() if self.is_linked() else self.size_bytes
+        return self.carry(ground, *self._pinned(ground.source), size=size, more=self._segments(ground.source))
+
+    def _segments(self, side: Side) -> list[Ref]:
+        """What a DLO comes after and goes before, so that its content is whole when it is compared.
+
+        Plain objects only: of two manifests under one prefix neither waits for the other.
+        """
+        there = (side.by_ref.get(one) for one in self.joined(side.relations))
+        return [one.ref for one in there if isinstance(one, StoredObject) and not one.is_linked()]
 
     def _pinned(self, side: Side) -> list[Change]:
         """A static link names the ETag of its target, which for a static large object is another in each cloud."""
