@@ -162,6 +162,10 @@ class OpenStack:
         """As `Reader.image_bytes`."""
         return self._image.bytes_of(image_id)
 
+    def image_start(self, image_id: str, length: int) -> bytes:
+        """As `Reader.image_start`."""
+        return self._image.start_of(image_id, length)
+
     def secret_payload(self, secret_id: str) -> SecretBytes | None:
         """As `Reader.secret_payload`."""
         return self._keys.payload(secret_id)

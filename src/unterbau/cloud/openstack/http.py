@@ -169,9 +169,9 @@ class Api:
         return str(found)
 
     @contextmanager
-    def download(self, path: str, **options: Any) -> Iterator[Stream]:
+    def download(self, path: str, headers: Mapping[str, str] | None = None, **options: Any) -> Iterator[Stream]:
         """The body of a GET as a stream; iterating past an early end raises Broken."""
-        response = self.request("GET", path, stream=True, headers={"Accept": "*/*"}, **options)
+        response = self.request("GET", path, stream=True, headers={"Accept": "*/*", **(headers or {})}, **options)
         length = number(response.headers.get("Content-Length"))
         try:
             yield Stream(response.raw, length, f"{self.service}: GET {_shown(path)}")

@@ -130,6 +130,26 @@ class ImageService:
                 stream = stream.of_size(int(entry["size"]))
             yield stream
 
+    def start_of(self, image_id: str, length: int) -> bytes:
+        """The first bytes; a Glance whose store gives no parts is left in the middle of the whole."""
+        path = f"/v2/images/{image_id}/file"
+        try:
+            with self._api().download(path, headers={"Range": f"bytes=0-{length - 1}"}) as stream:
+                return _beginning(stream, length)
+        except (Conflict, Unsupported):
+            with self._api().download(path) as stream:
+                return _beginning(stream, length)
+
+    def formats(self) -> tuple[str, ...]:
+        """The disk formats that this Glance takes, as its schema says; () if it does not say."""
+        try:
+            told: Any = self._api().get("/v2/schemas/image")
+        except (NotFound, Forbidden):
+            return ()
+        for key in ("properties", "disk_format", "enum"):
+            told = told.get(key) if isinstance(told, dict) else None
+        return tuple(sorted(name for name in told or () if isinstance(name, str)))
+
     # --- creating
 
     def lookalikes(self, resource: Resource) -> tuple[str, ...]:
@@ -263,6 +283,15 @@ class ImageService:
                 raise
             raise Conflict(error.what, "Lift the protection of the image.") from None
         wait_gone(kind, id_, deadline, lambda: (self._api().find(f"/v2/images/{id_}") or {}).get("status"))
+
+
+def _beginning(stream: Stream, length: int) -> bytes:
+    found = b""
+    for chunk in stream:
+        found += chunk[: length - len(found)]
+        if len(found) == length:
+            break
+    return found
 
 
 def _replace(name: str, value: Any) -> Json:
