@@ -21,10 +21,9 @@ from unterbau.cloud.port import ByteStream, Cloud, Reader
 from unterbau.cloud.waiting import heeded
 from unterbau.errors import Broken, Conflict
 from unterbau.tenant.kinds import Image, Kind, Resource, Volume, ref
-from unterbau.tenant.kinds.volume import GIB
+from unterbau.tenant.kinds.volume import GIB, QCOW2
 
 Form: TypeAlias = Literal["qcow2", "raw"]
-QCOW2: Form = "qcow2"
 RAW: Form = "raw"
 _ZEROS = bytes(qcow2.PIECE)
 _STILL = ("queued", "saving", "importing", "active")

@@ -25,7 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from unterbau.cloud.content import content, own_content, unprotect
-from unterbau.cloud.disks import QCOW2, RAW, Form, Forms, form_of, guest_bytes, length_of, names_form
+from unterbau.cloud.disks import RAW, Form, Forms, form_of, guest_bytes, length_of, names_form
 from unterbau.cloud.port import ByteStream, Cloud
 from unterbau.errors import Broken, CloudError, Conflict, NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
@@ -45,7 +45,7 @@ from unterbau.tenant.kinds import (
     ref,
 )
 from unterbau.tenant.kinds.server import Disks
-from unterbau.tenant.kinds.volume import ARRIVAL, PASSAGES
+from unterbau.tenant.kinds.volume import ARRIVAL, PASSAGES, QCOW2
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from unterbau.cloud.content import content
-from unterbau.cloud.disks import QCOW2, RAW, Forms, form_of, guest_bytes, length_of
+from unterbau.cloud.disks import RAW, Forms, form_of, guest_bytes, length_of
 from unterbau.cloud.port import ByteStream, Cloud, said
 from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import CloudError, Conflict, Interrupted
@@ -54,6 +54,7 @@ from unterbau.switch.verify import ownership
 from unterbau.switch.verify.structure import JUDGINGS, OWNED, compare
 from unterbau.tenant.kinds import CloudIdentity, Content, Kind, Passage, Ref, Resource, ref
 from unterbau.tenant.kinds import Source as Making
+from unterbau.tenant.kinds.volume import QCOW2
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Observation, Reason, Source, Verdict, Words, later
 
