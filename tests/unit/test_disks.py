@@ -22,7 +22,7 @@ from unterbau.errors import Broken, Conflict
 from unterbau.saga import Journal, Status, run, unwind
 from unterbau.switch import census, move, planning, verify
 from unterbau.switch.plan import Plan
-from unterbau.tenant.kinds import Image, Kind, Source, Volume, ref
+from unterbau.tenant.kinds import Image, Kind, Resource, Source, Volume, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome
 
@@ -150,6 +150,28 @@ def test_where_a_cloud_cannot_it_is_raw_and_said_once(
     slack = 20 * qcow2.CLUSTER
     assert pair.source.passed <= out + slack and pair.target.passed <= into + slack
     assert pair.held()
+
+
+def test_a_full_volume_whose_file_is_longer_arrives_unpacked_since_cinder_would_refuse_it(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cinder compares the length of an image, whatever its form, with the volume's (create_volume, "larger than volume size")."""
+    arrived = list[str | None]()
+    ensure, read = pair.target.ensure, pair.source.read
+
+    def longer(reference: str) -> Resource | None:
+        found = read(reference)
+        return found.model_copy(update={"size_bytes": (64 << 30) + 1}) if isinstance(found, Image) else found
+
+    def noting(resource: Resource, marker: str, **more: Any) -> str:
+        arrived.extend([resource.disk_format] if isinstance(resource, Image) else [])
+        return ensure(resource, marker, **more)
+
+    monkeypatch.setattr(pair.target, "ensure", noting)
+    monkeypatch.setattr(pair.source, "read", longer)
+    pair.moved()
+    source, target = pair.disks()
+    assert source == target and arrived == ["raw"] and pair.said == [] and pair.nothing_temporary()
 
 
 @pytest.mark.parametrize("cannot", [refuse_image, refuse_volume, refuse_upload])

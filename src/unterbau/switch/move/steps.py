@@ -508,8 +508,8 @@ class TemporaryStep:
 
     def _arrived(self, done: Outputs, progress: Attempt) -> JsonObject:
         """The image in the form in which the source gave it, or unpacked if the target's Glance takes no such form."""
-        what, why, form = f"images of {self.disk.own_kind}s", "", self._form(done)
-        if form == QCOW2 and self.move.forms["target"].can(what):
+        what, why = f"images of {self.disk.own_kind}s", ""
+        if self._form(done) == QCOW2 and self._fits(done) and self.move.forms["target"].can(what):
             try:
                 there = self._ensured(QCOW2, progress)
             except Conflict as error:
@@ -542,6 +542,11 @@ class TemporaryStep:
         id_ = insist(lambda: self.cloud.ensure(wish, marker, source=source), progress)
         there = self.cloud.read(ref(self.kind, id_))
         return wish.model_copy(update={"id": id_, "disk_format": form_of(there)})
+
+    def _fits(self, done: Outputs) -> bool:
+        """Whether Cinder takes the file for a disk of this size: it asks how long a file is, and a full qcow2 is longer."""
+        left = self.move.source.read(ref(self.kind, self._origin(done)))
+        return (getattr(left, "size_bytes", None) or 0) <= length_of(self.disk)
 
     def _origin(self, done: Outputs) -> str:
         return str(done[f"image of {self.reference}"]["id"])
