@@ -158,7 +158,7 @@ class OpenStack:
         """As `Reader.own_bytes`."""
         return self._objects.own_bytes_of(container, name)
 
-    def image_bytes(self, image_id: str) -> AbstractContextManager[Stream]:
+    def image_bytes(self, image_id: str) -> AbstractContextManager[ByteStream]:
         """As `Reader.image_bytes`."""
         return self._image.bytes_of(image_id)
 
