@@ -494,12 +494,13 @@ class TemporaryStep:
         if self.what == ARRIVAL:
             return self._arrived(done, progress)
         origin = str(done[self.needs[0]]["id"]) if self.needs else self.disk.id
-        wish, source = self.disk.passage(self.what).make(str(intent["name"]), origin)
+        passage = self.disk.passage(self.what)
+        wish, source = passage.make(str(intent["name"]), origin)
 
         def make(wish: Resource) -> str:
             return insist(lambda: self.cloud.ensure(wish, _marker(intent), source=source), progress)
 
-        if self.kind is Kind.IMAGE:
+        if passage.readable:
             made = self.move.forms[self.side].uploaded(wish, self.disk, origin, make, LONG)
             return {"id": made.id, "form": form_of(made)}
         id_ = make(wish)
