@@ -227,8 +227,9 @@ def test_a_payload_that_is_no_statement_is_refused(change: Any) -> None:
 
 
 def test_a_statement_of_another_payload_type_is_refused() -> None:
-    with pytest.raises(BundleError, match="payload type 'application/json'"):
+    with pytest.raises(BundleError, match="payload type 'application/json'") as caught:
         verify(stated(payload_type="application/json"))
+    assert caught.value.remedy == limits.NOT_OURS
 
 
 def test_what_is_no_envelope_with_a_key_is_refused() -> None:

@@ -157,6 +157,16 @@ def test_swept_is_noted_only_when_all_that_may_have_come_late_is_gone(world: Wor
         assert journal.events()[-2].kind != "swept", "nothing was in doubt any more: nothing is noted"
 
 
+def test_what_is_noted_at_the_end_has_the_time_of_the_run(world: World) -> None:
+    path = world.killed("1", "intended a", "done a", "intended b", "uncertain b")
+    world.cloud.stuck = {"1/a"}
+    world.clock[0] += timedelta(seconds=2 * LATE)
+    assert world.runs().finish([path]) == ["thing a (1/a is in use)"]
+    with Journal(path) as journal:
+        last = journal.rows()[-1]
+    assert (last.event.kind, datetime.fromisoformat(last.at)) == ("swept", world.now())
+
+
 def test_what_remains_is_all_that_has_a_mark_and_is_not_surely_gone(world: World) -> None:
     path = world.killed("1", "intended a", "done a", "intended b", "done b", "intended c")
     with Journal(path, now=world.now) as journal:

@@ -20,7 +20,7 @@ from pydantic import SecretBytes, SecretStr
 from unterbau.canonical import GENESIS, chained
 from unterbau.errors import Conflict, Forbidden, Interrupted, LocalError, PlanError, Refused, Unreachable
 from unterbau.saga import Event, Journal, JsonObject, Marker, Outputs, Progress, RetryPolicy, fold, run, unwind
-from unterbau.saga.journal import canonical, refuse_secrets
+from unterbau.saga.journal import _broken, canonical, refuse_secrets
 from unterbau.saga.late import remaining
 from unterbau.saga.status import Status
 from unterbau.saga.steps import graph
@@ -140,7 +140,8 @@ def test_an_event_that_cannot_follow_is_an_error_and_changes_nothing(words: tupl
     *before, last = told(*words)
     status = fold(before)
     same = fold(before)
-    with pytest.raises(LocalError, match=f"event '{last.kind}' of '{last.node}' cannot follow state"):
+    state = same.states.get(last.node, "unknown")
+    with pytest.raises(LocalError, match=f"event '{last.kind}' of '{last.node}' cannot follow state '{state}'"):
         status.apply(last)
     assert status == same
 
@@ -375,6 +376,44 @@ def test_other_needs_are_another_plan(tmp_path: Path) -> None:
             run([Plain("a"), Plain("b", ("a",))], journal)
         assert "recorded plan" in caught.value.remedy
         assert run([Plain("b"), Plain("a")], journal).complete, "their order is no difference"
+
+
+def test_steps_that_came_or_went_are_another_plan_each_by_itself(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        assert run([Plain("a"), Plain("b")], journal).complete
+        with pytest.raises(PlanError, match=r"began with: removed: b$"):
+            run([Plain("a")], journal)
+        with pytest.raises(PlanError, match=r"began with: added: c$"):
+            run([Plain("a"), Plain("b"), Plain("c")], journal)
+
+
+def test_a_step_is_told_how_long_its_own_unanswered_write_may_still_be_finished(tmp_path: Path) -> None:
+    told: dict[str, list[float]] = {"a": [], "b": []}
+
+    class Asking(Plain):
+        def act(self, intent: JsonObject, done: Outputs, progress: Any) -> JsonObject:
+            told[self.name].append(progress.doubt())
+            return super().act(intent, done, progress)
+
+    lost = Unreachable("cut off")
+    lost.uncertain = True
+    with Journal(tmp_path / "j", now=lambda: AT) as journal:
+        steps = [Asking("a", errors=[lost]), Asking("b", ("a",))]
+        assert run(steps, journal, retry=RetryPolicy(sleep=lambda seconds: None), late_seconds=70).complete
+    assert told == {"a": [0.0, 70.0], "b": [0.0]}
+
+
+def test_a_journal_that_is_closed_lets_go_of_its_file_and_one_that_failed_says_what_to_do(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        run([Plain("a")], journal)
+        journal._failed = True
+        with pytest.raises(LocalError, match="an earlier write failed") as caught:
+            journal.append(Event(kind="unwinding"))
+        assert caught.value.remedy
+    with pytest.raises(LocalError, match="closed"):
+        journal.rows()
+    broken = _broken(tmp_path / "j", 3)
+    assert "entry 3 does not follow" in broken.what and "restore the file" in broken.remedy
 
 
 def test_steps_come_in_an_order_in_which_each_has_what_it_needs() -> None:
