@@ -5,5 +5,13 @@ from __future__ import annotations
 
 import runpy
 
-for name in ("bench.cloud", "bench.transfer", "bench.soak", "bench.prove", "bench.judge", "bench.start"):
+for name in (
+    "bench.cloud",
+    "bench.transfer",
+    "bench.volumes",
+    "bench.soak",
+    "bench.prove",
+    "bench.judge",
+    "bench.start",
+):
     runpy.run_module(name, run_name="__main__")

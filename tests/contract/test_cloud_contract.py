@@ -7,6 +7,7 @@ What a test makes it removes; names and markers are its own.
 from __future__ import annotations
 
 import hashlib
+import random
 import time
 import uuid
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import pytest
 from making import WAIT, Maker, opened_again, server_with
 from pydantic import SecretBytes
 
+from unterbau.cloud.disks import form_of, guest_bytes, length_of
 from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden
@@ -42,6 +44,7 @@ from unterbau.tenant.kinds import (
     Server,
     ServerGroup,
     Snapshot,
+    Source,
     StoredObject,
     Subnet,
     Volume,
@@ -221,6 +224,58 @@ def test_image_bytes_go_in_and_come_out(cloud: Cloud, make: Maker) -> None:
     with cloud.image_bytes(id_) as stream:
         assert stream.size_bytes == len(data)
         assert b"".join(stream) == data
+
+
+def test_the_beginning_of_an_image_is_read_alone(cloud: Cloud, make: Maker) -> None:
+    wish = Image(id="-", name=f"i-{make.tag}", status="queued", disk_format="raw", container_format="bare",
+                 visibility="private")  # fmt: skip
+    id_ = make.ensure(wish)
+    cloud.write_image(wish.model_copy(update={"id": id_}), [b"beginning, middle, end"], 22)
+    assert cloud.image_start(id_, 9) == b"beginning"
+    assert cloud.image_start(id_, 100) == b"beginning, middle, end"
+
+
+def test_the_cloud_says_that_it_takes_qcow2(cloud: Cloud) -> None:
+    assert {"qcow2", "raw"} <= set(cloud.surroundings().offering.image_formats)
+
+
+DISK = random.Random(7).randbytes(100_000) + bytes(300_000) + b"the end of the data"
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+def test_a_volume_goes_into_an_image_of_either_form_and_comes_out_as_it_was(
+    cloud: Cloud, make: Maker, form: str
+) -> None:
+    """Of a qcow2 what is in use passes; another volume that is made from it is the same disk."""
+    first = Image(id="-", name=f"i-{make.tag}", status="queued", disk_format="raw", container_format="bare",
+                  visibility="private")  # fmt: skip
+    image = make.ensure(first, "first")
+    cloud.write_image(first.model_copy(update={"id": image}), [DISK], len(DISK))
+    seen = set[str]()
+    for turn in range(2):
+        wish = Volume(id="-", name=f"v{turn}-{make.tag}", status="", size_gib=1)
+        volume = cloud.ensure(wish, make.marker(f"v{turn}"), source=Source(image_id=image))
+        make.made.append(ref(Kind.VOLUME, volume))
+        disk = _volume(cloud, volume)
+        upload = Image(id="-", name=make.marker(f"u{turn}"), status="queued", disk_format=form, container_format="bare",
+                       visibility="private")  # fmt: skip
+        image = cloud.ensure(upload, make.marker(f"u{turn}"), source=Source(volume_id=volume))
+        make.made.append(ref(Kind.IMAGE, image))
+        there = cloud.settle(ref(Kind.IMAGE, image), WAIT)
+        assert isinstance(there, Image) and there.disk_format == form and there.size_bytes
+        assert (there.size_bytes < 1 << 20) is (form == "qcow2" or isinstance(cloud, Simulator))
+        with guest_bytes(cloud, image, form_of(there), length_of(disk), None) as stream:
+            digest, length = hashlib.sha256(), 0
+            for chunk in stream:
+                digest.update(chunk)
+                length += len(chunk)
+            assert stream.size_bytes == length >= len(DISK)
+        seen.add(digest.hexdigest())
+        whole = hashlib.sha256(DISK)
+        for at in range(len(DISK), length, 1 << 20):
+            whole.update(bytes(min(1 << 20, length - at)))
+        assert digest.hexdigest() == whole.hexdigest()
+    assert len(seen) == 1
 
 
 def test_a_volume_comes_up_and_goes(cloud: Cloud, make: Maker) -> None:

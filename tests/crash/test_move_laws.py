@@ -41,7 +41,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Sequence[
         for side in "ab":
             if not (folder / side).exists():
                 shutil.copytree(root / side, folder / side)
-        return move.steps(plan, workload, *(Simulator(folder / side, name=side) for side in "ab"))
+        return move.steps(plan, workload, Simulator(folder / "a", name="a"), Simulator(folder / "b", name="b"))
 
     return steps
 

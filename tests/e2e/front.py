@@ -24,7 +24,7 @@ import yaml
 from lying_cloud import Asked, Server, Told
 
 SERVICES = ("compute", "image", "network", "block-storage", "object-store", "key-manager")
-_NOT_PASSED_ON = ("host", "connection", "accept-encoding", "content-length")
+_NOT_PASSED_ON = ("host", "connection", "accept-encoding", "content-length", "transfer-encoding")
 _DROPPED = ("connection", "transfer-encoding")
 Before = Callable[[Asked], Asked]
 After = Callable[[Asked, Told], Told]
@@ -89,7 +89,9 @@ F = TypeVar("F", bound=Front)
 
 
 @contextmanager
-def standing(cloud: Any, folder: Path, name: str, kind: type[F]) -> Iterator[F]:
+def standing(
+    cloud: Any, folder: Path, name: str, kind: Callable[[trustme.CA, Mapping[str, str], Path], F]
+) -> Iterator[F]:
     """A relay in front of the cloud of an openstacksdk connection; `folder`/clouds.yaml has the cloud `name`."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real supervisor over dummy services, with behaviours from `dummy.json`; as `reference.supervise`."""
+"""The real supervisor over dummy services, with behaviours from `dummy.json`; as `reference.supervise`.
+
+The first is a process made by itself, the others are forked until all are ready.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from unterbau.reference import plant, process, supervise, supervisor
+from unterbau.reference import nursery, plant, process, services, supervise, supervisor
 from unterbau.reference.layout import Layout
 from unterbau.reference.services import Service
 
@@ -25,11 +28,14 @@ def dummy(layout: Layout) -> supervisor.Supervisor:
             needs=() if name == first else (first,),
             ready="/",
             port=getattr(layout.ports, name),
+            forked=name != first,
         )
         for name, behaviour in spec.items()
     ]
     probe = process.https_probe(layout.ca)
-    return supervisor.Supervisor(layout.root, made, probe, after={}, finish=lambda say: None)
+    argv = (sys.executable, str(services.PROGRAMS / "nursery.py"), str(layout.root), "json")
+    loaded = nursery.Nursery(argv, {}, layout.log / "nursery.log")
+    return supervisor.Supervisor(layout.root, made, probe, {}, lambda say: loaded.close(), loaded.spawn)
 
 
 if __name__ == "__main__":

@@ -127,8 +127,16 @@ class Server:
         while (line := stream.readline().decode("latin-1").rstrip("\r\n")) != "":
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-        body = stream.read(int(headers.get("content-length", 0)))
+        chunked = headers.get("transfer-encoding") == "chunked"
+        body = b"".join(_chunks(stream)) if chunked else stream.read(int(headers.get("content-length", 0)))
         return Asked(first[0], first[1], headers, body, secure)
+
+
+def _chunks(stream: Any) -> Iterator[bytes]:
+    while size := int(stream.readline(), 16):
+        yield stream.read(size)
+        stream.readline()
+    stream.readline()
 
 
 class LyingCloud(Server):

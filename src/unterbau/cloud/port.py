@@ -154,6 +154,9 @@ class Reader(Protocol):
     def image_bytes(self, image_id: str) -> AbstractContextManager[ByteStream]:
         """The image's data."""
 
+    def image_start(self, image_id: str, length: int) -> bytes:
+        """The first `length` bytes of its data, or all if there are fewer; no more passes where the cloud gives parts."""
+
     def secret_payload(self, secret_id: str) -> SecretBytes | None:
         """The payload, or None if the secret has none. Forbidden if the policy denies it."""
 

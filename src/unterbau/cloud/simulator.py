@@ -5,7 +5,7 @@ Every change is on disk when the call returns, so the world outlives a killed pr
 OpenStack where that matters to a mover: a new security group comes with two egress rules (which `ensure`
 removes), each project has a `default` group, a volume in use cannot be uploaded and goes with its server if it is
 attached so, a volume's `updated_at` changes with its state and its uploads and not with its bytes, protected and public
-images are refused, names of server groups and secrets are not unique, a container must be empty to be deleted. A GiB is
+images are refused, a volume is uploaded as raw or qcow2 and made from either, names of server groups and secrets are not unique, a container must be empty to be deleted. A GiB is
 64 KiB here. ACLs are told to the role member only, as Swift does, and what `private` names is another user's. It has no
 addresses to give, no schedulers, and knows nothing of other projects.
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import threading
@@ -30,6 +31,7 @@ from typing import Any
 
 from pydantic import SecretBytes, TypeAdapter
 
+from unterbau import qcow2
 from unterbau.cloud.port import Listing, Marker, Power, Surroundings, owner_only
 from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
@@ -57,6 +59,7 @@ from unterbau.verdict import Reason
 
 GIB = 64 * 1024
 """What a GiB of volume is here, in bytes."""
+FORMS = ("qcow2", "raw")
 WITH = {one.KNOWN.content: kind for kind, one in KINDS.items()}
 """The kind that holds a content."""
 _RESOURCE: TypeAdapter[Resource] = TypeAdapter(Resource)
@@ -79,6 +82,10 @@ class Bytes:
             yield self._data[start : start + (1 << 20)]
 
 
+class _GivenUp(Exception):
+    """Cinder accepted an upload and failed."""
+
+
 class Simulator:
     """Implements `port.Cloud`. One process at a time; safe from several threads.
 
@@ -94,9 +101,15 @@ class Simulator:
         self.folder, self.name, self.role = folder, name, role
         self.hides_acls, self.private = False, set[Ref]()
         """Whether members are no owners either; secrets and their containers that another user keeps private."""
+        self.uploads, self.takes, self.unpacks = set(FORMS), set(FORMS), set(FORMS)
+        """The forms of images in which its Cinder gives volumes, which its Glance takes, and which Cinder makes volumes from."""
+        self.mislabels = False
+        """Whether its Cinder gives raw, whatever it is asked for, and calls it what it was asked for."""
         self.stuck = False
         """Whether guests never give a disk back; a server that is deleted does."""
         self._claimed: dict[str, Marker] = {}
+        self._given_up = set[Ref]()
+        """Images that Cinder began and deleted."""
         self.lost, self.pace, self.outlive = lost, pace, outlive
         self._lock = threading.RLock()
         self._late, self._catching_up = folder / "late", False
@@ -258,6 +271,7 @@ class Simulator:
             volume_types=(VolumeType(id="t", name="default", is_default=True),),
             external_networks=(ExternalNetwork(id=f"public-{self.name}", name="public", is_default=True),),
             compute_zones=("nova",), volume_zones=("nova",), object_features=("slo", "symlink", "dlo"),
+            image_formats=tuple(sorted(self.takes)),
         )  # fmt: skip
         return Surroundings(offering=offering)
 
@@ -302,6 +316,10 @@ class Simulator:
     def image_bytes(self, image_id: str) -> Iterator[Bytes]:
         """See the port."""
         yield Bytes(self._content(self._must(ref(WITH[Content.FIXED], image_id)).ref))
+
+    def image_start(self, image_id: str, length: int) -> bytes:
+        """See the port."""
+        return self._content(self._must(ref(WITH[Content.FIXED], image_id)).ref)[:length]
 
     def secret_payload(self, secret_id: str) -> SecretBytes | None:
         """See the port."""
@@ -376,6 +394,9 @@ class Simulator:
             raise NotFound(f"{self.name}: {lacks}")
 
     def _refuse_unfit(self, wish: Resource) -> None:
+        form = getattr(wish, "disk_format", None) or "raw"
+        if form in set(FORMS) - self.takes:
+            raise Conflict(f"{self.name}: HTTP 400: Invalid disk format '{form}' for image.")
         denied, unfit = wish.denied(), wish.unfit(datetime.now(UTC))
         if denied:
             raise Forbidden(f"{self.name}: {wish.own_kind} {wish.name}: {denied}")
@@ -395,7 +416,11 @@ class Simulator:
         marks = wish.KNOWN.marker
         bare = not (marks.lasting if finished else marks.at_birth)
         made = wish.model_copy(update={"id": id_, "marker": None if bare else marker}).born(source, len(self._world))
-        self._put(self._drawn(made.completed(self._side(), datetime.now(UTC)), source))
+        try:
+            self._put(self._drawn(made.completed(self._side(), datetime.now(UTC)), source))
+        except _GivenUp:
+            self._given_up.add(made.ref)
+            return id_
         for disk in source.disks:
             attached = disk.model_copy(update={"server_id": id_})
             self._put(attached.model_copy(update={"id": attached.place()}))
@@ -415,9 +440,34 @@ class Simulator:
         data = self._content(origin) if origin else b""
         if drawn is not None and made.KNOWN.content is Content.FIXED:
             self._put(drawn)  # its status was `uploading` for a while
+            data = self._packed(made, data)
         if made.KNOWN.content is Content.DISK:
-            data = data.ljust(getattr(made, "size_gib", 0) * GIB, b"\0")
+            data, made = self._unpacked(made, drawn, data)
         return self._filled(made, data)
+
+    def _packed(self, image: Resource, data: bytes) -> bytes:
+        """A volume in the form of its image. Raises _GivenUp if Cinder does not give it so."""
+        form = getattr(image, "disk_format", None) or "raw"
+        if form not in self.uploads:
+            raise _GivenUp
+        if form == "raw" or self.mislabels:
+            return data
+        clusters = qcow2.in_use([(0, len(data))], lambda at, length: data[at : at + length])
+        return b"".join(qcow2.Written(len(data), clusters, lambda at, length: data[at : at + length]))
+
+    def _unpacked(self, disk: Resource, drawn: Resource | None, data: bytes) -> tuple[bytes, Resource]:
+        """The bytes of a new disk, and the disk: in error if Cinder makes none of that image."""
+        room = getattr(disk, "size_gib", 0) * GIB
+        form = getattr(drawn, "disk_format", None) or "raw"
+        if form not in self.unpacks:
+            return bytes(room), disk.model_copy(update={"status": "error"})
+        if form != "raw":
+            try:
+                pieces = qcow2.Disk([data], getattr(disk, "size_gib", 0) << 30, io.BytesIO)
+                data = b"".join(bytes(piece) for piece in pieces)
+            except qcow2.Unreadable:
+                return bytes(room), disk.model_copy(update={"status": "error"})
+        return data.ljust(room, b"\0"), disk
 
     def _filled(self, made: Resource, data: bytes) -> Resource:
         """With its content, and the hash of what is written once."""
@@ -435,7 +485,12 @@ class Simulator:
 
     def settle(self, reference: Ref, deadline: timedelta) -> Resource:
         """See the port."""
-        return self._must(reference)
+        if reference in self._given_up:
+            raise Broken(f"{self.name}: {reference} vanished while it was being made")
+        found = self._must(reference)
+        if getattr(found, "status", "") == "error":
+            raise Broken(f"{self.name}: {reference} ended in status error")
+        return found
 
     def write_image(self, image: Resource, data: Iterable[bytes], size_bytes: int | None) -> None:
         """See the port."""

@@ -20,7 +20,19 @@ from pathlib import Path
 import psutil
 
 from unterbau.errors import LocalError
-from unterbau.reference import bootstrap, clients, disk, install, needs, ports, process, readiness, services, template
+from unterbau.reference import (
+    bootstrap,
+    clients,
+    disk,
+    install,
+    needs,
+    nursery,
+    ports,
+    process,
+    readiness,
+    services,
+    template,
+)
 from unterbau.reference.layout import Layout, Ports, Secrets, clouds_home
 from unterbau.reference.supervisor import Supervisor
 
@@ -74,9 +86,12 @@ def supervisor(layout: Layout) -> Supervisor:
     secrets = load_secrets(layout)
     ready = readiness.Readiness(layout, secrets)
 
+    loaded = nursery.Nursery(services.nursery(layout), services.environment(layout), layout.log / "nursery.log")
+
     def finish(say: Callable[[str], None]) -> None:
         ready.demand(say, again=bootstrap.offering(layout, secrets, say))
         clients.write(layout, secrets)
+        loaded.close()
 
     def accounts(say: Callable[[str], None]) -> None:
         bootstrap.identity(layout, secrets, say)
@@ -84,7 +99,8 @@ def supervisor(layout: Layout) -> Supervisor:
 
     after: dict[str, Callable[[Callable[[str], None]], None]] = {"keystone": accounts}
     after |= {name: partial(_warm, ready, name) for name in readiness.LISTINGS}
-    return Supervisor(layout.root, services.services(layout), process.https_probe(layout.ca), after, finish)
+    probe = process.https_probe(layout.ca)
+    return Supervisor(layout.root, services.services(layout), probe, after, finish, loaded.spawn)
 
 
 def _warm(ready: readiness.Readiness, service: str, say: Callable[[str], None]) -> None:

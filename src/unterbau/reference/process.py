@@ -16,7 +16,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -71,6 +71,53 @@ class Service(Protocol):
     def port(self) -> int | None:
         """TCP port on 127.0.0.1."""
 
+    @property
+    def forked(self) -> bool:
+        """Whether it may be a fork of what has loaded already."""
+
+
+class Child(Protocol):
+    """A started process: what is used of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+
+    def poll(self) -> int | None:
+        """The exit status (negative: the signal), None while it lives."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status, when it has ended. Raises subprocess.TimeoutExpired."""
+
+    def terminate(self) -> None:
+        """SIGTERM, if it lives."""
+
+    def kill(self) -> None:
+        """SIGKILL, if it lives."""
+
+
+Spawn = Callable[[Service, int, int], Child]
+"""Start a service with a lifeline and an output (file descriptors) in a session of its own. Raises OSError."""
+
+
+def inherited() -> dict[str, str]:
+    """The few variables of our own environment that every service gets."""
+    return {key: os.environ[key] for key in INHERITED if key in os.environ}
+
+
+def spawn(service: Service, lifeline: int, output: int) -> Child:
+    """A `Spawn`: a process made by itself. Ctrl-C in the terminal is for us; `stop` reaches grandchildren too."""
+    return subprocess.Popen(
+        service.argv,
+        env=inherited() | dict(service.env) | {LIFELINE: str(lifeline)},
+        pass_fds=(lifeline,),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        cwd="/",
+    )
+
 
 class Probe(Protocol):
     """Asks a service whether it is ready."""
@@ -81,11 +128,11 @@ class Probe(Protocol):
 
 def https_probe(ca: Path, timeout_seconds: float = 5.0) -> Probe:
     """A probe: any HTTP answer below 500 over verified TLS; without `ready` or port a service is ready."""
+    context = ssl.create_default_context(cafile=str(ca))
 
     def probe(service: Service) -> bool:
         if service.ready is None or service.port is None:
             return True
-        context = ssl.create_default_context(cafile=str(ca))
         connection = http.client.HTTPSConnection(ADDRESS, service.port, timeout=timeout_seconds, context=context)
         try:
             connection.request("GET", service.ready)
@@ -113,6 +160,7 @@ class Starter:
 
     service: Service
     log: Path
+    spawn: Spawn = spawn
 
     def start(self) -> Running:
         """Start the process; its output is appended to the log."""
@@ -121,7 +169,7 @@ class Starter:
             with disk.translated(self.log):
                 output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                child = self._spawn(reading, output)
+                child = self.spawn(self.service, reading, output)
             finally:
                 os.close(output)
         except OSError as error:
@@ -134,20 +182,6 @@ class Starter:
             os.close(reading)
         return Running(self.service, self.log, child, writing, time.time())
 
-    def _spawn(self, lifeline: int, output: int) -> subprocess.Popen[bytes]:
-        inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
-        return subprocess.Popen(
-            self.service.argv,
-            env=inherited | dict(self.service.env) | {LIFELINE: str(lifeline)},
-            pass_fds=(lifeline,),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            # A session of its own: Ctrl-C in the terminal is for us, and `stop` reaches grandchildren too.
-            start_new_session=True,
-            cwd="/",
-        )
-
 
 @dataclass(frozen=True)
 class Running:
@@ -155,7 +189,7 @@ class Running:
 
     service: Service
     log: Path
-    child: subprocess.Popen[bytes]
+    child: Child
     lifeline: int
     started_at: float
     """Seconds since the epoch."""

@@ -17,6 +17,20 @@ PROGRAMS = Path(__file__).parent / "runtime"
 COMPUTE_HOSTS = 3
 """So that servers of an anti-affinity group have somewhere to go."""
 
+SHARED = """
+    alembic.migration bcrypt cheroot.ssl.builtin cheroot.wsgi cryptography.fernet cryptography.x509
+    dateutil.parser dogpile.cache jinja2 jsonschema keystoneauth1.loading keystoneauth1.loading.session
+    keystoneauth1.session netaddr OpenSSL oslo_cache.core oslo_concurrency.lockutils oslo_concurrency.processutils
+    oslo_config.cfg oslo_context.context oslo_db.sqlalchemy.enginefacade oslo_log.log oslo_middleware
+    oslo_policy.opts oslo_policy.policy oslo_serialization.jsonutils oslo_utils.netutils oslo_utils.strutils
+    oslo_utils.timeutils osprofiler.sqlalchemy osprofiler.web paste.deploy.loadwsgi psutil requests
+    routes.middleware sqlalchemy.dialects.mysql sqlalchemy.dialects.postgresql sqlalchemy.dialects.sqlite
+    sqlalchemy.ext.associationproxy sqlalchemy.ext.declarative sqlalchemy.ext.hybrid sqlalchemy.orm webob.dec
+    webob.exc yaml
+"""
+"""Modules that most services load, which `runtime/nursery.py` loads once for all. Without keystonemiddleware: Barbican
+must come before it."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -30,6 +44,8 @@ class Service:
     ready: str | None = None
     """Path whose GET over https answers below 500 when the service is ready."""
     port: int | None = None
+    forked: bool = True
+    """Whether it may be a fork of what has loaded already (`runtime/nursery.py`)."""
 
 
 @dataclass(frozen=True)
@@ -42,26 +58,31 @@ class Command:
 
 
 def services(layout: Layout) -> tuple[Service, ...]:
-    """All services; those that share no need start at the same time."""
+    """All services, those first that load longest or that others wait for."""
     ports = layout.ports
     hosts = tuple(f"{layout.name}-host-{n}" for n in range(1, COMPUTE_HOSTS + 1))
     return (
-        _service(layout, "keystone", ports.keystone, "serve_wsgi.py", "keystone.wsgi.api", ready="/v3"),
-        _service(
-            layout, "swift", ports.swift, "fused_swift.py", str(layout.etc / "swift"), str(layout.run),
-            needs=(), ready="/healthcheck",
-        ),
-        _service(layout, "placement", ports.placement, "serve_wsgi.py", "placement.wsgi.api"),
-        _service(layout, "glance", ports.glance, "serve_wsgi.py", "glance.wsgi.api", ready="/healthcheck"),
-        _service(layout, "neutron", ports.neutron, "serve_wsgi.py", "neutron_app"),
-        _service(layout, "barbican", ports.barbican, "serve_wsgi.py", "barbican_app"),
-        _service(layout, "cinder", ports.cinder, "fused_cinder.py", str(layout.etc / "cinder/cinder.conf")),
         _service(
             layout, "nova", ports.nova, "fused_nova.py", str(layout.etc / "nova/nova.conf"), after=hosts,
             # It loads for longer than all others, and waits for these itself before it needs them.
             more={"UNTERBAU_NOVA_NEEDS": f"{accounts_mark(layout)}:{ports.keystone}:{ports.placement}"},
         ),
+        _service(layout, "keystone", ports.keystone, "serve_wsgi.py", "keystone_app", ready="/v3"),
+        _service(layout, "placement", ports.placement, "serve_wsgi.py", "placement.wsgi.api"),
+        _service(layout, "neutron", ports.neutron, "serve_wsgi.py", "neutron_app"),
+        _service(layout, "cinder", ports.cinder, "fused_cinder.py", str(layout.etc / "cinder/cinder.conf")),
+        _service(layout, "glance", ports.glance, "serve_wsgi.py", "glance.wsgi.api", ready="/healthcheck"),
+        _service(layout, "barbican", ports.barbican, "serve_wsgi.py", "barbican_app"),
+        _service(
+            layout, "swift", ports.swift, "fused_swift.py", str(layout.etc / "swift"), str(layout.run),
+            ready="/healthcheck", forked=False,  # eventlet has to be there before all else
+        ),
     )  # fmt: skip
+
+
+def nursery(layout: Layout) -> tuple[str, ...]:
+    """The command line of what loads once what most services load, and forks them."""
+    return str(layout.python), str(PROGRAMS / "nursery.py"), str(layout.root), *SHARED.split()
 
 
 def _service(
@@ -74,9 +95,10 @@ def _service(
     needs: tuple[str, ...] = (),
     ready: str = "/",
     more: Mapping[str, str] = {},
+    forked: bool = True,
 ) -> Service:
     argv = (str(layout.python), str(PROGRAMS / program), *arguments, str(port), *after)
-    return Service(name, argv, {**environment(layout), **more}, needs, ready, port)
+    return Service(name, argv, {**environment(layout), **more}, needs, ready, port, forked)
 
 
 def accounts_mark(layout: Layout) -> Path:
@@ -94,6 +116,8 @@ def environment(layout: Layout) -> dict[str, str]:
         "PYTHONWARNINGS": "ignore",
         "PYTHONUNBUFFERED": "1",
         "MALLOC_ARENA_MAX": "2",
+        # Several services load eventlet without using it; its resolver is most of what that costs.
+        "EVENTLET_NO_GREENDNS": "yes",
         "REQUESTS_CA_BUNDLE": str(layout.ca),
         "SSL_CERT_FILE": str(layout.ca),
         "UNTERBAU_TLS_CERT": str(layout.tls / "server.pem"),

@@ -62,7 +62,7 @@ class CloudRecord:
 
 
 class Supervisor:
-    """Runs the services of one cloud until told to stop.
+    """Runs the services of one cloud until told to stop; the first of `services` are started first.
 
     `after` holds, by service name, what to do once when that service is ready for the first time and before
     others that need it start; `finish` is done when all are ready. Both may raise UnterbauError.
@@ -75,12 +75,14 @@ class Supervisor:
         probe: process.Probe,
         after: Mapping[str, Callable[[Callable[[str], None]], None]],
         finish: Callable[[Callable[[str], None]], None],
+        spawn: process.Spawn = process.spawn,
     ) -> None:
         self._root = root
         self._services = {s.name: s for s in services}
         self._probe = probe
         self._after = dict(after)
         self._finish = finish
+        self._spawn = spawn
         self._began = time.monotonic()
         self._lock = threading.RLock()
         self._ready = {name: threading.Event() for name in self._services}
@@ -161,7 +163,7 @@ class Supervisor:
                 return None
             record = self._record.services[service.name]
             try:
-                running = process.Starter(service, self._root / "log" / f"{service.name}.log").start()
+                running = process.Starter(service, self._root / "log" / f"{service.name}.log", self._spawn).start()
             except LocalError as error:
                 self._give_up(record, error)
                 return None

@@ -220,7 +220,7 @@ class Drill:
         plan, source = self.judged(words), self.read(self.folder.source, Workload)
         plan.check_against(source)
         _refuse_failed_checks(plan)
-        steps = move.steps(plan, source, *self.clouds())
+        steps = move.steps(plan, source, *self.clouds(), self.folder.path)
         names = {e.ref: e.name for e in plan.entries}
         if not self._begun():
             self._refuse_stale(plan, source)
@@ -301,7 +301,7 @@ class Drill:
 
     def _take_back(self, journal: Journal) -> Swept:
         plan, source = self.load_plan(), self.read(self.folder.source, Workload)
-        steps = move.steps(plan, source, *self.clouds())
+        steps = move.steps(plan, source, *self.clouds(), self.folder.path)
 
         def back() -> RunResult:
             counter = _Counter(steps, journal, "steps taken back", self.tools.face, back=True)

@@ -158,9 +158,13 @@ class OpenStack:
         """As `Reader.own_bytes`."""
         return self._objects.own_bytes_of(container, name)
 
-    def image_bytes(self, image_id: str) -> AbstractContextManager[Stream]:
+    def image_bytes(self, image_id: str) -> AbstractContextManager[ByteStream]:
         """As `Reader.image_bytes`."""
         return self._image.bytes_of(image_id)
+
+    def image_start(self, image_id: str, length: int) -> bytes:
+        """As `Reader.image_start`."""
+        return self._image.start_of(image_id, length)
 
     def secret_payload(self, secret_id: str) -> SecretBytes | None:
         """As `Reader.secret_payload`."""

@@ -7,6 +7,7 @@ Not here: what the JSON means.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -169,12 +170,14 @@ class Api:
         return str(found)
 
     @contextmanager
-    def download(self, path: str, **options: Any) -> Iterator[Stream]:
+    def download(self, path: str, headers: Mapping[str, str] | None = None, **options: Any) -> Iterator[Stream]:
         """The body of a GET as a stream; iterating past an early end raises Broken."""
-        response = self.request("GET", path, stream=True, headers={"Accept": "*/*"}, **options)
+        response = self.request("GET", path, stream=True, headers={"Accept": "*/*", **(headers or {})}, **options)
         length = number(response.headers.get("Content-Length"))
+        told = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range") or "")
+        start = int(told[1]) if told and response.status_code == 206 else 0
         try:
-            yield Stream(response.raw, length, f"{self.service}: GET {_shown(path)}")
+            yield Stream(response.raw, length, f"{self.service}: GET {_shown(path)}", start)
         finally:
             response.close()
 
@@ -182,8 +185,10 @@ class Api:
 class Stream:
     """A body that arrives in chunks of 1 MiB; a `ByteStream` of the port."""
 
-    def __init__(self, raw: Any, size_bytes: int | None, what: str) -> None:
+    def __init__(self, raw: Any, size_bytes: int | None, what: str, start: int = 0) -> None:
         self._raw, self._size, self._what = raw, size_bytes, what
+        self.start = start
+        """Where in the whole it begins."""
         self._connection = wire.connection_of(raw)
 
     @property
@@ -193,7 +198,7 @@ class Stream:
 
     def of_size(self, size_bytes: int) -> Stream:
         """The same stream, which must have that length."""
-        return Stream(self._raw, size_bytes, self._what)
+        return Stream(self._raw, size_bytes, self._what, self.start)
 
     def __iter__(self) -> Iterator[bytes]:
         got = 0

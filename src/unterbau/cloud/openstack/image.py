@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import Known, Reading, Table, Told, ignorable, one, truth
@@ -28,6 +28,7 @@ from unterbau.cloud.openstack.http import (
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, short, wait_gone
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, is_marker, said
+from unterbau.cloud.waiting import heeded
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.tenant.kinds import Image, Kind, Resource, Source, ref
 from unterbau.tenant.kinds.image import BY_NAME_TOO
@@ -120,15 +121,33 @@ class ImageService:
         return one(ref(kind, id_), self._with_members(entry)[0], _image) if entry else None
 
     @contextmanager
-    def bytes_of(self, image_id: str) -> Iterator[Stream]:
+    def bytes_of(self, image_id: str) -> Iterator[Data]:
         """The image's data. Raises Broken if it breaks off before the size that Glance tells."""
         entry = self._api().find(f"/v2/images/{image_id}")
         if entry is None:
             raise NotFound(f"image {image_id} does not exist")
-        with self._api().download(f"/v2/images/{image_id}/file") as stream:
-            if stream.size_bytes is None and entry.get("size") is not None:
-                stream = stream.of_size(int(entry["size"]))
-            yield stream
+        with Data(self._api(), image_id, entry.get("size")) as data:
+            yield data
+
+    def start_of(self, image_id: str, length: int) -> bytes:
+        """The first bytes; a Glance whose store gives no parts is left in the middle of the whole."""
+        path = f"/v2/images/{image_id}/file"
+        try:
+            with self._api().download(path, headers={"Range": f"bytes=0-{length - 1}"}) as stream:
+                return _beginning(stream, length)
+        except (Conflict, Unsupported):
+            with self._api().download(path) as stream:
+                return _beginning(stream, length)
+
+    def formats(self) -> tuple[str, ...]:
+        """The disk formats that this Glance takes, as its schema says; () if it does not say."""
+        try:
+            told: Any = self._api().get("/v2/schemas/image")
+        except (NotFound, Forbidden):
+            return ()
+        for key in ("properties", "disk_format", "enum"):
+            told = told.get(key) if isinstance(told, dict) else None
+        return tuple(sorted(name for name in told or () if isinstance(name, str)))
 
     # --- creating
 
@@ -263,6 +282,76 @@ class ImageService:
                 raise
             raise Conflict(error.what, "Lift the protection of the image.") from None
         wait_gone(kind, id_, deadline, lambda: (self._api().find(f"/v2/images/{id_}") or {}).get("status"))
+
+
+class Data:
+    """The data of an image; a `ByteStream` of the port, open while it is a context.
+
+    What breaks off is gone on with where the store gives parts (Range, RFC 9110): the data of an active image never change.
+    """
+
+    AGAIN = 5
+    """How often in a row, with nothing read between."""
+
+    def __init__(self, api: Api, image_id: str, size_bytes: int | None) -> None:
+        self._api, self._id, self._size = api, image_id, size_bytes
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stream = self._from(0)
+        if self._size is None:
+            self._size = self._stream.size_bytes
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    @property
+    def size_bytes(self) -> int | None:
+        """As Glance tells it, else as the answer does."""
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        got, failed = 0, 0
+        while True:
+            before = got
+            try:
+                for chunk in self._stream:
+                    got += len(chunk)
+                    yield chunk
+                return
+            except CloudError as error:
+                failed = failed + 1 if got == before else 1
+                if not error.transient or failed > self.AGAIN or not self._goes_on(got, failed):
+                    raise
+
+    def _goes_on(self, got: int, failed: int) -> bool:
+        """Whether there is a stream of the rest now."""
+        if not self._size or not 0 < got < self._size or heeded().stop.wait(failed - 1):
+            return False
+        self._open.close()
+        with suppress(CloudError):
+            self._stream = self._from(got)
+            if self._stream.start == got:
+                heeded().say(
+                    f"image {self._id} broke off after {got} of {self._size} bytes; the rest is read on its own"
+                )
+                return True
+        return False
+
+    def _from(self, start: int) -> Stream:
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        stream = self._open.enter_context(self._api.download(f"/v2/images/{self._id}/file", headers=headers))
+        return stream if self._size is None else stream.of_size(self._size - start)
+
+
+def _beginning(stream: Stream, length: int) -> bytes:
+    found = b""
+    for chunk in stream:
+        found += chunk[: length - len(found)]
+        if len(found) == length:
+            break
+    return found
 
 
 def _replace(name: str, value: Any) -> Json:

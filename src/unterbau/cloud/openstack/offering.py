@@ -102,6 +102,7 @@ class Surveyor:
             ("compute", "compute_zones", self._compute_zones),
             ("compute", "quotas.compute", self._compute_quotas),
             ("image", "images", self._image.others),
+            ("image", "image_formats", lambda: (self._image.formats(), ())),
             ("image", "quotas.image", self._image_quotas),
             ("key-manager", "quotas.key_manager", self._key_quotas),
             ("block-storage", "volume_types", self._volumes.volume_types),

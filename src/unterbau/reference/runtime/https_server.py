@@ -9,12 +9,16 @@ Environment: UNTERBAU_TLS_CERT, UNTERBAU_TLS_KEY (files), UNTERBAU_LIFELINE_FD (
 closes, the supervisor is gone and the process ends).
 """
 
+import gc
 import os
 import signal
 import ssl
 import sys
 import threading
 from traceback import format_exc
+
+# What a service loads stays: looking for cycles in it while it loads is a tenth of the start.
+gc.disable()
 
 ADDRESS = "127.0.0.1"
 THREADS = 10
@@ -105,4 +109,6 @@ def serve(application, port, threads=THREADS):
     server.keep_alive_conn_limit = 200
     server.server_name = ADDRESS
     server.error_log = log_defect
+    gc.freeze()
+    gc.enable()
     server.safe_start()

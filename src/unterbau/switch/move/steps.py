@@ -8,21 +8,26 @@ nowhere else.
 
 Volumes travel with tenant rights: a temporary image is made from the volume (from a copy of a snapshot if it
 is in use, from a clone if it has snapshots), streamed to the target, turned into the volume there; then all
-temporaries are deleted. Each of these is a step, so a crash leaves none behind.
+temporaries are deleted. Each of these is a step, so a crash leaves none behind. They travel as qcow2, of which only what is
+in use passes. Where the target takes none, or makes no volume from one, what arrives is unpacked on the way, by us; where the
+source gives none all of it passes (`cloud.disks`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 
 from unterbau.cloud.content import content, own_content, unprotect
-from unterbau.cloud.port import Cloud
-from unterbau.errors import Broken, NotFound
+from unterbau.cloud.disks import RAW, Form, Forms, form_of, guest_bytes, length_of, names_form
+from unterbau.cloud.port import ByteStream, Cloud
+from unterbau.errors import Broken, CloudError, Conflict, NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
 from unterbau.switch.move.transfer import relay
 from unterbau.switch.plan import Plan
@@ -40,7 +45,7 @@ from unterbau.tenant.kinds import (
     ref,
 )
 from unterbau.tenant.kinds.server import Disks
-from unterbau.tenant.kinds.volume import ARRIVAL, PASSAGES
+from unterbau.tenant.kinds.volume import ARRIVAL, PASSAGES, QCOW2
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
 
@@ -67,12 +72,18 @@ class LedgerLine(Model):
 
 @dataclass(frozen=True)
 class Move:
-    """What all steps of one move share."""
+    """What all steps of one move share. `work`: a folder for temporary files, else the system's."""
 
     plan: Plan
     workload: Workload
     source: Cloud
     target: Cloud
+    work: Path | None = None
+
+    @cached_property
+    def forms(self) -> Mapping[str, Forms]:
+        """In which forms each side gives and takes disks."""
+        return {"source": Forms(self.source, "source"), "target": Forms(self.target, "target")}
 
     def marker(self, step: str) -> str:
         """The tag of what a step makes."""
@@ -97,9 +108,9 @@ class Move:
         return str(made) if made is not None else None
 
 
-def steps(plan: Plan, workload: Workload, source: Cloud, target: Cloud) -> list[Step]:
-    """All steps of the move. `workload` is the census that the plan was made from."""
-    move = Move(plan, workload, source, target)
+def steps(plan: Plan, workload: Workload, source: Cloud, target: Cloud, work: Path | None = None) -> list[Step]:
+    """All steps of the move. `workload` is the census that the plan was made from; `work`: a folder for temporary files."""
+    move = Move(plan, workload, source, target, work)
     made: list[Step] = []
     for entry in plan.entries:
         if entry.fate.moves and entry.stands_in is None:
@@ -257,12 +268,36 @@ class CreateStep:
 
 
 class ArriveStep(CreateStep):
-    """A disk from the image that arrived."""
+    """A disk from the image that arrived; from a raw one, under the same marker, if the target makes none from a qcow2."""
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
-        """The new id."""
-        arrival = str(done[f"{ARRIVAL} of {self.reference}"]["id"])
-        return {"id": self.create(intent, done, progress, Source(image_id=arrival))}
+        """The new id; and that of the raw image."""
+        arrival = TemporaryStep(self.move, self.reference, ARRIVAL, "target", ())
+        there = self.move.target.read(ref(arrival.kind, str(done[arrival.name]["id"])))
+        what, why = f"images to {self.resource.own_kind}s", ""
+        if there is not None and (form_of(there) == RAW or self.move.forms["target"].can(what)):
+            try:
+                return {"id": self.create(intent, done, progress, Source(image_id=there.id))}
+            except (Broken, Conflict) as error:
+                if form_of(there) == RAW or not self._failed(error, intent, done):
+                    raise
+                why = error.what
+        for id_ in self._strays(intent, done):
+            self.remove(self.resource.own_kind, id_)
+        if there is not None:
+            self.move.target.delete(there.ref, LONG)
+        passed = arrival.unpacked(done, progress)
+        made = self.create(intent, done, progress, Source(image_id=str(passed["id"])))
+        if why:
+            self.move.forms["target"].cannot(what, why)
+        return {"id": made, ARRIVAL: passed["id"]}
+
+    def _failed(self, error: CloudError, intent: JsonObject, done: Outputs) -> bool:
+        """Whether the cloud made none of that image: it refused its form, or what it made ended in error."""
+        if isinstance(error, Conflict):
+            return names_form(error)
+        made = [self.move.target.read(ref(self.resource.own_kind, id_)) for id_ in self._strays(intent, done)]
+        return not error.uncertain and all("error" in getattr(there, "status", "error") for there in made)
 
 
 class UploadStep(CreateStep):
@@ -278,26 +313,26 @@ class UploadStep(CreateStep):
 
 
 def _upload(move: Move, source_id: str, wish: Resource, progress: Progress) -> JsonObject:
-    """Fill the queued image `wish.id` on the target, unless an earlier attempt did; then settle.
+    """Copy an image of the source into the queued image `wish.id` of the target, unless an earlier attempt did.
 
     Raises Broken if both clouds say with the same kind of hash that other bytes arrived; then it is gone.
     """
-    there = move.target.read(wish.ref)
-    passed: JsonObject = {}
-    if there is not None and there.is_filled():
-        move.target.write_image(wish, (), None)  # completes visibility, members, protection
-    else:
-        passed = relay(
-            move.source.image_bytes(source_id),
-            lambda data, size: move.target.write_image(wish, data, size),
-            progress,
-        )
+    passed = _fill(move, wish, move.source.image_bytes(source_id), progress)
     arrived, left = move.target.settle(wish.ref, LONG), move.source.read(ref(wish.own_kind, source_id))
     told, origin = arrived.stamp(), left.stamp() if left is not None else {}
     if told.get("hash_algo") == origin.get("hash_algo") and told.get("hash_value") != origin.get("hash_value"):
         remove(move.target, wish.own_kind, wish.id)
         raise Broken(f"{wish.own_kind} {wish.name}: other bytes arrived than left", "Run the same command again.")
     return passed
+
+
+def _fill(move: Move, wish: Resource, opened: AbstractContextManager[ByteStream], progress: Progress) -> JsonObject:
+    """Fill the queued image `wish.id` on the target, unless it is filled, and complete it; what passed."""
+    there = move.target.read(wish.ref)
+    if there is not None and there.is_filled():
+        move.target.write_image(wish, (), None)  # completes visibility, members, protection
+        return {}
+    return relay(opened, lambda data, size: move.target.write_image(wish, data, size), progress)
 
 
 class WriteStep(CreateStep):
@@ -449,28 +484,83 @@ class TemporaryStep:
         marker = self.move.marker(self.name)
         return {"side": self.side, "name": marker, "marker": marker, "temporary": True}
 
+    @property
+    def disk(self) -> Resource:
+        """What it is on the way of."""
+        return self.move.workload.by_ref[self.reference]
+
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
-        """The id; for the arrival also what passed."""
-        wish, source = self._wish(str(intent["name"]), done)
-        id_ = insist(lambda: self.cloud.ensure(wish, _marker(intent), source=source), progress)
+        """The id; of an image also its form; for the arrival also what passed."""
         if self.what == ARRIVAL:
-            origin = str(done[self.needs[0]]["id"])
-            return {
-                "id": id_,
-                **_upload(self.move, origin, wish.model_copy(update={"id": id_}), progress),
-            }
+            return self._arrived(done, progress)
+        origin = str(done[self.needs[0]]["id"]) if self.needs else self.disk.id
+        passage = self.disk.passage(self.what)
+        wish, source = passage.make(str(intent["name"]), origin)
+
+        def make(wish: Resource) -> str:
+            return insist(lambda: self.cloud.ensure(wish, _marker(intent), source=source), progress)
+
+        if passage.readable:
+            made = self.move.forms[self.side].uploaded(wish, self.disk, origin, make, LONG)
+            return {"id": made.id, "form": form_of(made)}
+        id_ = make(wish)
         self.cloud.settle(ref(self.kind, id_), LONG)
         return {"id": id_}
 
-    def _wish(self, name: str, done: Outputs) -> tuple[Resource, Source]:
-        disk = self.move.workload.by_ref[self.reference]
-        origin = str(done[self.needs[0]]["id"]) if self.needs else disk.id
-        return disk.passage(self.what).make(name, origin)
+    def _arrived(self, done: Outputs, progress: Attempt) -> JsonObject:
+        """The image in the form in which the source gave it, or unpacked if the target's Glance takes no such form."""
+        what, why = f"images of {self.disk.own_kind}s", ""
+        if self._form(done) == QCOW2 and self._fits(done) and self.move.forms["target"].can(what):
+            try:
+                there = self._ensured(QCOW2, progress)
+            except Conflict as error:
+                if not names_form(error):
+                    raise
+                why = error.what
+            else:
+                if form_of(there) == QCOW2:
+                    return {"id": there.id, "form": QCOW2, **_upload(self.move, self._origin(done), there, progress)}
+        passed = self.unpacked(done, progress)
+        if why:
+            self.move.forms["target"].cannot(what, why)
+        return passed
+
+    def unpacked(self, done: Outputs, progress: Attempt) -> JsonObject:
+        """The arrival as a raw image, under its marker; its id, form and what passed."""
+        there, form = self._ensured(RAW, progress), self._form(done)
+        if form == RAW:
+            return {"id": there.id, "form": RAW, **_upload(self.move, self._origin(done), there, progress)}
+        opened = guest_bytes(self.move.source, self._origin(done), form, length_of(self.disk), self.move.work)
+        passed = _fill(self.move, there, opened, progress)
+        self.cloud.settle(there.ref, LONG)
+        return {"id": there.id, "form": RAW, **passed}
+
+    def _ensured(self, form: Form, progress: Attempt) -> Resource:
+        """The arrival's image as it is there, which an earlier attempt may have asked for in another form."""
+        marker = self.move.marker(self.name)
+        wish, source = self.disk.passage(self.what).make(marker, "")
+        wish = wish.model_copy(update={"disk_format": form})
+        id_ = insist(lambda: self.cloud.ensure(wish, marker, source=source), progress)
+        there = self.cloud.read(ref(self.kind, id_))
+        return wish.model_copy(update={"id": id_, "disk_format": form_of(there)})
+
+    def _fits(self, done: Outputs) -> bool:
+        """Whether Cinder takes the file for a disk of this size: it asks how long a file is, and a full qcow2 is longer."""
+        left = self.move.source.read(ref(self.kind, self._origin(done)))
+        return (getattr(left, "size_bytes", None) or 0) <= length_of(self.disk)
+
+    def _origin(self, done: Outputs) -> str:
+        return str(done[f"image of {self.reference}"]["id"])
+
+    def _form(self, done: Outputs) -> Form:
+        return QCOW2 if done[f"image of {self.reference}"].get("form") == QCOW2 else RAW
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
-        """Delete it, by id or by marker."""
-        found = [str(output["id"])] if output else [r.id for r in marked(self.cloud, self.kind, {_marker(intent)})]
-        for id_ in found:
+        """Delete it, by id or by marker; an arrival may have been made anew."""
+        found = [str(output["id"])] if output else []
+        if not output or self.what == ARRIVAL:
+            found += [r.id for r in marked(self.cloud, self.kind, {_marker(intent)})]
+        for id_ in dict.fromkeys(found):
             self.cloud.delete(ref(self.kind, id_), LONG)
 
 
@@ -498,7 +588,9 @@ class TidyStep:
             if step == self.reference:
                 continue
             temporary = TemporaryStep(self.move, self.reference, what, "target" if what == ARRIVAL else "source", ())
-            temporary.cloud.delete(ref(temporary.kind, str(done[step]["id"])), LONG)
+            again = [done[self.reference][ARRIVAL]] if what == ARRIVAL and ARRIVAL in done[self.reference] else []
+            for id_ in (done[step]["id"], *again):
+                temporary.cloud.delete(ref(temporary.kind, str(id_)), LONG)
         return {}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:

@@ -28,6 +28,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from unterbau.cloud.content import content
+from unterbau.cloud.disks import RAW, Forms, form_of, guest_bytes, length_of
 from unterbau.cloud.port import ByteStream, Cloud, said
 from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import CloudError, Conflict, Interrupted
@@ -53,6 +54,7 @@ from unterbau.switch.verify import ownership
 from unterbau.switch.verify.structure import JUDGINGS, OWNED, compare
 from unterbau.tenant.kinds import CloudIdentity, Content, Kind, Passage, Ref, Resource, ref
 from unterbau.tenant.kinds import Source as Making
+from unterbau.tenant.kinds.volume import QCOW2
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Observation, Reason, Source, Verdict, Words, later
 
@@ -311,6 +313,7 @@ class _Temporary:
     passage: Passage
     run_id: str
     needs: tuple[str, ...]
+    forms: Forms
 
     @property
     def name(self) -> str:
@@ -323,9 +326,17 @@ class _Temporary:
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         name, origin = str(intent["name"]), str(done[self.needs[0]]["id"]) if self.needs else self.disk.id
         wish, source = self.passage.make(name, origin)
-        id_ = insist(lambda: self._made(wish, str(intent["marker"]), source), progress)
-        self.cloud.settle(ref(self.passage.kind, id_), WAIT)
-        return {"id": id_} | ({} if self.needs else self._stamp())
+
+        def make(wish: Resource) -> str:
+            return insist(lambda: self._made(wish, str(intent["marker"]), source), progress)
+
+        if self.passage.readable:
+            image = self.forms.uploaded(wish, self.disk, origin, make, WAIT)
+            made: JsonObject = {"id": image.id, "form": form_of(image)}
+        else:
+            made = {"id": make(wish)}
+            self.cloud.settle(ref(self.passage.kind, str(made["id"])), WAIT)
+        return made | ({} if self.needs else self._stamp())
 
     def _made(self, wish: Resource, marker: str, source: Making) -> str:
         """Find or make it, when nobody else reads the volume. Raises Conflict if somebody is quicker each time."""
@@ -347,13 +358,14 @@ class _Temporary:
 
 @dataclass(frozen=True)
 class _Hash:
-    """Read the temporary image and hash it."""
+    """Read the temporary image and hash what the guest sees of it."""
 
     cloud: Cloud
     disk: Resource
     side: str
     needs: tuple[str, ...]
     watcher: _Watcher
+    work: Path
 
     @property
     def name(self) -> str:
@@ -364,7 +376,8 @@ class _Hash:
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         taken = done[self.needs[0]]
-        with self.cloud.image_bytes(str(taken["id"])) as stream:
+        form = QCOW2 if taken.get("form") == QCOW2 else RAW
+        with guest_bytes(self.cloud, str(taken["id"]), form, length_of(self.disk), self.work) as stream:
             digest = self.watcher.hash(f"{self.side}: {self.disk.label()}", stream)
         stamp = taken.get("updated_at")
         same = stamp is not None and stamp == _unattached_since(self.cloud.read(self.disk.ref))
@@ -386,11 +399,13 @@ def _delete(cloud: Cloud, kind: Kind, marker: str, output: JsonObject | None) ->
         cloud.delete(ref(kind, id_), WAIT)
 
 
-def _steps(side: str, cloud: Cloud, disk: Resource, backed: bool, run_id: str, watcher: _Watcher) -> list[Step]:
+def _steps(
+    side: str, cloud: Cloud, disk: Resource, backed: bool, run_id: str, watcher: _Watcher, forms: Forms, work: Path
+) -> list[Step]:
     made: list[_Temporary] = []
     for passage in disk.passages(backed=backed):
-        made.append(_Temporary(cloud, disk, side, passage, run_id, (made[-1].name,) if made else ()))
-    return [*made, _Hash(cloud, disk, side, (made[-1].name,), watcher)]
+        made.append(_Temporary(cloud, disk, side, passage, run_id, (made[-1].name,) if made else (), forms))
+    return [*made, _Hash(cloud, disk, side, (made[-1].name,), watcher, work)]
 
 
 def _disk_hashes(
@@ -401,10 +416,10 @@ def _disk_hashes(
     trials: Callable[[str], list[Step]] = lambda run_id: [],
 ) -> tuple[dict[tuple[str, Ref], Observation], dict[tuple[str, Ref], datetime], tuple[str, ...]]:
     run_id = f"v{secrets.token_hex(4)}"
-    steps = trials(run_id)
+    steps, path = trials(run_id), runs.journal(run_id)
+    forms = {side: Forms(cloud, side) for side, cloud in sides.items()}
     for side, disk, backed in disks:
-        steps += _steps(side, sides[side], disk, backed, run_id, watcher)
-    path = runs.journal(run_id)
+        steps += _steps(side, sides[side], disk, backed, run_id, watcher, forms[side], path.parent)
     with Journal(path, now=watcher.now) as journal:
         result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop, late_seconds=watcher.late_seconds)
         outputs, errors = journal.status.outputs, dict(journal.status.errors)

@@ -10,7 +10,7 @@ from pydantic import Field
 from unterbau.tenant.kinds.base import Kind, Ref, ref
 from unterbau.tenant.kinds.flavor import Flavor
 from unterbau.tenant.kinds.image import Image
-from unterbau.verdict import Model
+from unterbau.verdict import Model, later
 
 
 class CloudIdentity(Model):
@@ -75,6 +75,8 @@ class Offering(Model):
     object_features: tuple[str, ...] = ()
     """Middleware that Swift's /info names (slo, dlo, symlink, versioned_writes, ...)."""
     quotas: tuple[Quota, ...] = ()
+    image_formats: tuple[str, ...] = later(())
+    """Disk formats that Glance takes; () if it does not say."""
 
     def provided(self) -> Iterator[Ref]:
         """What is here and not the project's, so that no listing of the project has it."""

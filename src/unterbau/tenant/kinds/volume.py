@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, JsonValue
 
@@ -20,6 +20,8 @@ from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, 
 from unterbau.verdict import Outcome, Reason, Words, joined, later
 
 GIB = 2**30
+QCOW2: Final = "qcow2"
+"""Glance's name of the form in which only what is in use of a disk passes."""
 MULTIATTACH = "<is> True"
 """What the extra spec `multiattach` of a type says (Cinder, volume multi-attach); members are told it."""
 ORIGIN = ("image_id", "image_name", "checksum")
@@ -142,7 +144,8 @@ class Volume(ResourceBase):
 
     @classmethod
     def checks(cls, ground: Ground) -> Iterator[Check]:
-        """Whether what several servers have will have a type that allows it."""
+        """How they travel, and whether what several servers have will have a type that allows it."""
+        yield from _journey(ground)
         relations = ground.source.relations
         shared = [v for v in ground.source.of(Volume) if len(relations.naming(Kind.ATTACHMENT, "volume_id", v.id)) > 1]
         if not shared:
@@ -230,6 +233,20 @@ class Volume(ResourceBase):
         """Kept for itself it keeps its attachments."""
         uses = relations.naming(Kind.ATTACHMENT, "volume_id", self.id) if itself else []
         return [*super().upheld(relations, itself), *uses]
+
+
+def _journey(ground: Ground) -> Iterator[Check]:
+    """What passes of the volumes, as far as it can be told before: whether a Cinder gives and takes qcow2 is seen by trying."""
+    volumes = [v for v in ground.source.of(Volume) if v.status in v.KNOWN.usable]
+    if not volumes:
+        return
+    formats = {s.identity.name: s.offering.image_formats for s in (ground.source, ground.target)}
+    whole = [name for name, known in formats.items() if known and QCOW2 not in known]
+    size = sum(v.size_gib for v in volumes)
+    text = Reason.of("check.passing", size=size)
+    if whole:
+        text = Reason.of("check.passing.whole", size=size, clouds=whole)
+    yield Check(name="how volumes travel", outcome=Outcome.HELD, text=text)
 
 
 ARRIVAL = "arrival"
