@@ -10,7 +10,7 @@ import pytest
 from closer import ALARM, until
 
 from unterbau.errors import Exit
-from unterbau.saga import Marker, run_of
+from unterbau.saga import run_of
 from unterbau.switch import folders
 from unterbau.tenant.kinds import Container
 
@@ -69,8 +69,3 @@ def test_a_target_that_is_not_as_planned_any_more_is_not_written_to(root: Path) 
     ran = closer.run(root, "move", str(made))
     assert ran.returncode == Exit.USAGE and "the target changed since the plan was made: container:new" in ran.stderr
     assert names(root) == ["default", "new"]
-
-
-def test_a_tag_tells_whose_it_is() -> None:
-    assert run_of(Marker(run="20261126-1", node="x").tag()) == "20261126-1"
-    assert [run_of(t) for t in (None, "", "unterbau", "unterbau.x.short", "other.x.0123456789abcdef")] == [""] * 5

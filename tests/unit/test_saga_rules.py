@@ -19,7 +19,7 @@ from pydantic import SecretBytes, SecretStr
 
 from unterbau.canonical import GENESIS, chained
 from unterbau.errors import Conflict, Forbidden, Interrupted, LocalError, PlanError, Refused, Unreachable
-from unterbau.saga import Event, Journal, JsonObject, Marker, Outputs, Progress, RetryPolicy, fold, run, unwind
+from unterbau.saga import Event, Journal, JsonObject, Marker, Outputs, Progress, RetryPolicy, fold, run, run_of, unwind
 from unterbau.saga.journal import _broken, canonical, refuse_secrets
 from unterbau.saga.late import remaining
 from unterbau.saga.status import Status
@@ -65,6 +65,11 @@ def test_a_mark_is_spelled_as_it_was_ever() -> None:
     odd = Marker(run="a b/ü-_x" + "y" * 60, node="n").tag()
     assert odd == "unterbau.a_b__-_xyyyyyyyyyyyyyyyyyyyyyyyyyy.5ff9888773f6f569" and len(odd) <= 60
     assert str(Marker(run="r", node="n")) == "unterbau:r/n"
+
+
+def test_a_tag_tells_whose_it_is() -> None:
+    assert run_of(Marker(run="20261126-1", node="x").tag()) == "20261126-1"
+    assert [run_of(t) for t in (None, "", "unterbau", "unterbau.x.short", "other.x.0123456789abcdef")] == [""] * 5
 
 
 def test_a_row_is_hashed_as_it_was_ever() -> None:
