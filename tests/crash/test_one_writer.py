@@ -10,7 +10,7 @@ import pytest
 from closer import ALARM, until
 
 from unterbau.errors import Exit
-from unterbau.saga import run_of
+from unterbau.saga import Marker, run_of
 from unterbau.switch import folders
 from unterbau.tenant.kinds import Container
 
