@@ -18,7 +18,7 @@ from unterbau import qcow2
 from unterbau.cloud.disks import Forms, form_of, guest_bytes, length_of
 from unterbau.cloud.simulator import GIB, Bytes, Simulator
 from unterbau.cloud.waiting import heeding
-from unterbau.errors import Broken, Conflict
+from unterbau.errors import Broken, Conflict, Interrupted
 from unterbau.saga import Journal, Status, run, unwind
 from unterbau.switch import census, move, planning, verify
 from unterbau.switch.plan import Plan
@@ -252,6 +252,21 @@ def test_an_image_that_is_no_qcow2_after_all_is_one_clear_error(pair: Pair) -> N
             guest_bytes(cloud, image, "qcow2", length_of(disk), pair.work) as stream,
         ):
             list(stream)
+
+
+def test_a_stop_is_heard_before_the_guests_next_byte(pair: Pair) -> None:
+    cloud = pair.source
+    disk = cloud.listing(Kind.VOLUME).resources[0]
+    wish = Image(id="-", name="i", status="queued", disk_format="qcow2", container_format="bare", visibility="private")
+    image = cloud.ensure(wish, "unterbau.forms.0123456789abcdef", source=Source(volume_id=disk.id))
+    stop = threading.Event()
+    stop.set()
+    with (
+        heeding(stop, pair.said.append),
+        pytest.raises(Interrupted),
+        guest_bytes(cloud, image, "qcow2", length_of(disk), pair.work) as stream,
+    ):
+        list(stream)
 
 
 def test_the_plan_tells_how_volumes_travel_and_what_raw_costs(pair: Pair) -> None:

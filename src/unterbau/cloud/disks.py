@@ -19,7 +19,7 @@ from typing import BinaryIO, Literal, TypeAlias, cast
 from unterbau import qcow2
 from unterbau.cloud.port import ByteStream, Cloud, Reader
 from unterbau.cloud.waiting import heeded
-from unterbau.errors import Broken, Conflict
+from unterbau.errors import Broken, Conflict, Interrupted
 from unterbau.tenant.kinds import Image, Kind, Resource, Volume, ref
 from unterbau.tenant.kinds.volume import GIB, QCOW2
 
@@ -126,7 +126,7 @@ class _Guest:
     def __init__(self, what: str, stream: ByteStream, most: int, spool: Callable[[], BinaryIO]) -> None:
         self._what = what
         try:
-            self._disk = qcow2.Disk(stream, most, spool)
+            self._disk = qcow2.Disk(_heeding(stream, what), most, spool)
         except qcow2.Unreadable as error:
             raise Broken(f"{what} {error}") from None
 
@@ -148,6 +148,14 @@ class _Guest:
                     yield _ZEROS[: piece % len(_ZEROS)]
         except qcow2.Unreadable as error:
             raise Broken(f"{self._what} {error}") from None
+
+
+def _heeding(stream: ByteStream, what: str) -> Iterator[bytes]:
+    """The chunks; a stop is heard at each, though many may come before the guest's next byte."""
+    for chunk in stream:
+        if heeded().stop.is_set():
+            raise Interrupted(f"stopped while reading {what}", "Run the same command again.")
+        yield chunk
 
 
 def guest_bytes(
