@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def checked(paths: Iterable[Path]) -> tuple[list[str], float]:
     return done.stderr.split("\0")[:-1], float(done.stdout.split()[-1])
 
 
-BOMBS = {
+BOMBS: dict[str, Callable[[], bytes]] = {
     "90 MB of lists": lambda: b"[" + b"[]," * 30_000_000 + b"[]]",
     "lists": lambda: b"[" + b"[]," * 20_000_000 + b"[]]",
     "strings": lambda: b"[" + b'"",' * 20_000_000 + b'""]',
