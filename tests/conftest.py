@@ -107,10 +107,18 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def moved_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Plan, Workload]:
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a simulator that holds the seeded tenant: to be copied, not to be written in."""
+    folder = tmp_path_factory.mktemp("planted") / "cloud"
+    seed.plant(Simulator(folder, name="planted"), now=NOW)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def moved_once(tmp_path_factory: pytest.TempPathFactory, planted: Path) -> tuple[Path, Plan, Workload]:
     root = tmp_path_factory.mktemp("moved")
+    shutil.copytree(planted, root / "a")
     source, target = Simulator(root / "a", name="a"), Simulator(root / "b", name="b")
-    seed.plant(source, now=NOW)
     workload, other = (census.take(c, now=lambda: NOW) for c in (source, target))
     plan = planning.make(workload, other, run="unit", now=NOW)
     steps = move.steps(plan, workload, source, target)

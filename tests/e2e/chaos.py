@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults between a drill and two real clouds: each is made once, at one of the requests; then the drill is gone on with.
 
-`test_chaos` makes each fault once in `make test`, `bench.chaos` (`make chaos`) at twenty places. What is on the clouds is
+`test_chaos` makes each fault once, some of them in `make test`; `bench.chaos` (`make chaos`) makes each at twenty places. What is on the clouds is
 counted by `inventory`, which uses openstacksdk and nothing of Unterbau.
 """
 

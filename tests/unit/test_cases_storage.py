@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -178,6 +178,11 @@ class Glance:
         status = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         return {**self.entry, "status": status} if status != "deleted" else None
 
+    def request(self, method: str, path: str, *, data: Iterable[bytes], headers: dict[str, str]) -> None:
+        assert self.states[0] == "queued", "Glance takes data into a queued image only"
+        self.states.pop(0)
+        self.written.append(f"{len(b''.join(data))} bytes")
+
     def listed(self, path: str, key: str, **query: Any) -> Listed[dict[str, Any]]:
         there = {**self.entry, "status": self.states[0]}
         named = query.get("name") == self.entry["name"] or query.get("tag") in self.entry["tags"]
@@ -231,6 +236,15 @@ def test_an_upload_that_failed_is_told() -> None:
     made = service(api)
     with pytest.raises(Broken, match="vanished"):
         made.settle(Kind.IMAGE, made.ensure(WISH, MARK, frozenset(), Source(volume_id="v")), timedelta(minutes=1))
+
+
+def test_an_upload_whose_answer_was_lost_is_waited_for_and_begun_anew_only_if_it_failed() -> None:
+    failed = Glance("saving", "saving", "queued", "queued", "queued", "active")
+    finished = Glance("saving", "saving", "active")
+    for api in (failed, finished):
+        api.entry |= {"name": "kept", "protected": False}
+        service(api).write(WISH.model_copy(update={"id": "i", "visibility": "private"}), [b"four"], 4)
+    assert (failed.written, finished.written) == (["4 bytes"], [])
 
 
 def test_an_image_that_is_being_imported_is_published_when_that_is_done() -> None:

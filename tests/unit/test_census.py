@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from unterbau.cloud.port import Listing, Surroundings
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Unreachable
-from unterbau.reference import tenant as seed
 from unterbau.switch import census
 from unterbau.switch.agreement import COUNTED
 from unterbau.tenant.kinds import (
@@ -77,18 +76,18 @@ class Moody(Simulator):
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("planted")
+def ruled(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The seeded tenant, with a rule in its default group."""
+    folder = Path(shutil.copytree(planted, tmp_path_factory.mktemp("ruled") / "cloud"))
     cloud = Simulator(folder, name="moody")
-    seed.plant(cloud, now=NOW)
     group = next(r for r in cloud._all() if isinstance(r, SecurityGroup) and r.is_default)
     cloud._put(SecurityGroupRule(id="r0", security_group_id=group.id, direction="egress", ethertype="IPv4"))
     return folder
 
 
 @pytest.fixture
-def folder(planted: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(planted, tmp_path / "cloud"))
+def folder(ruled: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(ruled, tmp_path / "cloud"))
 
 
 def without(found: Listing, *gone: Ref) -> Listing:

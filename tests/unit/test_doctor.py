@@ -18,7 +18,6 @@ from unterbau.doctor import Finding, Findings, cloud, machine
 from unterbau.errors import Broken, ConfigError, Forbidden, LocalError
 from unterbau.prove.inventory import Inventory, Status
 from unterbau.reference import install, launcher, needs
-from unterbau.reference import tenant as seed
 from unterbau.tenant.kinds import Kind, Quota
 from unterbau.verdict import Outcome
 
@@ -43,11 +42,9 @@ class ReadOnly(Simulator):
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> ReadOnly:
-    from datetime import UTC, datetime
-
-    seed.plant(Simulator(tmp_path, name="there"), now=datetime(2026, 11, 23, tzinfo=UTC))
-    return ReadOnly(tmp_path, name="there")
+def there(planted: Path, tmp_path: Path) -> ReadOnly:
+    shutil.copytree(planted, tmp_path / "there")
+    return ReadOnly(tmp_path / "there", name="there")
 
 
 def test_a_member_lacks_nothing_that_reading_tells_and_its_policies_are_not_shown(there: ReadOnly) -> None:

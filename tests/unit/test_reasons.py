@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from string import Formatter
@@ -23,12 +24,14 @@ SOURCE = Path(unterbau.__file__).parent
 EQUAL = Reason.of("verdict.equal")
 
 
+@cache
 def _used() -> dict[str, set[frozenset[str]]]:
     """Id -> the sets of values' names that the calls of `Reason.of` in the source give it."""
     found: dict[str, set[frozenset[str]]] = defaultdict(set)
     for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Reason.of":
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if "Reason" in text else ():
+            if isinstance(node, ast.Call) and _is_reason_of(node.func):
                 place = f"{path.relative_to(SOURCE)}:{node.lineno}"
                 names = [keyword.arg for keyword in node.keywords]
                 assert None not in names and len(node.args) == 1, f"{place}: its values are not named one by one"
@@ -36,6 +39,10 @@ def _used() -> dict[str, set[frozenset[str]]]:
                     assert id_, f"{place}: its id does not stand there"
                     found[id_].add(frozenset(str(n) for n in names))
     return found
+
+
+def _is_reason_of(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "of" and getattr(node.value, "id", "") == "Reason"
 
 
 def _ids(node: ast.expr) -> Iterator[str]:
@@ -53,9 +60,6 @@ def _messages(language: str) -> dict[str, Message]:
         written.seek(0)
         read = read_po(written, locale=language, abort_invalid=True)
     return {m.id if isinstance(m.id, str) else m.id[0]: m for m in read if m.id}
-
-
-USED = _used()
 
 
 BARE = {"why", "remedy", "reason", "text", "todo"}
@@ -97,7 +101,7 @@ def test_no_sentence_stands_where_a_reason_belongs(room: str) -> None:
 @pytest.mark.parametrize("language", locale.LANGUAGES)
 def test_every_reason_has_words_and_every_word_a_reason(language: str) -> None:
     messages = _messages(language)
-    assert messages.keys() == USED.keys()
+    assert messages.keys() == _used().keys()
     assert [m for m in messages.values() if m.fuzzy] == []
 
 
@@ -109,9 +113,9 @@ def test_the_words_ask_for_the_values_that_are_given(language: str) -> None:
         assert all(forms) and (not plural or {*message.id} == {id_}), id_
         for form in forms:
             asked = frozenset(name for _, name, _, _ in Formatter().parse(form) if name is not None)
-            given = {names - {"count"} if plural and form is forms[0] else names for names in USED[id_]}
+            given = {names - {"count"} if plural and form is forms[0] else names for names in _used()[id_]}
             assert given == {asked - {"count"} if plural and form is forms[0] else asked}, (id_, form)
-        assert not plural or all("count" in names for names in USED[id_]), id_
+        assert not plural or all("count" in names for names in _used()[id_]), id_
 
 
 def test_the_catalogues_decline_the_same_reasons() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -44,8 +45,12 @@ def written() -> Catalogue:
     return {t.id: t for t in (parse(p, read(p)) for p in sorted(HERE.glob("*.yaml")))}
 
 
+@lru_cache(maxsize=1024)
 def parse(path: Path, data: bytes) -> Technology:
-    """One technology. Raises UsageError that names file, line and what is wrong, all faults at once."""
+    """One technology. Raises UsageError that names file, line and what is wrong, all faults at once.
+
+    Whoever asks for the same bytes again in this process gets the same object: it is frozen.
+    """
     plain = plain_yaml(path, data)
     try:
         technology = Technology.model_validate(plain)

@@ -221,10 +221,14 @@ class ImageService:
         self._api().json("PATCH", f"/v2/images/{id_}", changes, headers={"Content-Type": PATCH_TYPE})
 
     def write(self, image: Image, data: Iterable[bytes], size_bytes: int | None) -> None:
-        """Upload data into a queued image, then set members, visibility, hidden and protection."""
-        entry = self._api().find(f"/v2/images/{image.id}")
-        if entry is None:
-            raise NotFound(f"image {image.id} does not exist")
+        """Upload data into a queued image, then set members, visibility, hidden and protection.
+
+        An upload whose answer was lost may still go on: it ends with all its data, or the image is queued again.
+        """
+        entry = self._there(image.id)
+        if entry["status"] == "saving":
+            settled(Kind.IMAGE, image.id, TRANSFER, lambda: self._settled_entry(image.id), ("active", "queued"), _BAD)
+            entry = self._there(image.id)
         if entry["status"] == "queued":
             self._api().request(
                 "PUT",
@@ -236,6 +240,12 @@ class ImageService:
             raise Conflict(f"image {image.id} takes no data in status {entry['status']}")
         settled(Kind.IMAGE, image.id, TRANSFER, lambda: self._settled_entry(image.id), ("active",), _BAD)
         self._publish(entry, image)
+
+    def _there(self, id_: str) -> Json:
+        entry = self._api().find(f"/v2/images/{id_}")
+        if entry is None:
+            raise NotFound(f"image {id_} does not exist")
+        return entry
 
     def _publish(self, entry: Json, wish: Image) -> None:
         """Visibility before members (only a shared image has them), protection last."""
