@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,3 +22,8 @@ def publish(section: str, head: str, columns: Sequence[str], rows: Sequence[Sequ
     else:
         new = f"{old.rstrip()}\n\n{text}\n"
     README.write_text(new, encoding="utf-8")
+
+
+def installed() -> dict[str, str]:
+    """The environment of a program that is measured: its libraries are compiled once, as where people installed it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.page import publish
+from bench.page import installed, publish
 
 RUNS = 7
 EMPTY = "import click, sys; c = click.command()(lambda: None); sys.argv = ['x', '--help']; c()"
@@ -27,7 +27,7 @@ def cpu(argv: list[str], folder: Path) -> float:
     found = []
     for _ in range(RUNS):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(argv, cwd=folder, capture_output=True, check=False)
+        subprocess.run(argv, cwd=folder, capture_output=True, check=False, env=installed())
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     return statistics.median(found)

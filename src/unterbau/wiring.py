@@ -7,7 +7,6 @@ verb waits for the libraries of another one.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import threading
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from unterbau import __version__
 from unterbau.defaults import LATE_SECONDS
-from unterbau.errors import LocalError
 
 if TYPE_CHECKING:
     from unterbau.cloud.port import Cloud
@@ -44,12 +42,13 @@ def clouds_files() -> tuple[Path, ...]:
 
 
 def _complete() -> Iterator[Path]:
-    from unterbau import reference
+    from unterbau.reference import clients
     from unterbau.reference.layout import clouds_home
 
     for home in sorted(clouds_home().glob("*/cloud.json")):
-        with contextlib.suppress(LocalError):  # one that was never finished has no clouds.yaml yet
-            yield reference.clouds_file(home.parent.name)
+        file = clients.path(home.parent)
+        if file.exists():  # one that was never finished has none yet
+            yield file
 
 
 def open_cloud(name: str) -> Cloud:

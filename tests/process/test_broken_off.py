@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 from lying_cloud import PROJECT, Asked, Scene, Told, standing
 
-from unterbau.cloud.openstack import OpenStack, connect
+from unterbau.cloud.openstack import connect
+from unterbau.cloud.openstack.adapter import OpenStack
 from unterbau.cloud.waiting import heeding
 from unterbau.errors import CloudError
 

@@ -37,7 +37,7 @@ from pydantic import SecretBytes
 from unterbau import files
 from unterbau.cli import main
 from unterbau.cloud import openstack
-from unterbau.cloud.openstack import OpenStack
+from unterbau.cloud.openstack.adapter import OpenStack
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Broken, Elsewhere
 from unterbau.evidence import signing_key

@@ -94,6 +94,20 @@ def test_the_help_of_every_verb_loads_click_and_nothing_else(tmp_path: Path) -> 
     assert light(loaded(tmp_path, *([*path, "--help"] for path in every)))
 
 
+def test_who_speaks_to_a_cloud_loads_no_client_of_openstacksdk(tmp_path: Path) -> None:
+    found = loaded(tmp_path, ["census", "nowhere"], ["prove", "nowhere"])
+    assert "openstack.config.loader" in found
+    assert not {
+        name for name in found if name.startswith(("openstack.connection", "openstack.compute", "openstack.cloud"))
+    }
+
+
+def test_who_asks_openstacksdk_for_a_client_beside_us_gets_it(tmp_path: Path) -> None:
+    code = "import unterbau.cloud.openstack, openstack; print(openstack.connect, openstack.connection.Connection.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "openstack.connection" in done.stdout
+
+
 CLOUDS = {"openstack", "keystoneauth1", "requests", "urllib3"}
 SIGNING = {"securesystemslib", "cryptography"}
 PAGES = {"jinja2", "babel"}

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import json
+import tracemalloc
 import zipfile
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
-from unterbau import canonical
+from unterbau import canonical, nesting
 from unterbau.errors import BundleError, Failed
 from unterbau.evidence import core, limits
 from unterbau.evidence.container import Archive, pack, refuse_secrets
@@ -96,9 +97,14 @@ def test_a_file_holds_nothing_but_its_members() -> None:
         zipped(MEMBERS, extra=b"\x01\x00\x01\x00x"),
         zipped(MEMBERS, comment=b"x"),
     ):
-        with pytest.raises(BundleError, match="the file holds bytes that belong to no member"):
+        with pytest.raises(BundleError, match="the file holds bytes that belong to no member") as caught:
             Archive(data)
+        assert caught.value.remedy == limits.NOT_OURS
     assert Archive(whole).read(MEMBERS, ROOM) == MEMBERS
+
+
+def test_a_file_of_no_members_is_whole() -> None:
+    assert Archive(zipped({})).names == frozenset()
 
 
 @pytest.mark.parametrize("at", [4, 6, 8, 10])
@@ -114,6 +120,12 @@ def test_what_has_no_directory_at_its_end_is_truncated_or_no_bundle(data: bytes)
     with pytest.raises(BundleError, match="truncated or no bundle") as caught:
         Archive(data)
     assert "Fetch it again" in caught.value.remedy
+
+
+def test_a_directory_that_cannot_be_read_is_told_with_what_is_wrong_with_it() -> None:
+    data = zipped(MEMBERS).replace(b"PK\1\2", b"PK\7\7")
+    with pytest.raises(BundleError, match=r"truncated or no bundle \(Bad magic number"):
+        Archive(data)
 
 
 def test_a_member_whose_bytes_are_damaged_is_named_so() -> None:
@@ -132,12 +144,26 @@ def test_a_member_has_the_size_that_it_states(stated: int) -> None:
         Archive(bytes(data)).read(["a.json"], ROOM)
 
 
+def test_a_member_that_holds_more_than_it_states_is_not_unpacked_to_its_end() -> None:
+    held = 32 * 2**20
+    data = zipped({"a.json": bytes(held)}).replace(held.to_bytes(4, "little"), (50).to_bytes(4, "little"))
+    archive = Archive(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError):
+            archive.read(["a.json"], ROOM)
+        assert tracemalloc.get_traced_memory()[1] < held / 8
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_secret_is_found_however_json_spells_it_and_a_short_one_is_not_looked_for() -> None:
     secret = 'gehe"im\tä'
     for spelled in (secret.encode(), json.dumps(secret).encode(), json.dumps(secret, ensure_ascii=False).encode()):
         with pytest.raises(Failed, match=r"^a, c holds a secret; nothing was sealed") as caught:
             refuse_secrets({"a": spelled, "b": b"", "c": b"<" + spelled + b">"}, ["unknown", secret])
         assert secret not in str(caught.value) and "report it" in caught.value.remedy
+    refuse_secrets({"a": json.dumps(secret[1:]).encode(), "b": json.dumps(secret[:-1]).encode()}, [secret])
     refuse_secrets({"a": b"12345 and more"}, ["12345"])
     with pytest.raises(Failed):
         refuse_secrets({"a": b"123456 and more"}, ["123456"])
@@ -232,8 +258,9 @@ def test_a_statement_that_another_key_signed_does_not_fit() -> None:
 def test_members_are_compared_byte_by_byte_and_by_their_names() -> None:
     told = verify(stated())
     told.compare(MEMBERS)
-    with pytest.raises(BundleError, match=r"^b\.json: changed since it was signed"):
+    with pytest.raises(BundleError, match=r"^b\.json: changed since it was signed") as changed:
         told.compare({**MEMBERS, "b.json": b"{ }"})
+    assert changed.value.remedy == limits.NOT_OURS
     for names, said in (
         ({"a.json"}, "members of the bundle: missing b.json"), ({*MEMBERS, "d", "c"}, "members of the bundle: not stated c, d"),
         ({"b.json", "c"}, "members of the bundle: missing a.json; not stated c"),
@@ -352,6 +379,7 @@ def test_a_row_of_either_chain_hashes_to_what_it_did_ever() -> None:
         (b'{"a":[{}]}', 3),
         (b'["a,[{b","\\",["]', 2),
         (b'"[[,,"', 0),
+        (b'"\\\n[,"', 0),
         (b"", 0),
     ],
 )
@@ -372,6 +400,15 @@ def test_json_nests_a_hundred_deep_each_member_by_itself_and_brackets_fit() -> N
     for broken in (b"[", b"]", b"[}", b"}{"):
         with pytest.raises(BundleError, match="no JSON"):
             limits.measure({"a": broken}, ROOM)
+
+
+def test_brackets_belong_together_however_far_apart_they_are() -> None:
+    far = b" " * 2 * nesting._STEP
+    limits.measure({"a": b"[" * 100 + far + b"]" * 100}, ROOM)
+    with pytest.raises(BundleError, match="nested deeper"):
+        limits.measure({"a": b"[" * 60 + far + b"[" * 60 + far + b"]" * 120}, ROOM)
+    with pytest.raises(BundleError, match="no JSON"):
+        limits.measure({"a": b"[" + far + b"[]"}, ROOM)
 
 
 def test_who_trusts_the_signer_has_room_for_a_large_tenant_and_a_stranger_has_64_mib() -> None:

@@ -187,6 +187,15 @@ def edited(made: Plan, reference: str, **fields: Any) -> Plan:
     return made.model_copy(update={"entries": tuple(one(e) for e in made.entries)})
 
 
+def test_what_a_person_leaves_and_what_the_source_has_not_open_nothing() -> None:
+    made = plan("external:intern-wan=public")
+    left = tuple(e.model_copy(update={"fate": Fate.LEFT}) for e in made.entries)
+    assert made.openings and of_plan(made.model_copy(update={"entries": left}), SOURCE, TARGET) == ()
+    strange = made.by_ref["router:r"].model_copy(update={"ref": "router:z"})
+    added = made.model_copy(update={"entries": (*made.entries, strange)})
+    assert of_plan(added, SOURCE, TARGET) == made.openings
+
+
 DB = SecurityGroup(id="g", name="db")
 RULE = SecurityGroupRule(id="1", security_group_id="g", direction="ingress", ethertype="IPv4", protocol="tcp",
                          port_range_min=22, port_range_max=22, remote_ip_prefix="10.0.0.0/24")  # fmt: skip

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from test_planning import NOW, cloud, plan
 
+from unterbau import canonical
 from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.switch import planning
 from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
+    Container,
     ExternalNetwork,
     Fate,
     Image,
@@ -20,6 +22,7 @@ from unterbau.tenant.kinds import (
     Quota,
     Router,
     SecurityGroup,
+    StoredObject,
     Subnet,
     Volume,
     VolumeType,
@@ -73,6 +76,38 @@ def test_a_quota_that_is_not_told_is_not_shown_and_another_services_counts_for_n
     made = plan(Network(id="1", name="a"), target=target)
     assert checks(made)["quota network"] is NOT_SHOWN
     assert said(made, "quota network") == ["needs 1; b does not tell its limit"]
+
+
+def test_the_temporaries_of_those_that_take_most_count_and_of_each_type_for_itself() -> None:
+    kept = Quota(service="block_storage", resource="gigabytes_slow", limit=9, used=0)
+    small = [volume(n).model_copy(update={"volume_type": "slow"}) for n in range(2)]
+    large = [volume(10 + n, gib) for n, gib in enumerate((7, *range(2, 10)))]
+    source = cloud("a", *small, *large, offering=offering(kept))
+    made = planning.make(source, cloud("b", offering=offering()), run="r", now=NOW)
+    suffix = " of the source, for a while"
+    assert planning.READ_AT_ONCE == 8 and planning.VERIFIED_AT_ONCE == 3
+    assert said(made, f"quota snapshots{suffix}") == ["needs 8; a does not tell its limit"]
+    assert said(made, f"quota gigabytes{suffix}") == [f"needs {2 * (7 + sum(range(3, 10)))}; a does not tell its limit"]
+    assert said(made, f"quota gigabytes_slow{suffix}") == ["needs 4, 9 free"]
+    (told,) = said(made, "quota gigabytes")
+    assert told == f"needs {2 + 7 + sum(range(2, 10)) + 2 * (9 + 8 + 7)}; b does not tell its limit"
+
+
+def test_a_limit_of_a_single_thing_is_held_against_the_largest_where_it_is_told() -> None:
+    def made(*quotas: Quota) -> list[str]:
+        things = plan(volume(1, 3), volume(2, 5), volume(3, 4), target=cloud("b", offering=offering(*quotas)))
+        return said(things, "quota per_volume_gigabytes")
+
+    assert made() == []
+    assert made(quota("per_volume_gigabytes", 5, 0, "block_storage")) == ["needs 5, 5 free"]
+    (short,) = made(quota("per_volume_gigabytes", 4, 0, "block_storage"))
+    assert short.startswith("needs 5, free are 4 of 4 ")
+
+
+def test_nothing_is_wanted_of_a_quota_of_nothing_and_that_is_not_unlimited() -> None:
+    empty = (Container(id="c", name="c"), StoredObject(id="c/o", name="o", container="c", size_bytes=0, etag=""))
+    made = plan(*empty, target=cloud("b", offering=offering(quota("bytes", 0, 0, "object_store"))))
+    assert said(made, "quota bytes") == ["needs 0, 0 free"]
 
 
 def test_what_is_left_or_stands_there_already_takes_no_quota() -> None:
@@ -275,6 +310,14 @@ def test_a_plan_that_cannot_be_obeyed_names_each_fault() -> None:
         assert said in caught.value.what and caught.value.remedy
     left = made.model_copy(update={"entries": tuple(e.model_copy(update={"fate": Fate.LEFT}) for e in made.entries)})
     left.check_against(source)
+
+
+def test_a_plan_has_another_digest_when_anything_in_it_is_another() -> None:
+    made = plan(Network(id="n", name="n"))
+    others = [made, edited(made, fate=Fate.LEFT), edited(made, name="m"), made.model_copy(update={"run": "s"})]
+    assert len({one.digest() for one in others}) == len(others)
+    assert planning.load(planning.dump(made)).digest() == made.digest()
+    assert made.digest() == canonical.digest(made.model_dump(mode="json"))
 
 
 def test_what_needs_something_that_is_left_is_left_with_its_reason_and_remedy() -> None:

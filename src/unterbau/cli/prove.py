@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work of `unterbau prove`: look, judge, render. It decides nothing. `verbs` has its options.
 
-`prove.collect` looks, `prove.proof` judges, `report.conformance` and `prove.output` show.
+`prove.collect` looks, `prove.proof` judges, `prove.report` and `prove.output` show. What judges and shows is loaded
+while the clouds answer, and so is what is kept of the standards.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +19,13 @@ import click
 from unterbau import __version__, files, wiring
 from unterbau.cli.frame import Context, Exports, complain, tell_left_out
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
-from unterbau.prove import report
-from unterbau.prove.collect import collect
-from unterbau.prove.inventory import Inventory
-from unterbau.prove.proof import Proof, Question, prove
 from unterbau.verdict import Outcome, exit_code
 
 if TYPE_CHECKING:
-    from unterbau.cloud.survey import Surveyed
+    from unterbau.cloud.survey import Item, Subject, Surveyed
     from unterbau.evidence.opening import Opened
+    from unterbau.prove.inventory import Inventory, TlsProbe
+    from unterbau.prove.proof import Proof, Question
     from unterbau.verdict.assessment import Document
 
 TOOL = f"unterbau {__version__}"
@@ -51,6 +49,8 @@ def prove_(
     moment = datetime(at.year, at.month, at.day, tzinfo=UTC) if at else None
 
     def question() -> Question:
+        from unterbau.prove.proof import Question
+
         return Question(scope=scope, version=version, at=moment or wiring.now())
 
     def once() -> Exit:
@@ -59,6 +59,9 @@ def prove_(
             if clouds
             else ([_read(p) for p in from_], [])
         )
+        from unterbau.prove import report
+        from unterbau.prove.proof import prove
+
         found = [prove(i, question()) for i in inventories]
         if found:
             exports.write(lambda: _document(found))
@@ -84,9 +87,10 @@ def _look(
     `late_seconds`: also write, and give the cloud so long for what it did not answer; None: only look.
     """
 
-    def one(name: str) -> Inventory | UnterbauError:
+    from unterbau.prove.collect import collect
+
+    def one(name: str, cloud: Surveyed) -> Inventory | UnterbauError:
         try:
-            cloud = wiring.survey(name)
             seen = collect(cloud, now=wiring.now, tool=TOOL, seconds=seconds, **_probe(cloud, tls))
             if late_seconds is None:
                 return seen
@@ -102,17 +106,47 @@ def _look(
             return error
 
     with ThreadPoolExecutor(max_workers=min(8, len(clouds))) as pool:
-        found = list(pool.map(one, clouds))
-    return [f for f in found if isinstance(f, Inventory)], [f for f in found if isinstance(f, UnterbauError)]
+        looks = [_known(pool, one, name) for name in clouds]
+        _prepare(tls)
+        found = [look.result() for look in looks]
+    return [f for f in found if not isinstance(f, UnterbauError)], [f for f in found if isinstance(f, UnterbauError)]
+
+
+def _known(
+    pool: ThreadPoolExecutor, look: Callable[[str, Surveyed], Inventory | UnterbauError], name: str
+) -> Future[Inventory | UnterbauError]:
+    """A look that has begun; at a cloud that clouds.yaml does not know, its error.
+
+    Finding the cloud is not the thread's work: it loads what a cloud is spoken to with, and `_prepare` is to follow that.
+    """
+    try:
+        return pool.submit(look, name, wiring.survey(name))
+    except CloudError as error:
+        unknown: Future[Inventory | UnterbauError] = Future()
+        unknown.set_result(error)
+        return unknown
+
+
+def _prepare(tls: bool) -> None:
+    """Load what will be wanted in its order, which takes about as long as a cloud takes to answer."""
+    if tls:
+        from unterbau.prove import handshake  # noqa: F401 - so that it is there
+    from unterbau.prove import data, report  # noqa: F401 - so that it is there
+
+    data.load()
 
 
 def _probe(cloud: Surveyed, tls: bool) -> dict[str, Any]:
     """What looks at the endpoints' TLS, if that is wanted."""
     if not tls:
         return {}
-    from unterbau.prove import handshake
 
-    return {"probe": partial(handshake.look, trust=cloud.trust)}
+    def probe(subject: Subject, catalog: tuple[Item, ...]) -> tuple[TlsProbe, ...]:
+        from unterbau.prove import handshake
+
+        return handshake.look(subject, catalog, trust=cloud.trust)
+
+    return {"probe": probe}
 
 
 def _document(found: Sequence[Proof]) -> Document:
@@ -122,6 +156,8 @@ def _document(found: Sequence[Proof]) -> Document:
 
 
 def _read(path: Path) -> Inventory:
+    from unterbau.prove.inventory import Inventory
+
     try:
         return Inventory.from_json(path.read_bytes())
     except FileNotFoundError:
@@ -178,6 +214,7 @@ def _watch(
 ) -> Exit:  # fmt: skip
     """Again and again until Ctrl-C: the whole once, then what changed, each look kept in the history."""
     from unterbau.prove import history
+    from unterbau.prove.proof import prove
     from unterbau.switch import folders
 
     last = Exit.NOT_SHOWN
@@ -199,6 +236,7 @@ def _watch(
 def check(context: Context, opened: Opened, report_file: Path | None, exports: Exports) -> Exit:
     """`evidence check` for the bundle of a proof."""
     from unterbau.prove import evidence as proofs
+    from unterbau.prove import report
 
     checked = proofs.check_opened(opened)
     if report_file is not None:

@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Speak TLS with the endpoints of a catalog and note what they do. Facts only: `secure` judges them.
 
-`cli.prove` gives `look` to `collect`, which runs it beside the reads of the API. All questions to all addresses are asked at
-the same time (at most `MOST_AT_ONCE`), one look an address: a look takes about as long as its slowest question and no longer for
-more addresses. Every connection has a deadline. What this machine's OpenSSL cannot ask, or nobody answers, is noted as
-None, never as refused. No request carries a token.
+`cli.prove` gives `look` to `collect`, which runs it beside the reads of the API. One look an address, all of them at the same
+time: one whole connection tells trust, certificates, HSTS and TLS 1.3, and beside it hellos alone ask for the older
+versions and their ciphers, which takes no longer than a read. Every connection has a deadline. What this machine's OpenSSL
+cannot ask, or nobody answers, is noted as None, never as refused. No request carries a token.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import selectors
 import socket
 import ssl
-import struct
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import certifi
@@ -30,21 +33,22 @@ from unterbau.prove.inventory import Certificate, Status, TlsProbe
 
 SECONDS = 5.0
 """Deadline of one connection."""
-MOST_AT_ONCE = 160
-HANDS = 8
-"""How many ask for ciphers of one version at the same time, each for its share of them."""
-VERSIONS = {
+MOST_AT_ONCE = 64
+"""Threads; an address wants two."""
+HANDS = 12
+"""How many hellos ask an address for ciphers of one version at the same time, each for its share of them."""
+OLD = {
     "TLSv1": (ssl.TLSVersion.TLSv1, ssl.HAS_TLSv1),
     "TLSv1.1": (ssl.TLSVersion.TLSv1_1, ssl.HAS_TLSv1_1),
     "TLSv1.2": (ssl.TLSVersion.TLSv1_2, ssl.HAS_TLSv1_2),
-    "TLSv1.3": (ssl.TLSVersion.TLSv1_3, ssl.HAS_TLSv1_3),
 }
-_OURS = ("NO_PROTOCOLS_AVAILABLE", "NO_CIPHERS_AVAILABLE", "UNSUPPORTED_PROTOCOL_VERSION")
-"""Errors of our own OpenSSL before a byte was sent."""
 _HANDSHAKE, _SERVER_HELLO = 22, 2
 """Kind of a record, and of the message in it."""
-_SESSION = 4 + 2 + 32
-"""Where the length of the session id stands in a hello: after header, version and random."""
+_RECORD = 5
+_VERSION, _RANDOM, _SESSION = _RECORD + 4, _RECORD + 6, _RECORD + 38
+"""Where version, random and the length of the session id stand in the record of a hello, ours or the server's."""
+_Strict = Callable[[], ssl.SSLContext] | None
+"""The context that verifies, made once a look; None: this cloud's certificates are not verified."""
 _KEY_CURVES = (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
 
 
@@ -52,9 +56,9 @@ def look(
     subject: Subject, catalog: tuple[Item, ...], *, trust: str | bool, seconds: float = SECONDS
 ) -> tuple[TlsProbe, ...]:
     """One probe for each address (host and port) of the catalog and of Keystone, in the order of the catalog."""
-    places = _places(subject, catalog)
+    strict = cache(lambda: _strict_context(trust)) if trust is not False else None
     with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
-        asked = [_Asked(place, trust, seconds, pool) if place.target.scheme == "https" else place for place in places]
+        asked = [_Asked(p, strict, seconds, pool) if p.is_tls else p for p in _places(subject, catalog)]
         return tuple(one.probe() for one in asked)
 
 
@@ -72,8 +76,23 @@ class _Place:
     def address(self) -> tuple[str, int]:
         return self.target.hostname or "", self.target.port or (443 if self.target.scheme == "https" else 80)
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether it can be asked about TLS."""
+        return not self.fault and self.target.scheme == "https"
+
+    @property
+    def fault(self) -> str:
+        """Why it is no address; else empty."""
+        try:
+            return "" if self.address[0] else "no host is named"
+        except ValueError as error:
+            return str(error)
+
     def probe(self) -> TlsProbe:
         """Of an address without TLS there is nothing to ask."""
+        if self.fault:
+            return self.unseen(Status.ERROR, f"no address: {self.fault}")
         return TlsProbe(service=self.service, interface=self.interface, url=self.url, status=Status.SEEN, plain=True)
 
     def unseen(self, status: Status, reason: str) -> TlsProbe:
@@ -84,50 +103,46 @@ class _Place:
 def _places(subject: Subject, catalog: tuple[Item, ...]) -> list[_Place]:
     found = [_Place("identity", subject.interface, subject.auth_url)]
     found += [_Place(type_, subject.interface, url) for type_, url in subject.endpoints(catalog)]
-    first: dict[tuple[str, tuple[str, int]], _Place] = {}
+    first: dict[tuple[object, ...], _Place] = {}
     for place in found:
-        if place.address[0]:
-            first.setdefault((place.target.scheme, place.address), place)
+        first.setdefault((place.url,) if place.fault else (place.target.scheme, place.address), place)
     return list(first.values())
 
 
 class _Asked:
     """One address, of which everything is asked at once."""
 
-    def __init__(self, place: _Place, trust: str | bool, seconds: float, pool: Executor) -> None:
-        self.place, self.clock, self.pool = place, time.monotonic(), pool
-        self.opened = pool.submit(_open, place, seconds)
-        self.trusted = pool.submit(_trusted, place, trust, seconds)
-        self.accepted = {n: pool.submit(_accepts, place, v, known, seconds) for n, (v, known) in VERSIONS.items()}
-        self.ciphers = {name: _ciphers(place, VERSIONS[name][0], seconds, pool) for name in ("TLSv1.2",)}
+    def __init__(self, place: _Place, strict: _Strict, seconds: float, pool: Executor) -> None:
+        self.place, self.clock = place, time.monotonic()
+        self.opened = pool.submit(_open, place, strict, seconds)
+        self.older = pool.submit(lambda: _Hellos(place, seconds).ask())
 
     def probe(self) -> TlsProbe:
         """What came back."""
         place = self.place
         try:
-            chain, hsts = self.opened.result()
-        except OSError as error:
+            opened = self.opened.result()
+            older = self.older.result()
+        except (OSError, ValueError) as error:  # the second one of a host that is no name
             mute = isinstance(error, TimeoutError)
             return place.unseen(Status.TIMEOUT if mute else Status.ERROR, f"{type(error).__name__}: {error}"[:200])
-        accepted = {name: future.result() for name, future in self.accepted.items()}
-        for name in ("TLSv1.1", "TLSv1"):  # asked where it is spoken only: that is rare
-            if accepted[name].spoken:
-                self.ciphers[name] = _ciphers(place, VERSIONS[name][0], SECONDS, self.pool)
-        found = [accepted["TLSv1.3"].cipher] if accepted["TLSv1.3"].spoken else []
-        unasked = ""
-        for share in (share.result() for shares in self.ciphers.values() for share in shares):
-            found += share.found
-            unasked = unasked or share.unasked
-        trusted, trust_error = self.trusted.result()
+        found = [opened.cipher] if opened.newest else []
+        found += [cipher for name in reversed(OLD) if name in older for cipher in older[name].ciphers]
+        protocols = {name: older[name].spoken if name in older else None for name in OLD}
         return TlsProbe(
             service=place.service, interface=place.interface, url=place.url, status=Status.SEEN,
-            protocols={name: one.spoken for name, one in accepted.items()},
-            ciphers=tuple(dict.fromkeys(c for c in found if c)), ciphers_unasked=unasked, trusted=trusted,
-            trust_error=trust_error, chain=chain, hsts=hsts, seconds=round(time.monotonic() - self.clock, 3),
+            protocols={**protocols, "TLSv1.3": opened.newest if ssl.HAS_TLSv1_3 else None},
+            ciphers=tuple(dict.fromkeys(found)), ciphers_unasked=next((one.unasked for one in older.values() if one.unasked), ""),
+            trusted=opened.trusted, trust_error=opened.trust_error, chain=opened.chain, hsts=opened.hsts,
+            seconds=round(time.monotonic() - self.clock, 3),
         )  # fmt: skip
 
 
-def _open_context(version: ssl.TLSVersion | None = None, ciphers: str = "") -> ssl.SSLContext:
+# --- the whole connection
+
+
+@cache
+def _open_context(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
     """A context that verifies nothing and takes anything: it only looks, and no secret passes."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -136,8 +151,13 @@ def _open_context(version: ssl.TLSVersion | None = None, ciphers: str = "") -> s
         warnings.simplefilter("ignore", DeprecationWarning)  # old versions are what we ask about
         if version is not None:
             context.minimum_version = context.maximum_version = version
-    context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")
+    context.set_ciphers("ALL:@SECLEVEL=0")
     return context
+
+
+def _strict_context(trust: str | bool) -> ssl.SSLContext:
+    """A context that verifies chain and name against the store that this cloud is used with."""
+    return ssl.create_default_context(cafile=trust if isinstance(trust, str) else certifi.where())
 
 
 @contextlib.contextmanager
@@ -149,15 +169,43 @@ def _connected(place: _Place, context: ssl.SSLContext, seconds: float) -> Iterat
             yield secured
 
 
-def _open(place: _Place, seconds: float) -> tuple[tuple[Certificate, ...], str | None]:
-    """The certificates that were presented, and HSTS, by one connection.
+@dataclass(frozen=True)
+class _Opened:
+    """What one connection told."""
 
-    Before Python 3.13 only the server's own certificate can be read.
-    """
-    with _connected(place, _open_context(), seconds) as secured:
+    chain: tuple[Certificate, ...]
+    """Before Python 3.13 the server's own certificate only."""
+    hsts: str | None
+    newest: bool
+    """Whether it was TLS 1.3."""
+    cipher: str
+    trusted: bool | None
+    trust_error: str
+
+
+def _open(place: _Place, strict: _Strict, seconds: float) -> _Opened:
+    """One connection, which verifies if the cloud is used so; another one that does not if that fails. Raises OSError."""
+    trusted, why = None, "clouds.yaml says not to verify this cloud's certificates"
+    if strict is not None:
+        try:
+            return _told(place, strict(), seconds, True, "")
+        except ssl.SSLCertVerificationError as error:
+            trusted, why = False, error.verify_message
+        except TimeoutError:
+            raise
+        except OSError as error:
+            why = f"{type(error).__name__}: {error}"[:200]
+    return _told(place, _open_context(), seconds, trusted, why)
+
+
+def _told(place: _Place, context: ssl.SSLContext, seconds: float, trusted: bool | None, why: str) -> _Opened:
+    with _connected(place, context, seconds) as secured:
         given = getattr(secured, "get_unverified_chain", lambda: [secured.getpeercert(binary_form=True)])()
-        hsts = _hsts(place, secured, seconds)
-    return tuple(_certificate(der) for der in given or () if der), hsts
+        return _Opened(
+            chain=tuple(_certificate(der) for der in given or () if der), hsts=_hsts(place, secured, seconds),
+            newest=secured.version() == "TLSv1.3", cipher=str((secured.cipher() or ("",))[0]), trusted=trusted,
+            trust_error=why,
+        )  # fmt: skip
 
 
 def _certificate(der: bytes) -> Certificate:
@@ -185,117 +233,6 @@ def _certificate(der: bytes) -> Certificate:
     )
 
 
-def _trusted(place: _Place, trust: str | bool, seconds: float) -> tuple[bool | None, str]:
-    """Whether chain and name verify against the store that this cloud is used with."""
-    if trust is False:
-        return None, "clouds.yaml says not to verify this cloud's certificates"
-    context = ssl.create_default_context(cafile=trust if isinstance(trust, str) else certifi.where())
-    try:
-        with _connected(place, context, seconds):
-            return True, ""
-    except ssl.SSLCertVerificationError as error:
-        return False, error.verify_message
-    except OSError as error:
-        return None, f"{type(error).__name__}: {error}"[:200]
-
-
-@dataclass(frozen=True)
-class _Accepted:
-    """Whether a version is spoken (None: this machine cannot ask, or nobody answered), and with which cipher."""
-
-    spoken: bool | None
-    cipher: str = ""
-
-
-def _accepts(place: _Place, version: ssl.TLSVersion, known: bool, seconds: float) -> _Accepted:
-    if not known:
-        return _Accepted(None)
-    try:
-        with _connected(place, _open_context(version), seconds) as secured:
-            return _Accepted(True, str((secured.cipher() or ("",))[0]))
-    except ssl.SSLError as error:
-        return _Accepted(None if error.reason in _OURS else False)
-    except ConnectionResetError:
-        return _Accepted(False)
-    except OSError:
-        return _Accepted(None)
-
-
-@dataclass(frozen=True)
-class _Share:
-    """The ciphers of one share that are accepted; `unasked`: why not all of them could be asked."""
-
-    found: tuple[str, ...]
-    unasked: str = ""
-
-
-def _ciphers(place: _Place, version: ssl.TLSVersion, seconds: float, pool: Executor) -> list[Future[_Share]]:
-    """Every cipher of a version before TLS 1.3 that is accepted (OpenSSL names), asked by `HANDS` at once."""
-    offered = {c["id"] & 0xFFFF: c["name"] for c in _open_context().get_ciphers() if c["protocol"] != "TLSv1.3"}
-    names = list(offered.values())
-    shares = [names[n::HANDS] for n in range(HANDS)]  # neighbours are alike: so each hand finds few
-    return [pool.submit(_share, place, version, share, offered, seconds) for share in shares if share]
-
-
-def _share(
-    place: _Place, version: ssl.TLSVersion, names: list[str], offered: Mapping[int, str], seconds: float
-) -> _Share:
-    """What the server chooses of these, again and again without what it chose, until it refuses."""
-    found: list[str] = []
-    left, tried_again = list(names), False
-    while left:
-        try:
-            chosen = offered.get(_chosen(place, version, left, seconds), "")
-        except OSError as error:
-            if tried_again:
-                return _Share(tuple(found), f"{type(error).__name__}: {error}"[:200])
-            tried_again = True
-            continue
-        if chosen not in left:
-            break
-        found.append(chosen)
-        left.remove(chosen)
-    return _Share(tuple(found))
-
-
-def _chosen(place: _Place, version: ssl.TLSVersion, names: list[str], seconds: float) -> int:
-    """The number of the cipher in the server's hello (RFC 5246, 7.4.1.3); -1 if it refuses. Raises OSError if it is mute.
-
-    The handshake goes no further: one way to the server suffices to know what it would take.
-    """
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    try:
-        context = _open_context(version, ":".join(names) + ":@SECLEVEL=0")
-        context.wrap_bio(incoming, outgoing, server_hostname=place.address[0]).do_handshake()
-    except ssl.SSLWantReadError:
-        pass  # our hello is written
-    except ssl.SSLError:
-        return -1  # none of these belongs to that version
-    try:
-        with socket.create_connection(place.address, timeout=seconds) as plain:
-            plain.settimeout(seconds)
-            plain.sendall(outgoing.read())
-            kind, _, length = struct.unpack(">BHH", _exactly(plain, 5))
-            if kind != _HANDSHAKE:
-                return -1  # an alert
-            hello = _exactly(plain, length)
-    except (ConnectionResetError, BrokenPipeError):
-        return -1
-    session = hello[_SESSION] if len(hello) > _SESSION and hello[0] == _SERVER_HELLO else 0
-    number = hello[_SESSION + 1 + session :][:2]
-    return int.from_bytes(number, "big") if len(number) == 2 and hello[0] == _SERVER_HELLO else -1
-
-
-def _exactly(plain: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        chunk = plain.recv(count - len(data))
-        if not chunk:
-            raise ConnectionResetError("closed before its hello")
-        data += chunk
-    return data
-
-
 def _hsts(place: _Place, secured: ssl.SSLSocket, seconds: float) -> str | None:
     """The header Strict-Transport-Security of `GET /`; None if it is not sent or nobody answered."""
     host = place.target.netloc.rpartition("@")[2]
@@ -315,3 +252,226 @@ def _hsts(place: _Place, secured: ssl.SSLSocket, seconds: float) -> str | None:
         if name.strip().lower() == "strict-transport-security":
             return value.strip()
     return None
+
+
+# --- hellos alone
+
+
+@dataclass(frozen=True)
+class _Older:
+    """What hellos of a version before TLS 1.3 were answered with."""
+
+    spoken: bool | None
+    """None: nobody answered."""
+    ciphers: tuple[str, ...] = ()
+    """OpenSSL names, of those that this machine can ask for."""
+    unasked: str = ""
+    """Why not all could be asked for."""
+
+
+@dataclass
+class _Question:
+    """One hello under way: what of `left` the server takes."""
+
+    version: str
+    left: list[int]
+    alone: bool
+    """Whether only the version is asked for."""
+    tries: int = 0
+    address: int = 0
+    due: float = 0.0
+    heard: bytearray = field(default_factory=bytearray)
+
+
+class _Hellos:
+    """All hellos to one address, side by side in one thread.
+
+    A server tells by its hello (RFC 5246, 7.4.1.3) which version and cipher it would take, and the handshake goes no
+    further: one way there and back is enough. Without what it took the rest of that share is asked for in two halves, until it refuses.
+    """
+
+    def __init__(self, place: _Place, seconds: float) -> None:
+        self._place, self._seconds = place, seconds
+        self._template = {
+            name: hello for name, (version, known) in OLD.items() if known and (hello := _hello(place, version))
+        }
+        self._taken: dict[str, list[int]] = {name: [] for name in self._template}
+        self._spoken: dict[str, bool | None] = dict.fromkeys(self._template, False)
+        self._unasked: dict[str, str] = {}
+        self._under_way: dict[socket.socket, _Question] = {}
+        self._addresses: list[tuple[Any, ...]] = []
+        self._reached = 0
+        self._select = selectors.DefaultSelector()
+
+    def ask(self) -> dict[str, _Older]:
+        """What is spoken of each version that this machine can ask for. Raises OSError if the name is not known."""
+        host, port = self._place.address
+        self._addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with self._select:
+            for name in self._template:
+                if name == "TLSv1.2":
+                    self._share(name)
+                else:  # its ciphers are asked for where it is spoken only: that is rare
+                    self._send(_Question(name, _ciphers(self._template[name]), alone=True))
+            try:
+                while self._under_way:
+                    self._wait()
+            finally:
+                for plain in self._under_way:
+                    plain.close()
+        names = _names()
+        return {
+            name: _Older(spoken, tuple(names[n] for n in self._taken[name]), self._unasked.get(name, ""))
+            for name, spoken in self._spoken.items()
+        }
+
+    def _share(self, name: str) -> None:
+        """Ask for all ciphers of a version. Neighbours are alike: so each hand takes few of them."""
+        numbers = _ciphers(self._template[name])
+        for hand in range(min(HANDS, len(numbers))):
+            self._send(_Question(name, numbers[hand::HANDS], alone=False))
+
+    def _send(self, question: _Question) -> None:
+        """Begin the connection of a question, anew or at the next address of the host."""
+        question.address = max(question.address, self._reached)
+        family, kind, protocol, _, address = self._addresses[question.address]
+        plain = socket.socket(family, kind, protocol)
+        plain.setblocking(False)
+        plain.connect_ex(address)  # what it says stands in SO_ERROR, too
+        question.due, question.heard = time.monotonic() + self._seconds, bytearray()
+        self._under_way[plain] = question
+        self._select.register(plain, selectors.EVENT_WRITE)
+
+    def _wait(self) -> None:
+        """What happens next at any of the connections."""
+        first = min(question.due for question in self._under_way.values())
+        for key, events in self._select.select(max(0.0, first - time.monotonic())):
+            plain: Any = key.fileobj
+            question = self._under_way[plain]
+            try:
+                if events & selectors.EVENT_WRITE:
+                    self._connected(plain, question)
+                else:
+                    self._heard(plain, question)
+            except (ConnectionResetError, BrokenPipeError):
+                self._close(plain)
+                self._answered(question, "", -1)
+            except OSError as error:
+                self._close(plain)
+                self._failed(question, error)
+        now = time.monotonic()
+        for plain, question in [(p, q) for p, q in self._under_way.items() if q.due <= now]:
+            self._close(plain)
+            self._failed(question, TimeoutError("timed out"))
+
+    def _close(self, plain: socket.socket) -> None:
+        self._select.unregister(plain)
+        del self._under_way[plain]
+        plain.close()
+
+    def _connected(self, plain: socket.socket, question: _Question) -> None:
+        code = plain.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        self._reached = question.address
+        plain.sendall(_asking(self._template[question.version], question.left))
+        self._select.modify(plain, selectors.EVENT_READ)
+
+    def _heard(self, plain: socket.socket, question: _Question) -> None:
+        chunk = plain.recv(16384)
+        if not chunk:
+            raise ConnectionResetError("closed before its hello")
+        question.heard += chunk
+        heard = question.heard
+        if len(heard) >= _RECORD and len(heard) >= _RECORD + int.from_bytes(heard[3:5], "big"):
+            self._close(plain)
+            self._answered(question, *_chosen(bytes(heard)))
+
+    def _answered(self, question: _Question, version: str, number: int) -> None:
+        """The server takes that cipher in that version; -1: it refuses."""
+        name = question.version
+        if number not in question.left or version != name:
+            return
+        self._spoken[name] = True
+        if question.alone:
+            self._share(name)
+            return
+        self._taken[name].append(number)
+        left = [other for other in question.left if other != number]
+        for half in (left[::2], left[1::2]):
+            if half:
+                self._send(_Question(name, half, alone=False))
+
+    def _failed(self, question: _Question, error: OSError) -> None:
+        """Nobody answered: try the host's next address, then once more."""
+        if question.address + 1 < len(self._addresses) and question.address >= self._reached and not question.tries:
+            question.address += 1
+            self._send(question)
+        elif not question.tries:
+            question.tries = 1
+            self._send(question)
+        else:
+            name = question.version
+            self._spoken[name] = self._spoken[name] or None
+            if not question.alone:
+                self._unasked.setdefault(name, f"{type(error).__name__}: {error}"[:200])
+
+
+@cache
+def _names() -> Mapping[int, str]:
+    """The ciphers before TLS 1.3 that this machine's OpenSSL knows: number -> name."""
+    return {c["id"] & 0xFFFF: c["name"] for c in _open_context().get_ciphers() if c["protocol"] != "TLSv1.3"}
+
+
+def _hello(place: _Place, version: ssl.TLSVersion) -> bytes:
+    """The hello of this machine's OpenSSL for that version, with all ciphers that it can ask for; empty if it has none."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    try:
+        _open_context(version).wrap_bio(incoming, outgoing, server_hostname=place.address[0]).do_handshake()
+    except ssl.SSLWantReadError:
+        return outgoing.read()
+    except ssl.SSLError:  # a library that was built, or set up for this machine, without that version
+        return b""
+    return b""
+
+
+def _list(hello: bytes) -> tuple[int, int]:
+    """Where the list of ciphers begins and ends in one of our hellos."""
+    begin = _SESSION + 1 + hello[_SESSION] + 2
+    return begin, begin + int.from_bytes(hello[begin - 2 : begin], "big")
+
+
+def _ciphers(hello: bytes) -> list[int]:
+    """The numbers in one of our hellos that stand for ciphers."""
+    begin, end = _list(hello)
+    numbers = [int.from_bytes(hello[at : at + 2], "big") for at in range(begin, end, 2)]
+    return [number for number in numbers if number in _names()]
+
+
+def _asking(hello: bytes, ciphers: Sequence[int]) -> bytes:
+    """That hello with these ciphers only, and a random of its own. What is no cipher in the list stays (RFC 5746, 3.3)."""
+    begin, end = _list(hello)
+    listed = [hello[at : at + 2] for at in range(begin, end, 2)]
+    kept = [n.to_bytes(2, "big") for n in ciphers] + [n for n in listed if int.from_bytes(n, "big") not in _names()]
+    told = b"".join(kept)
+    body = (
+        hello[_VERSION:_RANDOM]
+        + os.urandom(32)
+        + hello[_SESSION : begin - 2]
+        + len(told).to_bytes(2, "big")
+        + told
+        + hello[end:]
+    )
+    message = hello[_RECORD : _RECORD + 1] + len(body).to_bytes(3, "big") + body
+    return hello[:3] + len(message).to_bytes(2, "big") + message
+
+
+def _chosen(record: bytes) -> tuple[str, int]:
+    """Version and cipher of the server's hello; -1 if it is none (an alert, say)."""
+    if len(record) <= _SESSION or record[0] != _HANDSHAKE or record[_RECORD] != _SERVER_HELLO:
+        return "", -1
+    version = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2"}.get(
+        int.from_bytes(record[_VERSION:_RANDOM], "big"), ""
+    )
+    number = record[_SESSION + 1 + record[_SESSION] :][:2]
+    return version, int.from_bytes(number, "big") if len(number) == 2 else -1

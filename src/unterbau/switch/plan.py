@@ -54,7 +54,7 @@ class Plan(Model):
     """
 
     schema_: str = Field(default=PLAN_SCHEMA, alias="schema")
-    model_config = {**Model.model_config, "populate_by_name": True, "serialize_by_alias": True}
+    model_config = {**Model.model_config, "serialize_by_alias": True}
 
     run: str
     made_at: datetime

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from heapq import nlargest
 from typing import TypeAlias
 
 import yaml
@@ -291,9 +292,12 @@ def _taken(side: Workload, resource: Resource, amounts: Iterable[tuple[str, str,
 
 
 def _most(side: Workload, resources: Iterable[Resource], at_once: int) -> Counter[tuple[str, str]]:
-    """What the temporaries take of those that take most, so many at the same time."""
-    passing = sorted((_taken(side, r, r.passing()) for r in resources), key=_amounts, reverse=True)
-    return _together(passing[:at_once])
+    """What the temporaries take of each quota at the most, so many of them at the same time."""
+    each: dict[tuple[str, str], list[int]] = {}
+    for resource in resources:
+        for key, count in _together([_taken(side, resource, resource.passing())]).items():
+            each.setdefault(key, []).append(count)
+    return Counter({key: sum(nlargest(at_once, counts)) for key, counts in each.items()})
 
 
 def _limits(side: Workload, resources: Iterable[Resource]) -> Iterator[Check]:
@@ -306,10 +310,6 @@ def _limits(side: Workload, resources: Iterable[Resource]) -> Iterator[Check]:
     for key, wanted in sorted(largest.items()):
         if key in known:
             yield _quota(side, key, wanted, "")
-
-
-def _amounts(taken: Amounts) -> tuple[int, ...]:
-    return tuple(count for _, _, count in taken)
 
 
 def _together(taken: Iterable[Amounts]) -> Counter[tuple[str, str]]:

@@ -36,7 +36,7 @@ class Workload(Model):
     """A census: everything that one project owns in one cloud at one time, and what was not shown."""
 
     schema_: str = Field(default=SCHEMA, alias="schema")
-    model_config = {**Model.model_config, "populate_by_name": True, "serialize_by_alias": True}
+    model_config = {**Model.model_config, "serialize_by_alias": True}
 
     identity: CloudIdentity
     taken_at: datetime

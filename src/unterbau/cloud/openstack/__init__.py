@@ -2,7 +2,7 @@
 """A real OpenStack behind the port: the only room that imports keystoneauth, openstacksdk, requests, urllib3.
 
 `wiring` calls `connect`; everyone else holds the port. One module a service; `errors` is the one edge where
-foreign exceptions become ours.
+foreign exceptions become ours. What only the port wants is loaded with it: `survey` does without.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unterbau.cloud.openstack.adapter import OpenStack
 from unterbau.cloud.openstack.session import cloud_names, find_session
 from unterbau.cloud.openstack.survey import Survey
 
-__all__ = ["OpenStack", "cloud_names", "connect", "secrets", "survey"]
+if TYPE_CHECKING:
+    from unterbau.cloud.openstack.adapter import OpenStack
+
+__all__ = ["cloud_names", "connect", "secrets", "survey"]
 
 
 def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta = timedelta(seconds=90)) -> OpenStack:
@@ -24,6 +27,8 @@ def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta 
     `timeout` limits each authentication request. Nothing is sent yet; wrong credentials show on first use
     (`identity()`). Raises ConfigError: no or a malformed clouds.yaml, an unknown cloud.
     """
+    from unterbau.cloud.openstack.adapter import OpenStack
+
     return OpenStack(find_session(name, config_files, timeout=timeout.total_seconds()))
 
 

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 import requests
 import urllib3
 from keystoneauth1 import exceptions as ksa
-from openstack import exceptions as sdk
 
+from unterbau.cloud.openstack.sdk import exceptions as sdk
 from unterbau.errors import (
     AuthFailed,
     Broken,

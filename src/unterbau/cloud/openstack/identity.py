@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import socket
 import ssl
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ import certifi
 
 from unterbau.cloud.openstack.errors import MALFORMED, translated
 from unterbau.cloud.openstack.http import parallel
-from unterbau.cloud.openstack.session import Session, services
+from unterbau.cloud.openstack.session import Session, catalog_digest, services
 from unterbau.cloud.waiting import heeded
 from unterbau.errors import CloudError
 from unterbau.tenant.kinds import CloudIdentity
@@ -53,16 +52,6 @@ def _version(session: Session, service: str) -> str:
         return ""
     version = data.max_microversion or data.api_version
     return ".".join(str(n) for n in version) if version else ""
-
-
-def catalog_digest(catalog: list[dict[str, object]]) -> str:
-    """sha256 over (type, region, interface, URL) of all endpoints, sorted."""
-    rows = sorted(
-        [str(service.get("type")), str(e.get("region")), str(e.get("interface")), str(e.get("url"))]
-        for service in catalog
-        for e in service.get("endpoints", ())  # type: ignore[attr-defined]
-    )
-    return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
 
 
 def certificate(auth_url: str, verify: bool | str) -> str:

@@ -11,9 +11,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from openstack.config import vendors
-
 from unterbau.cloud.openstack.errors import MALFORMED, translated
+from unterbau.cloud.openstack.sdk import vendors
 from unterbau.cloud.openstack.transport import alone
 from unterbau.errors import Broken
 from unterbau.places import shown

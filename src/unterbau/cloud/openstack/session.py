@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import os
 import threading
 import weakref
@@ -20,12 +22,11 @@ from keystoneauth1 import access
 from keystoneauth1.adapter import Adapter
 from keystoneauth1.exceptions import DiscoveryFailure
 from keystoneauth1.identity.base import BaseIdentityPlugin
-from openstack.config import loader
-from openstack.config.cloud_region import CloudRegion
 
 from unterbau.cloud.openstack.errors import MALFORMED, malformed, translated
 from unterbau.cloud.openstack.http import Api
 from unterbau.cloud.openstack.profiles import resolve
+from unterbau.cloud.openstack.sdk import CloudRegion, loader
 from unterbau.cloud.openstack.transport import guard, prepared
 from unterbau.cloud.waiting import heeded
 from unterbau.errors import ConfigError
@@ -183,6 +184,16 @@ def services(token: access.AccessInfo) -> list[dict[str, Any]]:
             endpoints = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
             found.append({**service, "endpoints": endpoints})
     return found
+
+
+def catalog_digest(catalog: list[dict[str, object]]) -> str:
+    """sha256 over (type, region, interface, URL) of all endpoints, sorted."""
+    rows = sorted(
+        [str(service.get("type")), str(e.get("region")), str(e.get("interface")), str(e.get("url"))]
+        for service in catalog
+        for e in service.get("endpoints", ())  # type: ignore[attr-defined]
+    )
+    return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
 
 
 def _missing(token: access.AccessInfo) -> str:

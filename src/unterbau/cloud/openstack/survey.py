@@ -21,8 +21,7 @@ from pydantic import JsonValue
 
 from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.errors import FOREIGN, translate, translated
-from unterbau.cloud.openstack.identity import catalog_digest
-from unterbau.cloud.openstack.session import Session, official_type, services
+from unterbau.cloud.openstack.session import Session, catalog_digest, official_type, services
 from unterbau.cloud.survey import Item, Reply, Request, Subject
 from unterbau.errors import Broken, CloudError, Elsewhere
 

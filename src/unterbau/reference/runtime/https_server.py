@@ -86,12 +86,23 @@ def tls_context():
 def serve(application, port, threads=THREADS):
     """Answer requests until the process ends."""
     from cheroot import wsgi
+    from cheroot.errors import FatalSSLAlert
     from cheroot.ssl.builtin import BuiltinSSLAdapter
+
+    class Adapter(BuiltinSSLAdapter):
+        """Leaves the handshake to the thread that reads: cheroot's makes all clients wait for a slow one's."""
+
+        def wrap(self, sock):
+            try:
+                secured = self.context.wrap_socket(sock, do_handshake_on_connect=False, server_side=True)
+            except OSError as error:  # it is gone already
+                raise FatalSSLAlert(*error.args) from error
+            return secured, {"wsgi.url_scheme": "https", "HTTPS": "on"}
 
     server = wsgi.Server(
         (ADDRESS, port), kept_open(application), numthreads=threads, max=threads, request_queue_size=128
     )
-    adapter = BuiltinSSLAdapter(os.environ["UNTERBAU_TLS_CERT"], os.environ["UNTERBAU_TLS_KEY"])
+    adapter = Adapter(os.environ["UNTERBAU_TLS_CERT"], os.environ["UNTERBAU_TLS_KEY"])
     adapter.context = tls_context()
     server.ssl_adapter = adapter
     server.timeout = IDLE_SECONDS
