@@ -106,21 +106,23 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def passed(home: Path, run: str) -> int:
+def passed(state: Path, run: str) -> int:
     """Bytes of images that the move copied, by its journal."""
     from unterbau.saga.journal import peek
 
-    (path,) = (home / "state").rglob(f"{run}/journal.db")
+    (path,) = state.rglob(f"{run}/journal.db")
     return sum(int(str(o["bytes"])) for o in peek(path).outputs.values() if "bytes" in o)
 
 
 def carried(home: Path, case: Case, form: str) -> Row:
-    """A move, and a verification of it."""
+    """A move, and a verification of it, by somebody who knows of no other drill."""
+    state = home / f"state-{form}-{case.size_gib}"
+    os.environ["XDG_STATE_HOME"] = str(state)
     plan = home / f"{form}-{case.size_gib}.yaml"
     told = unterbau(form, "plan", SOURCE, TARGET, "--output", str(plan), "--format", "json")
     move = seconds(lambda: unterbau(form, "move", str(plan), "--quiet"))
     verify = seconds(lambda: unterbau(form, "verify", SOURCE, TARGET, "--plan", str(plan), "--quiet"))
-    return Row(case, form, move, verify, passed(home, json.loads(told)["run"]))
+    return Row(case, form, move, verify, passed(state, json.loads(told)["run"]))
 
 
 def measure(home: Path, cases: tuple[Case, ...]) -> list[Row]:
@@ -155,7 +157,7 @@ def table(rows: list[Row]) -> Iterator[str]:
 def main() -> None:
     """Measure and publish; the clouds are removed at the end."""
     with tempfile.TemporaryDirectory(prefix="unterbau-bench-", ignore_cleanup_errors=True) as home:
-        os.environ |= {"XDG_DATA_HOME": f"{home}/data", "XDG_STATE_HOME": f"{home}/state"}
+        os.environ["XDG_DATA_HOME"] = f"{home}/data"
         from unterbau import reference
 
         try:
