@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volumes from cloud to cloud: one that is nearly empty, and one full of random data. `python -m bench.volumes`
+"""Volumes from cloud to cloud: one that is nearly empty, and one full of random data. `python -m bench.volumes [small]`
 
 On two embedded clouds, by the commands of a user: first as raw, which is how every volume travelled before, then as qcow2.
 Bytes are those of the images that the move copied, by its journal. Takes half an hour and 25 GB for a while; writes its
-section of bench/README.md.
+section of bench/README.md. `small`: less of it, for a machine that is busy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- volumes: begin -->", "<!-- volumes: end -->"
 GIB, MIB = 1 << 30, 1 << 20
 WAIT = timedelta(minutes=30)
-FORMS = ("raw", "qcow2")
 SOURCE, TARGET = "bench-volumes-a", "bench-volumes-b"
 
 
@@ -35,9 +34,15 @@ class Case:
     name: str
     size_gib: int
     used: int
+    forms: tuple[str, ...] = ("raw", "qcow2")
 
 
 CASES = (Case("10 GiB, 8 MiB in use", 10, 8 * MIB), Case("5 GiB, all of it random", 5, 5 * GIB))
+SMALL = (
+    Case("10 GiB, 8 MiB in use", 10, 8 * MIB, ("qcow2",)),
+    Case("1 GiB, all of it random", 1, GIB),
+    Case("2 GiB, 8 MiB in use", 2, 8 * MIB),
+)
 
 
 @dataclass(frozen=True)
@@ -101,33 +106,35 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def passed(home: Path, run: str) -> int:
+def passed(state: Path, run: str) -> int:
     """Bytes of images that the move copied, by its journal."""
     from unterbau.saga.journal import peek
 
-    (path,) = (home / "state").rglob(f"{run}/journal.db")
+    (path,) = state.rglob(f"{run}/journal.db")
     return sum(int(str(o["bytes"])) for o in peek(path).outputs.values() if "bytes" in o)
 
 
 def carried(home: Path, case: Case, form: str) -> Row:
-    """A move, and a verification of it."""
+    """A move, and a verification of it, by somebody who knows of no other drill."""
+    state = home / f"state-{form}-{case.size_gib}"
+    os.environ["XDG_STATE_HOME"] = str(state)
     plan = home / f"{form}-{case.size_gib}.yaml"
     told = unterbau(form, "plan", SOURCE, TARGET, "--output", str(plan), "--format", "json")
     move = seconds(lambda: unterbau(form, "move", str(plan), "--quiet"))
     verify = seconds(lambda: unterbau(form, "verify", SOURCE, TARGET, "--plan", str(plan), "--quiet"))
-    return Row(case, form, move, verify, passed(home, json.loads(told)["run"]))
+    return Row(case, form, move, verify, passed(state, json.loads(told)["run"]))
 
 
-def measure(home: Path) -> list[Row]:
-    """Each case as raw and as qcow2, in one run."""
+def measure(home: Path, cases: tuple[Case, ...]) -> list[Row]:
+    """Each case in its forms, in one run."""
     from unterbau import reference
 
     rows: list[Row] = []
     for name in (SOURCE, TARGET):
         reference.up(name, progress=print)
-    for case in CASES:
+    for case in cases:
         plant(case)
-        for form in FORMS:
+        for form in case.forms:
             rows.append(carried(home, case, form))
             print(rows[-1], flush=True)
             empty(TARGET)
@@ -139,22 +146,22 @@ def table(rows: list[Row]) -> Iterator[str]:
     """Each case, with what qcow2 takes of raw."""
     raw = {row.case: row for row in rows if row.form == "raw"}
     for row in rows:
-        before = raw[row.case]
-        share = (row.move + row.verify) / (before.move + before.verify)
+        before = raw.get(row.case)
+        share = f"{(row.move + row.verify) / (before.move + before.verify):.2f}" if before else ""
         yield (
             f"| {row.case.name} | {row.form} | {row.bytes / 1e6:.1f} | {row.bytes / row.case.used:.2f} | {row.move:.1f} "
-            f"| {row.verify:.1f} | {share:.2f} |"
+            f"| {row.verify:.1f} | {share} |"
         )
 
 
 def main() -> None:
     """Measure and publish; the clouds are removed at the end."""
     with tempfile.TemporaryDirectory(prefix="unterbau-bench-", ignore_cleanup_errors=True) as home:
-        os.environ |= {"XDG_DATA_HOME": f"{home}/data", "XDG_STATE_HOME": f"{home}/state"}
+        os.environ["XDG_DATA_HOME"] = f"{home}/data"
         from unterbau import reference
 
         try:
-            rows = measure(Path(home))
+            rows = measure(Path(home), SMALL if "small" in sys.argv[1:] else CASES)
         finally:
             for name in (SOURCE, TARGET):
                 reference.wipe(name)
