@@ -8,6 +8,9 @@ READY := $(VENV)/.ready
 SOURCE_CLOUD ?= quelle
 TARGET_CLOUD ?= ziel
 
+# Thousands of processes of ours start in the tests; each would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-long check unit bench chaos mutants coverage-table lock clean chromium
 
 demo: $(READY)
@@ -67,7 +70,7 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; }
 	@office="$$($(BIN)/python src/unterbau/reference/registry.py)" && eval "$$office" && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock && \
-	  $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock && \
 	  $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . || { \
 	  echo; echo "The packages could not be installed; what was said stands above. In a company's network:"; \
 	  echo "  pip config set global.index-url URL     the index of your network"; \
