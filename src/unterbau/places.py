@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from unterbau.errors import Broken, Elsewhere
 
@@ -46,14 +46,21 @@ class Place(NamedTuple):
         return "".join(c if c.isprintable() else "?" for c in named)[:LONGEST_NAME]
 
 
-def place(url: str) -> Place:
-    """The place of a URL. One that cannot be read has a place that is equal to no real one."""
+def split(url: str) -> SplitResult:
+    """Its parts, as `urlsplit` has them. All are empty if it cannot be read: a bracket that does not close, a port that is none."""
     try:
         parts = urlsplit(url)
-        scheme = parts.scheme.lower()
-        return Place(scheme, parts.hostname or "", parts.port or _PORTS.get(scheme))
+        _ = parts.port
     except ValueError:
-        return Place("", "", None)
+        return SplitResult("", "", "", "", "")
+    return parts
+
+
+def place(url: str) -> Place:
+    """The place of a URL. One that cannot be read has a place that is equal to no real one."""
+    parts = split(url)
+    scheme = parts.scheme.lower()
+    return Place(scheme, parts.hostname or "", parts.port or _PORTS.get(scheme))
 
 
 def is_loopback(url: str) -> bool:

@@ -638,6 +638,37 @@ def test_nonsense_in_the_catalog_is_never_a_traceback(scene: Scene, run: Run, fa
     assert code == 1, err
 
 
+NO_ADDRESSES = (
+    "https://127.0.0.1:99999/v1", "https://[::1/v1", "https://127.0.0.1:port/v1", "https://", "127.0.0.1/v1", "ftp://127.0.0.1/v1",
+    "https://127.0.0.1:1/\n", "",
+)  # fmt: skip
+SEEN_BY = {"compute": "server", "network": "network", "image": "image", "block-storage": "volume",
+           "object-store": "container", "key-manager": "secret"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("service", "address"),
+    [*((service, "https://[::1/v1") for service in SEEN_BY), *(("object-store", address) for address in NO_ADDRESSES)],
+)
+def test_an_endpoint_whose_address_is_none_costs_its_service(
+    scene: Scene, run: Run, service: str, address: str
+) -> None:
+    told = token(scene.cloud.url)
+    known = {"block-storage": ("block-storage", "volumev3", "volume")}.get(service, (service,))
+    entries = [e for e in told["catalog"] if e["type"] in known]
+    assert entries
+    for entry in entries:
+        entry["endpoints"][0]["url"] = address
+    answer = Told(201, {"token": told}, HEADER)
+    scene.cloud.lie = lambda a: answer if a.path == "/identity/v3/auth/tokens" else None
+    code, out, err = run("census", "quelle", "--quiet", "--format", "json")
+    assert code == 3 and "Traceback" not in err, err
+    notes = {n["what"] for n in json.loads(out)["not_shown"]}
+    assert notes & set(SEEN_BY.values()) == {SEEN_BY[service]}, notes
+    code, out, err = run("prove", "quelle", "--quiet")
+    assert code in (1, 3) and "Traceback" not in err, err
+
+
 ONE = version("v3.14", "", "https://x/identity/v3/")
 DOCUMENTS: dict[str, Any] = {
     "a number": 5,

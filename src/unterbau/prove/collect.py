@@ -18,13 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from unterbau.cloud.paging import next_link
 from unterbau.cloud.survey import Item, Reply, Request, Subject, Surveyed
 from unterbau.defaults import LOOK_SECONDS
 from unterbau.errors import CloudError
-from unterbau.places import next_page
+from unterbau.places import next_page, split, without_user
 from unterbau.prove.inventory import Inventory, Section, Status, TlsProbe
 
 MOST_PAGES = 50
@@ -211,7 +210,10 @@ def _s3(
         url = places.get(type_)
         if not url:
             continue
-        target = urlsplit(url)
+        target = split(url)
+        if not target.netloc:
+            reason = f"the address of {type_} in the catalog is none: {without_user(url)[:120]!r}"
+            return _Found([], {"s3_probe": Section(status=Status.ERROR, reason=reason)})
         root = target._replace(path="/", query="", fragment="").geturl() if type_ == "object-store" else url
         reply = cloud.knock(root, headers=_signed(root, now()), seconds=seconds)
         if reply.request.status is None:
@@ -232,7 +234,7 @@ def _signed(url: str, at: datetime) -> dict[str, str]:
     A request without a date of today is refused before the key is looked at (Ceph RGW: RequestTimeTooSkewed).
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
     """
-    target, stamp = urlsplit(url), at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    target, stamp = split(url), at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     nothing = hashlib.sha256(b"").hexdigest()
     signed = {"host": target.netloc, "x-amz-content-sha256": nothing, "x-amz-date": stamp}
     names, scope = ";".join(signed), f"{stamp[:8]}/us-east-1/s3/aws4_request"
@@ -247,5 +249,5 @@ def _signed(url: str, at: datetime) -> dict[str, str]:
 
 
 def _place(url: str) -> str:
-    target = urlsplit(url)
+    target = split(url)
     return f"{target.hostname}:{target.port or 443}"

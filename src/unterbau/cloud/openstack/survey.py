@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from keystoneauth1 import access
 from pydantic import JsonValue
@@ -24,6 +23,7 @@ from unterbau.cloud.openstack.errors import FOREIGN, translate, translated
 from unterbau.cloud.openstack.session import Session, catalog_digest, official_type, services
 from unterbau.cloud.survey import Item, Reply, Request, Subject
 from unterbau.errors import Broken, CloudError, Elsewhere
+from unterbau.places import split, without_user
 
 _ROOTS = {"compute": "/v2.1", "image": "/v2", "network": "/v2.0", "block-storage": "/v3/{project}"}
 _VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
@@ -51,7 +51,7 @@ class Survey:
         """As `Surveyed.enter`. The token's body is a secret: no digest of it is kept."""
         began, clock = self._now(), time.monotonic()
         self._access = token = self._session.access()
-        path = urlsplit(self._session.auth_url).path.rstrip("/")
+        path = split(self._session.auth_url).path.rstrip("/")
         request = Request(
             id=self._id(), service="identity", method="POST",
             path=f"{path if _VERSION.search(path) else path + '/v3'}/auth/tokens", status=201, began=began,
@@ -88,7 +88,7 @@ class Survey:
 
     def _versioned(self, service: str, url: str) -> str:
         root = _ROOTS.get(service, "").format(project=self._session.project_id)
-        return url if not root or _VERSION.search(urlsplit(url).path) else url + root
+        return url if not root or _VERSION.search(split(url).path) else url + root
 
     # --- reading
 
@@ -108,12 +108,16 @@ class Survey:
         self, service: str, url: str, headers: dict[str, str], seconds: float, microversion: str, *, authenticated: bool
     ) -> Reply:
         began, clock = self._now(), time.monotonic()
-        target = urlsplit(url)
+        target = split(url)
         request = Request(
             id=self._id(), service=service, method="GET",
             path=target.path + (f"?{target.query}" if target.query else ""), status=None, began=began, seconds=0.0,
             microversion=microversion,
         )  # fmt: skip
+        if not target.netloc:
+            return self._failed(
+                request, clock, f"{service}: the catalog's address is none: {without_user(url)[:120]!r}"
+            )
         what = f"{service}: GET {target.path}"
         try:
             with wire.singly():
