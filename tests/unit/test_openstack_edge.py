@@ -296,6 +296,24 @@ def test_a_broken_clouds_yaml_says_where(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("key", ["auth_url", "image_endpoint_override"])
+@pytest.mark.parametrize(
+    "url", ["https://[::1/v3", "https://h:99999/v3", "host/v3", "ftp://host/v3", "https://", "https://a b/v3"]
+)
+def test_an_address_in_clouds_yaml_that_is_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, url: str
+) -> None:
+    told: dict[str, Any] = {"auth": {"auth_url": "https://x/v3", "username": "u", "password": "p", "project_name": "x"}}
+    (told["auth"] if key == "auth_url" else told)[key] = url
+    file = tmp_path / "clouds.yaml"
+    file.write_text(json.dumps({"clouds": {"a-cloud": told}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+    with pytest.raises(ConfigError, match=f"{key} is no address") as caught:
+        openstack.connect("a-cloud").identity()
+    assert "https://HOST" in caught.value.remedy
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 def test_the_credentials_of_a_cloud_are_known_to_the_search_for_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from unterbau.cloud.openstack.sdk import CloudRegion, loader
 from unterbau.cloud.openstack.transport import guard, prepared
 from unterbau.cloud.waiting import heeded
 from unterbau.errors import ConfigError
-from unterbau.places import place, without_user
+from unterbau.places import place, split, without_user
 
 POOL = 32
 """Connections kept open to each service."""
@@ -238,8 +238,23 @@ def find_session(
                 resolve(config.cloud_config["clouds"], name)
                 chosen: dict[str, Any] = {"region_name": region} if region else {}
                 found = config.get_one(name, api_timeout=timeout or heeded().bounds.answer, **chosen)
+            _demand_addresses(f"cloud {name} in {path}", found.config)
             return Session(name if region is None else f"{name}@{region}", found)
     raise _unknown(name, known, config_files)
+
+
+def _demand_addresses(where: str, config: Mapping[str, Any]) -> None:
+    """Raise ConfigError for an address in a cloud's entry that is none."""
+    told = {"auth_url": config.get("auth", {}).get("auth_url")}
+    told |= {key: url for key, url in config.items() if key.endswith("_endpoint_override")}
+    for key, url in told.items():
+        if not isinstance(url, str) or not url:
+            continue
+        parts = split(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or any(c.isspace() for c in url):
+            raise ConfigError(
+                f"{where}: {key} is no address: {without_user(url)[:120]!r}", "Write it as https://HOST[:PORT]/PATH."
+            )
 
 
 def cloud_names(config_files: Sequence[Path] = ()) -> tuple[str, ...]:
