@@ -108,9 +108,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a simulator that holds the seeded tenant: to be copied, not to be written in."""
+    """The folder of the simulator `a` with the seeded tenant: to be copied, not to be written in.
+
+    What lies outside of the tenant bears the cloud's name: under another one its router's external network is not there.
+    """
     folder = tmp_path_factory.mktemp("planted") / "cloud"
-    seed.plant(Simulator(folder, name="planted"), now=NOW)
+    seed.plant(Simulator(folder, name="a"), now=NOW)
     return folder
 
 
