@@ -25,6 +25,7 @@ from typing import Any
 
 import inventory
 import trustme
+import watched
 import yaml
 from front import Front, standing
 from lying_cloud import Asked, Stranger, Told
@@ -34,6 +35,7 @@ MIB = 2**20
 BOUNDS = "connect=10,answer=20,silence=30,idle=5,window=4,slowest=2000,operation=60,pause=2,mib=4"
 """Scaled down, so that a fault which is waited out does not take long; the requests of a small tenant stay within."""
 ATTEMPTS = 4
+ATTEMPT_SECONDS = 1200.0
 HANG_SECONDS = 120.0
 
 
@@ -312,14 +314,11 @@ def play(on: Stage, home: Path, name: str = "", at: int = 0) -> Played:
                "--bounds", BOUNDS]  # fmt: skip
     codes, seconds, peak, told, defects = [], 0.0, 0, "", []
     for number in range(ATTEMPTS):
-        began = time.monotonic()
         with (home / f"out{number}").open("wb") as out, (home / f"err{number}").open("wb") as err:
             child = subprocess.Popen(command, env=env, stdout=out, stderr=err)
-            _, status, used = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
+            taken, most = watched.ended(child, ATTEMPT_SECONDS)
         codes.append(child.returncode)
-        seconds = max(seconds, time.monotonic() - began)
-        peak = max(peak, used.ru_maxrss * 1024)
+        seconds, peak = max(seconds, taken), max(peak, most)
         told = (home / f"err{number}").read_text(errors="replace")[-3000:]
         if "Traceback" in told:
             defects.append("a traceback")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import watched
 from lying_cloud import PATHS, Asked, Scene, Told, standing
 from recorded import Recorded
 
@@ -72,18 +73,11 @@ def started(scene: Scene, home: Path, *arguments: str) -> Started:
 
 
 def ended(started: Started) -> Ran:
-    """As `wait4` tells it: the most memory (bytes) is that of this process, and of no other child of ours."""
-    (process, home), begun = started, time.monotonic()
-    while True:
-        pid, status, used = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            break
-        assert time.monotonic() - begun < 300
-        time.sleep(0.05)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process, home = started
+    seconds, peak = watched.ended(process, 300)
     out, err = (home / "out").read_text(), (home / "err").read_text()
     assert "Traceback" not in err, err
-    return Ran(process.returncode, out, err, time.monotonic() - begun, used.ru_maxrss * 1024)
+    return Ran(process.returncode, out, err, seconds, peak)
 
 
 def census(scene: Scene, home: Path, *arguments: str) -> Ran:
