@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from unterbau.reference import nursery, process, services
 
 PROGRAM = """
 import json, os, sys, time
-print(json.dumps([sys.argv, sorted(os.environ), "secrets" in sys.modules, __name__, os.getsid(0) == os.getpid()]))
+print(json.dumps([sys.argv, sorted(os.environ), "secrets" in sys.modules, __name__, os.getsid(0) == os.getpid()]), flush=True)
 exec(sys.argv[1])
 """
 
@@ -61,9 +62,11 @@ def _start(made: nursery.Nursery, folder: Path, code: str, **more: str) -> proce
 def test_a_fork_has_the_command_line_environment_session_and_log_of_its_own(
     loaded: nursery.Nursery, tmp_path: Path
 ) -> None:
-    running = _start(loaded, tmp_path, "time.sleep(60)", ITS="own")
-    while not (tmp_path / "one.log").read_text():
-        pass
+    running = _start(loaded, tmp_path, "time.sleep(600)", ITS="own")
+    end = time.monotonic() + 60
+    while not (tmp_path / "one.log").read_text().endswith("\n"):
+        assert time.monotonic() < end
+        time.sleep(0.02)
     told = (tmp_path / "one.log").read_text()
     inherited = sorted({*process.inherited(), "ITS", process.LIFELINE})
     program = str(tmp_path / "program.py")
