@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import inventory
 import pytest
 import yaml
+from lying_cloud import clients
 from people import somebody
 
 from unterbau import qcow2
@@ -48,11 +49,7 @@ class Wire:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
+        for client in clients(self._listener):
             service = socket.create_connection(self.there)
             for one, other, name in ((client, service, "sent"), (service, client, "received")):
                 threading.Thread(target=self._pass, args=(one, other, name), daemon=True).start()

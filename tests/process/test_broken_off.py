@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from lying_cloud import PROJECT, Asked, Scene, Told, standing
@@ -20,20 +21,21 @@ from unterbau.errors import CloudError
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
 ID = "5ec2e700-0000-4000-8000-000000000001"
-DATA = random.Random(13).randbytes(5 << 20)
-ENTRY = {"id": ID, "name": "i", "status": "active", "visibility": "private", "owner": PROJECT, "size": len(DATA)}
+LENGTH = 5 << 20
+DATA = random.Random(13).randbytes(LENGTH)
+ENTRY = {"id": ID, "name": "i", "status": "active", "visibility": "private", "owner": PROJECT, "size": LENGTH}
 
 
 class Store:
     """Glance's answers for one image; each download is cut after `every` bytes, and parts are given if `parts`."""
 
-    def __init__(self, every: int, *, parts: bool = True, shifted: int = 0) -> None:
-        self.every, self.parts, self.shifted = every, parts, shifted
+    def __init__(self, every: int, *, parts: bool = True, shifted: int = 0, size: Any = LENGTH) -> None:
+        self.every, self.parts, self.shifted, self.size = every, parts, shifted, size
         self.ranges: list[str] = []
 
     def __call__(self, asked: Asked) -> Told | None:
         if asked.path == f"/image/v2/images/{ID}":
-            return Told(200, ENTRY)
+            return Told(200, {**ENTRY, "size": self.size})
         if asked.path != f"/image/v2/images/{ID}/file":
             return None
         wanted = asked.headers.get("range", "")
@@ -87,6 +89,12 @@ def test_without_the_part_that_was_asked_for_it_is_one_error(scene: Scene, cloud
     with pytest.raises(CloudError, match="image: GET") as caught:
         read(cloud)
     assert caught.value.transient and len(store.ranges) == 2
+
+
+@pytest.mark.parametrize("size", [None, "many", [1], -1, 1.5])
+def test_where_the_size_is_none_the_answer_tells_it(scene: Scene, cloud: OpenStack, size: Any) -> None:
+    scene.cloud.lie = Store(2 << 20, size=size)
+    assert read(cloud) == DATA
 
 
 def test_a_store_that_gives_nothing_more_is_not_asked_for_ever(scene: Scene, cloud: OpenStack) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from lying_cloud import clients
 
 from unterbau.cloud import openstack
 from unterbau.prove import handshake
@@ -62,11 +63,7 @@ class Relay:
             one.close()
 
     def _accept(self, listener: socket.socket, to: int) -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
+        for client in clients(listener):
             server = socket.create_connection(("127.0.0.1", to))
             self._sockets += [client, server]
             for work in (partial(self._hold, client, server, to), partial(_carry, server, client)):

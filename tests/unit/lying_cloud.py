@@ -73,6 +73,16 @@ class Told:
 Lie = Callable[[Asked], Told | None]
 
 
+def clients(listener: socket.socket) -> Iterator[socket.socket]:
+    """Who connects, one after the other, until the listener is closed."""
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        yield client
+
+
 class Server:
     """Answers each request by `answer`; TLS is told from plain HTTP by the first byte. Knows what it received."""
 
@@ -96,11 +106,7 @@ class Server:
         self._listener.close()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
+        for client in clients(self._listener):
             self.connections += 1
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 

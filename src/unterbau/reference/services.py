@@ -92,13 +92,12 @@ def _service(
     program: str,
     *arguments: str,
     after: tuple[str, ...] = (),
-    needs: tuple[str, ...] = (),
     ready: str = "/",
     more: Mapping[str, str] = {},
     forked: bool = True,
 ) -> Service:
     argv = (str(layout.python), str(PROGRAMS / program), *arguments, str(port), *after)
-    return Service(name, argv, {**environment(layout), **more}, needs, ready, port, forked)
+    return Service(name, argv, {**environment(layout), **more}, (), ready, port, forked)
 
 
 def accounts_mark(layout: Layout) -> Path:

@@ -23,6 +23,7 @@ from unterbau.cloud.openstack.http import (
     by_id,
     measured,
     named_by,
+    number,
     parallel,
 )
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, short, wait_gone
@@ -126,7 +127,7 @@ class ImageService:
         entry = self._api().find(f"/v2/images/{image_id}")
         if entry is None:
             raise NotFound(f"image {image_id} does not exist")
-        with Data(self._api(), image_id, entry.get("size")) as data:
+        with Data(self._api(), image_id, number(entry.get("size"))) as data:
             yield data
 
     def start_of(self, image_id: str, length: int) -> bytes:
