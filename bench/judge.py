@@ -34,7 +34,7 @@ import rego.v1
 found := [o |
   some p in input.parts
   held := max([p.direct, min([p.osi, p.support, p.operator])])
-  never := min([p.claim, max([p.law, p.steward_us, p.holder_us, p.parent])])
+  never := min([p.claim, max([p.law, p.steward_us, p.holder_us])])
   o := min([held, 2 - never])
 ]
 """
@@ -153,7 +153,7 @@ def compare(folder: Path) -> list[list[str]]:
     contexts = [
         {
             "direct": p["direct"], "osi": p["osi"], "support": p["support"], "op": p["operator"], "claim": p["claim"],
-            "reach": max(p["law"], p["steward_us"], p["holder_us"], p["parent"]),
+            "reach": max(p["law"], p["steward_us"], p["holder_us"]),
         }
         for p in ready
     ]  # fmt: skip
@@ -179,7 +179,6 @@ def numbers(stack: Any, known: Any, alasca: Any) -> list[dict[str, int]]:
     leaves = {
         "direct": rule.paths["direct"], "osi": support[0], "support": support[1], "operator": support[2],
         "claim": alasca.define["claims-sovereignty"], "law": reach[0], "steward_us": reach[1], "holder_us": reach[2],
-        "parent": reach[3],
     }  # fmt: skip
     asked = [{"id": n.replace("_", "-"), "text": n, "paths": {"direct": e}} for n, e in leaves.items()]
     split = RuleSet.model_validate({**dict(alasca), "rules": asked})
