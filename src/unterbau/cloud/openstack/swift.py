@@ -85,7 +85,8 @@ class Swift:
         try:
             if response.status != 200:
                 raise by_status(response.status, "", what)
-            yield Stream(response, number(response.headers.get("Content-Length")), what)
+            size = number(response.headers.get("Content-Length"))
+            yield Stream(response, size, what, headers=_lower(response.headers))
         finally:
             response.close()
             response.release_conn()
@@ -201,7 +202,11 @@ def text_of_header(text: str) -> str:
 
 def headers_of(answer: Answer) -> dict[str, str]:
     """Name -> value as the wire has them, names in lower case (only ASCII has cases there)."""
-    return {k.encode("latin-1").lower().decode("latin-1"): v for k, v in answer.headers.items()}
+    return _lower(answer.headers)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {k.encode("latin-1").lower().decode("latin-1"): v for k, v in headers.items()}
 
 
 def _said(told: Told) -> tuple[int, str | None]:
