@@ -131,9 +131,11 @@ def _prepare(tls: bool) -> None:
     """Load what will be wanted in its order, which takes about as long as a cloud takes to answer."""
     if tls:
         from unterbau.prove import handshake  # noqa: F401 - so that it is there
+    from unterbau import locale
     from unterbau.prove import data, report  # noqa: F401 - so that it is there
 
     data.load()
+    locale.catalogue("en")
 
 
 def _probe(cloud: Surveyed, tls: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from unterbau import pages
 from unterbau.face import safe, say, table
+from unterbau.prove import output
 from unterbau.prove.proof import Proof
 from unterbau.prove.verdicts import CaseOutcome, CaseVerdict, Level, VersionVerdict
 
@@ -112,7 +113,7 @@ def _rows(case: CaseVerdict, reference: bool) -> list[list[str]]:
             safe(case.case) if n == 0 else "",
             _mark(case.outcome) if n == 0 else "",
             safe(f.object),
-            safe(f"{f.observed}; required: {f.required}. {f.mend}"),
+            safe(output.told(f)),
             *(said if n == 0 else [""] * len(said)),
         ]
         for n, f in enumerate(case.findings[:MOST_FINDINGS])
