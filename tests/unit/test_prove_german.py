@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from markupsafe import escape
 from prove_world import MUTATIONS, NOW, good_items, inventory
 from test_prove_told import decided, mutated, unseen
 from test_prove_told import odd as spoiled
 
+from unterbau.prove import report
 from unterbau.prove.inventory import Status, TlsProbe
 from unterbau.prove.proof import Question, prove
 from unterbau.verdict import Reason, Words, words
@@ -68,3 +70,17 @@ def test_the_report_and_the_endpoints_are_german_too() -> None:
 def test_the_same_reason_in_both_languages_is_one_reason(case: str) -> None:
     one, other = (next(d for c, d in decided(inventory(), ()) if c == case) for _ in range(2))
     assert one == other and words(one.reason, "de") != words(one.reason)
+
+
+def test_the_page_is_in_both_languages_and_begins_with_the_one_that_is_asked_for() -> None:
+    proof = prove(inventory(MUTATIONS[0].apply(good_items())), Question(version="v5.1", at=NOW))
+    pages = {language: report.html([proof], language) for language in ("de", "en")}
+    for language, page in pages.items():
+        assert f'<html lang="{language}">' in page
+        assert re.findall(r'id="lang-(..)"[^>]* checked>', page) == [language]
+        for one in ("de", "en"):
+            assert all(escape(words(c.reason, one)) in page for c in proof.report.cases if not c.findings)
+        assert "✗ verfehlt" in page and "✗ failed" in page
+    english = re.sub(r'<span lang="de">.*?</span>', "", pages["de"])
+    german = re.sub(r'<span lang="en">.*?</span>', "", pages["de"])
+    assert "verlangt" not in english and "How to mend" not in german and "required" not in german
