@@ -26,7 +26,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretBytes
 
-from unterbau.errors import Broken, CloudError, Elsewhere
+from unterbau.errors import Broken, CloudError, Elsewhere, Unreachable
 from unterbau.tenant.kinds import NOTHING, OWNER_ONLY, CloudIdentity, Kind, Offering, Ref, Resource, Source
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Model, Reason
@@ -51,6 +51,8 @@ def said(error: CloudError) -> Reason:
             return Reason.of("cloud.elsewhere", asked=asked, status=str(status), there=there)
         case Broken(asked=asked, there=there) if there:
             return Reason.of("cloud.other-listing", asked=asked, there=there)
+        case Unreachable(why=Reason() as why):
+            return Reason.of("cloud.said", kind=error.kind, what=why)
     return Reason.of("cloud.said", kind=error.kind, what=error.what)
 
 

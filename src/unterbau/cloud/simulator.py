@@ -602,7 +602,7 @@ class Simulator:
         self._refuse_deletion(there)
         self._send(f"delete {there.own_kind}", lambda: ("delete", reference))
         if there.holder() and self.stuck:
-            wait(lambda: None if self.read(reference) else True, deadline, f"the deletion of {reference}")
+            wait(lambda: None if self.read(reference) else True, deadline, Reason.of("wait.deletion", thing=reference))
         self._delete(reference)
 
     def _delete(self, reference: Ref) -> None:
