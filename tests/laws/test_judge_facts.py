@@ -70,6 +70,18 @@ def test_quotation_marks_stand_around_quotations_only(facts: Named) -> None:
     assert wrong == []
 
 
+def test_a_quotation_says_something_once_its_markup_is_taken_off(known: Catalogue) -> None:
+    """Two words at the least, or the technology's own name, as a list or a heading calls it."""
+    empty = []
+    for technology in known.values():
+        names = {n.casefold() for n in (technology.id, technology.name, *technology.aliases)}
+        for fact in technology.facts:
+            words = re.findall(r"[^\W_]+", re.sub(r"<[^<>]*>", " ", fact.source.quote))
+            if fact.source.quote and len(words) < 2 and not names & {w.casefold() for w in words}:
+                empty.append((technology.id, fact.kind, fact.source.quote))
+    assert empty == []
+
+
 def test_expiries_are_counted_from_the_age_of_the_copy(facts: Named) -> None:
     for name, fact in facts:
         as_of = fact.source.as_of
