@@ -134,6 +134,15 @@ def test_what_fails_names_the_fact_that_decides(real: dict[str, Judgement]) -> N
     assert "GitLab v17.11.0 ersetzen; die Regel erfüllt Forgejo" in german["first"]
 
 
+def test_the_fact_that_decides_stands_before_the_names_of_rule_sets(real: dict[str, Judgement]) -> None:
+    fails = texts(real["opendesk"])["fails"]
+    assert any(re.search(r"MariaDB Server 10.5: maintenance ended 2025-06-24 \(\d rule sets\)", t) for t in fails), fails
+    assert not any("…" in t for t in fails if "ended" in t)
+    german = texts(real["opendesk"], "de")
+    assert any("Pflege beendet 2025-06-24" in t for t in german["fails"])
+    assert "helmfile.yaml: Zeile 6" in german["unread"][0]
+
+
 def test_what_is_missing_says_where_to_look_and_what_was_not_read_is_told(real: dict[str, Judgement]) -> None:
     for judgement in real.values():
         found = texts(judgement)
