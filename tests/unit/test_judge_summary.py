@@ -136,7 +136,9 @@ def test_what_fails_names_the_fact_that_decides(real: dict[str, Judgement]) -> N
 
 def test_the_fact_that_decides_stands_before_the_names_of_rule_sets(real: dict[str, Judgement]) -> None:
     fails = texts(real["opendesk"])["fails"]
-    assert any(re.search(r"MariaDB Server 10.5: maintenance ended 2025-06-24 \(\d rule sets\)", t) for t in fails), fails
+    assert any(re.search(r"MariaDB Server 10.5: maintenance ended 2025-06-24 \(\d rule sets\)", t) for t in fails), (
+        fails
+    )
     assert not any("…" in t for t in fails if "ended" in t)
     german = texts(real["opendesk"], "de")
     assert any("Pflege beendet 2025-06-24" in t for t in german["fails"])
