@@ -353,7 +353,7 @@ def test_a_file_that_holds_no_plan_at_all_is_told_so() -> None:
     for text in ("", "7", "[]"):
         with pytest.raises(PlanError, match="plan, the file: "):
             planning.load(text)
-    with pytest.raises(PlanError, match=r"plan: .*special characters are not allowed"):
+    with pytest.raises(PlanError, match=r"plan: .*characters are not allowed"):
         planning.load("a: \x00")
 
 

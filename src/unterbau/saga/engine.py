@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -93,8 +94,7 @@ def run(
 
     def forward(name: str) -> None:
         step = by_name[name]
-        intents, done = journal.snapshot()
-        intent = intents.get(name)
+        intent, done = journal.status.intents.get(name), journal.outputs
         if intent is None:
             intent = work.tried(name, lambda: step.intend(done))
             work.record("intended", name, intent)
@@ -126,7 +126,7 @@ def unwind(
     _open(by_name, work, plan)
     if not journal.status.unwinding:
         work.record("unwinding", "", {})
-    intents, outputs = journal.snapshot()
+    intents, outputs = dict(journal.status.intents), dict(journal.status.outputs)
 
     def back(name: str) -> None:
         work.tried(name, lambda: by_name[name].undo(intents[name], outputs.get(name), outputs))
@@ -230,18 +230,26 @@ def _drive(
     workers: int,
     work: _Work,
 ) -> RunResult:
-    """Call `action` for each node after those it waits for, at most `workers` at the same time."""
-    waiting = {n: None for n in order if n not in finished}
+    """Call `action` for each node after those it waits for, at most `workers` at the same time.
+
+    Nodes that are ready go in the order of their readiness. The cost is linear in nodes and in what they wait for.
+    """
+    waiting = {n: len({*order[n]} - finished) for n in order if n not in finished}
+    waited_for: dict[str, list[str]] = {}
+    for name in waiting:
+        for other in {*order[name]} - finished:
+            waited_for.setdefault(other, []).append(name)
+    ready = deque(n for n, count in waiting.items() if not count)
     running: dict[Future[None], str] = {}
     failed: list[str] = []
     interrupted, defect = False, None
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="saga") as pool:
         while True:
             try:
-                if not work.stop.is_set():
-                    for name in [n for n in waiting if finished.issuperset(order[n])][: workers - len(running)]:
-                        del waiting[name]
-                        running[pool.submit(action, name)] = name
+                while ready and len(running) < workers and not work.stop.is_set():
+                    name = ready.popleft()
+                    del waiting[name]
+                    running[pool.submit(action, name)] = name
                 if not running:
                     break
                 ended, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -253,6 +261,10 @@ def _drive(
                 error = future.exception()
                 if error is None:
                     finished.add(name)
+                    for other in waited_for.get(name, ()):
+                        waiting[other] -= 1
+                        if not waiting[other]:
+                            ready.append(other)
                 elif isinstance(error, Interrupted):
                     interrupted = True
                     work.stop.set()

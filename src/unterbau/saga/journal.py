@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,10 +166,10 @@ class Journal:
         """The rows as plain JSON objects, for the bundle."""
         return [row.model_dump(mode="json") for row in self.rows()]
 
-    def snapshot(self) -> tuple[dict[str, JsonObject], dict[str, JsonObject]]:
-        """Copies of (intents, outputs) as of now."""
-        with self._mutex:
-            return dict(self.status.intents), dict(self.status.outputs)
+    @property
+    def outputs(self) -> Mapping[str, JsonObject]:
+        """Outputs of the steps that are done, at each look those of that moment. Any thread may go through them."""
+        return _Now(self.status.outputs)
 
     def close(self) -> None:
         """Give back the file and the lock."""
@@ -192,6 +192,22 @@ class Journal:
                 f"journal {self.path}: {error}",
                 "free space on the disk, check permissions, or restore the file; then run the command again",
             ) from error
+
+
+class _Now(Mapping[str, JsonObject]):
+    """A mapping that grows meanwhile: who goes through it sees the names that there were when he began."""
+
+    def __init__(self, growing: Mapping[str, JsonObject]) -> None:
+        self._growing = growing
+
+    def __getitem__(self, name: str) -> JsonObject:
+        return self._growing[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._growing))
+
+    def __len__(self) -> int:
+        return len(self._growing)
 
 
 def peek(path: Path) -> Status:

@@ -58,6 +58,8 @@ class Status:
     errors: dict[str, JsonObject] = field(default_factory=dict)
     doubtful: set[str] = field(default_factory=set)
     """Steps whose act may have made a thing that nobody saw, or may still make it; until the next `swept`."""
+    needed_by: dict[str, list[str]] = field(default_factory=dict)
+    """The steps that need one directly, in the order of `needs`."""
     opened: bool = False
     unwinding: bool = False
     stopped: bool = False
@@ -89,6 +91,8 @@ class Status:
         for name, needs in nodes.items():
             self.needs[name] = tuple(str(n) for n in needs) if isinstance(needs, list) else ()
             self.states[name] = "planned"
+            for need in dict.fromkeys(self.needs[name]):
+                self.needed_by.setdefault(need, []).append(name)
         self.plan, self.opened = str(event.data.get("plan", "")), True
 
     def _check(self, event: Event) -> None:
@@ -118,7 +122,7 @@ class Status:
 
     def dependants(self, node: str) -> tuple[str, ...]:
         """Steps with an intent that need this one directly."""
-        return tuple(n for n, needs in self.needs.items() if node in needs and n in self.intents)
+        return tuple(n for n in self.needed_by.get(node, ()) if n in self.intents)
 
     def _demand(self, legal: bool, event: Event) -> None:
         if not legal:

@@ -338,11 +338,11 @@ _HEADER = """\
 """
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Text with characters that YAML takes for line breaks or controls is quoted, so that it survives."""
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
     style = None if text.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -367,7 +367,7 @@ def dump(plan: Plan) -> str:
 def load(text: str) -> Plan:
     """The plan of a file. Raises PlanError with the line or the place."""
     try:
-        plain = yaml.safe_load(text)
+        plain = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PlanError(f"plan, line {line}: {error.problem}", "Mend that line; the file is YAML.") from None

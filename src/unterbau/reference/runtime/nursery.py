@@ -32,6 +32,7 @@ def main(modules):
         warnings.simplefilter("ignore")
         for name in modules:
             importlib.import_module(name)
+    know_entry_points()
     gc.freeze()
     with socket.socket(fileno=0) as orders:
         while True:
@@ -57,6 +58,16 @@ def main(modules):
             for handle in received:
                 os.close(handle)
             orders.send(told)
+
+
+def know_entry_points():
+    """Each service asks what the packages of the runtime offer; stevedore remembers for a process, and so for its forks.
+
+    Its cache on the disk serves no runtime below /tmp, and is read anew by each service.
+    """
+    from stevedore import ExtensionManager
+
+    ExtensionManager("unterbau.none")
 
 
 def become(order, lifeline, log):

