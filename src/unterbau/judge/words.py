@@ -204,11 +204,12 @@ class _Lines:
             return self._line("fails", 4, lambda n: f"{self.whole}: {words.few(rules, n)}")
         sets = list(dict.fromkeys(f.rule.partition("/")[0] for f in one.findings))
         by = list(dict.fromkeys(words.fact(facts[i]) for i in one.facts)) or [one.findings[0].reason]
-        variants = [(2, 3), (2, 1), (1, 3), (1, 2), (1, 1)]
+        variants = [(2, 3), (2, 1), (1, 3), (1, 2), (1, 1), (1, 0 if len(sets) > 1 else 1), (1, 1)]
+        many = f"{len(sets)} {words.of('rule sets', 'Regelwerke')}"
 
         def text(n: int) -> str:
             some, of = variants[-n]
-            before, after = f"{self._subject(one)}: ", f" ({words.few(sets, of)})"
+            before, after = f"{self._subject(one)}: ", f" ({words.few(sets, of) if of else many})"
             told = "; ".join(by[:some])
             return before + (told if n > 1 else fit(told, self.width - len(before) - len(after))) + after
 
@@ -235,7 +236,8 @@ class _Lines:
             yield self._line("unread", 4, lambda n: "; ".join(text(n - 1) for text in found))
 
     def _places(self, places: Sequence[str]) -> list[str]:
-        return [p.removeprefix(f"{self.told.stack}/") for p in places]
+        line = self.words.of("line", "Zeile")
+        return [re.sub(r": line (?=\d)", f": {line} ", p.removeprefix(f"{self.told.stack}/")) for p in places]
 
     def ending(self) -> Iterable[Line]:
         groups, of = self.judgement.groups, self.words.of
@@ -297,7 +299,7 @@ def _end(text: str, room: int) -> str:
 def step(told: Step, judgement: Judgement, language: Language = "en", *, brief: bool = False) -> str:
     """`step 2 of 5; step 3 fails by Redis 7.4 (licence SSPL-1.0); not shown: step 4 (support from the EU)`.
 
-    `brief` names one culprit, and not what is not shown.
+    `brief` names one culprit, and what is not shown only where nothing fails.
     """
     words = Speech(language)
     stage = words.of("step", "Stufe")
@@ -305,7 +307,7 @@ def step(told: Step, judgement: Judgement, language: Language = "en", *, brief: 
     if told.fails_at is not None:
         by = _by(told, judgement, words, 1 if brief else 3)
         pieces.append(words.of(f"step {told.fails_at} fails by {by}", f"Stufe {told.fails_at} scheitert an {by}"))
-    if told.unshown and not brief:
+    if told.unshown and (not brief or told.fails_at is None):
         kinds = list(dict.fromkeys(words.kind(m.kind) for f in told.open for m in f.missing if m.kind))
         why = f" ({words.few(kinds, 2)})" if kinds else ""
         stages = words.of("steps", "Stufen") if len(told.unshown) > 1 else stage
