@@ -10,6 +10,7 @@ the quickest first, as many as took 20 s in sum: what only a slower one would no
 A mutant is never written to a file, so a kill leaves nothing behind. A process that has collected the tests forks one
 child a mutant, which gives the function in question its changed code and runs the tests. What is run when a module is
 imported cannot be changed so: such a mutant is met by a child that imports all of ours, one module from a changed source.
+So is one of a function that an import calls, if it survives otherwise: what such a call made is there already.
 
 Not drawn, because no test should notice them: annotations and docstrings (mutmut leaves them out), sentences (literals
 with a space in them, and f-strings), letters' case (a changed literal is drawn once), `__all__` and aliases of types. A mutant that means the same
@@ -45,7 +46,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import yaml
@@ -86,7 +87,7 @@ CORES: dict[str, Core] = {
     ),
     "kinds": Core(
         ("tenant/kinds", "tenant/workload.py"),
-        ("unit/test_kinds.py", "unit/test_kinds_fates.py", "unit/test_kinds_in_a_cloud.py", "unit/test_coverage.py", "unit/test_models.py",
+        ("unit/test_kinds.py", "unit/test_kinds_least.py", "unit/test_kinds_fates.py", "unit/test_kinds_in_a_cloud.py", "unit/test_coverage.py", "unit/test_models.py",
          "unit/test_cases_compute.py", "unit/test_cases_network.py", "unit/test_cases_objects.py", "unit/test_cases_storage.py",
          "unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py",
          "unit/test_closing.py", "unit/test_evidence.py", "laws/test_verify.py"),
@@ -111,7 +112,7 @@ CORES: dict[str, Core] = {
     ),
     "prove": Core(
         ("prove/judges",),
-        ("unit/test_prove_judges.py", "unit/test_prove_told.py", "unit/test_prove_flavor_name.py", "unit/test_prove_cases.py",
+        ("unit/test_prove_rare.py", "unit/test_prove_judges.py", "unit/test_prove_told.py", "unit/test_prove_flavor_name.py", "unit/test_prove_cases.py",
          "unit/test_prove_defects.py"),
         whole="test_what_is_told_is_what_was_told",
     ),
@@ -530,6 +531,13 @@ def ask(name: str, number: int, afresh: bool) -> None:
     if afresh:
         write(name, kept)
 
+    with tempfile.TemporaryDirectory() as folder:
+        calls = called_at_import(core, Path(folder))
+
+    def told_first(mutant: Mutant, how: str, by: str) -> None:
+        if how != "survived" or (mutant.module, mutant.function) not in calls:
+            told(mutant, how, by)
+
     def told(mutant: Mutant, how: str, by: str) -> None:
         known = read(name)
         place = ROOT / "src" / "unterbau" / mutant.module
@@ -544,7 +552,7 @@ def ask(name: str, number: int, afresh: bool) -> None:
         if pid == 0:
             code = 70
             try:
-                code = asked(core, Meeting([m for m in ask_for if m.function], told, learnt, core.whole), folder)
+                code = asked(core, Meeting([m for m in ask_for if m.function], told_first, learnt, core.whole), folder)
             finally:
                 sys.stdout.flush()
                 os._exit(code)
@@ -556,11 +564,34 @@ def ask(name: str, number: int, afresh: bool) -> None:
             with contextlib.suppress(Exception):  # a part of a library that cannot be loaded by itself is loaded later
                 importlib.import_module(module)
         for mutant in ask_for:
-            if not mutant.function:
+            if not _is_known(read(name).get(mutant.key), tests):
                 told(
                     mutant,
                     *forked(functools.partial(_at_import, core, mutant, known, folder), known.takes(known.seconds)),
                 )
+
+
+def called_at_import(core: Core, folder: Path) -> set[tuple[str, str]]:
+    """(file below src/unterbau, qualified name) of the outermost functions that are called when a core is imported."""
+    said = folder / "calls.json"
+    forked(functools.partial(_note_calls, core, said), usual=WALL_SECONDS)
+    home = ROOT / "src" / "unterbau"
+    found = ((Path(file), name) for file, name in json.loads(said.read_text()))
+    return {(file.relative_to(home).as_posix(), name) for file, name in found if file.is_relative_to(home)}
+
+
+def _note_calls(core: Core, said: Path) -> str:
+    seen: set[tuple[str, str]] = set()
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        seen.add((frame.f_code.co_filename, frame.f_code.co_qualname.partition(".<locals>")[0]))
+
+    sys.setprofile(note)
+    for place in places(core):
+        importlib.import_module(name_of(place))
+    sys.setprofile(None)
+    said.write_text(json.dumps(sorted(seen)))
+    return ""
 
 
 def _at_import(core: Core, mutant: Mutant, learnt: Learnt, folder: str) -> str:

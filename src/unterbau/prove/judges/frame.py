@@ -68,8 +68,13 @@ class View:
 Judge = Callable[[View], Decision]
 
 
-def conclude(findings: Iterable[Finding], looked_at: int, held: Words, none: Words, note: Words = "") -> Decision:
-    """FAILED with these findings; else HELD if there was something to look at; else NOT_SHOWN because `none`."""
+def conclude(
+    findings: Iterable[Finding], looked_at: int, held: Words = "", none: Words = "", note: Words = ""
+) -> Decision:
+    """FAILED with these findings; else HELD if there was something to look at; else NOT_SHOWN because `none`.
+
+    `held` and `none` are left out where it cannot come to that.
+    """
     found = tuple(findings)
     if found:
         objects = len({finding.object for finding in found})

@@ -52,9 +52,7 @@ def entropy_avail(view: View) -> Decision:
             Reason.of("prove.entropy.pass-through"),
         )
     ]
-    return conclude(
-        [] if value == 256 else findings, 1, Reason.of("prove.key-is", key="entropy_avail", value="256"), ""
-    )
+    return conclude([] if value == 256 else findings, 1, Reason.of("prove.key-is", key="entropy_avail", value="256"))
 
 
 def _is_old(kernel: str) -> bool:
@@ -79,7 +77,7 @@ def fips(view: View) -> Decision:
             Reason.of("prove.fips.repeat"),
         )
     ]
-    decision = conclude(findings if failures > MOST_FAILURES * blocks / BLOCKS else [], 1, seen, "")
+    decision = conclude(findings if failures > MOST_FAILURES * blocks / BLOCKS else [], 1, seen)
     return decision.but(failures <= REFERENCE_MOST_FAILURES, Reason.of("prove.suite.fips"))
 
 

@@ -446,13 +446,12 @@ def _replaces(fresh: Item, old: Item) -> bool:
 
 
 def _stale(view: View, image: Item) -> Finding:
+    """About an image that is not fresh: so it was published, and a day was due."""
     deadline, made = due(image), published(image)
     return view.finding(
         named("image", image),
-        Reason.of("prove.image.stale", made=f"{made:%Y-%m-%d}") if made else Reason.of("prove.image.not-replaced"),
-        Reason.of("prove.image.replace", often=text(image, "replace_frequency"), by=f"{deadline:%Y-%m-%d}")
-        if deadline
-        else Reason.of("prove.image.replaced"),
+        Reason.of("prove.image.stale", made=f"{made:%Y-%m-%d}"),
+        Reason.of("prove.image.replace", often=text(image, "replace_frequency"), by=f"{deadline:%Y-%m-%d}"),
         Reason.of("prove.image.newer-build"),
         Fix(
             action="replace-image",

@@ -78,7 +78,7 @@ def standard(view: View) -> Decision:
     best = min(found, key=lambda f: len(_faults(f, wanted, wanted.disk)), default=None)
     findings = [_missing(view, wanted)] if best is None else _wrong(view, best, wanted)
     return conclude(
-        findings, 1, Reason.of("prove.flavor.as-demanded", flavor=named("flavor", best)) if best else "", ""
+        findings, 1, Reason.of("prove.flavor.as-demanded", flavor=named("flavor", best)) if best else ""
     ).but(
         _reference(flavors, wanted),
         Reason.of("prove.suite.disk-type"),
@@ -164,7 +164,7 @@ def _claims_of(view: View, flavor: Item) -> list[Finding]:
     found = []
     for key, value in sorted(specs(flavor).items()):
         match = _CLAIM.fullmatch(key)
-        fault = _fault(match.lastgroup or "", value, flavor) if match else ""
+        fault = _fault(str(match.lastgroup), value, flavor) if match else ""
         if fault:
             found.append(
                 view.finding(

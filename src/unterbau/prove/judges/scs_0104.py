@@ -61,7 +61,7 @@ def source(view: View) -> Decision:
         for image in images
         if not _comes_from(image, wanted.sources)
     ]
-    return conclude(findings, len(images), Reason.of("prove.image.from-source", count=len(images)), "").but(passes, why)
+    return conclude(findings, len(images), Reason.of("prove.image.from-source", count=len(images))).but(passes, why)
 
 
 def presence(view: View) -> Decision:
@@ -71,7 +71,7 @@ def presence(view: View) -> Decision:
     theirs = any(_reference_calls(wanted, text(i, "name")) for i in reference_sees(view))
     findings = [] if images else [_absent(view, wanted.name, wanted.sources[0], dict(wanted.properties))]
     there = Reason.of("prove.image.there", image=named("image", images[0])) if images else ""
-    return conclude(findings, 1, there, "").but(theirs, Reason.of("prove.suite.images"))
+    return conclude(findings, 1, there).but(theirs, Reason.of("prove.suite.images"))
 
 
 def _absent(view: View, name: str, source: str, properties: dict[str, str]) -> Finding:
@@ -102,7 +102,7 @@ def release(distro: str, back: int, view: View) -> Decision:
     which = f"{distro} {wanted.version}"
     held = Reason.of("prove.image.release", image=named("image", images[0]), release=which) if images else ""
     note = Reason.of("prove.image.newest", day=f"{view.at:%Y-%m-%d}", release=which, since=str(wanted.required))
-    return conclude(findings, 1, held, "", note)
+    return conclude(findings, 1, held, note=note)
 
 
 def generic_source(view: View) -> Decision:
@@ -163,7 +163,7 @@ def capi(view: View) -> Decision:
                     Reason.of("prove.image.official"),
                 )
             )
-    return conclude(findings, len(images), Reason.of("prove.image.capi-good", count=len(images)), "")
+    return conclude(findings, len(images), Reason.of("prove.image.capi-good", count=len(images)))
 
 
 FAMILIES: dict[str, Judge] = {SOURCE: source, PRESENCE: presence}

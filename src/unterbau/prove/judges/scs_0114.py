@@ -165,7 +165,7 @@ def has(aspect: str, view: View) -> Decision:
         ]
     )
     held = Reason.of("prove.type.advertises", type=named("volume type", types[0])) if types else ""
-    return conclude(findings, 1, held, "")
+    return conclude(findings, 1, held)
 
 
 JUDGES: dict[str, Judge] = {

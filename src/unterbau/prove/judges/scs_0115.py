@@ -51,7 +51,7 @@ def ingress(view: View) -> Decision:
         for rule in rules
         if text(rule, "direction") == "ingress" and _used(rule) and (not _from_parent(rule) or rule.get(_CUSTOM))
     ]
-    return conclude(findings, max(1, len(rules)), Reason.of("prove.rule.no-strangers", number=len(rules)), "").but(
+    return conclude(findings, max(1, len(rules)), Reason.of("prove.rule.no-strangers", number=len(rules))).but(
         _reference(rules), Reason.of("prove.suite.egress")
     )
 
@@ -106,7 +106,7 @@ def egress(view: View) -> Decision:
         for key, words in _GROUPS.items()
         if not any(text(rule, "ethertype") == ethertype and rule.get(key) for rule in rules)
     ]
-    return conclude(findings, max(1, len(rules)), Reason.of("prove.rule.all-out"), "")
+    return conclude(findings, max(1, len(rules)), Reason.of("prove.rule.all-out"))
 
 
 def _is_unrestricted(rule: Item) -> bool:
@@ -140,7 +140,7 @@ def same_group(view: View) -> Decision:
         for ethertype in EVERYWHERE
         if not any(text(rule, "ethertype") == ethertype for rule in rules)
     ]
-    return conclude(findings, max(1, len(rules)), Reason.of("prove.rule.same-group"), "")
+    return conclude(findings, max(1, len(rules)), Reason.of("prove.rule.same-group"))
 
 
 JUDGES: dict[str, Judge] = {

@@ -7,7 +7,7 @@ master key is kept no API tells: `key-manager-docs-check` is a matter of documen
 
 from __future__ import annotations
 
-from unterbau.prove.judges.frame import Decision, Judge, View, conclude, not_applicable, number, text
+from unterbau.prove.judges.frame import Decision, Judge, View, conclude, not_applicable, not_shown, number, text
 from unterbau.prove.judges.scs_0101 import carried
 from unterbau.prove.judges.scs_0123 import endpoint_types, reference_types
 from unterbau.prove.verdicts import Fix
@@ -26,7 +26,7 @@ def presence(view: View) -> Decision:
         Reason.of("prove.keys.offer"),
         Fix(action="add-service", values={"type": SERVICE}),
     )
-    return conclude([] if there else [finding], 1, Reason.of("prove.catalog.has", types=[SERVICE]), "").but(
+    return conclude([] if there else [finding], 1, Reason.of("prove.catalog.has", types=[SERVICE])).but(
         SERVICE in reference_types(view), Reason.of("prove.suite.no-endpoint")
     )
 
@@ -34,7 +34,7 @@ def presence(view: View) -> Decision:
 def permissions(view: View) -> Decision:
     """A member creates, sees and deletes a secret."""
     if not endpoint_types(view):
-        return conclude([], 0, "", Reason.of("prove.catalog.empty"))
+        return not_shown(Reason.of("prove.catalog.empty"))
     if SERVICE not in endpoint_types(view):
         return not_applicable(Reason.of("prove.keys.none")).but(True, Reason.of("prove.suite.no-keys"))
     item = carried(view, SERVICE)
@@ -61,7 +61,7 @@ def permissions(view: View) -> Decision:
         if not good
     ]
     aborts = steps["create"] and not steps["list"]
-    return conclude(findings, 1, Reason.of("prove.keys.good"), "").but(
+    return conclude(findings, 1, Reason.of("prove.keys.good")).but(
         None if aborts else not findings, Reason.of("prove.suite.unlisted")
     )
 

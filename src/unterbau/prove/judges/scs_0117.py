@@ -42,9 +42,7 @@ def backup(view: View) -> Decision:
         ]
     elif not (written and restored):
         return not_shown(Reason.of("prove.backup.not-compared"), 1).but(True, Reason.of("prove.suite.status-only"))
-    return conclude(findings, 1, Reason.of("prove.backup.good"), "").but(
-        not stuck, Reason.of("prove.suite.status-only")
-    )
+    return conclude(findings, 1, Reason.of("prove.backup.good")).but(not stuck, Reason.of("prove.suite.status-only"))
 
 
 JUDGES: dict[str, Judge] = {"scs-0117-test-backup": backup}

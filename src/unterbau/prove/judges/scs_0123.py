@@ -49,8 +49,8 @@ def service(type: str, view: View) -> Decision:
     """The catalog has this type, or an alias of it."""
     seen = endpoint_types(view)
     there = sorted(seen & {type, *ALIASES.get(type, ())})
-    held, none = Reason.of("prove.catalog.has", types=there), Reason.of("prove.catalog.empty")
-    decision = conclude([] if there else [_absent(view, type)], len(seen), held, none)
+    held = Reason.of("prove.catalog.has", types=there)
+    decision = conclude([] if there else [_absent(view, type)], len(seen), held)
     reference = {"block-storage": {"block-storage", "volume", "volumev3"}}.get(type, {type})
     return decision.but(
         bool(reference_types(view) & reference),
@@ -62,7 +62,7 @@ def placement(view: View) -> Decision:
     """Listed as a test case of v5.1, but not demanded by the text."""
     theirs = "placement" in reference_types(view)
     if "placement" in endpoint_types(view):
-        return conclude([], 1, Reason.of("prove.catalog.has", types=["placement"]), "").but(theirs, "")
+        return conclude([], 1, Reason.of("prove.catalog.has", types=["placement"])).but(theirs, "")
     return not_applicable(Reason.of("prove.catalog.no-placement")).but(theirs, Reason.of("prove.suite.placement"))
 
 
@@ -78,12 +78,10 @@ def s3(view: View) -> Decision:
     if not types:
         return not_shown(Reason.of("prove.catalog.empty"))
     if not offers:
-        return conclude([_absent(view, "s3")], 1, "", "").but(passes, why)
+        return conclude([_absent(view, "s3")], 1).but(passes, why)
     speaking = [p for p in probes if _speaks(p)]
     if speaking:
-        return conclude([], len(probes), Reason.of("prove.s3.speaks", url=text(speaking[0], "url")), "").but(
-            passes, why
-        )
+        return conclude([], len(probes), Reason.of("prove.s3.speaks", url=text(speaking[0], "url"))).but(passes, why)
     section = view.inventory.section("s3_probe")
     if section.status is not Status.SEEN or not probes or any(number(p, "status") is None for p in probes):
         return not_shown(
@@ -98,7 +96,7 @@ def s3(view: View) -> Decision:
         )
         for probe in probes
     ]
-    return conclude(findings, len(probes), "", "").but(passes, why)
+    return conclude(findings, len(probes)).but(passes, why)
 
 
 def _speaks(probe: Item) -> bool:
