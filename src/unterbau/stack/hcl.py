@@ -55,6 +55,8 @@ def _parsed(source: Source) -> Mapping[str, Any]:
         source.fault("nested too deeply", REMEDY)
     except Exception as error:  # noqa: BLE001 - the parser throws its own and Python's; each means that it cannot be read
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "$END" in first:
+            first = "it ends before its blocks do"
         source.fault(f"no HCL: {short(first)}", REMEDY, getattr(error, "line", None))
 
 
