@@ -18,6 +18,7 @@ from unterbau.errors import UsageError
 from unterbau.stack import mirrors
 from unterbau.stack.model import Part, Stack
 from unterbau.stack.recognise import Index, recognise
+from unterbau.stack.source import Source
 
 Told = dict[str, tuple[str | None, str | None]]
 
@@ -692,7 +693,7 @@ def test_a_package_json_says_what_it_wants_where_no_lock_file_says_what_it_got(t
     assert reasons(stack) == ["/dependencies/own: a package from elsewhere: file:../own"]
     assert {p.where[0].spot for p in stack.parts} >= {"/dependencies/redis (asks for ^4.7.0)"}
     (tmp_path / "package-lock.json").write_text(json.dumps({"lockfileVersion": 3, "packages": {}}))
-    assert readers.detect(readers.Source.open(tmp_path / "package.json")) is None
+    assert readers.detect(Source.open(tmp_path / "package.json")) is None
 
 
 def test_what_a_requirement_takes_from_a_repository_is_the_package_in_an_unknown_version(tmp_path: Path) -> None:
