@@ -107,9 +107,16 @@ class CloudError(UnterbauError):
 
 
 class Unreachable(CloudError):
-    """No connection, no answer in time, or a certificate that does not verify."""
+    """No connection, no answer in time, or a certificate that does not verify.
+
+    `why`: the same as `what` as a typed reason (`unterbau.verdict.Reason`), if who raised it has one.
+    """
 
     transient = True
+
+    def __init__(self, what: str, remedy: str = "", things: Sequence[str] = (), *, why: object = None) -> None:
+        super().__init__(what, remedy, things)
+        self.why = why
 
 
 class AuthFailed(CloudError):

@@ -120,12 +120,12 @@ def reworded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             re.sub(r'^(msgstr(?:\[\d\])?) "(?=[^"])', r'\1 "Anders: ', path.read_text(), flags=re.MULTILINE)
         )
     changed = 0
-    for path in (*(source / "unterbau" / "prove").rglob("*.py"), *(source / "unterbau" / "judge").rglob("*.py")):
+    for path in (source / "unterbau" / "judge").rglob("*.py"):
         text = path.read_text()
         new = re.sub(r'\b((?:reason|note|why|mend|required|observed|title)=f?")', r"\1Otherwise: ", text)
         changed += text != new
         path.write_text(new)
-    assert changed > 5
+    assert changed
     return source
 
 

@@ -129,6 +129,27 @@ def test_verdicts_that_do_not_follow_are_refused(
         proofs.check_proof(forged(sealed, "report.json", change, signer))
 
 
+def _reword(report: dict[str, Any]) -> None:
+    for case in report["cases"]:
+        case["reason"]["text"] = "as another version says it"
+
+
+def _say_bare(report: dict[str, Any]) -> None:
+    """As a version wrote it whose reasons were sentences."""
+    for case in report["cases"]:
+        case["reason"] = f"then: {case['reason']['text']}"
+        for finding in case["findings"]:
+            finding["observed"] = finding["observed"]["text"]
+    report["coming"].reverse()
+    report["coming"].sort(key=lambda change: change["when"] or "9999")
+
+
+@pytest.mark.parametrize("change", [_reword, _say_bare])
+def test_other_words_are_no_other_verdicts(sealed: bytes, signer: CryptoSigner, change: Callable[[Any], Any]) -> None:
+    checked = proofs.check_proof(forged(sealed, "report.json", change, signer))
+    assert (checked.outcome, checked.then) == (Outcome.FAILED, None)
+
+
 def test_a_changed_inventory_changes_the_verdicts(sealed: bytes, signer: CryptoSigner) -> None:
     def mend(plain: dict[str, Any]) -> None:
         plain["sections"]["images"]["items"] = []

@@ -27,6 +27,7 @@ from unterbau.scs.flavor_name import (
     to_v1,
     to_v2,
 )
+from unterbau.verdict import Reason
 
 NUMBER = (st.integers(1, 2000) | st.integers(1, 999_999_999)).map(str)
 SETTINGS = settings(max_examples=80, deadline=None, derandomize=True, database=None)
@@ -139,7 +140,9 @@ def test_more_of_anything_is_still_at_least(name: str, more: int) -> None:
     meaning = parse(name)
     bigger = meaning.model_copy(update={"cpus": meaning.cpus + more, "ram_gib": meaning.ram_gib + more})
     assert provides_at_least(bigger, meaning)
-    assert shortfalls(meaning, bigger)[0] == f"{meaning.cpus} instead of {meaning.cpus + more} CPUs"
+    assert shortfalls(meaning, bigger)[0] == Reason.of(
+        "flavor-name.cpus", offered=meaning.cpus, promised=meaning.cpus + more
+    )
 
 
 @pytest.mark.parametrize(
@@ -244,7 +247,7 @@ def test_a_wrong_name_is_refused_with_the_nearest(name: str, meant: str | None) 
     ],
 )
 def test_what_may_carry_which_name(offered: str, promised: str, less: str) -> None:
-    assert shortfalls(parse(offered), parse(promised)) == ((less,) if less else ())
+    assert [str(one) for one in shortfalls(parse(offered), parse(promised))] == ([less] if less else [])
 
 
 @pytest.mark.parametrize(

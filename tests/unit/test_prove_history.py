@@ -16,6 +16,7 @@ from unterbau.prove import history
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof, Question, prove
 from unterbau.prove.verdicts import CaseOutcome
+from unterbau.verdict import Reason
 
 
 def proof(inv: Inventory | None = None, at: datetime = NOW, version: str = "v5.1") -> Proof:
@@ -100,6 +101,45 @@ def test_our_own_change_is_not_blamed_on_the_cloud(tmp_path: Path, update: dict[
     rewritten(tmp_path, cases=cases, **update)
     lines = history.append(tmp_path, proof())
     assert any(f"scs-0103-flavor-1v-4: failed -> held, by {cause}:" in line for line in lines)
+
+
+def as_sentences(cases: dict[str, history.End], word: str = "") -> dict[str, history.End]:
+    """How an older version wrote them: bare sentences."""
+    return {name: history.End(outcome=end.outcome, reason=f"{word}{end.reason}") for name, end in cases.items()}
+
+
+def as_reworded(cases: dict[str, history.End]) -> dict[str, history.End]:
+    """The same reasons, with the words of another version beside them."""
+    return {
+        name: end.model_copy(update={"reason": Reason(id=end.reason.id, values=end.reason.values, text="otherwise")})
+        for name, end in cases.items()
+        if isinstance(end.reason, Reason)
+    }
+
+
+def test_other_words_are_no_change(tmp_path: Path) -> None:
+    history.append(tmp_path, proof())
+    cases = history.read(file(tmp_path))[-1].cases
+    assert as_reworded(cases).keys() == cases.keys(), "every reason is typed"
+    rewritten(tmp_path, cases=as_reworded(cases))
+    assert history.append(tmp_path, proof()) == ()
+    assert [e.same for e in history.read(file(tmp_path))] == [False, True]
+    other = next(iter(cases))
+    changed = cases[other].model_copy(update={"reason": Reason.of("prove.no-judge")})
+    whole = history.read(file(tmp_path))[0]
+    rewritten(tmp_path, cases={**cases, other: changed}, same=False, versions=whole.versions, sections=whole.sections)
+    assert history.append(tmp_path, proof()) == ()
+    assert not history.read(file(tmp_path))[-1].same, "another reason is kept, though it is no change of a result"
+
+
+def test_a_history_of_sentences_goes_on(tmp_path: Path) -> None:
+    history.append(tmp_path, proof())
+    rewritten(tmp_path, cases=as_sentences(history.read(file(tmp_path))[-1].cases, "as it was said: "))
+    before = file(tmp_path).read_bytes()
+    assert history.append(tmp_path, proof()) == ()
+    assert file(tmp_path).read_bytes().startswith(before)
+    lines = history.append(tmp_path, proof(without_flavor()))
+    assert "v5.1: held -> failed" in lines and len(history.read(file(tmp_path))) == 3
 
 
 def test_another_question(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_what_breaks_next() -> None:
         "scs-0123-service-s3",
         "scs-0104-v2-ubuntu-lts",
     }
-    dated = [(str(change.when), change.what) for change in report.coming if change.when]
+    dated = [(str(change.when), str(change.what)) for change in report.coming if change.when]
     assert ("2026-12-24", "image Debian 13 must have been replaced (monthly, and three days)") in dated
     assert ("2027-05-31", "image Ubuntu 24.04 is provided and updated until this day") in dated
     assert any("scs-0123-v1, whose text is deprecated" in note for note in report.notes)

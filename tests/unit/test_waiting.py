@@ -10,7 +10,9 @@ from datetime import timedelta
 import pytest
 
 from unterbau.cloud import waiting
+from unterbau.cloud.port import said
 from unterbau.errors import Interrupted, Unreachable
+from unterbau.verdict import Reason, words
 
 LONG = timedelta(hours=1)
 ALARM = 60.0
@@ -44,7 +46,7 @@ def test_a_long_wait_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(waiting, "QUIET_SECONDS", 0.0)
     said: list[str] = []
     with waiting.heeding(threading.Event(), said.append), pytest.raises(Unreachable, match="last status: detaching"):
-        waiting.wait(lambda: None, timedelta(seconds=0.3), "attachment:s/v", seen=lambda: "(last status: detaching)")
+        waiting.wait(lambda: None, timedelta(seconds=0.3), "attachment:s/v", last=lambda: "detaching")
     assert len(said) == 1 and said[0].startswith("waiting for attachment:s/v (last status: detaching): ")
 
 
@@ -55,3 +57,13 @@ def test_after_a_command_nobody_listens_any_more() -> None:
         pass
     with pytest.raises(Unreachable):
         waiting.wait(lambda: None, timedelta(seconds=0.1), "volume:1")
+
+
+def test_what_did_not_come_in_time_is_a_reason_in_each_language() -> None:
+    with pytest.raises(Unreachable) as caught:
+        waiting.wait(
+            lambda: None, timedelta(seconds=0.1), Reason.of("wait.deletion", thing="volume:1"), last=lambda: "deleting"
+        )
+    assert caught.value.what == "the deletion of volume:1 (last status: deleting): not within 0 s"
+    told = words(said(caught.value), "de")
+    assert told == "Unreachable: das Löschen von volume:1 (Status zuletzt: deleting): nicht innerhalb von 0 s"

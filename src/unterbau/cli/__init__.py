@@ -526,7 +526,7 @@ def evidence_check(
 
     opened = open_bundle(read_file(file, trusted_key=key), trusted_key=key)
     if opened.kind == proofs.KIND:
-        return prove.check(context, opened, report_file, exports)
+        return prove.check(context, opened, report_file, exports, language)
     if opened.kind == judgements.KIND:
         return judge.check(context, opened, report_file, exports, "de" if language == "de" else "en")
     checked = evidence.check_opened(opened)

@@ -34,7 +34,7 @@ TOOL = f"unterbau {__version__}"
 def prove_(
     context: Context, clouds: tuple[str, ...], scope: str, version: str | None, at: date | None, writing: bool,
     late_seconds: float, from_: tuple[Path, ...], save: Path | None, seconds: float, tls: bool, everything: bool, reference: bool,
-    watch: float | None, exports: Exports, scs_report: Path | None, html: Path | None, fixes: Path | None, bundle: Path | None,
+    watch: float | None, exports: Exports, scs_report: Path | None, html: Path | None, language: str, fixes: Path | None, bundle: Path | None,
 ) -> Exit:  # fmt: skip
     """`unterbau prove`. What the options mean stands with them, in `verbs`."""
     if bool(clouds) == bool(from_):
@@ -66,7 +66,7 @@ def prove_(
         if found:
             exports.write(lambda: _document(found))
             if html is not None:
-                files.write(html, report.html(found).encode(), mode=0o644)
+                files.write(html, report.html(found, language).encode(), mode=0o644)
             secrets = wiring.secrets(clouds[0].partition("@")[0]) if clouds and bundle else ()
             _write_single(found[0], save, scs_report, fixes, bundle, secrets)
         elif len(errors) == 1:
@@ -131,9 +131,11 @@ def _prepare(tls: bool) -> None:
     """Load what will be wanted in its order, which takes about as long as a cloud takes to answer."""
     if tls:
         from unterbau.prove import handshake  # noqa: F401 - so that it is there
+    from unterbau import locale
     from unterbau.prove import data, report  # noqa: F401 - so that it is there
 
     data.load()
+    locale.catalogue("en")
 
 
 def _probe(cloud: Surveyed, tls: bool) -> dict[str, Any]:
@@ -233,14 +235,14 @@ def _watch(
     return last
 
 
-def check(context: Context, opened: Opened, report_file: Path | None, exports: Exports) -> Exit:
+def check(context: Context, opened: Opened, report_file: Path | None, exports: Exports, language: str = "en") -> Exit:
     """`evidence check` for the bundle of a proof."""
     from unterbau.prove import evidence as proofs
     from unterbau.prove import report
 
     checked = proofs.check_opened(opened)
     if report_file is not None:
-        files.write(report_file, report.html([checked.proof]).encode(), mode=0o644)
+        files.write(report_file, report.html([checked.proof], language).encode(), mode=0o644)
     exports.write(lambda: _document([checked.proof]))
     context.show(lambda: report.proofs([checked.proof]), checked)
     if checked.then is not None:

@@ -18,7 +18,7 @@ The law of the port
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from itertools import chain, count
@@ -26,7 +26,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretBytes
 
-from unterbau.errors import Broken, CloudError, Elsewhere
+from unterbau.errors import Broken, CloudError, Elsewhere, Unreachable
 from unterbau.tenant.kinds import NOTHING, OWNER_ONLY, CloudIdentity, Kind, Offering, Ref, Resource, Source
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Model, Reason
@@ -51,6 +51,8 @@ def said(error: CloudError) -> Reason:
             return Reason.of("cloud.elsewhere", asked=asked, status=str(status), there=there)
         case Broken(asked=asked, there=there) if there:
             return Reason.of("cloud.other-listing", asked=asked, there=there)
+        case Unreachable(why=Reason() as why):
+            return Reason.of("cloud.said", kind=error.kind, what=why)
     return Reason.of("cloud.said", kind=error.kind, what=error.what)
 
 
@@ -120,6 +122,10 @@ class ByteStream(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
 
+Take: TypeAlias = Callable[[Resource, ByteStream], None]
+"""Takes a thing and its content. What it raises that is no CloudError ends the listing."""
+
+
 class Reader(Protocol):
     """Reading. Rights needed: `reader` on the project. With these alone some of it stays hidden and is named so:
     what Barbican's policy keeps from a reader, and what Swift tells owners only (`kinds.OWNER_ONLY`).
@@ -133,6 +139,13 @@ class Reader(Protocol):
 
     def listing(self, kind: Kind) -> Listing:
         """Everything of that kind that the project owns. Raises Forbidden, Unsupported, Broken, ..."""
+
+    def listing_read(self, kind: Kind, seen: Take) -> Listing:
+        """As `listing`; what of it is small is read meanwhile, with the answer that tells what it is: `seen` gets each.
+
+        Called from several threads. Of a content that it did not get to its end nothing is told here, as of all that
+        `seen` is not called for: who wants it reads it by itself.
+        """
 
     def surroundings(self) -> Surroundings:
         """What the cloud offers to the project."""

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from unterbau.cloud.bounds import Bounds
 from unterbau.errors import Interrupted, Unreachable
+from unterbau.verdict import Reason, Words
 
 T = TypeVar("T")
 QUIET_SECONDS = 20.0
@@ -54,10 +55,10 @@ def heeded() -> Heed:
     return _heeds[-1]
 
 
-def wait(look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: Callable[[], str] = lambda: "") -> T:
+def wait(look: Callable[[], T | None], deadline: timedelta, what: Words, *, last: Callable[[], str] = lambda: "") -> T:
     """Call `look` until it gives something other than None. Raises Unreachable at the deadline, Interrupted.
 
-    `seen`: what was seen last, for both messages.
+    `last`: the status that was seen last, for both messages.
     """
     heed, begun, pause, due = heeded(), time.monotonic(), 0.1, QUIET_SECONDS
     stopped: float | None = None
@@ -68,7 +69,8 @@ def wait(look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: 
         now = time.monotonic()
         left = deadline.total_seconds() - (now - begun)
         if left <= 0:
-            raise Unreachable(f"{what}: not within {deadline.total_seconds():.0f} s {seen()}".rstrip())
+            why = Reason.of("wait.not-within", what=_so_far(what, last()), seconds=round(deadline.total_seconds()))
+            raise Unreachable(str(why), why=why)
         if heed.stop.is_set():
             stopped = stopped or now
             if now - stopped >= GRACE_SECONDS:
@@ -76,11 +78,14 @@ def wait(look: Callable[[], T | None], deadline: timedelta, what: str, *, seen: 
         if now - begun >= due:
             due += AGAIN_SECONDS
             heed.say(
-                f"waiting for {what} {seen()}".rstrip()
-                + f": {now - begun:.0f} s, at most {deadline.total_seconds():.0f} s"
+                f"waiting for {_so_far(what, last())}: {now - begun:.0f} s, at most {deadline.total_seconds():.0f} s"
             )
         _pause(heed.stop, min(pause, left))
         pause = min(pause * 1.5, 2.0)
+
+
+def _so_far(what: Words, last: str) -> Words:
+    return Reason.of("wait.last", what=what, status=last) if last else what
 
 
 def _pause(stop: threading.Event, seconds: float) -> None:

@@ -13,18 +13,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from jinja2 import Environment
-from markupsafe import Markup, escape
 
 from unterbau import pages
 from unterbau.catalogue.model import Layer
-from unterbau.face import MARKS, printable
+from unterbau.face import MARKS
 from unterbau.judge import words
 from unterbau.judge.judgement import Finding, Group, Judgement, RuleSetHead
 from unterbau.judge.seeing import tell
 from unterbau.judge.summary import Sorted, Step, few, summary
 from unterbau.judge.words import Language
 from unterbau.verdict import Outcome, conjoin
-from unterbau.verdict import words as in_words
 
 MOST_PLACES = 12
 MOST_STRANGERS = 40
@@ -82,24 +80,15 @@ def _environment(judgement: Judgement) -> Environment:
     environment.filters["link"] = _link
     environment.globals["tell"] = tell
     environment.globals["few"] = lambda names: few(names, 6)
-    environment.globals["t"] = _both
-    environment.globals["outcome"] = lambda outcome: _both(*OUTCOMES[outcome])
-    environment.globals["step_outcome"] = lambda outcome: _both(*STEPS[outcome])
+    environment.globals["outcome"] = lambda outcome: pages.both(*OUTCOMES[outcome])
+    environment.globals["step_outcome"] = lambda outcome: pages.both(*STEPS[outcome])
     environment.globals["glyph"] = lambda outcome: MARKS[outcome].split()[0]
     environment.globals["css"] = lambda outcome: outcome.value.replace(" ", "-")
-    environment.globals["said"] = lambda told: _both(in_words(told, "de"), in_words(told, "en"))
-    environment.globals["place"] = lambda name: _both(LAYERS[name], name.replace("-", " "))
-    environment.globals["step"] = lambda told, brief=False: _both(
+    environment.globals["place"] = lambda name: pages.both(LAYERS[name], name.replace("-", " "))
+    environment.globals["step"] = lambda told, brief=False: pages.both(
         words.step(told, judgement, "de", brief=brief), words.step(told, judgement, "en", brief=brief)
     )
     return environment
-
-
-def _both(de: str, en: str) -> Markup:
-    """A text in both languages; the style sheet shows one."""
-    if de == en:
-        return escape(printable(en))
-    return Markup('<span lang="de">{}</span><span lang="en">{}</span>').format(printable(de), printable(en))
 
 
 def _link(url: str) -> str:

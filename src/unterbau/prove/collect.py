@@ -25,6 +25,7 @@ from unterbau.defaults import LOOK_SECONDS
 from unterbau.errors import CloudError
 from unterbau.places import next_page, split, without_user
 from unterbau.prove.inventory import Inventory, Section, Status, TlsProbe
+from unterbau.verdict import Reason, Words
 
 MOST_PAGES = 50
 S3_TYPES = ("object-store-s3", "s3", "object-store")
@@ -132,7 +133,7 @@ def _all(jobs: dict[str, Callable[[], Any]], seconds: float) -> dict[str, Any]:
 
 
 def _mute(name: str, seconds: float) -> _Found:
-    reason = f"no answer within {seconds * 1.5:.0f} s"
+    reason = Reason.of("prove.section.mute", seconds=round(seconds * 1.5))
     return _Found([], {name: Section(status=Status.TIMEOUT, reason=reason)})
 
 
@@ -142,7 +143,7 @@ def _mute(name: str, seconds: float) -> _Found:
 def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
     """One list with all its pages."""
     if not cloud.has(listing.service):
-        return _absent(listing.section, f"the catalog has no endpoint of the service {listing.service}")
+        return _absent(listing.section, Reason.of("prove.section.no-endpoint", service=listing.service))
     requests: list[Request] = []
     items: list[Item] = []
     path = listing.path
@@ -159,7 +160,7 @@ def _list(cloud: Surveyed, listing: _Listing, seconds: float) -> _Found:
             lost = Section(status=Status.ERROR, requests=tuple(r.id for r in requests), reason=error.what)
             return _Found(requests, {listing.section: lost})
         if path and len(requests) == MOST_PAGES:  # a list that is cut off would be judged as a whole one
-            reason = f"its pages do not end: {MOST_PAGES} were read"
+            reason = Reason.of("prove.section.endless", pages=MOST_PAGES)
             cut = Section(status=Status.ERROR, requests=tuple(r.id for r in requests), reason=reason)
             return _Found(requests, {listing.section: cut})
     ids = tuple(r.id for r in requests)
@@ -182,11 +183,11 @@ def _unseen(reply: Reply, key: str, requests: list[Request]) -> Section:
     told = {401: Status.FORBIDDEN, 403: Status.FORBIDDEN, 404: Status.ABSENT}
     status = told.get(request.status, Status.ERROR)
     what = f"{request.method} {request.path.partition('?')[0]}"
-    reason = f"HTTP {request.status}" if request.status != 200 else f"the answer has no list {key}"
-    return Section(status=status, requests=ids, reason=f"{what}: {reason}")
+    lacks: Words = f"HTTP {request.status}" if request.status != 200 else Reason.of("prove.section.no-list", key=key)
+    return Section(status=status, requests=ids, reason=Reason.of("about", what=what, reason=lacks))
 
 
-def _absent(section: str, reason: str) -> _Found:
+def _absent(section: str, reason: Words) -> _Found:
     return _Found([], {section: Section(status=Status.ABSENT, reason=reason)})
 
 
@@ -195,7 +196,7 @@ def _rules(cloud: Surveyed, seconds: float) -> _Found:
     found = _list(cloud, DEFAULT_RULES, seconds)
     told = found.sections[DEFAULT_RULES.section]
     if told.status is not Status.ABSENT or not told.requests:
-        skipped = Section(status=Status.ABSENT, reason="not asked: the default rules were")
+        skipped = Section(status=Status.ABSENT, reason=Reason.of("prove.section.rules-instead"))
         return _Found(found.requests, {**found.sections, DEFAULT_GROUP.section: skipped})
     group = _list(cloud, DEFAULT_GROUP, seconds)
     return _Found(found.requests + group.requests, {**found.sections, **group.sections})
@@ -212,7 +213,7 @@ def _s3(
             continue
         target = split(url)
         if not target.netloc:
-            reason = f"the address of {type_} in the catalog is none: {without_user(url)[:120]!r}"
+            reason = Reason.of("prove.section.no-address", type=type_, url=without_user(url)[:120])
             return _Found([], {"s3_probe": Section(status=Status.ERROR, reason=reason)})
         root = target._replace(path="/", query="", fragment="").geturl() if type_ == "object-store" else url
         reply = cloud.knock(root, headers=_signed(root, now()), seconds=seconds)
@@ -225,7 +226,7 @@ def _s3(
         }  # fmt: skip
         section = Section(status=Status.SEEN, requests=(reply.request.id,), items=(item,))
         return _Found([reply.request], {"s3_probe": section})
-    return _absent("s3_probe", "the catalog has neither S3 nor an object store")
+    return _absent("s3_probe", Reason.of("prove.section.no-s3"))
 
 
 def _signed(url: str, at: datetime) -> dict[str, str]:

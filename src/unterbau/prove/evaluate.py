@@ -19,6 +19,7 @@ from unterbau.prove.judges import decide
 from unterbau.prove.judges.frame import View, text
 from unterbau.prove.judges.scs_0102 import due, parse_day, visible
 from unterbau.prove.verdicts import (
+    STATES,
     CaseOutcome,
     CaseVerdict,
     Change,
@@ -28,6 +29,7 @@ from unterbau.prove.verdicts import (
     VersionVerdict,
     conjoin,
 )
+from unterbau.verdict import Reason, Words, joined
 
 IN_FORCE = (State.EFFECTIVE, State.WARN)
 
@@ -120,7 +122,7 @@ def _verdict(case: Case, asked: tuple[str, ...], inventory: Inventory, at: datet
         requests=tuple(dict.fromkeys(r for name in case.needs for r in inventory.section(name).requests)),
         reference=decision.reference,
         valid_until=valid_until(case.lifetime, inventory.collected_at.date()),
-        note="; ".join(filter(None, (decision.note, case.note))),
+        note=joined([decision.note, case.note]),
     )
 
 
@@ -129,9 +131,11 @@ def _version(scope: Scope, name: str, cases: tuple[CaseVerdict, ...], day: date)
     phase = version.phase(day)
     outcomes = [case.outcome for case in cases if name in case.versions and not case.manual]
     manual = [case.case for case in cases if name in case.versions and case.manual]
-    notes = [version.note, f"to be shown by documents: {', '.join(manual)}" if manual else ""]
+    notes: list[Words] = [version.note]
+    if manual:
+        notes.append(Reason.of("prove.version.documents", cases=manual))
     if not outcomes:
-        notes.append("no test cases are known to us")
+        notes.append(Reason.of("prove.version.no-cases"))
     return VersionVerdict(
         version=name,
         state=phase.state if phase else State.DRAFT,
@@ -143,7 +147,7 @@ def _version(scope: Scope, name: str, cases: tuple[CaseVerdict, ...], day: date)
         not_applicable=outcomes.count(CaseOutcome.NOT_APPLICABLE),
         advice=sum(name in case.recommended_by and case.outcome is CaseOutcome.FAILED for case in cases),
         source=version.source,
-        note="; ".join(filter(None, notes)),
+        note=joined(notes),
     )
 
 
@@ -154,14 +158,17 @@ def _coming(inventory: Inventory, scope: Scope, asked: tuple[str, ...], at: date
     day = at.date()
     changes = [*_timeline(scope, day), *_drafts(inventory, scope, at, data)]
     changes += [*_releases(inventory, at, data), *_promises(inventory, day, data)]
-    return sorted(changes, key=lambda change: (change.when is None, change.when or date.max, change.what))
+    return sorted(changes, key=lambda change: (change.when is None, change.when or date.max, str(change.what)))
 
 
 def _timeline(scope: Scope, day: date) -> Iterable[Change]:
     for version in scope.versions:
         for phase in version.states:
             if phase.since > day:
-                yield Change(when=phase.since, what=f"{scope.name} {version.version} becomes {phase.state.value}")
+                name = f"{scope.name} {version.version}"
+                yield Change(
+                    when=phase.since, what=Reason.of("prove.coming.state", version=name, state=STATES[phase.state])
+                )
 
 
 def _drafts(inventory: Inventory, scope: Scope, at: datetime, data: Catalogue) -> Iterable[Change]:
@@ -175,7 +182,7 @@ def _drafts(inventory: Inventory, scope: Scope, at: datetime, data: Catalogue) -
         outcome = decide(View(inventory=inventory, at=at, case=case, data=data)).outcome
         yield Change(
             when=None,
-            what=f"{' and '.join(future)} (draft) will demand: {case.title}",
+            what=Reason.of("prove.coming.demand", versions=list(future), title=case.title),
             case=case.id,
             outcome=outcome,
             breaks=outcome is CaseOutcome.FAILED,
@@ -190,7 +197,7 @@ def _releases(inventory: Inventory, at: datetime, data: Catalogue) -> Iterable[C
             then = datetime.combine(release.required, time(), tzinfo=UTC)
             case = data.case(ids[release.distro])
             outcome = decide(View(inventory=inventory, at=then, case=case, data=data)).outcome
-            what = f"{release.distro} {release.version} counts as the newest release: {case.title}"
+            what = Reason.of("prove.coming.release", release=f"{release.distro} {release.version}", title=case.title)
             breaks = outcome is CaseOutcome.FAILED
             yield Change(when=release.required, what=what, case=case.id, outcome=outcome, breaks=breaks)
 
@@ -201,27 +208,26 @@ def _promises(inventory: Inventory, day: date, data: Catalogue) -> Iterable[Chan
         deadline, until = due(image), parse_day(text(image, "provided_until"))
         name = text(image, "name")
         if deadline and deadline.date() > day:
-            what = f"image {name} must have been replaced ({text(image, 'replace_frequency')}, and three days)"
+            what = Reason.of("prove.coming.replaced", image=name, often=text(image, "replace_frequency"))
             yield Change(when=deadline.date(), what=what, case="scs-0102-image-recency")
         if until and until > day:
-            yield Change(when=until, what=f"image {name} is provided and updated until this day")
+            yield Change(when=until, what=Reason.of("prove.coming.provided", image=name))
 
 
 _NOTHING = Case(id="", title="", standard="")
 
 
-def _notes(inventory: Inventory, scope: Scope, asked: tuple[str, ...], at: datetime, data: Catalogue) -> Iterable[str]:
-    yield f"our data about the standards is of {data.seen}; what was decided later is not in it"
+def _notes(
+    inventory: Inventory, scope: Scope, asked: tuple[str, ...], at: datetime, data: Catalogue
+) -> Iterable[Words]:
+    yield Reason.of("prove.note.data", day=str(data.seen))
     if at.date() != inventory.collected_at.date():
-        yield (
-            f"the cloud was looked at on {inventory.collected_at:%Y-%m-%d}, the report is about {at:%Y-%m-%d}: it says "
-            "what the standards make of the same cloud at that date"
-        )
+        yield Reason.of("prove.note.day", seen=f"{inventory.collected_at:%Y-%m-%d}", about=f"{at:%Y-%m-%d}")
     for name in asked:
         for id in scope.version(name).standards:
             standard = data.standard(id)
             if standard.deprecated and standard.deprecated <= at.date():
-                yield f"{name} names {id}, whose text is deprecated since {standard.deprecated}"
+                yield Reason.of("prove.note.deprecated", version=name, text=id, since=str(standard.deprecated))
     privileged = sorted({"admin", "manager"} & set(inventory.subject.roles))
     if privileged:
-        yield f"the account has the role {' and '.join(privileged)}: the reference suite would refuse to run with it"
+        yield Reason.of("prove.note.privileged", roles=privileged)

@@ -28,8 +28,8 @@ from unterbau.places import is_loopback, place
 from unterbau.prove.data import load
 from unterbau.prove.inventory import Inventory
 from unterbau.prove.proof import Proof, Question, prove
-from unterbau.prove.verdicts import CaseVerdict, Report
-from unterbau.verdict import Model, Outcome, conjoin
+from unterbau.prove.verdicts import OUTCOMES, CaseVerdict, Report
+from unterbau.verdict import Model, Outcome, Reason, conjoin, joined
 from unterbau.verdict.exhibit import Exhibit, Showing
 
 KIND = "https://unterbau.example/evidence/conformance/v1"
@@ -37,6 +37,7 @@ INVENTORY, QUESTION, REPORT, SECURE = "inventory.json", "question.json", "report
 JUDGING = "conformance"
 """The name of the judging by which a cloud is judged; the data about the standards have a digest of their own."""
 WORDS = frozenset({"reason", "title", "observed", "required", "mend", "note", "notes", "why", "what", "data"})
+_CHANGE = ("when", "case", "outcome", "breaks")
 _SECURE = TypeAdapter(tuple[CaseVerdict, ...])
 
 
@@ -109,12 +110,13 @@ def exhibit(checked: ProofCheck, opened: Opened, name: str) -> Exhibit:
     """What the bundle shows to `judge`. It was checked: `checked` is of `opened`."""
     subject, report = checked.proof.inventory.subject, checked.proof.report
     where = f"{subject.name} ({place(subject.auth_url)}, project {subject.project_id or '-'})"
-    versions = ", ".join(f"{v.version} {v.outcome.value}" for v in report.versions) or "no version"
+    versions = [Reason.of("exhibit.version", version=v.version, outcome=OUTCOMES[v.outcome]) for v in report.versions]
+    why = Reason.of("about", what=report.scope_name, reason=joined(versions) or Reason.of("exhibit.no-version"))
     seen = checked.proof.inventory.collected_at
     return Exhibit(
         name=name, digest=digest_bytes(opened.data), kind="proof", signer=checked.signer, trusted=checked.signer_trusted,
         seen=seen, clouds=(where,), one_machine=is_loopback(subject.auth_url),
-        shows={"conformant": Showing(outcome=checked.outcome, why=f"{report.scope_name}: {versions}")},
+        shows={"conformant": Showing(outcome=checked.outcome, why=why)},
     )  # fmt: skip
 
 
@@ -197,6 +199,8 @@ def _differing(told: Any, again: Any, reading: Reading, place: tuple[str, ...]) 
     """Cases, versions and fields that were told otherwise than they follow; sentences are not compared."""
     left, right = (without_words(one, WORDS) for one in (told, again))
     if isinstance(left, dict):
+        for one in (left, right):  # those of one day stand in the order of their sentences
+            one["coming"] = sorted(one["coming"], key=lambda c: [str(c.get(k)) for k in _CHANGE])
         wrong = _differing(left["cases"], right["cases"], reading, (*place, "cases"))
         wrong += [] if wrong else _differing(left["versions"], right["versions"], reading, (*place, "versions"))
         rest, other = (

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from unterbau.cloud.survey import Item, Subject
 from unterbau.prove.inventory import Certificate, Status, TlsProbe
+from unterbau.verdict import Reason, Words
 
 SECONDS = 5.0
 """Deadline of one connection."""
@@ -82,20 +83,20 @@ class _Place:
         return not self.fault and self.target.scheme == "https"
 
     @property
-    def fault(self) -> str:
+    def fault(self) -> Words:
         """Why it is no address; else empty."""
         try:
-            return "" if self.address[0] else "no host is named"
+            return "" if self.address[0] else Reason.of("prove.tls.no-host")
         except ValueError as error:
             return str(error)
 
     def probe(self) -> TlsProbe:
         """Of an address without TLS there is nothing to ask."""
         if self.fault:
-            return self.unseen(Status.ERROR, f"no address: {self.fault}")
+            return self.unseen(Status.ERROR, Reason.of("prove.tls.no-address", why=self.fault))
         return TlsProbe(service=self.service, interface=self.interface, url=self.url, status=Status.SEEN, plain=True)
 
-    def unseen(self, status: Status, reason: str) -> TlsProbe:
+    def unseen(self, status: Status, reason: Words) -> TlsProbe:
         """Nobody answered, or it is no TLS."""
         return TlsProbe(service=self.service, interface=self.interface, url=self.url, status=status, reason=reason)
 
@@ -180,12 +181,13 @@ class _Opened:
     """Whether it was TLS 1.3."""
     cipher: str
     trusted: bool | None
-    trust_error: str
+    trust_error: Words
 
 
 def _open(place: _Place, strict: _Strict, seconds: float) -> _Opened:
     """One connection, which verifies if the cloud is used so; another one that does not if that fails. Raises OSError."""
-    trusted, why = None, "clouds.yaml says not to verify this cloud's certificates"
+    trusted: bool | None = None
+    why: Words = Reason.of("prove.tls.unverified")
     if strict is not None:
         try:
             return _told(place, strict(), seconds, True, "")
@@ -198,7 +200,7 @@ def _open(place: _Place, strict: _Strict, seconds: float) -> _Opened:
     return _told(place, _open_context(), seconds, trusted, why)
 
 
-def _told(place: _Place, context: ssl.SSLContext, seconds: float, trusted: bool | None, why: str) -> _Opened:
+def _told(place: _Place, context: ssl.SSLContext, seconds: float, trusted: bool | None, why: Words) -> _Opened:
     with _connected(place, context, seconds) as secured:
         given = getattr(secured, "get_unverified_chain", lambda: [secured.getpeercert(binary_form=True)])()
         return _Opened(

@@ -22,7 +22,7 @@ from unterbau.errors import LocalError, UsageError
 from unterbau.prove.inventory import Inventory, Subject
 from unterbau.prove.proof import Proof, prove
 from unterbau.prove.verdicts import CaseOutcome
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Words
 
 _TOLD = ("versions", "cases", "sections")
 GENESIS = "sha256:" + "0" * 64
@@ -33,7 +33,7 @@ class End(Model):
     """How a case ended."""
 
     outcome: CaseOutcome
-    reason: str
+    reason: Words
 
 
 class Entry(Model):
@@ -70,7 +70,7 @@ class Change(Model):
     case: str
     before: CaseOutcome | None
     after: CaseOutcome | None
-    reason: str
+    reason: Words
     cause: str
     """`the cloud`, `our data`, `our version`, `our data or our version`, `the date`, `the question`."""
 
@@ -294,8 +294,8 @@ def _told(before: Entry, entry: Entry, changed: tuple[Change, ...]) -> Iterator[
     moved = [n for n in entry.sections if before.sections.get(n) != entry.sections[n]]
     for change in changed:
         old, new = (o.value if o else "not asked" for o in (change.before, change.after))
-        why = f"{change.cause} ({', '.join(moved)})" if change.cause == "the cloud" and moved else change.cause
-        yield f"{change.case}: {old} -> {new}, by {why}: {change.reason}".rstrip(": ")
+        cause = f"{change.cause} ({', '.join(moved)})" if change.cause == "the cloud" and moved else change.cause
+        yield f"{change.case}: {old} -> {new}, by {cause}: {change.reason}".rstrip(": ")
     if moved and not any(change.cause == "the cloud" for change in changed):
         yield f"the cloud: {', '.join(moved)} changed; no verdict did by it"
     for place in sorted(before.subject.certificates.keys() & entry.subject.certificates.keys()):

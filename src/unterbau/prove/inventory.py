@@ -50,7 +50,7 @@ Items are the objects as the API returns them, each a plain JSON object, unknown
         {"test": "backup", "volume": status, "backup": status, "restored": status,
          "written_sha256": .., "restored_sha256": .. or null, "deleted": bool}
         {"test": "encryption", "type": name of a volume type that advertises it, "encrypted": bool}, one for each
-        and each may carry "error": one line, where it could not be carried through (the API refused, the guest
+        and each may carry "error": a reason or one line, where it could not be carried through (the API refused, the guest
         said nothing). Missing keys are "not seen".
 
 Later pieces of work (KaaS) bring sections of their own; `Subject.kind` says which judges apply.
@@ -68,7 +68,7 @@ from pydantic import Field, ValidationError
 from unterbau.canonical import digest
 from unterbau.cloud.survey import Item, Request, Subject
 from unterbau.errors import UsageError
-from unterbau.verdict import Model, Observation, Source, later
+from unterbau.verdict import Model, Observation, Reason, Source, Words, joined, later
 from unterbau.verdict.assessment import Seen
 
 __all__ = [
@@ -119,7 +119,7 @@ class Section(Model):
     status: Status
     requests: tuple[str, ...] = ()
     items: tuple[Item, ...] = ()
-    reason: str = ""
+    reason: Words = ""
 
 
 class Certificate(Model):
@@ -145,19 +145,19 @@ class TlsProbe(Model):
     interface: str
     url: str
     status: Status
-    reason: str = ""
+    reason: Words = ""
     plain: bool = False
     """The catalog names a plain-text `http://` address."""
     protocols: dict[str, bool | None] = Field(default_factory=dict)
     """`TLSv1`, `TLSv1.1`, `TLSv1.2`, `TLSv1.3` -> accepted, refused, or None: this machine could not ask."""
     ciphers: tuple[str, ...] = ()
     """IANA or OpenSSL names of what was accepted."""
-    ciphers_unasked: str = later("")
+    ciphers_unasked: Words = later("")
     """Why not all ciphers could be asked for; empty: all were."""
     groups: tuple[str, ...] = ()
     trusted: bool | None = None
     """The chain verifies against the trust store that was used, and the name matches."""
-    trust_error: str = ""
+    trust_error: Words = ""
     chain: tuple[Certificate, ...] = ()
     hsts: str | None = None
     """The header Strict-Transport-Security; None: not sent."""
@@ -178,12 +178,18 @@ class Inventory(Model):
 
     def section(self, name: str) -> Section:
         """The section, or one that says that nobody looked."""
-        return self.sections.get(name) or Section(status=Status.ERROR, reason=f"nobody asked for {name}")
+        return self.sections.get(name) or Section(
+            status=Status.ERROR, reason=Reason.of("prove.section.not-asked", section=name)
+        )
 
-    def unseen(self, names: Iterable[str]) -> str:
+    def unseen(self, names: Iterable[str]) -> Words:
         """One line that names each of these sections which was not seen, and why; empty: all were."""
         missing = [(name, self.section(name)) for name in names]
-        return "; ".join(f"{n}: {s.reason or s.status}" for n, s in missing if s.status is not Status.SEEN)
+        return joined(
+            Reason.of("about", what=n, reason=s.reason or s.status.value)
+            for n, s in missing
+            if s.status is not Status.SEEN
+        )
 
     def digest(self) -> str:
         """`sha256:..` over the canonical JSON of all of it."""

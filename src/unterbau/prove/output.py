@@ -13,7 +13,8 @@ from unterbau import __version__
 from unterbau.prove.data import load
 from unterbau.prove.inventory import Inventory, seen
 from unterbau.prove.proof import Proof
-from unterbau.prove.verdicts import CaseOutcome, CaseVerdict, Level, as_verdict
+from unterbau.prove.verdicts import CaseOutcome, CaseVerdict, Finding, Level, as_verdict
+from unterbau.verdict import Reason
 from unterbau.verdict.assessment import Assessment, Document, Entry, Part, Point, Rule, Weight
 from unterbau.verdict.exports import stable_id
 
@@ -76,11 +77,14 @@ def _entry(case: CaseVerdict, inventory: Inventory) -> Entry:
         weight=Weight.DEMAND if case.level is Level.MUST else Weight.ADVICE,
         applies=case.outcome is not CaseOutcome.NOT_APPLICABLE,
         automatic=not case.manual,
-        points=tuple(
-            Point(subject=f.object, text=f"{f.observed}; required: {f.required}. {f.mend}") for f in case.findings
-        ),
+        points=tuple(Point(subject=f.object, text=told(f)) for f in case.findings),
         rests_on=case.requests,
     )
+
+
+def told(finding: Finding) -> Reason:
+    """A finding in one line."""
+    return Reason.of("prove.finding", observed=finding.observed, required=finding.required, mend=finding.mend)
 
 
 def _key(proof: Proof) -> tuple[str, ...]:

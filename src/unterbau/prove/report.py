@@ -8,11 +8,17 @@ and every failure says how to mend it. Names come from clouds and may hold anyth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from unterbau import pages
 from unterbau.face import safe, say, table
+from unterbau.prove import output
 from unterbau.prove.proof import Proof
-from unterbau.prove.verdicts import CaseOutcome, CaseVerdict, Level, VersionVerdict
+from unterbau.prove.verdicts import OUTCOMES, CaseOutcome, CaseVerdict, Level, VersionVerdict
+from unterbau.verdict import words
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 MARKS = {
     CaseOutcome.HELD: "✓ held",
@@ -112,7 +118,7 @@ def _rows(case: CaseVerdict, reference: bool) -> list[list[str]]:
             safe(case.case) if n == 0 else "",
             _mark(case.outcome) if n == 0 else "",
             safe(f.object),
-            safe(f"{f.observed}; required: {f.required}. {f.mend}"),
+            safe(output.told(f)),
             *(said if n == 0 else [""] * len(said)),
         ]
         for n, f in enumerate(case.findings[:MOST_FINDINGS])
@@ -122,16 +128,22 @@ def _rows(case: CaseVerdict, reference: bool) -> list[list[str]]:
     return rows
 
 
-def html(found: Sequence[Proof]) -> str:
-    """One page without external resources: the matrix, then each cloud with its failures first."""
+def _in_both(outcome: CaseOutcome) -> Markup:
+    glyph = MARKS[outcome].split()[0]
+    return pages.both(*(f"{glyph} {words(OUTCOMES[outcome], language)}" for language in ("de", "en")))
+
+
+def html(found: Sequence[Proof], language: str = "en") -> str:
+    """One page without external resources: the matrix, then each cloud with its failures first. `language`: which at first."""
     environment = pages.environment("unterbau.prove")
     return environment.get_template("conformance.html.j2").render(
         proofs=found,
+        language=language,
         versions=_all_versions(found),
         cases=_differing(found),
         outcome=_outcome,
         version_of=lambda p, v: next((x for x in p.report.versions if x.version == v), None),
-        marks={o.value: MARKS[o] for o in CaseOutcome},
+        told=_in_both,
         failed=lambda p, level: [c for c in p.cases if c.outcome is CaseOutcome.FAILED and c.level.value == level],
         unseen=lambda p: [c for c in p.cases if c.outcome is CaseOutcome.NOT_SHOWN],
         rest=lambda p: [c for c in p.cases if c.outcome in (CaseOutcome.HELD, CaseOutcome.NOT_APPLICABLE)],

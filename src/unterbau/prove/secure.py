@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from unterbau.prove.inventory import Inventory, Status, TlsProbe
 from unterbau.prove.verdicts import CaseOutcome, CaseVerdict, Finding, Level
+from unterbau.verdict import Reason, Words, joined
 
 STANDARD = "scs-0125-v1"
 CLAUSE = "https://docs.scs.community/standards/scs-0125-v1-secure-connections"
@@ -28,8 +29,9 @@ HSTS_SECONDS = 63_072_000
 SOON = timedelta(days=14)
 WEAK_SIGNATURES = ("md5", "sha1")
 
-Look = Callable[[TlsProbe, datetime], Iterator[tuple[str, str, str] | None]]
-"""Faults of one probe as (observed, required, mend); None: it could not be looked at."""
+Faults = Iterator[tuple[Words, Words, Words] | None]
+"""Of one probe, as (observed, required, mend); None: it could not be looked at."""
+Look = Callable[[TlsProbe, datetime], Faults]
 
 
 def judge(inventory: Inventory, at: datetime) -> tuple[CaseVerdict, ...]:
@@ -39,17 +41,19 @@ def judge(inventory: Inventory, at: datetime) -> tuple[CaseVerdict, ...]:
 
 def _case(id_: str, title: str, level: Level, look: Look, probes: Iterable[TlsProbe], at: datetime) -> CaseVerdict:
     findings: list[Finding] = []
-    blind: list[str] = []
+    blind: list[Words] = []
+    reason: Words
     seen = 0
     for probe in probes:
         if probe.status is not Status.SEEN:
-            blind.append(f"{probe.url}: {probe.reason or probe.status}")
+            blind.append(Reason.of("about", what=probe.url, reason=probe.reason or probe.status.value))
             continue
         if probe.plain and id_ != "tls-everywhere":
             continue
         faults = list(look(probe, at))
         if None in faults:
-            blind.append(f"{probe.url}: {probe.trust_error or 'this machine could not ask'}")
+            why = probe.trust_error or Reason.of("prove.tls.not-asked")
+            blind.append(Reason.of("about", what=probe.url, reason=why))
         else:
             seen += 1
         findings += [
@@ -58,108 +62,133 @@ def _case(id_: str, title: str, level: Level, look: Look, probes: Iterable[TlsPr
             if f is not None
         ]
     if findings:
-        outcome, reason = CaseOutcome.FAILED, f"{findings[0].object}: {findings[0].observed}"
+        outcome = CaseOutcome.FAILED
+        reason = Reason.of("about", what=findings[0].object, reason=findings[0].observed)
     elif blind or not seen:
-        outcome, reason = CaseOutcome.NOT_SHOWN, "; ".join(blind[:3]) or "no endpoint was spoken to over TLS"
+        outcome, reason = CaseOutcome.NOT_SHOWN, joined(blind[:3]) or Reason.of("prove.tls.none")
     else:
-        outcome, reason = CaseOutcome.HELD, f"{seen} endpoints"
+        outcome, reason = CaseOutcome.HELD, Reason.of("prove.tls.endpoints", count=seen)
     return CaseVerdict(
         case=id_, title=title, standard=STANDARD, clause=CLAUSE, level=level, versions=(), own=True, outcome=outcome,
         reason=reason, looked_at=seen, findings=tuple(findings), sections=("tls",),
-        note="scs-0125 is a draft; no version of a scope demands it yet",
+        note=Reason.of("prove.tls.draft"),
     )  # fmt: skip
 
 
-def _everywhere(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
+def _everywhere(probe: TlsProbe, at: datetime) -> Faults:
     if probe.plain:
         yield (
-            "the catalog names a plain-text address",
-            "https on every endpoint",
-            "Put TLS before it; name https in the catalog.",
+            Reason.of("prove.tls.plain"),
+            Reason.of("prove.tls.https"),
+            Reason.of("prove.tls.put-tls"),
         )
 
 
-def _protocols(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
+def _protocols(probe: TlsProbe, at: datetime) -> Faults:
     for name in ("TLSv1", "TLSv1.1"):
         if probe.protocols.get(name):
-            yield f"accepts {name}", "TLS 1.2 and 1.3 only", f"Switch {name} off."
+            yield (
+                Reason.of("prove.tls.accepts", what=name),
+                Reason.of("prove.tls.only-new"),
+                Reason.of("prove.tls.switch-off", version=name),
+            )
         elif probe.protocols.get(name) is None:
             yield None
     if not probe.protocols.get("TLSv1.2") and not probe.protocols.get("TLSv1.3"):
-        yield "accepts neither TLS 1.2 nor 1.3", "TLS 1.2 and 1.3", "Switch both on."
+        yield Reason.of("prove.tls.neither"), Reason.of("prove.tls.both"), Reason.of("prove.tls.switch-both-on")
 
 
-def _modern(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
+def _modern(probe: TlsProbe, at: datetime) -> Faults:
     if probe.protocols.get("TLSv1.3") is None:
         yield None
     elif not probe.protocols["TLSv1.3"]:
-        yield "does not accept TLS 1.3", "TLS 1.3 is offered", "Switch TLS 1.3 on."
+        yield (
+            Reason.of("prove.tls.no-newest"),
+            Reason.of("prove.tls.offers-newest"),
+            Reason.of("prove.tls.switch-on-newest"),
+        )
 
 
-def _ciphers(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
+def _ciphers(probe: TlsProbe, at: datetime) -> Faults:
     if not probe.ciphers or probe.ciphers_unasked:
         yield None
     others = [c for c in probe.ciphers if c not in INTERMEDIATE]
     if others:
         yield (
-            f"accepts {', '.join(others)}",
-            f"only ciphers of the profile ({PROFILE})",
-            "Set the cipher list of the profile.",
+            Reason.of("prove.tls.accepts", what=others),
+            Reason.of("prove.tls.only-ciphers", profile=PROFILE),
+            Reason.of("prove.tls.set-ciphers"),
         )
 
 
-def _trust(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
+def _trust(probe: TlsProbe, at: datetime) -> Faults:
     if probe.trusted is None:
         yield None
     elif not probe.trusted:
         yield (
-            f"the certificate does not verify: {probe.trust_error}",
-            "a chain that verifies, for the name in the catalog",
-            "Install a certificate of a trusted authority with its chain.",
+            Reason.of("prove.tls.untrusted", why=probe.trust_error),
+            Reason.of("prove.tls.trusted"),
+            Reason.of("prove.tls.install"),
         )
 
 
-def _dates(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
+def _dates(probe: TlsProbe, at: datetime) -> Faults:
     if not probe.chain:
         yield None
         return
     for certificate in probe.chain:
         end = f"{certificate.not_after:%Y-%m-%d}"
         if not certificate.not_before <= at <= certificate.not_after:
-            valid = f"valid from {certificate.not_before:%Y-%m-%d} to {end}"
-            yield valid, f"valid on {at:%Y-%m-%d}", "Renew the certificate."
+            yield (
+                Reason.of("prove.tls.valid-from-to", begin=f"{certificate.not_before:%Y-%m-%d}", end=end),
+                Reason.of("prove.tls.valid-on", day=f"{at:%Y-%m-%d}"),
+                Reason.of("prove.tls.renew"),
+            )
         elif certificate is probe.chain[0] and certificate.not_after - at < SOON:
-            yield f"ends on {end}", f"valid for {SOON.days} more days", "Renew it now, and automate that."
+            yield (
+                Reason.of("prove.tls.ends", day=end),
+                Reason.of("prove.tls.longer", days=SOON.days),
+                Reason.of("prove.tls.automate"),
+            )
 
 
-def _life(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
+def _life(probe: TlsProbe, at: datetime) -> Faults:
     if not probe.chain:
         yield None
         return
     life = probe.chain[0].not_after - probe.chain[0].not_before
     if life > LONGEST_LIFE:
-        yield f"valid for {life.days} days in all", f"at most {LONGEST_LIFE.days} days", "Issue it for a shorter time."
+        yield (
+            Reason.of("prove.tls.life", days=life.days),
+            Reason.of("prove.tls.longest-life", days=LONGEST_LIFE.days),
+            Reason.of("prove.tls.shorter"),
+        )
 
 
-def _key(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
+def _key(probe: TlsProbe, at: datetime) -> Faults:
     if not probe.chain:
         yield None
         return
     own = probe.chain[0]
     kind, _, size = own.key.partition(" ")
     if kind == "RSA" and int(size or 0) < 2048:
-        yield f"key {own.key}", "RSA of at least 2048 bits, or ECDSA P-256", "Make a new key."
+        yield Reason.of("prove.tls.key", key=own.key), Reason.of("prove.tls.strong-key"), Reason.of("prove.tls.new-key")
     if any(weak in own.signature.lower() for weak in WEAK_SIGNATURES):
-        yield f"signed with {own.signature}", "SHA-256 or better", "Have it signed anew."
+        yield (
+            Reason.of("prove.tls.signed", by=own.signature),
+            Reason.of("prove.tls.strong-signature"),
+            Reason.of("prove.tls.sign-anew"),
+        )
 
 
-def _hsts(probe: TlsProbe, at: datetime) -> Iterator[tuple[str, str, str] | None]:
-    told = probe.hsts
+def _hsts(probe: TlsProbe, at: datetime) -> Faults:
+    told, required = probe.hsts, Reason.of("prove.tls.max-age", seconds=str(HSTS_SECONDS))
     ages = [p.partition("=")[2].strip('" ') for p in (told or "").split(";") if p.strip().lower().startswith("max-age")]
     if told is None:
-        yield "sends no Strict-Transport-Security", f"max-age of at least {HSTS_SECONDS}", "Send the header."
+        yield Reason.of("prove.tls.no-hsts"), required, Reason.of("prove.tls.send-hsts")
     elif not ages or not ages[0].isdigit() or int(ages[0]) < HSTS_SECONDS:
-        yield f"Strict-Transport-Security: {told[:80]}", f"max-age of at least {HSTS_SECONDS}", "Raise max-age."
+        header = Reason.of("about", what="Strict-Transport-Security", reason=told[:80])
+        yield header, required, Reason.of("prove.tls.raise-max-age")
 
 
 CASES: tuple[tuple[str, str, Level, Look], ...] = (

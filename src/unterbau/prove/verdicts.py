@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
-from unterbau.verdict import Claim, Model, Observation, Outcome, Verdict
+from unterbau.verdict import Claim, Model, Observation, Outcome, Reason, Verdict, Words
 
 
 class CaseOutcome(StrEnum):
@@ -23,6 +23,15 @@ class CaseOutcome(StrEnum):
     NOT_SHOWN = "not shown"
     NOT_APPLICABLE = "not applicable"
     """The condition of the rule is not met (e.g. no object store, where the rule is about object stores)."""
+
+
+OUTCOMES = {
+    CaseOutcome.HELD: Reason.of("outcome.held"),
+    CaseOutcome.FAILED: Reason.of("outcome.failed"),
+    CaseOutcome.NOT_SHOWN: Reason.of("outcome.not-shown"),
+    CaseOutcome.NOT_APPLICABLE: Reason.of("outcome.not-applicable"),
+}
+"""What people call them."""
 
 
 class Level(StrEnum):
@@ -40,6 +49,15 @@ class State(StrEnum):
     WARN = "warn"
     """Still in force, but about to be deprecated."""
     DEPRECATED = "deprecated"
+
+
+STATES = {
+    State.DRAFT: Reason.of("prove.state.draft"),
+    State.EFFECTIVE: Reason.of("prove.state.effective"),
+    State.WARN: Reason.of("prove.state.warn"),
+    State.DEPRECATED: Reason.of("prove.state.deprecated"),
+}
+"""What people call them."""
 
 
 class Fix(Model):
@@ -73,11 +91,11 @@ class Finding(Model):
 
     object: str
     """E.g. `flavor SCS-2V-4 (7f..)`."""
-    observed: str
-    required: str
+    observed: Words
+    required: Words
     clause: str
     """URL of the section of the standard."""
-    mend: str
+    mend: Words
     fix: Fix | None = None
 
 
@@ -86,7 +104,7 @@ class Reference(Model):
 
     outcome: str
     """`PASS`, `FAIL`, `ABORT` or `NONE` (it has no such test)."""
-    why: str
+    why: Words
 
 
 class CaseVerdict(Model):
@@ -106,7 +124,7 @@ class CaseVerdict(Model):
     manual: bool = False
     """Checked by documents, not by software: never held here, and no part of a version's outcome."""
     outcome: CaseOutcome
-    reason: str
+    reason: Words
     looked_at: int = 0
     """How many objects decided."""
     findings: tuple[Finding, ...] = ()
@@ -117,7 +135,7 @@ class CaseVerdict(Model):
     reference: Reference | None = None
     valid_until: date | None = None
     """Until when the result counts (scs-0003-v2), from the day on which the cloud was looked at."""
-    note: str = ""
+    note: Words = ""
     """An assumption of ours that a reader should know (e.g. an ambiguous text)."""
 
 
@@ -136,7 +154,7 @@ class VersionVerdict(Model):
     advice: int
     """How many recommendations are not followed."""
     source: str = ""
-    note: str = ""
+    note: Words = ""
 
 
 class Change(Model):
@@ -144,7 +162,7 @@ class Change(Model):
 
     when: date | None
     """None: no date is public."""
-    what: str
+    what: Words
     case: str = ""
     outcome: CaseOutcome | None = None
     """How the case ends on this inventory."""
@@ -170,7 +188,7 @@ class Report(Model):
     versions: tuple[VersionVerdict, ...]
     cases: tuple[CaseVerdict, ...]
     coming: tuple[Change, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Words, ...] = ()
 
     def of_version(self, version: str) -> tuple[CaseVerdict, ...]:
         """The cases of one version: demanded, recommended and manual ones."""

@@ -71,6 +71,7 @@ from unterbau.tenant.kinds import (
     ref,
 )
 from unterbau.tenant.kinds import Source as Origin
+from unterbau.verdict import Reason, Words, joined
 
 
 class Trial(Cloud, Protocol):
@@ -159,7 +160,11 @@ def run(
     if result.interrupted:
         raise Interrupted("stopped while writing; what was made is removed", "Run the same command again.")
     items = _items(outputs, errors, missing, identity.roles, deleted=tidied.complete)
-    return Section(status=Status.SEEN, items=tuple(items), reason="; ".join(f"left behind: {n}" for n in left_behind))
+    return Section(
+        status=Status.SEEN,
+        items=tuple(items),
+        reason=joined(Reason.of("prove.write.left-behind", what=n) for n in left_behind),
+    )
 
 
 # --- steps
@@ -303,15 +308,15 @@ def _delete(tools: _Tools, kind: Kind, mark: str, id_: str) -> None:
 # --- the three groups
 
 
-def _steps(tools: _Tools) -> tuple[list[Step], dict[str, str]]:
+def _steps(tools: _Tools) -> tuple[list[Step], dict[str, Words]]:
     """The steps, and why a test has none."""
     kinds = set(tools.cloud.kinds())
     steps: list[Step] = [_Keys(tools)] if Kind.SECRET in kinds else []
-    missing: dict[str, str] = {}
+    missing: dict[str, Words] = {}
     if {Kind.VOLUME, Kind.BACKUP, Kind.IMAGE} <= kinds:
         steps += _backup(tools)
     else:
-        missing["backup"] = "the catalog has no block storage or no images"
+        missing["backup"] = Reason.of("prove.write.no-storage")
     if Kind.VOLUME in kinds:
         steps += _encryption(tools)
     try:
@@ -526,7 +531,7 @@ def _listen(tools: _Tools, server_id: str, progress: Progress) -> JsonObject:
         if console != before:
             before, fresh = console, clock
         if clock - begun > patience.console.total_seconds() or clock - fresh > patience.quiet.total_seconds():
-            return {"error": f"the server said nothing on its console within {clock - begun:.0f} s"}
+            return {"error": _kept(Reason.of("prove.write.mute", seconds=round(clock - begun)))}
         progress(int(clock - begun), None)
         tools.stop.wait(patience.pause)
 
@@ -537,7 +542,7 @@ def _listen(tools: _Tools, server_id: str, progress: Progress) -> JsonObject:
 def _items(
     outputs: Outputs,
     errors: Mapping[str, JsonObject],
-    missing: Mapping[str, str],
+    missing: Mapping[str, Words],
     roles: Sequence[str],
     *,
     deleted: bool,
@@ -545,7 +550,7 @@ def _items(
     console = outputs.get("console", {})
     why = missing.get("server") or _why(outputs, errors, ("root", "server", "console"))
     common: Item = {k: console[k] for k in ("image", "server", "console", "kernel") if k in console}
-    error = console.get("error") or why
+    error = console.get("error") or _kept(why)
     for test, keys in (("entropy", ("entropy_avail",)), ("fips", ("blocks", "failures"))):
         yield {
             "test": test,
@@ -555,14 +560,14 @@ def _items(
         }
     if "key-manager" in outputs or "key-manager" in errors:
         item: Item = {"test": "key-manager", "roles": list(roles), **outputs.get("key-manager", {})}
-        yield item | ({"error": _message(errors["key-manager"])} if "key-manager" in errors else {})
+        yield item | ({"error": _kept(_message(errors["key-manager"]))} if "key-manager" in errors else {})
     yield _backup_item(outputs, errors, missing.get("backup", ""), deleted=deleted)
     for step in outputs.keys() | errors.keys():
         made, found, name = step.partition(f"{ENCRYPTED} ")
         if found and not made:
             why = _why(outputs, errors, (step, f"look at {step}"))
             told = outputs.get(f"look at {step}", {})
-            yield {"test": "encryption", "type": name, **told, **({"error": why} if why else {})}
+            yield {"test": "encryption", "type": name, **told, **({"error": _kept(why)} if why else {})}
 
 
 ENCRYPTED = "volume of type"
@@ -570,7 +575,7 @@ _STAGES = {"volume": "volume", "backup": "backup", "restore": "restored"}
 """Steps whose bad end is a finding -> what the item calls them."""
 
 
-def _backup_item(outputs: Outputs, errors: Mapping[str, JsonObject], missing: str, *, deleted: bool) -> Item:
+def _backup_item(outputs: Outputs, errors: Mapping[str, JsonObject], missing: Words, *, deleted: bool) -> Item:
     item: Item = {"test": "backup", "deleted": deleted}
     for step, key in _STAGES.items():
         if step in outputs:
@@ -580,22 +585,27 @@ def _backup_item(outputs: Outputs, errors: Mapping[str, JsonObject], missing: st
             item[key] = outputs[step].get("sha256")
     uploaded = outputs.get("image", {}).get("sha256")
     if "written_sha256" in item and item["written_sha256"] != uploaded:
-        return item | {"error": "the volume did not hold what was written to it before the backup"}
+        return item | {"error": _kept(Reason.of("prove.write.not-held"))}
     stages = ("image", "volume", "target", "backup", "restore", "written image", "written bytes", "restored image")
     why = missing or _why(outputs, errors, (*stages, "restored bytes"))
-    return item | ({"error": why} if why else {})
+    return item | ({"error": _kept(why)} if why else {})
 
 
-def _why(outputs: Outputs, errors: Mapping[str, JsonObject], steps: Sequence[str]) -> str:
+def _why(outputs: Outputs, errors: Mapping[str, JsonObject], steps: Sequence[str]) -> Words:
     """The first thing that could not be tried. What ended badly is a result of its own, and no reason here."""
     for name in steps:
         if name in errors and errors[name].get("kind") != "Failed":
-            return f"{name}: {_message(errors[name])}"
+            return Reason.of("about", what=name, reason=_message(errors[name]))
         status = str(outputs.get(name, {}).get("status", ""))
         if name not in _STAGES and status not in ("", "available", "active", "ACTIVE"):
-            return f"{name}: {status}"
+            return Reason.of("about", what=name, reason=status)
     return ""
 
 
-def _message(error: JsonObject) -> str:
-    return f"{error.get('kind')}: {error.get('message')}"
+def _message(error: JsonObject) -> Reason:
+    return Reason.of("cloud.said", kind=str(error.get("kind")), what=str(error.get("message")))
+
+
+def _kept(why: Words) -> JsonValue:
+    """As it stands in an item, and `told_as` reads it."""
+    return why if isinstance(why, str) else why.model_dump(mode="json")

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
@@ -29,7 +29,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from unterbau.errors import UsageError
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason
 
 CpuClass = Literal["L", "V", "T", "C"]
 DiskType = Literal["n", "h", "s", "p"]
@@ -105,7 +105,8 @@ _ARCHS: dict[Arch, tuple[str, tuple[str, ...]]] = {
     ),
     "r": ("RISC-V", ()),
 }
-_FREQUENCIES = ("", "over 2.75 GHz on all cores", "over 3.25 GHz on all cores", "over 3.75 GHz on all cores")
+_GHZ = (0, 2.75, 3.25, 3.75)
+_FREQUENCIES = ("", *(f"over {ghz} GHz on all cores" for ghz in _GHZ[1:]))
 _GPU_VENDORS: dict[GpuVendor, tuple[str, str, dict[str, str]]] = {
     "N": (
         "nVidia",
@@ -164,7 +165,7 @@ def gpu_generations(vendor: str) -> frozenset[str]:
 class BadName(UsageError):
     """The name does not follow the grammar. `at`: the first character that cannot be read; `nearest`: a proposal."""
 
-    def __init__(self, name: str, why: str, at: int, nearest: str | None) -> None:
+    def __init__(self, name: str, why: Reason, at: int, nearest: str | None) -> None:
         super().__init__(
             f"{name!r} is no SCS flavor name: {why}",
             f"The nearest name is {nearest}." if nearest else "See scs-0100-v3 for the grammar.",
@@ -255,27 +256,27 @@ _GPU_GENERATIONS = "|".join(
     rf"(?:{vendor}(?:{'|'.join(re.escape(g) for g in sorted(gens, key=len, reverse=True))})?)"
     for vendor, (_, _, gens) in _GPU_VENDORS.items()
 )
-_PARTS: tuple[tuple[str, str], ...] = (
-    ("the prefix `SCS-`", r"SCS-"),
-    ("the number of CPUs", rf"(?P<cpus>{_NUMBER})"),
-    ("the CPU suffix L, V, T or C", r"(?P<cpu_class>[LVTC])(?P<insecure>i?)"),
-    ("the RAM in GiB", rf"-(?P<ram>{_NUMBER}(?:\.5)?|0\.5)(?![0-9.])(?P<no_ecc>u?)(?P<over>o?)"),
+_PARTS: tuple[tuple[Reason, str], ...] = (
+    (Reason.of("flavor-name.part.prefix"), r"SCS-"),
+    (Reason.of("flavor-name.part.cpus"), rf"(?P<cpus>{_NUMBER})"),
+    (Reason.of("flavor-name.part.suffix"), r"(?P<cpu_class>[LVTC])(?P<insecure>i?)"),
+    (Reason.of("flavor-name.part.ram"), rf"-(?P<ram>{_NUMBER}(?:\.5)?|0\.5)(?![0-9.])(?P<no_ecc>u?)(?P<over>o?)"),
     (
-        "the disk",
+        Reason.of("flavor-name.part.disk"),
         rf"(?:(?P<disk>-)(?:(?:(?P<count>{_NUMBER})x)?(?P<gb>{_NUMBER}))?(?P<disk_type>[nhsp]?)(?![0-9A-Za-z.]))?",
     ),
-    ("the hypervisor", r"(?:_(?P<hyp>kvm|chy|xen|vmw|hyv|bms)(?![0-9A-Za-z]))?"),
-    ("hardware virtualisation", r"(?P<hwv>_hwv(?![0-9A-Za-z]))?"),
+    (Reason.of("flavor-name.part.hypervisor"), r"(?:_(?P<hyp>kvm|chy|xen|vmw|hyv|bms)(?![0-9A-Za-z]))?"),
+    (Reason.of("flavor-name.part.virtualisation"), r"(?P<hwv>_hwv(?![0-9A-Za-z]))?"),
     (
-        "the CPU vendor, generation and frequency",
+        Reason.of("flavor-name.part.vendor"),
         r"(?:_(?:(?P<x86>[iz])(?P<x86_gen>[0-6]?)|(?P<arm>a)(?P<arm_gen>[0-5]?)|(?P<risc>r))(?P<freq>h{0,3})(?![0-9A-Za-z]))?",
     ),
     (
-        "the GPU",
+        Reason.of("flavor-name.part.gpu"),
         rf"(?:_(?P<gpu>[Gg])(?P<gpu_gen>{_GPU_GENERATIONS})(?![0-9A-Za-z.])"
         rf"(?:-(?P<units>{_NUMBER})(?P<units_h>h*)(?:-(?P<vram>{_NUMBER})(?P<vram_h>h*))?)?)?",
     ),
-    ("Infiniband", r"(?P<ib>_ib)?"),
+    (Reason.of("flavor-name.part.infiniband"), r"(?P<ib>_ib)?"),
 )
 _NAME = re.compile("".join(pattern for _, pattern in _PARTS))
 
@@ -338,15 +339,15 @@ def _int(text: str | None) -> int | None:
     return int(text) if text else None
 
 
-def _reason(name: str) -> tuple[str, int]:
+def _reason(name: str) -> tuple[Reason, int]:
     """The first part that cannot be read, and where."""
     at = 0
-    for label, pattern in _PARTS:
+    for part, pattern in _PARTS:
         match = re.compile(pattern).match(name, at)
         if match is None:
-            return f"{label} cannot be read at {name[at:]!r}", at
+            return Reason.of("flavor-name.unreadable", part=part, at=name[at:]), at
         at = match.end()
-    return f"{name[at:]!r} is left over, or not in the order of the standard", at
+    return Reason.of("flavor-name.left-over", rest=name[at:]), at
 
 
 def _gib(ram: float) -> str:
@@ -526,65 +527,87 @@ def provides_at_least(offered: Meaning, promised: Meaning) -> bool:
     return not shortfalls(offered, promised)
 
 
-def shortfalls(offered: Meaning, promised: Meaning) -> tuple[str, ...]:
-    """In plain words, each point in which `offered` gives less than `promised`; empty: understated or equal."""
+def shortfalls(offered: Meaning, promised: Meaning) -> tuple[Reason, ...]:
+    """Each point in which `offered` gives less than `promised`; empty: understated or equal."""
     o, p = offered, promised
     order = list(CPU_CLASSES)
-    less: list[tuple[bool, str]] = [
-        (o.cpus < p.cpus, f"{o.cpus} instead of {p.cpus} CPUs"),
+    less: list[tuple[bool, Callable[[], Reason]]] = [
+        (o.cpus < p.cpus, lambda: Reason.of("flavor-name.cpus", offered=o.cpus, promised=p.cpus)),
         (
             order.index(o.cpu_class) < order.index(p.cpu_class),
-            f"{CPU_TYPES[o.cpu_class]} instead of {CPU_TYPES[p.cpu_class]}",
+            lambda: _instead(CPU_TYPES[o.cpu_class], CPU_TYPES[p.cpu_class]),
         ),
-        (o.insecure and not p.insecure, "CPU mitigations are missing (`i`)"),
-        (o.ram_gib < p.ram_gib, f"{_gib(o.ram_gib)} instead of {_gib(p.ram_gib)} GiB RAM"),
-        (o.no_ecc and not p.no_ecc, "RAM without ECC (`u`)"),
-        (o.oversubscribed and not p.oversubscribed, "RAM is oversubscribed (`o`)"),
-        (o.disks < p.disks, f"{o.disks} instead of {p.disks} disks"),
-        (p.disk_gb is not None and (o.disk_gb or 0) < p.disk_gb, f"{o.disk_gb or 0} instead of {p.disk_gb} GB disk"),
+        (o.insecure and not p.insecure, lambda: Reason.of("flavor-name.insecure")),
+        (
+            o.ram_gib < p.ram_gib,
+            lambda: Reason.of("flavor-name.ram", offered=_gib(o.ram_gib), promised=_gib(p.ram_gib)),
+        ),
+        (o.no_ecc and not p.no_ecc, lambda: Reason.of("flavor-name.no-ecc")),
+        (o.oversubscribed and not p.oversubscribed, lambda: Reason.of("flavor-name.oversubscribed")),
+        (o.disks < p.disks, lambda: Reason.of("flavor-name.disks", offered=o.disks, promised=p.disks)),
+        (
+            p.disk_gb is not None and (o.disk_gb or 0) < p.disk_gb,
+            lambda: Reason.of("flavor-name.disk-size", offered=o.disk_gb or 0, promised=p.disk_gb),
+        ),
         (
             p.disk_type is not None and (o.disk_type or "?") not in _MATCHING_DISKS[p.disk_type],
-            f"{DISK_TYPES[o.disk_type] if o.disk_type else 'unspecified'} instead of "
-            f"{DISK_TYPES[p.disk_type] if p.disk_type else ''} disk",
+            lambda: Reason.of(
+                "flavor-name.disk-type",
+                offered=DISK_TYPES[o.disk_type] if o.disk_type else Reason.of("flavor-name.unspecified"),
+                promised=DISK_TYPES[p.disk_type] if p.disk_type else "",
+            ),
         ),
         (
             p.hypervisor is not None and (o.hypervisor or "kvm") != p.hypervisor,
-            f"{o.hypervisor or 'kvm'} instead of {p.hypervisor}",
+            lambda: _instead(o.hypervisor or "kvm", p.hypervisor or ""),
         ),
-        (p.hw_virtualisation and not o.hw_virtualisation, "no hardware virtualisation"),
-        (p.infiniband and not o.infiniband, "no Infiniband"),
+        (p.hw_virtualisation and not o.hw_virtualisation, lambda: Reason.of("flavor-name.no-virtualisation")),
+        (p.infiniband and not o.infiniband, lambda: Reason.of("flavor-name.no-infiniband")),
     ]
-    return tuple(text for bad, text in less if bad) + _arch_shortfalls(o, p) + _gpu_shortfalls(o.gpu, p.gpu)
+    return tuple(told() for bad, told in less if bad) + _arch_shortfalls(o, p) + _gpu_shortfalls(o.gpu, p.gpu)
 
 
-def _arch_shortfalls(o: Meaning, p: Meaning) -> tuple[str, ...]:
+def _instead(offered: str | Reason, promised: str) -> Reason:
+    return Reason.of("flavor-name.instead", offered=offered, promised=promised)
+
+
+def _arch_shortfalls(o: Meaning, p: Meaning) -> tuple[Reason, ...]:
     if p.arch is None:
-        return () if o.arch in (None, "i", "z") else (f"{_ARCHS[o.arch][0]} instead of x86-64",)
+        return () if o.arch in (None, "i", "z") else (_instead(_ARCHS[o.arch][0], "x86-64"),)
     if o.arch != p.arch:
-        return (f"{_ARCHS[o.arch][0] if o.arch else 'generic x86-64'} instead of {_ARCHS[p.arch][0]}",)
+        generic = Reason.of("flavor-name.generic")
+        return (_instead(_ARCHS[o.arch][0] if o.arch else generic, _ARCHS[p.arch][0]),)
     less = []
     if (o.arch_generation or 0) < (p.arch_generation or 0):
-        less.append(f"CPU generation {o.arch_generation or 0} instead of {p.arch_generation}")
+        less.append(Reason.of("flavor-name.generation", offered=o.arch_generation or 0, promised=p.arch_generation))
     if o.frequency < p.frequency:
-        less.append(f"CPU not {_FREQUENCIES[p.frequency]}")
+        less.append(Reason.of("flavor-name.frequency", ghz=_GHZ[p.frequency]))
     return tuple(less)
 
 
-def _gpu_shortfalls(o: Gpu | None, p: Gpu | None) -> tuple[str, ...]:
+def _gpu_shortfalls(o: Gpu | None, p: Gpu | None) -> tuple[Reason, ...]:
     if p is None:
         return ()
     if o is None:
-        return ("no GPU",)
+        return (Reason.of("flavor-name.no-gpu"),)
     if o.vendor != p.vendor:
-        return (f"GPU of {_GPU_VENDORS[o.vendor][0]} instead of {_GPU_VENDORS[p.vendor][0]}",)
+        vendors = _GPU_VENDORS[o.vendor][0], _GPU_VENDORS[p.vendor][0]
+        return (Reason.of("flavor-name.gpu-vendor", offered=vendors[0], promised=vendors[1]),)
     age = list(_GPU_VENDORS[p.vendor][2])
     offered_age = age.index(o.generation) if o.generation else -1
+    older = p.generation is not None and offered_age < age.index(p.generation or age[0])
     less = [
-        (p.pass_through and not o.pass_through, "virtual instead of passed-through GPU"),
-        (p.generation is not None and offered_age < age.index(p.generation or age[0]), "an older GPU generation"),
-        ((o.units or 0) < (p.units or 0), f"{o.units or 0} instead of {p.units} GPU units"),
-        (o.fast_units < p.fast_units, "slower GPU units"),
-        ((o.vram_gib or 0) < (p.vram_gib or 0), f"{o.vram_gib or 0} instead of {p.vram_gib} GiB VRAM"),
-        (o.fast_vram < p.fast_vram, "slower VRAM"),
+        (p.pass_through and not o.pass_through, Reason.of("flavor-name.virtual-gpu")),
+        (older, Reason.of("flavor-name.older-gpu")),
+        (
+            (o.units or 0) < (p.units or 0),
+            Reason.of("flavor-name.gpu-units", offered=o.units or 0, promised=p.units or 0),
+        ),
+        (o.fast_units < p.fast_units, Reason.of("flavor-name.slower-units")),
+        (
+            (o.vram_gib or 0) < (p.vram_gib or 0),
+            Reason.of("flavor-name.vram", offered=o.vram_gib or 0, promised=p.vram_gib or 0),
+        ),
+        (o.fast_vram < p.fast_vram, Reason.of("flavor-name.slower-vram")),
     ]
-    return tuple(text for bad, text in less if bad)
+    return tuple(told for bad, told in less if bad)

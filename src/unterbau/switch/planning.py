@@ -369,7 +369,8 @@ def load(text: str) -> Plan:
     try:
         plain = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        # libyaml names the line behind a last one that does not end
+        line = min(error.problem_mark.line, text.count("\n")) + 1 if error.problem_mark else 1
         raise PlanError(f"plan, line {line}: {error.problem}", "Mend that line; the file is YAML.") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise PlanError(f"plan: {str(error)[:200]}", "Mend the file; it is not YAML.") from None

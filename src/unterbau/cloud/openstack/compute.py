@@ -405,7 +405,7 @@ class ComputeService:
             now = self._entry(server_id)
             return True if now and now["status"] == power else None
 
-        wait(look, deadline, f"compute: server {server_id} to become {power}")
+        wait(look, deadline, Reason.of("wait.power", server=server_id, status=power))
 
     def set_lock(self, server_id: str, locked: bool, reason: str) -> None:
         """Lock or unlock; Nova takes either twice, and keeps the reason of the first lock."""

@@ -116,7 +116,7 @@ def settled(
             raise Broken(f"{ref(kind, id_)} ended in status {last}")
         return found if not good or last in good else None
 
-    return cast("Resource", wait(look, deadline, ref(kind, id_), seen=lambda: f"(last status: {last})"))
+    return cast("Resource", wait(look, deadline, ref(kind, id_), last=lambda: last))
 
 
 def gone(request: Callable[[], object]) -> None:
@@ -140,4 +140,4 @@ def wait_gone(kind: Kind, id_: str, deadline: timedelta, state: Callable[[], str
         last = found or ""
         return True if found is None else None
 
-    wait(look, deadline, f"the deletion of {ref(kind, id_)}", seen=lambda: f"(last status: {last})" if last else "")
+    wait(look, deadline, Reason.of("wait.deletion", thing=ref(kind, id_)), last=lambda: last)

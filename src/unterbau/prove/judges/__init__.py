@@ -22,6 +22,7 @@ from unterbau.prove.judges import (
     scs_0123,
 )
 from unterbau.prove.judges.frame import Decision, Judge, View, not_applicable, not_shown
+from unterbau.verdict import Reason
 
 JUDGES: dict[str, Judge] = {
     **scs_0100.JUDGES,
@@ -59,13 +60,13 @@ def decide(view: View) -> Decision:
     """The decision on one case."""
     case = view.case
     if case.retired:
-        return not_applicable(case.note).but(None, "it lists the id, but has no implementation")
+        return not_applicable(Reason.of("prove.retired")).but(None, Reason.of("prove.suite.no-implementation"))
     needed = [name for name in case.needs if name not in TOLERANT.get(case.id, ())]
     if case.writes and view.inventory.section("write_results").status is Status.ERROR and "write_results" in needed:
         reason = view.inventory.sections["write_results"].reason if "write_results" in view.inventory.sections else ""
-        return not_shown(reason or "it must make something in the cloud: run with --write")
+        return not_shown(reason or Reason.of("prove.write.needed"))
     unseen = view.inventory.unseen(needed)
     if unseen:
         return not_shown(unseen)
     judge = judge_of(case.id)
-    return judge(view) if judge else not_shown("we have no judge for this test case")
+    return judge(view) if judge else not_shown(Reason.of("prove.no-judge"))

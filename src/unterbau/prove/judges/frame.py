@@ -8,7 +8,7 @@ decide; `reference` says what the reference suite would answer where that differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
@@ -19,7 +19,7 @@ from pydantic import JsonValue
 from unterbau.prove.data import Case, Catalogue
 from unterbau.prove.inventory import Inventory, Item
 from unterbau.prove.verdicts import CaseOutcome, Finding, Fix, Reference
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason, Words
 
 HELD, FAILED = CaseOutcome.HELD, CaseOutcome.FAILED
 NOT_SHOWN, NOT_APPLICABLE = CaseOutcome.NOT_SHOWN, CaseOutcome.NOT_APPLICABLE
@@ -29,13 +29,13 @@ class Decision(Model):
     """What a judge found."""
 
     outcome: CaseOutcome
-    reason: str
+    reason: Words
     looked_at: int = 0
     findings: tuple[Finding, ...] = ()
     reference: Reference | None = None
-    note: str = ""
+    note: Words = ""
 
-    def but(self, passes: bool | None, why: str) -> Decision:
+    def but(self, passes: bool | None, why: Words) -> Decision:
         """The same, with what the reference suite says, if it differs: it passes, fails, or (None) aborts."""
         says = "ABORT" if passes is None else "PASS" if passes else "FAIL"
         same = {HELD: "PASS", FAILED: "FAIL"}.get(self.outcome)
@@ -60,7 +60,7 @@ class View:
         """URL of the clause."""
         return self.data.clause(self.case)
 
-    def finding(self, object: str, observed: str, required: str, mend: str, fix: Fix | None = None) -> Finding:
+    def finding(self, object: str, observed: Words, required: Words, mend: Words, fix: Fix | None = None) -> Finding:
         """A finding about the case's clause."""
         return Finding(object=object, observed=observed, required=required, clause=self.clause, mend=mend, fix=fix)
 
@@ -68,31 +68,29 @@ class View:
 Judge = Callable[[View], Decision]
 
 
-def conclude(findings: Iterable[Finding], looked_at: int, held: str, none: str, note: str = "") -> Decision:
+def conclude(findings: Iterable[Finding], looked_at: int, held: Words, none: Words, note: Words = "") -> Decision:
     """FAILED with these findings; else HELD if there was something to look at; else NOT_SHOWN because `none`."""
     found = tuple(findings)
     if found:
         objects = len({finding.object for finding in found})
-        more = f"{objects} of {looked_at} objects break the rule" if objects <= looked_at else f"{objects} findings"
-        reason = found[0].observed if objects == 1 else more
-        return Decision(
-            outcome=FAILED,
-            reason=f"{found[0].object}: {reason}" if objects == 1 else reason,
-            looked_at=looked_at,
-            findings=found,
-            note=note,
-        )
+        if objects == 1:
+            reason = Reason.of("about", what=found[0].object, reason=found[0].observed)
+        elif objects <= looked_at:
+            reason = Reason.of("prove.broken", broken=objects, of=looked_at)
+        else:
+            reason = Reason.of("prove.findings", number=objects)
+        return Decision(outcome=FAILED, reason=reason, looked_at=looked_at, findings=found, note=note)
     if looked_at:
         return Decision(outcome=HELD, reason=held, looked_at=looked_at, note=note)
     return Decision(outcome=NOT_SHOWN, reason=none)
 
 
-def not_applicable(reason: str) -> Decision:
+def not_applicable(reason: Words) -> Decision:
     """The condition of the rule is not met."""
     return Decision(outcome=NOT_APPLICABLE, reason=reason)
 
 
-def not_shown(reason: str, looked_at: int = 0) -> Decision:
+def not_shown(reason: Words, looked_at: int = 0) -> Decision:
     """The deciding data is not there."""
     return Decision(outcome=NOT_SHOWN, reason=reason, looked_at=looked_at)
 
@@ -138,6 +136,15 @@ def offered_to_tenants(view: View, section: str) -> tuple[Item, ...]:
     return tuple(item for item in items if all(item.get(key) is not False for key in keys))
 
 
-def listed(words: Sequence[str]) -> str:
-    """`a, b or c`."""
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+def run(command: str) -> Reason:
+    """The mend that is a command, which is the same in every language."""
+    return Reason.of("prove.run", command=command)
+
+
+def one_of(words: Iterable[str]) -> Reason:
+    """What is required where several values will do."""
+    return Reason.of("prove.one-of", words=list(words))
+
+
+NOTHING_TO_JUDGE = Reason.of("prove.suite.nothing")
+"""How the reference suite ends where there is nothing to judge."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import (
+    NOTHING_TO_JUDGE,
     Decision,
     Judge,
     View,
@@ -27,6 +28,7 @@ from unterbau.prove.judges.frame import (
 from unterbau.prove.judges.suite import accepts_name
 from unterbau.prove.verdicts import Finding, Fix
 from unterbau.scs.flavor_name import CPU_TYPES, DISK_TYPES, BadName, Meaning, is_v1, parse_any, shortfalls
+from unterbau.verdict import Reason, Words, joined
 
 PREFIX = "SCS-"
 
@@ -48,21 +50,18 @@ def syntax(view: View) -> Decision:
     flavors = usable(view)
     ours = [f for f in flavors if text(f, "name").startswith(PREFIX)]
     if flavors and not ours:
-        return not_applicable(f"none of the {len(flavors)} flavors has a name that starts with {PREFIX}").but(
-            True, "it passes where there is nothing to judge"
-        )
+        return not_applicable(Reason.of("prove.flavor.no-prefix", count=len(flavors))).but(True, NOTHING_TO_JUDGE)
     old = [text(f, "name") for f in ours if is_v1(text(f, "name"))]
     decision = conclude(
         (finding for flavor in ours for finding in _syntax_of(view, flavor)),
         len(ours),
-        f"{len(ours)} names follow the scheme",
-        "the cloud has no flavors",
-        f"in the spelling of v1, which is still tolerated: {', '.join(sorted(old))}" if old else "",
+        Reason.of("prove.flavor.names-good", count=len(ours)),
+        Reason.of("prove.no-flavors"),
+        Reason.of("prove.flavor.v1-names", names=sorted(old)) if old else "",
     )
     return decision.but(
         all(accepts_name(text(f, "name")) for f in ours),
-        "its parser reads a GPU without units before _ib wrongly, accepts leading zeros, points without digits and "
-        "a disk count without a size, knows no chy in the spelling of v1, and passes where there is nothing to judge",
+        Reason.of("prove.suite.names"),
     )
 
 
@@ -71,14 +70,14 @@ def _syntax_of(view: View, flavor: Item) -> list[Finding]:
     try:
         parse_any(name)
     except BadName as bad:
-        mend = f"Offer it as {bad.nearest}" if bad.nearest else "Give it a name of the scheme"
+        near = bad.nearest
         return [
             view.finding(
                 named("flavor", flavor),
                 bad.why,
-                f"a name of the scheme, or one that does not start with {PREFIX}",
-                f"{mend}, or under a name without {PREFIX} (Nova cannot rename: make it anew).",
-                Fix(action="rename-flavor", target=text(flavor, "id"), name=name, values={"name": bad.nearest}),
+                Reason.of("prove.flavor.name-required"),
+                Reason.of("prove.flavor.offer-as", name=near) if near else Reason.of("prove.flavor.rename"),
+                Fix(action="rename-flavor", target=text(flavor, "id"), name=name, values={"name": near}),
             )
         ]
     return []
@@ -89,25 +88,21 @@ def semantics(view: View) -> Decision:
     flavors = usable(view)
     promised = [(f, parse_any(text(f, "name"))) for f in flavors if _is_readable(text(f, "name"))]
     if flavors and not promised:
-        return not_applicable(f"none of the {len(flavors)} flavors has a name that {PREFIX} rules").but(
-            True, "it passes where there is nothing to judge"
-        )
+        return not_applicable(Reason.of("prove.flavor.no-promise", count=len(flavors))).but(True, NOTHING_TO_JUDGE)
     untold = [text(f, "name") for f, _ in promised if number(f, "vcpus") is None or number(f, "ram") is None]
     if untold:
-        return not_shown(f"the cloud did not tell vcpus and ram of {', '.join(untold)}", len(promised))
+        return not_shown(Reason.of("prove.flavor.figures-untold", names=untold), len(promised))
     decision = conclude(
         (finding for flavor, meaning in promised for finding in _broken(view, flavor, meaning)),
         len(promised),
-        f"{len(promised)} flavors have at least the CPUs, RAM and disk of their names",
-        "the cloud has no flavors",
+        Reason.of("prove.flavor.promises-kept", count=len(promised)),
+        Reason.of("prove.no-flavors"),
         _unseen_promises(promised),
     )
     aborts = any(m.has_disk and m.disk_gb is None for _, m in promised)
     return decision.but(
         None if aborts else all(_reference_keeps(f, m) for f, m in promised),
-        "it breaks off at a name whose disk has no size"
-        if aborts
-        else "it compares CPUs, RAM (51 MiB less will do) and the size of one disk, and passes where nothing is there",
+        Reason.of("prove.suite.disk-without-size" if aborts else "prove.suite.promises"),
     )
 
 
@@ -160,15 +155,11 @@ def _broken(view: View, flavor: Item, meaning: Meaning) -> list[Finding]:
             "extra_specs": dict(specs(flavor)),
         },
     )
-    mend = "Give the flavor what its name promises, or a name that promises less (Nova cannot change: make it anew)."
-    return (
-        [view.finding(named("flavor", flavor), "; ".join(less), "at least what the name says", mend, fix)]
-        if less
-        else []
-    )
+    required, mend = Reason.of("prove.flavor.at-least"), Reason.of("prove.flavor.keep-promise")
+    return [view.finding(named("flavor", flavor), joined(less), required, mend, fix)] if less else []
 
 
-def _unseen_promises(promised: list[tuple[Item, Meaning]]) -> str:
+def _unseen_promises(promised: list[tuple[Item, Meaning]]) -> Words:
     untold = [
         text(f, "name")
         for f, m in promised
@@ -178,11 +169,7 @@ def _unseen_promises(promised: list[tuple[Item, Meaning]]) -> str:
         or m.infiniband
         or m.arch
     ]
-    if not untold:
-        return ""
-    return (
-        f"no API tells whether these keep all that they promise (CPU, kind of disk, GPU): {', '.join(sorted(untold))}"
-    )
+    return Reason.of("prove.flavor.untold", names=sorted(untold)) if untold else ""
 
 
 JUDGES: dict[str, Judge] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import Decision, Judge, View, conclude, not_shown, number, text
+from unterbau.verdict import Reason, told_as
 
 BLOCKS = 1000
 MOST_FAILURES = 3
@@ -25,9 +26,9 @@ def carried(view: View, test: str) -> Item | Decision:
     """The result of a write test, or why there is none."""
     item = result(view, test)
     if item is None:
-        return not_shown("the write test did not run: run with --write")
-    if text(item, "error"):
-        return not_shown(f"the write test could not be carried through: {text(item, 'error')}")
+        return not_shown(Reason.of("prove.write.not-run"))
+    if item.get("error"):
+        return not_shown(Reason.of("prove.write.broken-off", why=told_as(item["error"])))
     return item
 
 
@@ -38,20 +39,22 @@ def entropy_avail(view: View) -> Decision:
         return item
     value = number(item, "entropy_avail")
     if value is None:
-        return not_shown("the server did not tell entropy_avail")
+        return not_shown(Reason.of("prove.entropy.untold"))
     if value != 256 and _is_old(text(item, "kernel")):
-        return not_shown(f"the kernel {text(item, 'kernel')} is older than 5.18: the text promises nothing for it").but(
-            False, "it does not ask for the kernel"
+        return not_shown(Reason.of("prove.entropy.old-kernel", kernel=text(item, "kernel"))).but(
+            False, Reason.of("prove.suite.kernel")
         )
     findings = [
         view.finding(
             f"server {text(item, 'server')}".strip(),
-            f"entropy_avail is {value:g}",
+            Reason.of("prove.key-is", key="entropy_avail", value=f"{value:g}"),
             "256",
-            "Let the hypervisor pass RDRAND and RDSEED through (libvirt: cpu_mode host-model or host-passthrough).",
+            Reason.of("prove.entropy.pass-through"),
         )
     ]
-    return conclude([] if value == 256 else findings, 1, "entropy_avail is 256", "")
+    return conclude(
+        [] if value == 256 else findings, 1, Reason.of("prove.key-is", key="entropy_avail", value="256"), ""
+    )
 
 
 def _is_old(kernel: str) -> bool:
@@ -66,20 +69,18 @@ def fips(view: View) -> Decision:
         return item
     failures, blocks = number(item, "failures"), number(item, "blocks")
     if failures is None or blocks is None or blocks < BLOCKS:
-        return not_shown(f"fewer than {BLOCKS} blocks were tested")
+        return not_shown(Reason.of("prove.fips.too-few", blocks=BLOCKS))
+    seen = Reason.of("prove.fips.failing", failures=failures, blocks=blocks)
     findings = [
         view.finding(
             f"server {text(item, 'server')}".strip(),
-            f"{failures:g} of {blocks:g} blocks fail",
-            f"at most {MOST_FAILURES} of {BLOCKS}",
-            "Repeat it: by chance alone about one run in a few hundred has more than 3 of 1000 failures. "
-            "If it stays, let the hypervisor pass RDRAND and RDSEED through.",
+            seen,
+            Reason.of("prove.fips.at-most", failures=MOST_FAILURES, blocks=BLOCKS),
+            Reason.of("prove.fips.repeat"),
         )
     ]
-    decision = conclude(
-        findings if failures > MOST_FAILURES * blocks / BLOCKS else [], 1, f"{failures:g} of {blocks:g} blocks fail", ""
-    )
-    return decision.but(failures <= REFERENCE_MOST_FAILURES, "it lets up to 5 of 1000 pass")
+    decision = conclude(findings if failures > MOST_FAILURES * blocks / BLOCKS else [], 1, seen, "")
+    return decision.but(failures <= REFERENCE_MOST_FAILURES, Reason.of("prove.suite.fips"))
 
 
 JUDGES: dict[str, Judge] = {"scs-0101-entropy-avail": entropy_avail, "scs-0101-fips-test": fips}

@@ -21,18 +21,21 @@ from pydantic import JsonValue
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges import suite
 from unterbau.prove.judges.frame import (
+    NOTHING_TO_JUDGE,
     Decision,
     Judge,
     View,
     conclude,
-    listed,
     named,
     not_applicable,
     not_shown,
     number,
+    one_of,
+    run,
     text,
 )
 from unterbau.prove.verdicts import Finding, Fix
+from unterbau.verdict import Reason, Words
 
 GIB = 2**30
 ARCHITECTURES = [
@@ -137,10 +140,10 @@ class Rule:
     propose.
     """
 
-    required: str
+    required: Words
     accepts: Callable[[Item], bool]
     reference: Callable[[Item], bool | None] | None = None
-    reference_why: str = ""
+    reference_why: Words = ""
     propose: Callable[[Item], JsonValue] = lambda _: None
     key: str = ""
     """The key in Glance, if it is not the name of the rule."""
@@ -227,97 +230,97 @@ def _created_day(image: Item) -> JsonValue:
     return text(image, "created_at")[:10] or None
 
 
-BLANK = "a blank is text to it"
+BLANK = Reason.of("prove.suite.blank")
 RULES: dict[str, Rule] = {
     "architecture": Rule(
-        "a value of OpenStack's list, e.g. x86_64 or aarch64",
+        Reason.of("prove.prop.architecture"),
         _one_of("architecture", ARCHITECTURES),
         _one_of("architecture", ["x86_64", "aarch64", "risc-v"]),
-        "it knows x86_64, aarch64 and risc-v only",
+        Reason.of("prove.suite.architecture"),
     ),
-    "hash_algo": Rule(
-        "os_hash_algo is sha256 or sha512", _one_of("os_hash_algo", ["sha256", "sha512"]), key="os_hash_algo"
-    ),
+    "hash_algo": Rule(one_of(["sha256", "sha512"]), _one_of("os_hash_algo", ["sha256", "sha512"]), key="os_hash_algo"),
     "min_disk": Rule(
-        "min_disk in GiB, from 1, not less than the image",
+        Reason.of("prove.prop.min-disk"),
         _enough_disk,
         _reference_disk,
-        "it compares with the size of the file only, and breaks off where there is none",
+        Reason.of("prove.suite.min-disk"),
         _needed_disk,
     ),
     "min_ram": Rule(
-        "min_ram in MiB, enough to boot: more than 0",
+        Reason.of("prove.prop.min-ram"),
         lambda image: (number(image, "min_ram") or 0) > 0,
         propose=lambda _: 512,
     ),
-    "os_version": Rule("a version", _present("os_version"), _any_text("os_version"), BLANK),
+    "os_version": Rule(Reason.of("prove.prop.version"), _present("os_version"), _any_text("os_version"), BLANK),
     "os_distro": Rule(
-        "a distribution in the words of libosinfo, in lower case, e.g. ubuntu",
+        Reason.of("prove.prop.distribution"),
         _is_distro,
         _any_text("os_distro"),
-        "it takes any text",
+        Reason.of("prove.suite.any-text"),
         lambda image: text(image, "os_distro").strip().lower().replace(" ", "-") or None,
     ),
-    "os_purpose": Rule(f"{listed(PURPOSES)}", _one_of("os_purpose", PURPOSES), propose=lambda _: "custom"),
+    "os_purpose": Rule(one_of(PURPOSES), _one_of("os_purpose", PURPOSES), propose=lambda _: "custom"),
     "hw_disk_bus": Rule(
-        "a value of OpenStack's list, scsi recommended",
+        Reason.of("prove.prop.disk-bus"),
         _one_of("hw_disk_bus", DISK_BUSES),
         _absent_or("hw_disk_bus", ["virtio", "scsi"]),
-        "it lets the mandatory property be absent, and knows virtio and scsi only",
+        Reason.of("prove.suite.disk-bus"),
         lambda _: "scsi",
     ),
     "hypervisor_type": Rule(
-        "absent, or a value of OpenStack's list",
+        Reason.of("prove.prop.hypervisor"),
         _one_of("hypervisor_type", HYPERVISORS, unset=True),
         _absent_or("hypervisor_type", ["qemu", "kvm", "xen", "hyper-v", "esxi"]),
-        "its list is shorter, and an empty text is not absent",
+        Reason.of("prove.suite.hypervisor"),
     ),
     "hw_rng_model": Rule(
-        "absent or virtio",
+        Reason.of("prove.prop.rng"),
         _one_of("hw_rng_model", ["virtio"], unset=True),
         _absent_or("hw_rng_model", ["virtio"]),
-        "an empty text is not absent to it",
+        Reason.of("prove.suite.rng"),
     ),
     "image_build_date": Rule(
-        "YYYY-MM-DD or YYYY-MM-DD hh:mm[:ss] in UTC, not after the registration",
+        Reason.of("prove.prop.build-date"),
         _is_build_date,
         _reference_build_date,
-        "it takes the form with T and Z, too, and figures without leading zeros",
+        Reason.of("prove.suite.build-date"),
         _created_day,
     ),
     "image_original_user": Rule(
-        "the default login, or none", _present("image_original_user"), _any_text("image_original_user"), BLANK
+        Reason.of("prove.prop.login"), _present("image_original_user"), _any_text("image_original_user"), BLANK
     ),
     "image_source": Rule(
-        "a URL, or private",
+        Reason.of("prove.prop.source"),
         _is_source,
         lambda image: text(image, "image_source") == "private" or suite.is_address(text(image, "image_source")),
-        "it looks at what stands before :// only",
+        Reason.of("prove.suite.source"),
         lambda _: "private",
     ),
-    "image_description": Rule("a URL or text", _present("image_description"), _any_text("image_description"), BLANK),
+    "image_description": Rule(
+        Reason.of("prove.prop.description"), _present("image_description"), _any_text("image_description"), BLANK
+    ),
     "replace_frequency": Rule(
-        listed(list(FREQUENCIES)), _one_of("replace_frequency", list(FREQUENCIES)), propose=lambda _: "never"
+        one_of(FREQUENCIES), _one_of("replace_frequency", list(FREQUENCIES)), propose=lambda _: "never"
     ),
     "provided_until": Rule(
-        "YYYY-MM-DD, none or notice",
+        Reason.of("prove.prop.until"),
         _is_until,
         _any_text("provided_until"),
-        "it takes any text",
+        Reason.of("prove.suite.any-text"),
         lambda _: "none",
     ),
     "uuid_validity": Rule(
-        "YYYY-MM-DD, none, last-N, notice or forever",
+        Reason.of("prove.prop.validity"),
         _is_validity,
         _reference_validity,
-        "it lets the mandatory property be absent, takes last-0 and times",
+        Reason.of("prove.suite.validity"),
         lambda _: "none",
     ),
     "hotfix_hours": Rule(
-        "absent or a number",
+        Reason.of("prove.prop.hours"),
         lambda image: not text(image, "hotfix_hours") or number(image, "hotfix_hours") is not None,
         _reference_hours,
-        "it takes whole numbers only",
+        Reason.of("prove.suite.hours"),
     ),
 }
 
@@ -333,36 +336,38 @@ def prop(name: str) -> Judge:
         decision = conclude(
             (_property_finding(view, image, key, rule) for image in broken),
             len(images),
-            f"{len(images)} public images keep it",
-            "the cloud has no public images",
+            Reason.of("prove.image.keep-it", count=len(images)),
+            Reason.of("prove.no-images"),
         )
         theirs = reference_sees(view)
         accepted = [(rule.reference or rule.accepts)(i) for i in theirs]
         return decision.but(None if None in accepted else all(accepted), _why(rule, images, theirs))
 
-    judge.__doc__ = f"`{name}`: {rule.required}."
+    judge.__doc__ = f"`{name}`, as `RULES` says."
     return judge
 
 
-def _why(rule: Rule, ours: tuple[Item, ...], theirs: list[Item]) -> str:
+def _why(rule: Rule, ours: tuple[Item, ...], theirs: list[Item]) -> Words:
     if not theirs:
-        return "it passes where there is nothing to judge"
+        return NOTHING_TO_JUDGE
     if any(i.get("visibility") == "community" and not (rule.reference or rule.accepts)(i) for i in theirs):
-        return "it judges community images too, which tenants make"
-    return rule.reference_why or f"it judges {len(theirs)} images, we {len(ours)}"
+        return Reason.of("prove.suite.community")
+    return rule.reference_why or Reason.of("prove.suite.other-images", theirs=len(theirs), ours=len(ours))
 
 
 def _property_finding(view: View, image: Item, key: str, rule: Rule) -> Finding:
     value = rule.propose(image)
     target, name = text(image, "id"), text(image, "name")
     option = {"min_disk": "--min-disk {}", "min_ram": "--min-ram {}"}.get(key, f"--property {key}={{}}")
-    mend = f"openstack image set {option.format('VALUE' if value is None else value)} {target}"
+    command = f"openstack image set {option.format('VALUE' if value is None else value)} {target}"
     values = {"properties": {key: value}} if key not in ("min_disk", "min_ram") else {key: value}
     return view.finding(
         named("image", image),
-        f"{key} is {text(image, key)!r}" if text(image, key) else f"{key} is absent",
+        Reason.of("prove.key-says", key=key, value=text(image, key))
+        if text(image, key)
+        else Reason.of("prove.key-absent", key=key),
         rule.required,
-        mend + ("" if value is None else " (a proposal: say what is true)"),
+        run(command) if value is None else Reason.of("prove.image.proposal", command=command),
         Fix(action="set-image", target=target, name=name, values=values),
     )
 
@@ -395,16 +400,14 @@ def recency(view: View) -> Decision:
     stale = [i for i in images if not _is_fresh(i, now) and not _is_rotated(i, fresh)]
     findings = [_stale(view, image) for image in stale] + _twins(view, images)
     if not findings and undecided:
-        decision = not_shown(
-            f"without a valid replace_frequency nothing is promised: {', '.join(undecided)}", len(images)
-        )
+        decision = not_shown(Reason.of("prove.image.no-promise", names=undecided), len(images))
     else:
         decision = conclude(
             findings,
             len(images),
-            f"{len(images)} visible public images are as fresh as promised",
-            "the cloud has no public images",
-            "that upstream built no newer image would excuse it; no API tells that" if stale else "",
+            Reason.of("prove.image.fresh", count=len(images)),
+            Reason.of("prove.no-images"),
+            Reason.of("prove.image.upstream") if stale else "",
         )
     return decision.but(*_reference_recency(view, now))
 
@@ -446,9 +449,11 @@ def _stale(view: View, image: Item) -> Finding:
     deadline, made = due(image), published(image)
     return view.finding(
         named("image", image),
-        f"registered {made:%Y-%m-%d}, not replaced" if made else "not replaced",
-        f"replaced {text(image, 'replace_frequency')}: by {deadline:%Y-%m-%d}" if deadline else "replaced",
-        "Register a newer build under this name, and hide or rename this one.",
+        Reason.of("prove.image.stale", made=f"{made:%Y-%m-%d}") if made else Reason.of("prove.image.not-replaced"),
+        Reason.of("prove.image.replace", often=text(image, "replace_frequency"), by=f"{deadline:%Y-%m-%d}")
+        if deadline
+        else Reason.of("prove.image.replaced"),
+        Reason.of("prove.image.newer-build"),
         Fix(
             action="replace-image",
             target=text(image, "id"),
@@ -469,32 +474,28 @@ def _twins(view: View, images: tuple[Item, ...]) -> list[Finding]:
             found.append(
                 view.finding(
                     named("image", old),
-                    f"{len(group)} visible public images are called {name}",
-                    "a replaced image is hidden or renamed",
-                    f"openstack image set --hidden {text(old, 'id')}",
+                    Reason.of("prove.image.twins", number=len(group), name=name),
+                    Reason.of("prove.image.hidden-or-renamed"),
+                    run(f"openstack image set --hidden {text(old, 'id')}"),
                     Fix(action="hide-image", target=text(old, "id"), name=name),
                 )
             )
     return found
 
 
-def _reference_recency(view: View, now: datetime) -> tuple[bool | None, str]:
+def _reference_recency(view: View, now: datetime) -> tuple[bool | None, Words]:
     """What the reference suite says: 1.1 periods since the build; a newer one has the name without its last word."""
     theirs = reference_sees(view)
     by_name = {text(i, "name"): i for i in theirs}
     outdated = {id(i): _reference_outdated(i, now) for i in theirs}
     if None in outdated.values():
-        return None, "it breaks off at an outdated image without provided_until"
+        return None, Reason.of("prove.suite.without-until")
     for image in theirs:
         shorter = text(image, "name").rsplit(" ", 1)[0].rstrip()
         newer = by_name.get(shorter) if shorter != text(image, "name") else None
         if outdated[id(image)] and (newer is None or outdated[id(newer)]):
-            return (
-                False,
-                "it allows 1.1 periods since the build date, we one period and three days since the registration",
-            )
-    why = "it allows 1.1 periods since the build date, asks nothing of an image whose provided_until is none, notice or over, "
-    return True, why + "lets two images have one name, and passes where nothing is there"
+            return False, Reason.of("prove.suite.outdated")
+    return True, Reason.of("prove.suite.recency")
 
 
 def _reference_outdated(image: Item, now: datetime) -> bool | None:
@@ -518,18 +519,19 @@ def uniqueness(view: View) -> Decision:
     images = visible(view)
     generic = [image for image in images if text(image, "os_purpose") == "generic"]
     if images and not generic:
-        return not_applicable(f"none of the {len(images)} visible public images is generic").but(
-            True, "it passes where there is nothing to judge"
-        )
+        return not_applicable(Reason.of("prove.image.no-generic", count=len(images))).but(True, NOTHING_TO_JUDGE)
     groups: dict[tuple[str, ...], list[Item]] = defaultdict(list)
     for image in sorted(generic, key=lambda i: text(i, "created_at")):
         groups[tuple(text(image, key) for key in ("architecture", "os_distro", "os_version"))].append(image)
     findings = [
         view.finding(
             named("image", image),
-            f"generic like {named('image', group[-1])}: {' '.join(key)}",
-            "one generic image for an architecture, distribution and version",
-            f"openstack image set --property os_purpose=oldgeneric {text(image, 'id')}, or hide it",
+            Reason.of("prove.image.generic-like", image=named("image", group[-1]), what=" ".join(key)),
+            Reason.of("prove.image.one-generic"),
+            Reason.of(
+                "prove.image.or-hide",
+                command=f"openstack image set --property os_purpose=oldgeneric {text(image, 'id')}",
+            ),
             Fix(
                 action="set-image",
                 target=text(image, "id"),
@@ -543,11 +545,11 @@ def uniqueness(view: View) -> Decision:
     return conclude(
         findings,
         len(generic),
-        f"{len(generic)} generic images differ from each other",
-        "the cloud has no public images",
+        Reason.of("prove.image.generic-differ", count=len(generic)),
+        Reason.of("prove.no-images"),
     ).but(
         not any(len(g) > 1 for (_, distro, version), g in groups.items() if distro and version),
-        "it compares only images that name distribution and version, and passes where there is nothing to judge",
+        Reason.of("prove.suite.uniqueness"),
     )
 
 

@@ -22,11 +22,13 @@ from unterbau.prove.judges.frame import (
     not_applicable,
     not_shown,
     number,
+    run,
     text,
 )
 from unterbau.prove.judges.scs_0100 import offered, specs, usable
 from unterbau.prove.verdicts import Finding, Fix
 from unterbau.scs.flavor_name import CPU_TYPES, DISK_TYPES, BadName, parse_any, shortfalls, to_v1
+from unterbau.verdict import Reason, Words, joined
 
 
 def figures(flavor: StandardFlavor) -> dict[str, int]:
@@ -72,12 +74,14 @@ def standard(view: View) -> Decision:
     found = [f for f in flavors if {wanted.name, to_v1(wanted.name)} & _names(f)]
     blind = [f for f in (found or flavors) if "extra_specs" not in f]
     if blind:
-        return not_shown(f"the extra specs of {len(blind)} flavors were not seen", len(found))
+        return not_shown(Reason.of("prove.flavor.specs-unseen", count=len(blind)), len(found))
     best = min(found, key=lambda f: len(_faults(f, wanted, wanted.disk)), default=None)
     findings = [_missing(view, wanted)] if best is None else _wrong(view, best, wanted)
-    return conclude(findings, 1, f"{named('flavor', best)} is as demanded" if best else "", "").but(
+    return conclude(
+        findings, 1, Reason.of("prove.flavor.as-demanded", flavor=named("flavor", best)) if best else "", ""
+    ).but(
         _reference(flavors, wanted),
-        "it demands the disk type ssd or network to the letter, and none where there is no disk",
+        Reason.of("prove.suite.disk-type"),
     )
 
 
@@ -99,9 +103,11 @@ def _missing(view: View, wanted: StandardFlavor) -> Finding:
     f = figures(wanted)
     return view.finding(
         f"flavor {wanted.name}",
-        "no flavor has this name, or a property scs:name-vN that says it",
+        Reason.of("prove.flavor.missing"),
         wanted.name,
-        f"openstack flavor create --vcpus {f['vcpus']} --ram {f['ram']} --disk {f['disk']} {options} {wanted.name}",
+        run(
+            f"openstack flavor create --vcpus {f['vcpus']} --ram {f['ram']} --disk {f['disk']} {options} {wanted.name}"
+        ),
         Fix(action="create-flavor", name=wanted.name, values=values),
     )
 
@@ -112,7 +118,7 @@ def _wrong(view: View, flavor: Item, wanted: StandardFlavor) -> list[Finding]:
         return []
     target, name = text(flavor, "id"), text(flavor, "name")
     if faults.keys() & figures(wanted).keys():
-        mend = "Make the flavor anew with these figures (Nova cannot change them)."
+        mend = Reason.of("prove.flavor.make-anew")
         values = {"name": name, **figures(wanted), "extra_specs": dict(specs(flavor) | properties(wanted))}
         fix = Fix(action="recreate-flavor", target=target, name=name, values=values)
     else:
@@ -122,13 +128,19 @@ def _wrong(view: View, flavor: Item, wanted: StandardFlavor) -> list[Finding]:
             f"openstack flavor set {' '.join(f'--property {k}={v}' for k, v in to_set.items())} {target}"
         ] * bool(to_set)
         commands += [f"openstack flavor unset --property {k} {target}" for k in to_unset]
-        mend = "; ".join(commands)
+        mend = run("; ".join(commands))
         fix = Fix(
             action="set-flavor", target=target, name=name, values={"extra_specs": dict(to_set), "unset": list(to_unset)}
         )
-    observed = "; ".join(f"{key} is {seen}" for key, (seen, _) in faults.items())
-    required = "; ".join(f"{key} is {must}" for key, (_, must) in faults.items())
+    observed = joined(_is(key, seen) for key, (seen, _) in faults.items())
+    required = joined(_is(key, must) for key, (_, must) in faults.items())
     return [view.finding(named("flavor", flavor), observed, required, mend, fix)]
+
+
+def _is(key: str, value: str) -> Reason:
+    return (
+        Reason.of("prove.key-absent", key=key) if value == "absent" else Reason.of("prove.key-is", key=key, value=value)
+    )
 
 
 def claims(view: View) -> Decision:
@@ -138,12 +150,11 @@ def claims(view: View) -> Decision:
     bearing = [f for f in flavors if any(key.startswith("scs:") for key in specs(f))]
     findings = [finding for flavor in bearing for finding in _claims_of(view, flavor)]
     if not findings and blind:
-        return not_shown(f"the extra specs of {len(blind)} flavors were not seen", len(bearing))
+        return not_shown(Reason.of("prove.flavor.specs-unseen", count=len(blind)), len(bearing))
     if flavors and not bearing:
-        return not_applicable(f"none of the {len(flavors)} flavors has scs: properties")
-    return conclude(
-        findings, len(bearing), f"the scs: properties of {len(bearing)} flavors are so", "there are no flavors"
-    )
+        return not_applicable(Reason.of("prove.flavor.no-properties", count=len(flavors)))
+    true = Reason.of("prove.flavor.properties-true", count=len(bearing))
+    return conclude(findings, len(bearing), true, Reason.of("prove.no-flavors"))
 
 
 _CLAIM = re.compile(r"scs:(?:(?P<name>name-v[1-9][0-9]*)|(?P<cpu>cpu-type)|(?P<disk>disk[0-9]+-type))")
@@ -158,24 +169,25 @@ def _claims_of(view: View, flavor: Item) -> list[Finding]:
             found.append(
                 view.finding(
                     named("flavor", flavor),
-                    f"{key}={value}: {fault}",
-                    "the property is true of the flavor",
-                    f"openstack flavor unset --property {key} {text(flavor, 'id')}, or set what is true.",
+                    Reason.of("about", what=f"{key}={value}", reason=fault),
+                    Reason.of("prove.flavor.property-required"),
+                    Reason.of(
+                        "prove.flavor.unset", command=f"openstack flavor unset --property {key} {text(flavor, 'id')}"
+                    ),
                 )
             )
     return found
 
 
-def _fault(kind: str, value: str, flavor: Item) -> str:
-    if kind == "cpu":
-        return "" if value in CPU_TYPES.values() else f"not one of {', '.join(CPU_TYPES.values())}"
-    if kind == "disk":
-        return "" if value in DISK_TYPES.values() else f"not one of {', '.join(DISK_TYPES.values())}"
+def _fault(kind: str, value: str, flavor: Item) -> Words:
+    known = {"cpu": CPU_TYPES.values(), "disk": DISK_TYPES.values()}.get(kind)
+    if known is not None:
+        return "" if value in known else Reason.of("prove.none-of", words=list(known))
     try:
         meaning = parse_any(value)
     except BadName as bad:
         return bad.why
-    return "; ".join(shortfalls(offered(flavor, meaning), meaning))
+    return joined(shortfalls(offered(flavor, meaning), meaning))
 
 
 FAMILIES: dict[str, Judge] = {"scs-0103-flavor-": standard}

@@ -13,9 +13,10 @@ from functools import partial
 
 from unterbau.prove.data import ImagesV2, NamedImage
 from unterbau.prove.inventory import Item
-from unterbau.prove.judges.frame import Decision, Judge, View, conclude, listed, named, not_applicable, text
+from unterbau.prove.judges.frame import Decision, Judge, View, conclude, named, not_applicable, text
 from unterbau.prove.judges.scs_0102 import public, reference_sees, visible
 from unterbau.prove.verdicts import Finding, Fix
+from unterbau.verdict import Reason, joined
 
 SOURCE, PRESENCE = "scs-0104-source-", "scs-0104-image-"
 
@@ -40,15 +41,17 @@ def source(view: View) -> Decision:
     theirs = [i for i in reference_sees(view) if _reference_calls(wanted, text(i, "name"))]
     theirs = list({text(i, "name"): i for i in theirs}.values())  # of one name the last counts
     passes = all(_comes_from(image, wanted.sources) for image in theirs)
-    why = "it passes where there is no such image, takes the last of one name, and CAPI names that only begin right"
+    why = Reason.of("prove.suite.sources")
     if not images:
-        return not_applicable(f"there is no public image {wanted.name}").but(passes, why)
+        return not_applicable(Reason.of("prove.image.none", name=wanted.name)).but(passes, why)
     findings = [
         view.finding(
             named("image", image),
-            f"image_source is {text(image, 'image_source')!r}",
-            f"it begins with {listed(list(wanted.sources))}",
-            f"Register the image from there, and openstack image set --property image_source=URL {text(image, 'id')}",
+            Reason.of("prove.key-says", key="image_source", value=text(image, "image_source")),
+            Reason.of("prove.begins-with", words=list(wanted.sources)),
+            Reason.of(
+                "prove.image.from-there", command=f"openstack image set --property image_source=URL {text(image, 'id')}"
+            ),
             Fix(
                 action="add-image",
                 name=text(image, "name"),
@@ -58,7 +61,7 @@ def source(view: View) -> Decision:
         for image in images
         if not _comes_from(image, wanted.sources)
     ]
-    return conclude(findings, len(images), f"{len(images)} of this name come from there", "").but(passes, why)
+    return conclude(findings, len(images), Reason.of("prove.image.from-source", count=len(images)), "").but(passes, why)
 
 
 def presence(view: View) -> Decision:
@@ -67,17 +70,16 @@ def presence(view: View) -> Decision:
     images = [image for image in visible(view) if wanted.is_called(text(image, "name"))]
     theirs = any(_reference_calls(wanted, text(i, "name")) for i in reference_sees(view))
     findings = [] if images else [_absent(view, wanted.name, wanted.sources[0], dict(wanted.properties))]
-    return conclude(findings, 1, f"{named('image', images[0])} is there" if images else "", "").but(
-        theirs, "it counts community images, and CAPI names that only begin right"
-    )
+    there = Reason.of("prove.image.there", image=named("image", images[0])) if images else ""
+    return conclude(findings, 1, there, "").but(theirs, Reason.of("prove.suite.images"))
 
 
 def _absent(view: View, name: str, source: str, properties: dict[str, str]) -> Finding:
     return view.finding(
         f"image {name}",
-        "no visible public image is it",
-        f"{name}, from {source}",
-        f"Register it from {source} with the properties of scs-0102.",
+        Reason.of("prove.image.absent"),
+        Reason.of("prove.image.required", name=name, source=source),
+        Reason.of("prove.image.register", source=source),
         Fix(action="add-image", name=name, values={"source": source, "properties": dict(properties)}),
     )
 
@@ -97,8 +99,9 @@ def release(distro: str, back: int, view: View) -> Decision:
     properties = {"os_distro": distro, "os_version": wanted.version, "os_purpose": "generic"}
     origin = rules.generic_sources[distro][0].format(codename=wanted.codename)
     findings = [] if images else [_absent(view, f"{distro.capitalize()} {wanted.version}", origin, properties)]
-    held = f"{named('image', images[0])} is {distro} {wanted.version}" if images else ""
-    note = f"at {view.at:%Y-%m-%d} it is {distro} {wanted.version}, since {wanted.required}"
+    which = f"{distro} {wanted.version}"
+    held = Reason.of("prove.image.release", image=named("image", images[0]), release=which) if images else ""
+    note = Reason.of("prove.image.newest", day=f"{view.at:%Y-%m-%d}", release=which, since=str(wanted.required))
     return conclude(findings, 1, held, "", note)
 
 
@@ -108,7 +111,7 @@ def generic_source(view: View) -> Decision:
     images = [image for image in public(view) if text(image, "os_purpose") == "generic"]
     judged = [image for image in images if text(image, "os_distro") in rules.generic_sources]
     if public(view) and not judged:
-        return not_applicable("there is no generic image of Ubuntu or Debian")
+        return not_applicable(Reason.of("prove.image.no-generic-of-these"))
     findings = []
     for image in judged:
         distro, version = text(image, "os_distro"), text(image, "os_version")
@@ -120,14 +123,13 @@ def generic_source(view: View) -> Decision:
             findings.append(
                 view.finding(
                     named("image", image),
-                    f"image_source is {text(image, 'image_source')!r}",
-                    f"it begins with {listed(list(sources))}",
-                    "Register the vendor's image, or say another os_purpose if it is not generic.",
+                    Reason.of("prove.key-says", key="image_source", value=text(image, "image_source")),
+                    Reason.of("prove.begins-with", words=list(sources)),
+                    Reason.of("prove.image.vendors"),
                 )
             )
-    return conclude(
-        findings, len(judged), f"{len(judged)} generic images come from there", "there are no public images"
-    )
+    held = Reason.of("prove.image.generic-from-source", count=len(judged))
+    return conclude(findings, len(judged), held, Reason.of("prove.no-images"))
 
 
 def capi(view: View) -> Decision:
@@ -135,7 +137,7 @@ def capi(view: View) -> Decision:
     rules = view.data.images_v2
     images = [image for image in public(view) if re.fullmatch(rules.capi_pattern, text(image, "name"))]
     if not images:
-        return not_applicable("there is no image with the name of the official Cluster-API images")
+        return not_applicable(Reason.of("prove.image.no-capi"))
     findings = []
     for image in images:
         faults = {
@@ -145,19 +147,23 @@ def capi(view: View) -> Decision:
         }
         if any(faults.values()):
             required = {
-                "image_source": f"begins with {rules.capi_sources[0]}",
-                "os_purpose": f"is {rules.capi_purpose}",
-                "image_description": f"is {rules.capi_description}",
+                "image_source": Reason.of("prove.key-begins", key="image_source", value=rules.capi_sources[0]),
+                "os_purpose": Reason.of("prove.key-is", key="os_purpose", value=rules.capi_purpose),
+                "image_description": Reason.of("prove.key-is", key="image_description", value=rules.capi_description),
             }
             findings.append(
                 view.finding(
                     named("image", image),
-                    "; ".join(f"{key} is {text(image, key)!r}" for key, bad in faults.items() if bad),
-                    "; ".join(f"{key} {required[key]}" for key, bad in faults.items() if bad),
-                    "Register the official image, or give this one another name.",
+                    joined(
+                        Reason.of("prove.key-says", key=key, value=text(image, key))
+                        for key, bad in faults.items()
+                        if bad
+                    ),
+                    joined(required[key] for key, bad in faults.items() if bad),
+                    Reason.of("prove.image.official"),
                 )
             )
-    return conclude(findings, len(images), f"{len(images)} Cluster-API images are as the official ones", "")
+    return conclude(findings, len(images), Reason.of("prove.image.capi-good", count=len(images)), "")
 
 
 FAMILIES: dict[str, Judge] = {SOURCE: source, PRESENCE: presence}

@@ -14,6 +14,7 @@ from functools import partial
 
 from unterbau.prove.inventory import Item
 from unterbau.prove.judges.frame import (
+    NOTHING_TO_JUDGE,
     Decision,
     Judge,
     View,
@@ -22,9 +23,11 @@ from unterbau.prove.judges.frame import (
     not_applicable,
     not_shown,
     offered_to_tenants,
+    run,
     text,
 )
 from unterbau.prove.verdicts import Finding, Fix
+from unterbau.verdict import Reason, Words, joined, told_as
 
 ASPECTS = ("encrypted", "replicated")
 _PREFIX = re.compile(r"\[scs:([^\]]*)\]")
@@ -36,15 +39,15 @@ def advertised(volume_type: Item) -> tuple[str, ...] | None:
     return tuple(word.strip() for word in match.group(1).split(",")) if match else None
 
 
-def _fault(volume_type: Item) -> str:
+def _fault(volume_type: Item) -> Words:
     aspects = advertised(volume_type)
     if aspects is None:
-        return "the list is not closed by ]"
+        return Reason.of("prove.type.open-list")
     if "" in aspects:
-        return "an empty word is no aspect"
+        return Reason.of("prove.type.empty-word")
     if len(set(aspects)) < len(aspects):
-        return "an aspect stands there twice"
-    return "" if list(aspects) == sorted(aspects) else "the aspects are not sorted"
+        return Reason.of("prove.type.twice")
+    return "" if list(aspects) == sorted(aspects) else Reason.of("prove.type.unsorted")
 
 
 def syntax(view: View) -> Decision:
@@ -52,19 +55,16 @@ def syntax(view: View) -> Decision:
     types = offered_to_tenants(view, "volume_types")
     speaking = [t for t in types if text(t, "description").startswith("[scs:")]
     if types and not speaking:
-        return not_applicable(f"none of the {len(types)} volume types advertises aspects").but(
-            True, "it passes where there is nothing to judge"
-        )
+        return not_applicable(Reason.of("prove.type.none-advertises", count=len(types))).but(True, NOTHING_TO_JUDGE)
     findings = [_finding(view, t, fault) for t in speaking if (fault := _fault(t))]
     return conclude(
         findings,
         len(speaking),
-        f"{len(speaking)} volume types advertise in the right form",
-        "the cloud has no volume types",
+        Reason.of("prove.type.right-form", count=len(speaking)),
+        Reason.of("prove.no-types"),
     ).but(
         not any(_reference_fault(t) for t in types),
-        "it takes an unknown aspect for a fault, a list that is empty or not closed for none, and passes where there is "
-        "nothing to judge",
+        Reason.of("prove.suite.aspects"),
     )
 
 
@@ -78,53 +78,63 @@ def only_aspects(view: View) -> Decision:
     """No other aspects stand in the brackets than those of the standard. (Our id; no official test.)"""
     types = [t for t in offered_to_tenants(view, "volume_types") if advertised(t)]
     if view.items("volume_types") and not types:
-        return not_applicable("no volume type advertises aspects")
+        return not_applicable(Reason.of("prove.type.none-advertises", count=len(view.items("volume_types"))))
     findings = [
         view.finding(
             named("volume type", t),
-            f"{', '.join(others)} is no aspect of the standard",
-            f"only {' and '.join(ASPECTS)} in the brackets; what else there is to say, behind them",
-            f"openstack volume type set --description '[scs:...] {', '.join(others)} ...' {text(t, 'id')}",
+            Reason.of("prove.type.no-aspect", words=others),
+            Reason.of("prove.type.only-aspects", aspects=list(ASPECTS)),
+            run(f"openstack volume type set --description '[scs:...] {', '.join(others)} ...' {text(t, 'id')}"),
         )
         for t in types
         if (others := [a for a in advertised(t) or () if a and a not in ASPECTS])
     ]
-    return conclude(findings, len(types), f"{len(types)} volume types advertise nothing else", "there are none")
+    held = Reason.of("prove.type.nothing-else", count=len(types))
+    return conclude(findings, len(types), held, Reason.of("prove.no-types"))
 
 
 def encrypts(view: View) -> Decision:
     """A volume of a type that advertises encryption is encrypted. (Our id; no official test.)"""
     types = [t for t in offered_to_tenants(view, "volume_types") if "encrypted" in (advertised(t) or ())]
     if view.items("volume_types") and not types:
-        return not_applicable("no volume type advertises that it is encrypted")
+        return not_applicable(Reason.of("prove.type.none-encrypted"))
     items = {text(i, "type"): i for i in view.items("write_results") if text(i, "test") == "encryption"}
     told = {text(t, "name"): items.get(text(t, "name"), {}) for t in types}
     findings = [
         view.finding(
             f"volume type {name}",
-            "a volume of it is not encrypted",
-            "what advertises [scs:encrypted] encrypts",
-            f"openstack volume type set --encryption-provider luks ... {name}, or take the aspect out of its description",
+            Reason.of("prove.type.not-encrypted"),
+            Reason.of("prove.type.encrypts"),
+            Reason.of("prove.type.encrypt", command=f"openstack volume type set --encryption-provider luks ... {name}"),
         )
         for name, item in told.items()
         if item.get("encrypted") is False
     ]
-    untold = [f"{n}: {text(i, 'error') or 'no volume was made'}" for n, i in told.items() if i.get("encrypted") is None]
+    untold = [
+        Reason.of("about", what=name, reason=_error(item))
+        for name, item in told.items()
+        if item.get("encrypted") is None
+    ]
     if untold and not findings:
-        return not_shown("; ".join(untold), len(types))
-    return conclude(findings, len(types), f"volumes of {', '.join(told)} are encrypted", "there are no volume types")
+        return not_shown(joined(untold), len(types))
+    held = Reason.of("prove.type.encrypted", names=list(told))
+    return conclude(findings, len(types), held, Reason.of("prove.no-types"))
 
 
-def _finding(view: View, volume_type: Item, fault: str) -> Finding:
+def _error(item: Item) -> Words:
+    return told_as(item["error"]) if item.get("error") else Reason.of("prove.type.no-volume")
+
+
+def _finding(view: View, volume_type: Item, fault: Words) -> Finding:
     description = text(volume_type, "description")
     words = re.findall(r"[a-z]+", description[5:].split("]")[0])
     right = f"[scs:{', '.join(sorted({w for w in words if w in ASPECTS}))}]"
     rest = description.split("]", 1)[1] if "]" in description else ""
     return view.finding(
         named("volume type", volume_type),
-        f"{description[:60]!r}: {fault}",
-        f"a sorted list of {' and '.join(ASPECTS)}, each at most once",
-        f"openstack volume type set --description '{right}{rest}' {text(volume_type, 'id')}",
+        Reason.of("prove.type.fault", description=description[:60], fault=fault),
+        Reason.of("prove.type.sorted", aspects=list(ASPECTS)),
+        run(f"openstack volume type set --description '{right}{rest}' {text(volume_type, 'id')}"),
         Fix(
             action="set-volume-type",
             target=text(volume_type, "id"),
@@ -144,13 +154,18 @@ def has(aspect: str, view: View) -> Decision:
         else [
             view.finding(
                 f"volume types ({len(offered)})",
-                f"none advertises {aspect}",
-                f"one whose description begins with [scs:{aspect}]",
-                f"openstack volume type set --description '[scs:{aspect}] ...' TYPE, for one that is {aspect}",
+                Reason.of("prove.type.none-of-this", aspect=aspect),
+                Reason.of("prove.type.one-of-this", aspect=aspect),
+                Reason.of(
+                    "prove.type.advertise",
+                    command=f"openstack volume type set --description '[scs:{aspect}] ...' TYPE",
+                    aspect=aspect,
+                ),
             )
         ]
     )
-    return conclude(findings, 1, f"{named('volume type', types[0])} advertises it" if types else "", "")
+    held = Reason.of("prove.type.advertises", type=named("volume type", types[0])) if types else ""
+    return conclude(findings, 1, held, "")
 
 
 JUDGES: dict[str, Judge] = {

@@ -10,8 +10,9 @@ rules decides even if it is empty: then nothing is let in.
 from __future__ import annotations
 
 from unterbau.prove.inventory import Item, Status
-from unterbau.prove.judges.frame import Decision, Judge, View, conclude, not_applicable, not_shown, text
+from unterbau.prove.judges.frame import Decision, Judge, View, conclude, not_applicable, not_shown, run, text
 from unterbau.prove.verdicts import Finding, Fix
+from unterbau.verdict import Reason
 
 SECTION = "default_security_group_rules"
 EVERYWHERE = {"IPv4": ("", "0.0.0.0/0"), "IPv6": ("", "::/0")}
@@ -23,7 +24,7 @@ _GROUPS = {_DEFAULT: "default groups", _CUSTOM: "custom groups"}
 def _unseen(view: View) -> Decision | None:
     section = view.inventory.section(SECTION)
     if section.status is Status.ABSENT:
-        return not_applicable("the cloud has no interface for default rules (it came with OpenStack 2023.2)")
+        return not_applicable(Reason.of("prove.rule.no-interface"))
     return None if section.status is Status.SEEN else not_shown(view.inventory.unseen([SECTION]))
 
 
@@ -50,21 +51,28 @@ def ingress(view: View) -> Decision:
         for rule in rules
         if text(rule, "direction") == "ingress" and _used(rule) and (not _from_parent(rule) or rule.get(_CUSTOM))
     ]
-    return conclude(findings, max(1, len(rules)), f"none of {len(rules)} default rules lets strangers in", "").but(
-        _reference(rules),
-        "it demands rules that let everything out, which the text only recommends; takes a written-out 0.0.0.0/0 or "
-        "::/0 for a restriction, and does not see restrictions to a protocol, a port or a group",
+    return conclude(findings, max(1, len(rules)), Reason.of("prove.rule.no-strangers", number=len(rules)), "").but(
+        _reference(rules), Reason.of("prove.suite.egress")
     )
 
 
 def _open(view: View, rule: Item) -> Finding:
     source = text(rule, "remote_group_id") or text(rule, "remote_address_group_id") or text(rule, "remote_ip_prefix")
-    groups = " and ".join(words for key, words in _GROUPS.items() if rule.get(key))
+    groups = [
+        Reason.of("prove.rule.default-groups" if key == _DEFAULT else "prove.rule.custom-groups")
+        for key in _GROUPS
+        if rule.get(key)
+    ]
     return view.finding(
         _title(rule),
-        f"lets {text(rule, 'protocol') or 'everything'} in from {source or 'everywhere'} ({groups})",
-        "no traffic in, but from PARENT in default groups",
-        f"openstack default security group rule delete {text(rule, 'id')}",
+        Reason.of(
+            "prove.rule.lets-in",
+            what=text(rule, "protocol") or Reason.of("prove.rule.everything"),
+            source=source or Reason.of("prove.rule.everywhere"),
+            groups=groups,
+        ),
+        Reason.of("prove.rule.nothing-in"),
+        run(f"openstack default security group rule delete {text(rule, 'id')}"),
         Fix(action="delete-default-rule", target=text(rule, "id"), values={"direction": "ingress"}),
     )
 
@@ -86,17 +94,19 @@ def egress(view: View) -> Decision:
     findings = [
         view.finding(
             f"default security group rules for {ethertype} of {words}",
-            "no rule lets all traffic out",
-            f"an egress rule for {ethertype} without restriction",
-            f"openstack default security group rule create --egress --ethertype {ethertype}"
-            f"{' --for-default-sg' if key == _DEFAULT else ' --for-custom-sg'}",
+            Reason.of("prove.rule.nothing-out"),
+            Reason.of("prove.rule.egress", ethertype=ethertype),
+            run(
+                f"openstack default security group rule create --egress --ethertype {ethertype}"
+                f"{' --for-default-sg' if key == _DEFAULT else ' --for-custom-sg'}"
+            ),
             Fix(action="create-default-rule", values={"direction": "egress", "ethertype": ethertype, key: True}),
         )
         for ethertype in EVERYWHERE
         for key, words in _GROUPS.items()
         if not any(text(rule, "ethertype") == ethertype and rule.get(key) for rule in rules)
     ]
-    return conclude(findings, max(1, len(rules)), "all traffic may leave", "")
+    return conclude(findings, max(1, len(rules)), Reason.of("prove.rule.all-out"), "")
 
 
 def _is_unrestricted(rule: Item) -> bool:
@@ -116,9 +126,12 @@ def same_group(view: View) -> Decision:
     findings = [
         view.finding(
             f"default security group rules for {ethertype} of default groups",
-            "no rule lets traffic in from the same group",
-            f"an ingress rule for {ethertype} from PARENT, in default groups only",
-            f"openstack default security group rule create --ingress --ethertype {ethertype} --remote-group PARENT --for-default-sg",
+            Reason.of("prove.rule.not-same-group"),
+            Reason.of("prove.rule.parent", ethertype=ethertype),
+            run(
+                f"openstack default security group rule create --ingress --ethertype {ethertype} --remote-group PARENT "
+                "--for-default-sg"
+            ),
             Fix(
                 action="create-default-rule",
                 values={"direction": "ingress", "ethertype": ethertype, "remote_group_id": "PARENT", _DEFAULT: True},
@@ -127,7 +140,7 @@ def same_group(view: View) -> Decision:
         for ethertype in EVERYWHERE
         if not any(text(rule, "ethertype") == ethertype for rule in rules)
     ]
-    return conclude(findings, max(1, len(rules)), "members of a default group reach each other", "")
+    return conclude(findings, max(1, len(rules)), Reason.of("prove.rule.same-group"), "")
 
 
 JUDGES: dict[str, Judge] = {

@@ -11,6 +11,7 @@ from unterbau.prove.judges.frame import Decision, Judge, View, conclude, not_app
 from unterbau.prove.judges.scs_0101 import carried
 from unterbau.prove.judges.scs_0123 import endpoint_types, reference_types
 from unterbau.prove.verdicts import Fix
+from unterbau.verdict import Reason, joined
 
 SERVICE = "key-manager"
 
@@ -20,24 +21,22 @@ def presence(view: View) -> Decision:
     there = SERVICE in endpoint_types(view)
     finding = view.finding(
         "the catalog",
-        "has no key-manager",
-        "a key manager (recommended)",
-        "Offer Barbican or another service with its API under the type key-manager.",
+        Reason.of("prove.catalog.lacks", type=SERVICE),
+        Reason.of("prove.keys.recommended"),
+        Reason.of("prove.keys.offer"),
         Fix(action="add-service", values={"type": SERVICE}),
     )
-    return conclude([] if there else [finding], 1, "the catalog has a key-manager", "").but(
-        SERVICE in reference_types(view), "it asks neither for an endpoint nor for a region"
+    return conclude([] if there else [finding], 1, Reason.of("prove.catalog.has", types=[SERVICE]), "").but(
+        SERVICE in reference_types(view), Reason.of("prove.suite.no-endpoint")
     )
 
 
 def permissions(view: View) -> Decision:
     """A member creates, sees and deletes a secret."""
     if not endpoint_types(view):
-        return conclude([], 0, "", "the catalog was not seen or is empty")
+        return conclude([], 0, "", Reason.of("prove.catalog.empty"))
     if SERVICE not in endpoint_types(view):
-        return not_applicable("there is no key manager, and the standard demands none").but(
-            True, "it passes where there is no key manager"
-        )
+        return not_applicable(Reason.of("prove.keys.none")).but(True, Reason.of("prove.suite.no-keys"))
     item = carried(view, SERVICE)
     if isinstance(item, Decision):
         return item
@@ -49,17 +48,21 @@ def permissions(view: View) -> Decision:
     findings = [
         view.finding(
             "the key manager",
-            f"{step} a secret: HTTP {text(item, step) or 'no answer'}"
-            f"{', the new secret is not in the list' if step == 'list' and not item.get('listed') else ''}",
-            "allowed for the role member",
-            "Map the role member to Barbican's creator, or enable secure RBAC.",
+            joined(
+                [
+                    Reason.of("prove.keys.answer", step=step, status=text(item, step) or Reason.of("prove.no-answer")),
+                    Reason.of("prove.keys.unlisted") if step == "list" and not item.get("listed") else "",
+                ]
+            ),
+            Reason.of("prove.keys.allowed"),
+            Reason.of("prove.keys.map"),
         )
         for step, good in steps.items()
         if not good
     ]
     aborts = steps["create"] and not steps["list"]
-    return conclude(findings, 1, "a member created, saw and deleted a secret", "").but(
-        None if aborts else not findings, "it breaks off when a created secret is not listed"
+    return conclude(findings, 1, Reason.of("prove.keys.good"), "").but(
+        None if aborts else not findings, Reason.of("prove.suite.unlisted")
     )
 
 

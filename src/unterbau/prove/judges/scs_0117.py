@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from unterbau.prove.judges.frame import Decision, Judge, View, conclude, not_shown, text
 from unterbau.prove.judges.scs_0101 import carried
+from unterbau.verdict import Reason
 
 _STAGES = ("volume", "backup", "restored")
 
@@ -25,26 +26,24 @@ def backup(view: View) -> Decision:
         findings = [
             view.finding(
                 f"the {stuck[0]} of the test",
-                f"its status is {text(item, stuck[0]) or 'unknown'}",
+                Reason.of("prove.backup.status", status=text(item, stuck[0]) or Reason.of("prove.unknown")),
                 "available",
-                "Configure a backup driver for Cinder, and look into the log of cinder-backup.",
+                Reason.of("prove.backup.driver"),
             )
         ]
     elif written and restored and written != restored:
         findings = [
             view.finding(
                 "the restored volume of the test",
-                f"its bytes have sha256 {restored[:16]}…",
-                f"the written ones, {written[:16]}…",
-                "Look into the log of cinder-backup: backups of this cloud do not hold what was written.",
+                Reason.of("prove.backup.bytes", digest=f"{restored[:16]}…"),
+                Reason.of("prove.backup.written", digest=f"{written[:16]}…"),
+                Reason.of("prove.backup.log"),
             )
         ]
     elif not (written and restored):
-        return not_shown("the volume was restored, but its bytes were not compared", 1).but(
-            True, "it looks at the status only, not at the bytes"
-        )
-    return conclude(findings, 1, "a volume was backed up and restored with equal bytes", "").but(
-        not stuck, "it looks at the status only, not at the bytes"
+        return not_shown(Reason.of("prove.backup.not-compared"), 1).but(True, Reason.of("prove.suite.status-only"))
+    return conclude(findings, 1, Reason.of("prove.backup.good"), "").but(
+        not stuck, Reason.of("prove.suite.status-only")
     )
 
 

@@ -9,27 +9,32 @@ from __future__ import annotations
 
 from unterbau.prove.inventory import Status
 from unterbau.prove.judges.frame import Decision, Judge, View, not_shown, text
+from unterbau.verdict import Reason, joined
 
 
 def zones(view: View) -> Decision:
     """The zones that the API names."""
     seen = []
-    for section, words in (("compute_zones", "compute"), ("volume_zones", "storage")):
+    for section in ("compute_zones", "volume_zones"):
         if view.inventory.section(section).status is Status.SEEN:
             names = [text(item, "zoneName") for item in view.items(section)]
-            seen.append(f"{words}: {', '.join(names) or 'none'}")
-    told = f" (the API names {'; '.join(seen)})" if seen else ""
-    return not_shown(f"separation by fire zone, power and uplink is shown by documents only{told}", len(seen))
+            seen.append(
+                Reason.of(
+                    "prove.zones.compute" if section == "compute_zones" else "prove.zones.storage",
+                    names=names or Reason.of("prove.zones.none"),
+                )
+            )
+    return not_shown(joined([Reason.of("prove.documents.zones"), *seen]), len(seen))
 
 
 def key_manager(view: View) -> Decision:
     """Where the master key is kept."""
-    return not_shown("where the master key is kept is shown by documents only")
+    return not_shown(Reason.of("prove.documents.key"))
 
 
 def domain_manager(view: View) -> Decision:
     """What domain managers may do."""
-    return not_shown("needs two domains with manager accounts, or documents")
+    return not_shown(Reason.of("prove.documents.manager"))
 
 
 JUDGES: dict[str, Judge] = {

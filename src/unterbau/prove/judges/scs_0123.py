@@ -13,6 +13,7 @@ from functools import partial
 from unterbau.prove.inventory import Item, Status
 from unterbau.prove.judges.frame import Decision, Judge, View, conclude, not_applicable, not_shown, number, text
 from unterbau.prove.verdicts import Finding, Fix
+from unterbau.verdict import Reason
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "block-storage": ("block-store", "volume", "volumev2", "volumev3"),
@@ -37,9 +38,9 @@ def reference_types(view: View) -> set[str]:
 def _absent(view: View, type: str) -> Finding:
     return view.finding(
         "the catalog",
-        f"has no endpoint of type {type}",
-        f"{type} in the catalog",
-        f"Offer the service, and register it: openstack service create {type}; openstack endpoint create ...",
+        Reason.of("prove.catalog.lacks", type=type),
+        Reason.of("prove.catalog.required", type=type),
+        Reason.of("prove.catalog.register", command=f"openstack service create {type}; openstack endpoint create ..."),
         Fix(action="add-service", values={"type": type}),
     )
 
@@ -48,13 +49,12 @@ def service(type: str, view: View) -> Decision:
     """The catalog has this type, or an alias of it."""
     seen = endpoint_types(view)
     there = sorted(seen & {type, *ALIASES.get(type, ())})
-    decision = conclude(
-        [] if there else [_absent(view, type)], len(seen), f"the catalog has {', '.join(there)}", "the catalog is empty"
-    )
+    held, none = Reason.of("prove.catalog.has", types=there), Reason.of("prove.catalog.empty")
+    decision = conclude([] if there else [_absent(view, type)], len(seen), held, none)
     reference = {"block-storage": {"block-storage", "volume", "volumev3"}}.get(type, {type})
     return decision.but(
         bool(reference_types(view) & reference),
-        "it knows fewer aliases, and counts services of every region, with an endpoint or without",
+        Reason.of("prove.suite.services"),
     )
 
 
@@ -62,10 +62,8 @@ def placement(view: View) -> Decision:
     """Listed as a test case of v5.1, but not demanded by the text."""
     theirs = "placement" in reference_types(view)
     if "placement" in endpoint_types(view):
-        return conclude([], 1, "the catalog has placement", "").but(theirs, "")
-    return not_applicable("the text of the standard does not demand placement").but(
-        theirs, "it demands placement, which the text does not name"
-    )
+        return conclude([], 1, Reason.of("prove.catalog.has", types=["placement"]), "").but(theirs, "")
+    return not_applicable(Reason.of("prove.catalog.no-placement")).but(theirs, Reason.of("prove.suite.placement"))
 
 
 def s3(view: View) -> Decision:
@@ -76,23 +74,27 @@ def s3(view: View) -> Decision:
     passes = "object-store" not in reference_types(view) or any(
         text(p, "code") in _REFERENCE_S3_CODES for p in probes if text(p, "service") in ("object-store", "")
     )
-    why = "it asks for S3 only where the catalog has object-store, and knows two answers"
+    why = Reason.of("prove.suite.s3")
     if not types:
-        return not_shown("the catalog is empty")
+        return not_shown(Reason.of("prove.catalog.empty"))
     if not offers:
         return conclude([_absent(view, "s3")], 1, "", "").but(passes, why)
     speaking = [p for p in probes if _speaks(p)]
     if speaking:
-        return conclude([], len(probes), f"{text(speaking[0], 'url')} answers in S3", "").but(passes, why)
+        return conclude([], len(probes), Reason.of("prove.s3.speaks", url=text(speaking[0], "url")), "").but(
+            passes, why
+        )
     section = view.inventory.section("s3_probe")
     if section.status is not Status.SEEN or not probes or any(number(p, "status") is None for p in probes):
-        return not_shown(f"{', '.join(offers)} was not asked whether it speaks S3: {section.reason or 'no answer'}")
+        return not_shown(
+            Reason.of("prove.s3.not-asked", types=offers, why=section.reason or Reason.of("prove.no-answer"))
+        )
     findings = [
         view.finding(
             f"{text(probe, 'service')} at {text(probe, 'url')}",
-            f"answers HTTP {text(probe, 'status')} without an S3 error document",
-            "an S3 interface",
-            "Enable S3 (Ceph RGW: rgw_enable_apis; Swift: s3api), or register the S3 service in the catalog.",
+            Reason.of("prove.s3.other", status=text(probe, "status")),
+            Reason.of("prove.s3.required"),
+            Reason.of("prove.s3.enable"),
         )
         for probe in probes
     ]
@@ -110,15 +112,17 @@ def canonical(view: View) -> Decision:
     findings = [
         view.finding(
             "the catalog",
-            f"has {alias} for {type}",
+            Reason.of("prove.catalog.alias", alias=alias, type=type),
             type,
-            f"openstack service set --type {type} SERVICE, or register it under both",
+            Reason.of("prove.catalog.both", command=f"openstack service set --type {type} SERVICE"),
         )
         for type, aliases in ALIASES.items()
         if type not in seen
         for alias in sorted(seen & set(aliases))
     ]
-    return conclude(findings, len(seen), f"{len(seen)} types are canonical", "the catalog is empty")
+    return conclude(
+        findings, len(seen), Reason.of("prove.catalog.canonical", count=len(seen)), Reason.of("prove.catalog.empty")
+    )
 
 
 JUDGES: dict[str, Judge] = {

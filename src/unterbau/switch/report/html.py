@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from unterbau import pages
 from unterbau.face import printable
@@ -21,7 +21,7 @@ from unterbau.switch.report.ending import is_loss, is_opening
 from unterbau.switch.verify import LOSSES, OPENINGS
 from unterbau.tenant.kinds import Attachment, Entry, Fate, FloatingIp, Port, Ref, Server, Volume
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Outcome, Reason, Verdict, Words, words
+from unterbau.verdict import Outcome, Reason, Verdict
 
 KINDS_DE = {
     "structure": "Aufbau", "content": "Inhalt", "completeness": "Vollständigkeit", "coverage": "Abdeckung",
@@ -45,10 +45,9 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
     entries = [e for e in bundle.plan.entries if e.fate is not Fate.CARRIED]
     counts = Counter((v.claim.kind, v.outcome) for v in checked.verdicts)
     environment = pages.environment("unterbau.switch.report")
-    environment.globals["t"] = _both
     environment.globals["words"] = outcome_words
-    environment.filters["both"] = _in_both
-    environment.globals["phase"] = lambda name: _in_both(PHASES.get(name) or name)
+    environment.filters["both"] = pages.said
+    environment.globals["phase"] = lambda name: pages.said(PHASES.get(name) or name)
     template = environment.get_template("report.html.j2")
     return template.render(
         language=language,
@@ -108,7 +107,7 @@ def _first(checked: CheckResult) -> Markup:
     de_how = f"In der Probe vom {day:%d.%m.%Y}" if rehearsal else f"Beim Umzug vom {day:%d.%m.%Y}"
     en_how = f"In the rehearsal of {day:%Y-%m-%d}" if rehearsal else f"In the move of {day:%Y-%m-%d}"
     if checked.outcome is Outcome.FAILED:
-        return _both(
+        return pages.both(
             f"Das Projekt „{name}“ lässt sich so noch nicht von {source} nach {target} umziehen: {de_how} "
             f"{_counted(failed, 'schlug eine Prüfung', 'schlugen {} Prüfungen')} fehl; was zu tun ist, steht unten.",
             f"The project “{name}” cannot be moved from {source} to {target} like this yet: {_small(en_how)} "
@@ -124,7 +123,7 @@ def _first(checked: CheckResult) -> Markup:
     en_parts = f"all {all_} parts" if moved == all_ else f"{moved} of {all_} parts"
     de_so = "" if checked.outcome is Outcome.HELD else ", soweit es sich prüfen ließ"
     en_so = "" if checked.outcome is Outcome.HELD else ", as far as it could be checked"
-    return _both(
+    return pages.both(
         f"Das Projekt „{name}“ lässt sich von {source} nach {target} umziehen{de_so}: {de_how} kamen "
         f"{'alle ' if moved == all_ else ''}{de_parts} (Server, Netze, Daten) an, und nichts schlug fehl{_tail(de_rest)}.",
         f"The project “{name}” can be moved from {source} to {target}{en_so}: {_small(en_how)} "
@@ -144,15 +143,6 @@ def _tail(rest: list[str]) -> str:
 
 def _small(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def _in_both(told: Words) -> Markup:
-    return _both(printable(words(told, "de")), printable(words(told, "en")))
-
-
-def _both(de: str, en: str) -> Markup:
-    """A text in both languages; the style sheet shows one."""
-    return Markup('<span lang="de">{}</span><span lang="en">{}</span>').format(escape(de), escape(en))
 
 
 def _drawings(checked: CheckResult, entries: list[Entry]) -> list[tuple[str, str, Markup, Workload]]:
