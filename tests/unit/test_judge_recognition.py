@@ -776,3 +776,25 @@ def test_an_unknown_version_of_spdx_and_a_version_that_is_a_number_are_told(
     tmp_path: Path, document: dict[str, Any], said: str
 ) -> None:
     assert any(r.startswith(said) for r in reasons(read(tmp_path, "x.spdx.json", json.dumps(document))))
+
+
+def test_the_configuration_of_opentofu_as_json(tmp_path: Path) -> None:
+    content = {
+        "terraform": {"required_providers": {"openstack": {"source": "terraform-provider-openstack/openstack"}}},
+        "variable": {"pg": {"default": "16.4"}},
+        "resource": {
+            "helm_release": {"x": {"chart": "vault", "version": "0.28.1"}},
+            "docker_image": {"y": {"name": "postgres:${var.pg}"}},
+        },
+        "module": {"m": {"source": "./m"}},
+    }
+    stack = read(tmp_path, "main.tf.json", json.dumps(content, indent=1))
+    assert {(p.technology, p.version) for p in stack.parts} == {
+        ("openstack", None),
+        ("vault", None),
+        ("postgresql", "16.4"),
+    }
+    assert {p.technology: p.where[0].spot.partition(" (")[0] for p in stack.parts}["postgresql"] == "line 22"
+    assert [u.reason for u in stack.unread] == ["a module that stands elsewhere: ./m"]
+    with pytest.raises(UsageError, match="ends before the JSON does"):
+        read(tmp_path, "broken.tf.json", '{"resource": ')
