@@ -38,8 +38,8 @@ def read(source: Source, found: Found) -> None:
             for name, told in required.items():
                 _provider(name, told, source, found)
     for kind, name, values in [*_labelled(content, "resource"), *_labelled(content, "data")]:
-        block = rf'(?:resource|data)\s+"{re.escape(kind)}"\s+"{re.escape(name)}"'
-        where = _line(source, rf'^\s*"{re.escape(name)}"\s*:' if _is_json(source) else rf"^\s*{block}")
+        head = rf'(?:resource|data)\s+"{re.escape(kind)}"\s+"{re.escape(name)}"'
+        where = _line(source, rf'^\s*"{re.escape(name)}"\s*:' if _is_json(source) else rf"^\s*{head}")
         _resource(kind, _filled(values, known), where, found)
     for name, module in ((n, m) for block in _blocks(content, "module") for n, m in block.items()):
         where = _line(source, rf'^\s*module\s+"{re.escape(name)}"')
