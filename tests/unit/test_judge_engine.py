@@ -190,7 +190,7 @@ def test_rules_of_the_stack() -> None:
     assert only(judged(known, rules(has), stack("one"))).outcome is FAILED
     stranger = only(judged(known, rules(has), stack("one", "nobody")))
     assert stranger.outcome is NOT_SHOWN
-    assert "1 parts were not recognised" in stranger.reason
+    assert "1 part was not recognised" in stranger.reason
     unread = stack("one", unread=(Unread(Place("x.yaml"), "strange"),))
     assert only(judged(known, rules(has), unread)).outcome is NOT_SHOWN
     assert only(judged(known, rules(has), stack())).outcome is NOT_SHOWN

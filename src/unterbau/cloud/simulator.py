@@ -257,7 +257,8 @@ class Simulator:
         for one in found.resources:
             if one.KNOWN.content is Content.STORED and one.has_content() and not one.is_linked():
                 with suppress(CloudError), content(self, one) as stream:
-                    seen(one, stream)
+                    if stream.size_bytes:
+                        seen(one, stream)
         return found
 
     def _as_told(self, resource: Resource) -> Resource:

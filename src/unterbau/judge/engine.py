@@ -401,28 +401,35 @@ class _Bench:
         if unknown or self.stack.unread:
             strangers = sum(len(g.parts) for g, _ in unknown if g.technology is None)
             named = [g.name for g, _ in unknown if g.technology is not None]
-            why = [f"{strangers} parts were not recognised"] if strangers else []
+            why = [_strangers(strangers)] if strangers else []
             why += [f"not known of {some_of(named)}"] if named else []
-            why += [f"{len(self.stack.unread)} things in the input were not understood"] if self.stack.unread else []
+            why += [_not_understood(len(self.stack.unread))] if self.stack.unread else []
             missing = tuple(m for _, s in unknown for m in s.missing)[:MOST_NAMES]
             return Seen(NOT_SHOWN, f"whether {text} ({'; '.join(why)})", (), missing)
         outcome = ~deciding if found else NOT_SHOWN
-        why_not = "the stack has no parts" if not found else f"{len(found)} kinds of part were looked at"
+        why_not = (
+            "the stack has no parts"
+            if not found
+            else _number(len(found), "kind of part was", "kinds of part were") + " looked at"
+        )
         return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} ({why_not})")
 
     # --- the stack
 
     def coverage(self) -> Iterator[Coverage]:
         """Layers and functions; what is missing may stand among what was not recognised."""
-        strangers = sum(len(g.parts) for g in self.groups if g.technology is None) + len(self.stack.unread)
+        strangers, unread = sum(len(g.parts) for g in self.groups if g.technology is None), len(self.stack.unread)
+        why = "".join(
+            [f"; {_strangers(strangers)}" if strangers else "", f"; {_not_understood(unread)}" if unread else ""]
+        )
         for kind, members in (("layer", list(Layer)), ("function", list(Function))):
             for member in members:
                 by = [v for v in self.views if (v.layer is member if kind == "layer" else _does(v, member))]
                 names = tuple(dict.fromkeys(v.name for v in by))
                 reason = "" if names else "no part is known to do this"
-                if not names and strangers:
-                    reason += f"; {strangers} parts were not recognised"
-                outcome = HELD if names else NOT_SHOWN if strangers else FAILED
+                if not names:
+                    reason += why
+                outcome = HELD if names else NOT_SHOWN if why else FAILED
                 yield Coverage(kind=kind, name=member.value, outcome=outcome, technologies=names, reason=reason)
 
     def hidden(self) -> tuple[Hidden, ...]:
@@ -513,3 +520,15 @@ def _ladders(rules: RuleSet, found: Sequence[tuple[Rule, Sequence[Finding]]]) ->
         failed = [level for level, outcomes in by_level.items() if FAILED in outcomes]
         not_above = min(failed) - 1 if failed else None
         yield Ladder(rule_set=rules.id, objective=objective, group=subject, shown=shown, not_above=not_above)
+
+
+def _number(many: int, one: str, more: str) -> str:
+    return f"{many} {one if many == 1 else more}"
+
+
+def _strangers(many: int) -> str:
+    return _number(many, "part was", "parts were") + " not recognised"
+
+
+def _not_understood(many: int) -> str:
+    return _number(many, "thing in the input was", "things in the input were") + " not understood"

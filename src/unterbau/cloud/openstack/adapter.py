@@ -62,6 +62,7 @@ class OpenStack:
             session.token,
             session.renew,
             lambda: session.verify,
+            session.limits,
         )
         self._network = NetworkService(partial(self._api, "network"), lambda: session.project_id)
         self._compute = ComputeService(

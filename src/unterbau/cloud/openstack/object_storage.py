@@ -298,7 +298,7 @@ class ObjectService:
             or self._has_versions(container)
         ):
             return None
-        name = _name(entry)
+        name, found = _name(entry), None
         try:
             with self._swift.stream(quoted(container, name)) as stream:
                 headers = stream.headers
@@ -314,11 +314,12 @@ class ObjectService:
                 )
                 if found is not None:
                     seen(found, stream)
-                return found
-        except (AuthFailed, Elsewhere):  # of the service, not of the thing
-            raise
+        except (AuthFailed, Elsewhere, Unreachable):
+            if found is None:
+                raise
         except CloudError:  # it is asked for by itself, and says then what is wrong with it
-            return None
+            pass
+        return found
 
     def _itself(self, path: str) -> dict[str, str] | None:
         """The headers of an object, or of a link itself; of one that keeps versions those of the version that is current."""
