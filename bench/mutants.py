@@ -87,7 +87,7 @@ CORES: dict[str, Core] = {
     ),
     "kinds": Core(
         ("tenant/kinds", "tenant/workload.py"),
-        ("unit/test_kinds.py", "unit/test_kinds_least.py", "unit/test_kinds_fates.py", "unit/test_kinds_in_a_cloud.py", "unit/test_coverage.py", "unit/test_models.py",
+        ("unit/test_kinds.py", "unit/test_kinds_least.py", "unit/test_kinds_fates.py", "unit/test_kinds_in_a_cloud.py", "unit/test_kinds_asked.py", "unit/test_coverage.py", "unit/test_models.py",
          "unit/test_cases_compute.py", "unit/test_cases_network.py", "unit/test_cases_objects.py", "unit/test_cases_storage.py",
          "unit/test_planning_rules.py", "unit/test_planning.py", "unit/test_planning_openings.py", "unit/test_losses.py",
          "unit/test_closing.py", "unit/test_evidence.py", "laws/test_verify.py"),

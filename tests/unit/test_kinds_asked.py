@@ -29,6 +29,7 @@ from unterbau.tenant.kinds import (
     Offering,
     Ref,
     Resource,
+    Route,
     SecurityGroupRule,
     StoredObject,
     Subnet,
@@ -115,9 +116,10 @@ def test_who_names_a_thing_is_known_by_kind_field_and_id() -> None:
 
 
 def test_routes_and_the_keeping_of_versions_hold_others_and_are_made_last() -> None:
-    tied = changed(ROUTER, routes=("a", "b"))
+    routes = tuple(Route(destination=f"10.{n}.0.0/16", nexthop="10.0.0.9") for n in (8, 9))
+    tied = changed(ROUTER, routes=routes)
     assert (tied.bonds(), ROUTER.bonds(), tied.unbound().routes) == (2, 0, ())
-    assert ROUTER.bound(tied).routes == ("a", "b") and ROUTER.held_by(SIDE.relations) == ["router_interface:l"]
+    assert ROUTER.bound(tied).routes == routes and ROUTER.held_by(SIDE.relations) == ["router_interface:l"]
     for field, value in (("versions_enabled", True), ("versions_location", "old"), ("history_location", "old")):
         keeping = changed(BOX, **{field: value})
         assert (keeping.bonds(), keeping.unbound(), BOX.bound(keeping)) == (1, BOX, keeping)
@@ -150,7 +152,7 @@ def test_a_rule_that_would_lose_its_remote_counts_as_open_in_its_group_there() -
 
 
 def test_a_leg_without_one_of_its_ends_is_not_made() -> None:
-    assert LEG.planned(there, SIDE).network_id == "new-network:n"
+    assert changed(LEG).planned(there, SIDE).network_id == "new-network:n"
     assert changed(LEG, router_id="gone").planned(there, SIDE) is None
     assert changed(LEG, network_id="gone").planned(there, SIDE) is None
 
@@ -174,8 +176,8 @@ def test_a_volume_is_encrypted_there_only_on_a_type_that_encrypts() -> None:
 # --- what is looked at before anything is written
 
 
-def checks(source: Workload, target: Workload, of: type[Volume] | type[Subnet] = Volume) -> dict[str, Check]:
-    return {check.name: check for check in of.checks(Ground(source, target, {}))}
+def checks(source: Workload, target: Workload) -> dict[str, Check]:
+    return {check.name: check for check in Volume.checks(Ground(source, target, {}))}
 
 
 def test_how_volumes_travel_is_told_with_their_size_and_the_clouds_that_pass_all_of_a_disk() -> None:
@@ -183,12 +185,11 @@ def test_how_volumes_travel_is_told_with_their_size_and_the_clouds_that_pass_all
     raw, sparse = Offering(image_formats=("raw",)), Offering(image_formats=("raw", "qcow2"))
     for ours, theirs, whole in ((sparse, sparse, []), (Offering(), Offering(), []), (raw, sparse, ["a"]), (sparse, raw, ["b"]),
                                 (raw, raw, ["a", "b"])):  # fmt: skip
-        check = checks(cloud("a", *two, offering=ours), cloud("b", offering=theirs))["how volumes travel"]
-        assert check.outcome is Outcome.HELD
-        assert check.text == (
-            Reason.of("check.passing.whole", size=7, clouds=whole) if whole else Reason.of("check.passing", size=7)
-        )
-    assert checks(cloud("a", two[2]), cloud("b")) == {}
+        ground = Ground(cloud("a", *two, offering=ours), cloud("b", offering=theirs), {})
+        told = Reason.of("check.passing.whole", size=7, clouds=whole) if whole else Reason.of("check.passing", size=7)
+        assert list(Volume.remarks(ground)) == [told]
+    nothing = Ground(cloud("a", two[2]), cloud("b"), {})
+    assert list(Volume.remarks(nothing)) == list(Subnet.remarks(nothing)) == []
 
 
 def test_volumes_of_several_servers_need_a_type_that_allows_it_and_a_cinder_that_tells() -> None:

@@ -79,18 +79,18 @@ class ResourceBase(Model):
     """Common to all resources. The class variables in small print below `KNOWN` follow from the fields' policies."""
 
     KNOWN: ClassVar[Known]
-    POLICY: ClassVar[Mapping[str, Policy]] = {}
-    REFERS: ClassVar[Mapping[str, Kind]] = {}
+    POLICY: ClassVar[Mapping[str, Policy]]
+    REFERS: ClassVar[Mapping[str, Kind]]
     """Fields that are ids, or tuples of ids -> the kind that they point to."""
-    WITHIN: ClassVar[Mapping[str, Kind]] = {}
+    WITHIN: ClassVar[Mapping[str, Kind]]
     """Fields that are tuples of nested models with an id in them -> the kind that it points to."""
-    VOLATILE: ClassVar[frozenset[str]] = frozenset()
+    VOLATILE: ClassVar[frozenset[str]]
     """Fields that are not compared between clouds."""
-    HIDEABLE: ClassVar[frozenset[str]] = frozenset()
+    HIDEABLE: ClassVar[frozenset[str]]
     """Fields that a cloud keeps from some who may read the rest (see `Workload.hidden_fields`)."""
-    UNORDERED: ClassVar[frozenset[str]] = frozenset()
+    UNORDERED: ClassVar[frozenset[str]]
     """Fields whose order means nothing to the cloud."""
-    MOMENT: ClassVar[frozenset[str]] = frozenset()
+    MOMENT: ClassVar[frozenset[str]]
     """Fields that change by themselves and say nothing about what the project owns."""
 
     id: Annotated[str, ignored("each cloud gives ids of its own; relations are compared by natural keys")] = Field(
