@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from prove_world import NOW, flavor, good_items, image, inventory
+from prove_world import NOW, flavor, good_items, image, inventory, rule
 from test_prove_defects import (
     FAILED,
     HELD,
@@ -395,3 +395,110 @@ def test_a_daily_image_has_a_day_and_three_of_grace() -> None:
         return decided("scs-0102-image-recency", only("images", one)).outcome.value
 
     assert [at(4 * 24 - 0.01), at(4 * 24 + 0.01)] == [HELD, FAILED]
+
+
+@pytest.mark.parametrize(
+    ("names", "suite"),
+    [
+        (("debian", "debian"), None), (("debian 13 old", "debian 13"), PASS), (("debian 13  old", "debian 13"), PASS),
+        (("debian 13-old", "debian 13"), None), (("debian 13 old", "debian"), None),
+    ],
+)  # fmt: skip
+def test_the_suite_takes_a_fresh_image_for_the_newer_one_if_its_name_lacks_the_last_word(
+    names: tuple[str, str], suite: str | None
+) -> None:
+    old, new = (
+        made(name, day, id=day, provided_until="2027-12-31")
+        for name, day in zip(names, ("2026-08-01", "2026-11-20"), strict=True)
+    )
+    ours = decided("scs-0102-image-recency", only("images", old, new))
+    theirs = ours.reference.outcome if ours.reference else {HELD: PASS, FAILED: FAIL}[ours.outcome.value]
+    assert theirs == (suite or FAIL)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("architecture", "s390x", "architecture"), ("hw_disk_bus", "sata", "disk-bus"), ("hypervisor_type", "vmware", "hypervisor"),
+        ("hw_rng_model", "", "rng"), ("image_build_date", "2026-1-2", "build-date"), ("image_source", "http://", "source"),
+        ("os_distro", " ", "any-text"), ("provided_until", " ", "any-text"), ("uuid_validity", "last-0", "validity"),
+        ("hotfix_hours", "-1", "hours"), ("os_version", " ", "blank"), ("image_description", " ", "blank"),
+        ("image_original_user", " ", "blank"), ("min_disk", 2.999, "min-disk"),
+    ],
+)  # fmt: skip
+def test_where_the_suite_answers_otherwise_it_is_told_by_which_habit(key: str, value: Any, why: str) -> None:
+    reference = decided(f"scs-0102-prop-{key}", with_image(**{key: value}, size=int(2.9 * 2**30))).reference
+    assert reference and isinstance(reference.why, Reason) and reference.why.id == f"prove.suite.{why}"
+
+
+@pytest.mark.parametrize(
+    ("told", "proposed"), [("Red Hat", "red-hat"), (" Debian ", "debian"), ("", None), (" ", None)]
+)
+def test_a_distribution_is_proposed_as_it_was_meant(told: str, proposed: str | None) -> None:
+    (finding,) = decided("scs-0102-prop-os_distro", with_image(os_distro=told)).findings
+    assert finding.fix and finding.fix.values == {"properties": {"os_distro": proposed}}
+
+
+# --- default rules
+
+
+CUSTOM, DEFAULT = "used_in_non_default_sg", "used_in_default_sg"
+
+
+def with_rule(**more: Any) -> Items:
+    return changed("default_security_group_rules", lambda rules: rules.append(rule("x", "ingress", "IPv4", **more)))
+
+
+@pytest.mark.parametrize(
+    ("more", "what", "source"),
+    [
+        ({"remote_group_id": "g"}, None, "g"), ({"remote_address_group_id": "a", "protocol": "tcp"}, "tcp", "a"),
+        ({"remote_ip_prefix": "10.0.0.0/8", "protocol": "udp"}, "udp", "10.0.0.0/8"), ({}, None, None),
+        ({"remote_group_id": "PARENT"}, None, "PARENT"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_rule_that_lets_strangers_in_is_told_with_what_it_lets_in_and_from_where(
+    more: dict[str, Any], what: str | None, source: str | None
+) -> None:
+    (finding,) = decided("scs-0115-default-rules", with_rule(**more)).findings
+    assert isinstance(finding.observed, Reason) and finding.object == "default security group rule x"
+    said_of = finding.observed.values
+    assert said_of["what"] == (what or {"id": "prove.rule.everything", "values": {}})
+    assert said_of["source"] == (source or {"id": "prove.rule.everywhere", "values": {}})
+    assert said_of["groups"] == [{"id": f"prove.rule.{g}-groups", "values": {}} for g in ("default", "custom")]
+    assert finding.fix and (finding.fix.action, finding.fix.target) == ("delete-default-rule", "x")
+
+
+@pytest.mark.parametrize(
+    ("more", "ours", "suite"),
+    [
+        ({"remote_group_id": "PARENT", CUSTOM: False}, HELD, None), ({"remote_group_id": "PARENT", DEFAULT: False}, FAILED, None),
+        ({CUSTOM: False, DEFAULT: False}, HELD, FAIL), ({CUSTOM: False}, FAILED, None), ({DEFAULT: False}, FAILED, None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_rule_counts_in_the_groups_in_which_it_is_used(more: dict[str, Any], ours: str, suite: str | None) -> None:
+    assert said("scs-0115-default-rules", with_rule(**more)) == (ours, suite)
+
+
+@pytest.mark.parametrize(
+    ("more", "free"),
+    [
+        ({}, True), ({"protocol": "any"}, True), ({"protocol": "ANY"}, True), ({"protocol": "0"}, True), ({"protocol": "tcp"}, False),
+        ({"remote_ip_prefix": "0.0.0.0/0"}, True), ({"remote_ip_prefix": "::/0"}, False), ({"remote_ip_prefix": "10.0.0.0/8"}, False),
+        ({"remote_group_id": "PARENT"}, False), ({"remote_address_group_id": "a"}, False), ({"port_range_min": 80}, False),
+        ({CUSTOM: False}, False), ({"ethertype": "IPv6"}, False), ({"direction": "ingress"}, False),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_all_traffic_out_is_let_out_only_by_a_rule_without_any_bound(more: dict[str, Any], free: bool) -> None:
+    def narrow(rules: list[dict[str, Any]]) -> None:
+        next(r for r in rules if r["id"] == "out-4").update(more)
+
+    decision = decided("scs-0115-egress", changed("default_security_group_rules", narrow))
+    assert decision.outcome.value == (HELD if free else FAILED)
+    if not free:
+        fixes = [f.fix.values for f in decision.findings if f.fix]
+        assert {"direction": "egress", "ethertype": "IPv4", CUSTOM: True} in fixes
+        assert len(fixes) == (1 if more == {CUSTOM: False} else 2)
