@@ -34,6 +34,7 @@ from unterbau.tenant.kinds import (
     ResourceBase,
 )
 from unterbau.tenant.kinds.policy import carried, ignored
+from unterbau.tenant.kinds.server import SAID_BEFORE
 
 SOURCE = Path(unterbau.__file__).parent
 NAMELESS = ("switch/planning.py", "switch/plan.py", "switch/planned_openings.py", "switch/census.py", "switch/agreement.py",
@@ -163,9 +164,16 @@ def test_whose_a_thing_is_and_whether_its_name_is_its_place() -> None:
 
 
 def test_a_kind_with_states_says_in_which_of_them_it_is_whole() -> None:
-    found = {k.value: KINDS[k].KNOWN.usable for k in Kind if KINDS[k].KNOWN.usable}
-    assert found == {"server": ("ACTIVE", "SHUTOFF"), "image": ("active",), "volume": ("available", "in-use"),
+    known = {k.value: KINDS[k].KNOWN.usable for k in Kind}
+    assert {usable for kind, usable in known.items() if kind not in ("server", "image", "volume", "secret")} == {()}
+    assert {kind: usable for kind, usable in known.items() if usable} == {"server": ("ACTIVE", "SHUTOFF"), "image": ("active",), "volume": ("available", "in-use"),
                      "secret": ("ACTIVE",)}  # fmt: skip
+
+
+def test_what_no_field_shows_and_what_earlier_bundles_say_of_it_is_known() -> None:
+    found = {k.value: [*KINDS[k].KNOWN.beyond] for k in Kind if KINDS[k].KNOWN.beyond != {}}
+    assert found == {"server": ["local_disk", "user_data"], "container": ["versions", "keys"], "secret": ["consumers"]}
+    assert len({str(said) for said in SAID_BEFORE}) == 2 and not any(said.id in str(said) for said in SAID_BEFORE)
 
 
 def test_each_kind_names_the_page_of_its_api() -> None:
