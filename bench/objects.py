@@ -181,7 +181,7 @@ def main() -> None:
             for cloud in (SOURCE, TARGET):
                 reference.up(cloud, progress=print)
             rclone = Rclone(home)
-            sizes = [(count, SMALL) for count in counts] + ([] if sys.argv[1:] else [(LARGE_ONES, LARGE)])
+            sizes = [(count, SMALL) for count in counts] + [(LARGE_ONES, LARGE)]
             rows = {case: measure(rclone, home, *case) for case in sizes}
         finally:
             for cloud in (SOURCE, TARGET):

@@ -10,7 +10,21 @@ LATE_SECONDS = 120.0
 LOOK_SECONDS = 20.0
 """How long each section of a look of `prove` may take."""
 
-BOUND = ("connect", "idle", "slowest", "window", "answer", "silence", "operation", "tries", "pause", "mib")
+BOUND = (
+    "connect",
+    "idle",
+    "slowest",
+    "window",
+    "answer",
+    "silence",
+    "operation",
+    "tries",
+    "pause",
+    "mib",
+    "up",
+    "down",
+    "requests",
+)
 """The names of the bounds of `--bounds`; `cloud.bounds` says what each is."""
 
 SCOPE = "scs-compatible-iaas"

@@ -237,6 +237,24 @@ def listing(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         paragraph(text, "      ", "      ")
 
 
+def sheet(columns: Sequence[str], blocks: Iterable[tuple[str, Sequence[Sequence[str]], str]]) -> None:
+    """Rows in blocks, which share a long last cell: on a terminal that stands once, below; elsewhere tab-separated lines.
+
+    A block is (group, rows, shared): the group's name stands above the first of its blocks.
+    """
+    if not _console().is_terminal:
+        table(columns, ((*map(safe, (group, *cells, shared)),) for group, rows, shared in blocks for cells in rows))
+        return
+    last = ""
+    for group, rows, shared in blocks:
+        if group != last:
+            row(f"[bold]{safe(group)}[/]")
+            last = group
+        for cells in rows:
+            paragraph("  ".join(filter(None, cells)), "      ", "  ")
+        _console().print(Padding(Text(printable(shared), style="dim"), (0, 0, 0, 6)))
+
+
 def listed(head: str, *lines: str) -> None:
     """One item of a list: on a terminal folded, what belongs to it set in; elsewhere one line, parted by tabs."""
     console = _console()

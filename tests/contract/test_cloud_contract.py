@@ -20,7 +20,7 @@ from making import WAIT, Maker, opened_again, server_with
 from pydantic import SecretBytes
 
 from unterbau.cloud.disks import form_of, guest_bytes, length_of
-from unterbau.cloud.port import Cloud
+from unterbau.cloud.port import ByteStream, Cloud, Listing
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden
 from unterbau.tenant.kinds import (
@@ -655,6 +655,41 @@ def test_a_dlo_keeps_a_body_of_its_own(cloud: Cloud, make: Maker) -> None:
     assert found == [(b"own body", b"onetwo"), (b"", b"onetwo")]
 
 
+def test_a_small_content_is_read_with_the_answer_that_tells_what_it_is(cloud: Cloud, make: Maker) -> None:
+    """What more than one request tells (a link, a large object), or nothing (an empty one), is passed over, and listed."""
+    box = box_with(cloud, make, {"part/1": b"one", "part/2": b"two", "empty": b"", "ü ✓?#": b"odd name"})
+    wish = StoredObject(id="-", name="dlo", container=box, size_bytes=6, etag="", dlo_prefix=f"{box}/part/")
+    parts = (Segment(path=f"{box}/part/1", size_bytes=3, etag=md5(b"one")),)
+    others = ({"name": "slo", "dlo_prefix": None, "segments": parts, "size_bytes": 3},
+              {"name": "link", "dlo_prefix": None, "symlink_to": f"{box}/part/1", "size_bytes": 0})  # fmt: skip
+    for one in (wish, *(wish.model_copy(update=other) for other in others)):
+        make.made.append(ref(Kind.OBJECT, f"{box}/{one.name}"))
+        cloud.write_manifest(one, make.marker())
+    read: dict[str, bytes] = {}
+    told: dict[str, Resource] = {}
+
+    def seen(resource: Resource, stream: ByteStream) -> None:
+        if isinstance(resource, StoredObject) and resource.container == box:
+            read[resource.name], told[resource.ref] = b"".join(stream), resource
+
+    def plain(listing: Listing) -> dict[str, Resource]:
+        return {r.ref: r for r in listing.resources if isinstance(r, StoredObject) and r.container == box}
+
+    listing = cloud.listing_read(Kind.OBJECT, seen)
+    assert read == {"part/1": b"one", "part/2": b"two", "ü ✓?#": b"odd name"}
+    assert plain(listing) == plain(cloud.listing(Kind.OBJECT)) and len(plain(listing)) == 7
+    assert told.items() <= plain(listing).items()
+
+
+def test_a_listing_with_contents_is_a_plain_one_where_there_are_none(cloud: Cloud, make: Maker) -> None:
+    make.ensure(Network(id="-", name=f"n-{make.tag}"))
+
+    def seen(resource: Resource, stream: ByteStream) -> None:
+        raise AssertionError(resource.ref)
+
+    assert cloud.listing_read(Kind.NETWORK, seen) == cloud.listing(Kind.NETWORK)
+
+
 @pytest.mark.holds("container.versions_enabled", "container.versions_location", "container.history_location")
 @pytest.mark.parametrize("way", ["versions_enabled", "versions_location", "history_location"])
 def test_a_container_keeps_versions_only_when_that_is_set_and_leaves_none_behind(
@@ -707,6 +742,9 @@ def test_an_object_that_keeps_versions_is_read_and_deleted_as_the_current_one(ta
         assert seen["a"].etag == md5(b"current") and seen["slo"].segments == parts
         assert whole(cloud, seen["a"]) == b"current"
         assert [n.what for n in cloud.not_understood() if n.what == f"container:{box}.versions"]
+        read: list[str] = []
+        listing = cloud.listing_read(Kind.OBJECT, lambda one, _: read.append(one.id))
+        assert listing == cloud.listing(Kind.OBJECT) and not [one for one in read if one.startswith(f"{box}/")]
         cloud.set_bonds(Container(id=box, name=box))
         for name in ("link", "slo", "part", "a"):
             cloud.delete(ref(Kind.OBJECT, f"{box}/{name}"), WAIT)

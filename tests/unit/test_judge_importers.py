@@ -264,6 +264,8 @@ def own_technology(tmp_path: Path, **source: Any) -> Path:
         ("We support it.", "We support them", Exit.FAILED),
         ("We support it.", "", Exit.NOT_SHOWN),
         (None, "We support it", Exit.NOT_SHOWN),
+        ("s = <<~EOF\nfaster\nEOF\nx = a > b", "faster", Exit.HELD),
+        ("<!-- markdownlint -->", "another line", Exit.FAILED),
     ],
 )
 def test_audit_compares_records_with_copies(

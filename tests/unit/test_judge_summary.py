@@ -104,6 +104,26 @@ def test_the_long_list_breaks_no_word_at_80_columns(
             assert set(re.findall(WORD, str(finding.reason))) <= set(re.findall(WORD, shown))
 
 
+def test_facts_stand_in_the_order_a_person_asks_each_source_once_at_80_columns(
+    known: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(report.KIND_ORDER) == set(FACTS)
+    out = io.StringIO()
+    monkeypatch.setattr(face, "_console", lambda: Console(file=out, force_terminal=True, width=80, color_system=None))
+    view = engine.view_of(known["redis"], None, TODAY)
+    rows = [(k, report.COUNTS) for ks in view.known.values() for k in ks]
+    rows += [(k, "counts for its versions") for ks in view.unsure.values() for k, _ in ks]
+    report.facts(known["redis"], rows)
+    shown = out.getvalue()
+    assert max(map(len, shown.splitlines())) <= WIDTH
+    assert [line for line in shown.splitlines() if line[:1].islower()][:3] == ["https://redis.io", "licence", "steward"]
+    versions = re.findall(r"versions\s+(\S+)", shown[: shown.index("steward")])
+    assert versions == [">=8", ">=7.4,<8", "<7.4"]
+    ends = shown[shown.index("end of life\n") : shown.index("EU support")]
+    assert len(re.findall("endoflife.date/blob", ends)) == 1 < len(re.findall("versions", ends))
+    assert "Scalingo (FR): managed databases" in shown
+
+
 def test_what_fails_names_the_fact_that_decides(real: dict[str, Judgement]) -> None:
     failed = texts(real["gitlab"])["fails"]
     assert failed[0].startswith("GitLab v17.11.0: licence MIT AND LicenseRef-Git")
@@ -113,6 +133,17 @@ def test_what_fails_names_the_fact_that_decides(real: dict[str, Judgement]) -> N
     german = texts(real["gitlab"], "de")
     assert german["fails"][0].startswith("GitLab v17.11.0: Lizenz MIT")
     assert "GitLab v17.11.0 ersetzen; die Regel erfüllt Forgejo" in german["first"]
+
+
+def test_the_fact_that_decides_stands_before_the_names_of_rule_sets(real: dict[str, Judgement]) -> None:
+    fails = texts(real["opendesk"])["fails"]
+    assert any(re.search(r"MariaDB Server 10.5: maintenance ended 2025-06-24 \(\d rule sets\)", t) for t in fails), (
+        fails
+    )
+    assert not any("…" in t for t in fails if "ended" in t)
+    german = texts(real["opendesk"], "de")
+    assert any("Pflege beendet 2025-06-24" in t for t in german["fails"])
+    assert "helmfile.yaml: Zeile 6" in german["unread"][0]
 
 
 def test_what_is_missing_says_where_to_look_and_what_was_not_read_is_told(real: dict[str, Judgement]) -> None:

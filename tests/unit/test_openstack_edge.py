@@ -30,6 +30,7 @@ from unterbau.cloud.bounds import Bounds
 from unterbau.cloud.openstack import profiles
 from unterbau.cloud.openstack.errors import by_status, translated
 from unterbau.cloud.openstack.http import Api
+from unterbau.cloud.openstack.limits import Limits
 from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.transport import alone
 from unterbau.cloud.waiting import heeding
@@ -162,7 +163,7 @@ def plain_api(url: str) -> Api:
 
 
 def plain_swift(url: str) -> Swift:
-    return Swift(lambda: f"{url}/v1/AUTH_x", lambda: "token", lambda: None, lambda: True)
+    return Swift(lambda: f"{url}/v1/AUTH_x", lambda: "token", lambda: None, lambda: True, Limits())
 
 
 @pytest.mark.parametrize(

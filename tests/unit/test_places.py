@@ -125,12 +125,12 @@ MAKES = {
 
 
 def _opened(tree: ast.AST) -> Iterator[str]:
-    """The modules by which a file opens connections: calls of `MAKES`, imports and heirs of those names, and `wire.POOLS`."""
+    """The modules by which a file opens connections: calls of `MAKES`, imports and heirs of those names, `wire.POOLS` and `wire.pools_of`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             bases = [b for b in node.bases if isinstance(b, ast.Attribute)]
             yield from (m for b in bases for m, names in MAKES.items() if ast.unparse(b.value) == m and b.attr in names)
-        if "POOLS" in (getattr(node, "id", ""), getattr(node, "attr", "")):
+        if {"POOLS", "pools_of"} & {getattr(node, "id", ""), getattr(node, "attr", "")}:
             yield "urllib3"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = ast.unparse(node.func.value)

@@ -50,7 +50,7 @@ def drawn(catalogue: Catalogue, kinds: Sequence[str], number: int | None, seed: 
 def audit(records: Sequence[tuple[str, Fact]], folder: Path) -> Iterator[Audited]:
     """Compare records with the copies in a folder. Raises UsageError if it cannot be read."""
     copies = _copies(folder)
-    words: dict[str, str] = {}
+    words: dict[str, tuple[str, str]] = {}
     for technology, fact in records:
         source = fact.source
         if source.sha256 is None:
@@ -60,8 +60,10 @@ def audit(records: Sequence[tuple[str, Fact]], folder: Path) -> Iterator[Audited
         elif not source.quote:
             yield Audited(technology, fact, Outcome.NOT_SHOWN, "the copy is there; the record quotes nothing from it")
         else:
-            text = words.setdefault(source.sha256, _words(copies[source.sha256].read_bytes()))
-            held = _words(source.quote.encode()) in text
+            text = words.get(source.sha256) or words.setdefault(
+                source.sha256, _readings(copies[source.sha256].read_bytes())
+            )
+            held = any(q in t for q, t in zip(_readings(source.quote.encode()), text, strict=True) if q.strip())
             why = (
                 "the copy is there, and what is quoted stands in it"
                 if held
@@ -92,6 +94,11 @@ def _copies(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _words(text: bytes) -> str:
-    plain = _TAG.sub(" ", text.decode(errors="replace")).casefold()
-    return " " + " ".join(_WORD.findall(plain)) + " "
+def _readings(text: bytes) -> tuple[str, str]:
+    """The words as a page shows them, and as they are written: `<` of a text that is no page begins no tag."""
+    plain = text.decode(errors="replace").casefold()
+    return _words(_TAG.sub(" ", plain)), _words(plain)
+
+
+def _words(text: str) -> str:
+    return " " + " ".join(_WORD.findall(text)) + " "

@@ -74,16 +74,20 @@ def command(group: click.Group, name: str, **settings: Any) -> Callable[[F], cli
         @click.option("-q", "--quiet", is_flag=True, help="No progress; results and errors only.")
         @click.option("-v", "--verbose", is_flag=True, help="Say more while working.")
         @functools.wraps(function)
-        def wrapped(format_: str, quiet: bool, verbose: bool, bounds: Bounds | None = None, **arguments: Any) -> Any:
+        def wrapped(
+            format_: str, quiet: bool, verbose: bool, bounds: str | None = None, bwlimit: str | None = None,
+            tpslimit: float | None = None, **arguments: Any,
+        ) -> Any:  # fmt: skip
             from unterbau.cli.libraries import Libraries
             from unterbau.cloud.waiting import heeding
 
+            kept = _bounds(bounds, bwlimit, tpslimit)
             context = Context(format_, quiet, verbose)
             with (
                 context.face,
                 Libraries(context.face).listening(),
                 stopping(context.stop),
-                heeding(context.stop, context.face.say, bounds),
+                heeding(context.stop, context.face.say, kept),
             ):
                 return function(context, **arguments)
 
@@ -166,22 +170,36 @@ def stopping(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, old)
 
 
-def _bounds(context: click.Context, option: click.Parameter, told: str | None) -> Bounds | None:
-    """The bounds as read; who is started by this process keeps them, too."""
-    if told is None:
+def _bounds(told: str | None, bwlimit: str | None, tpslimit: float | None) -> Bounds | None:
+    """The bounds as read; who is started by this process keeps them, too. Raises UsageError."""
+    if told is None and bwlimit is None and tpslimit is None:
         return None
-    from unterbau.cloud.bounds import read
+    from unterbau.cloud.bounds import bandwidth, read
 
-    found = read(told)
-    os.environ[BOUNDS] = told
+    parts = (told, bwlimit and bandwidth(bwlimit), None if tpslimit is None else f"requests={tpslimit}")
+    text = ",".join(part for part in parts if part)
+    found = read(text)
+    os.environ[BOUNDS] = text
     return found
 
 
 BOUNDS = "UNTERBAU_BOUNDS"
-bounded = click.option(
-    "--bounds", callback=_bounds, envvar=BOUNDS, metavar="NAME=NUMBER,...",
-    help=f"How long a cloud may take for a request, and how much it may answer: {', '.join(BOUND)} (docs/bad-days.md).",
-)  # fmt: skip
+
+
+def bounded(function: F) -> F:
+    """A command that speaks to clouds: how long they may take, and how fast we may go."""
+    options = (
+        click.option(
+            "--bounds", envvar=BOUNDS, metavar="NAME=NUMBER,...",
+            help="How long a cloud may take for a request, and how much it may answer: "
+                 f"{', '.join(BOUND)} (docs/bad-days.md).",
+        ),
+        click.option("--bwlimit", metavar="RATE", help="At most so many KiB a second to and from each cloud; 10M, UP:DOWN, off."),
+        click.option("--tpslimit", metavar="NUMBER", type=click.FloatRange(0, 1e6), help="At most so many requests a second to each cloud; 0: no limit."),
+    )  # fmt: skip
+    return functools.reduce(lambda made, option: option(made), reversed(options), function)
+
+
 late_writes = click.option(
     "--late-writes", "late_seconds", type=click.FloatRange(0, 86400), default=LATE_SECONDS, show_default=True,
     metavar="SECONDS",

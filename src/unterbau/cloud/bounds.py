@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, ValidationError
 
 from unterbau.errors import UsageError
@@ -29,10 +31,43 @@ class Bounds(Model):
     pause: float = Field(default=60, ge=0, le=3600, description="the longest `Retry-After` that is heeded")
     mib: float = Field(default=64, gt=0, le=1024, description="MiB that one JSON answer may have, unpacked")
 
+    up: float = Field(
+        default=0, ge=0, le=1e15, description="bytes a second to a cloud (0: no limit); `--bwlimit` sets it"
+    )
+    down: float = Field(
+        default=0, ge=0, le=1e15, description="bytes a second from a cloud (0: no limit); `--bwlimit` sets it"
+    )
+    requests: float = Field(
+        default=0, ge=0, le=1e6, description="requests a second (0: no limit); `--tpslimit` sets it"
+    )
+
     @property
     def answer_bytes(self) -> int:
         """`mib` in bytes."""
         return int(self.mib * MIB)
+
+
+_RATE = re.compile(r"(\d+(?:\.\d+)?)([bkmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
+_UNITS = "bkmgtp"
+
+
+def bandwidth(text: str) -> str:
+    """Bounds that say what rclone's `--bwlimit` says: `RATE` or `UP:DOWN`, KiB/s or with B, K, M, G; `off`. Raises UsageError."""
+    ways = text.split(":")
+    rates = [_rate(way) for way in ways]
+    if len(rates) > 2 or None in rates:
+        raise UsageError(f"--bwlimit: {text!r} is no rate", "Write KiB a second, or 10M, 512k, 1.5G; UP:DOWN; or off.")
+    return f"up={rates[0]:.0f},down={rates[-1]:.0f}"
+
+
+def _rate(text: str) -> float | None:
+    """Bytes a second; 0 for none."""
+    if text.strip().lower() == "off":
+        return 0
+    found = _RATE.fullmatch(text.strip())
+    if found is None:
+        return None
+    return float(found[1]) * float(1024 ** _UNITS.index(found[2].lower() or "k"))
 
 
 def read(text: str) -> Bounds:

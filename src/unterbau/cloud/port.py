@@ -18,7 +18,7 @@ The law of the port
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from itertools import chain, count
@@ -122,6 +122,10 @@ class ByteStream(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
 
+Take: TypeAlias = Callable[[Resource, ByteStream], None]
+"""Takes a thing and its content. What it raises that is no CloudError ends the listing."""
+
+
 class Reader(Protocol):
     """Reading. Rights needed: `reader` on the project. With these alone some of it stays hidden and is named so:
     what Barbican's policy keeps from a reader, and what Swift tells owners only (`kinds.OWNER_ONLY`).
@@ -135,6 +139,13 @@ class Reader(Protocol):
 
     def listing(self, kind: Kind) -> Listing:
         """Everything of that kind that the project owns. Raises Forbidden, Unsupported, Broken, ..."""
+
+    def listing_read(self, kind: Kind, seen: Take) -> Listing:
+        """As `listing`; what of it is small is read meanwhile, with the answer that tells what it is: `seen` gets each.
+
+        Called from several threads. Of a content that it did not get to its end nothing is told here, as of all that
+        `seen` is not called for: who wants it reads it by itself.
+        """
 
     def surroundings(self) -> Surroundings:
         """What the cloud offers to the project."""

@@ -32,7 +32,8 @@ from typing import Any
 from pydantic import SecretBytes, TypeAdapter
 
 from unterbau import qcow2
-from unterbau.cloud.port import Listing, Marker, Power, Surroundings, owner_only
+from unterbau.cloud.content import content
+from unterbau.cloud.port import Listing, Marker, Power, Surroundings, Take, owner_only
 from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import (
@@ -249,6 +250,16 @@ class Simulator:
         if kind is TRIED and not any(told_to_owners(r) for r in found):
             notes += owner_only(containers=bool(found))
         return Listing(resources=found, not_shown=notes)
+
+    def listing_read(self, kind: Kind, seen: Take) -> Listing:
+        """See the port."""
+        found = self.listing(kind)
+        for one in found.resources:
+            if one.KNOWN.content is Content.STORED and one.has_content() and not one.is_linked():
+                with suppress(CloudError), content(self, one) as stream:
+                    if stream.size_bytes:
+                        seen(one, stream)
+        return found
 
     def _as_told(self, resource: Resource) -> Resource:
         """Without what is kept from us."""

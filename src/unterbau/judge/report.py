@@ -7,14 +7,15 @@ Ten lines first, at 80 columns; the long lists are asked for. Names come from fi
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from unterbau.catalogue.audit import Audited, by_class_and_age
 from unterbau.catalogue.contradictions import Contradiction
-from unterbau.catalogue.model import Source, Technology
-from unterbau.face import MARKS, STYLES, listing, paragraph, row, safe, say, table
+from unterbau.catalogue.model import Fact, OperatorFact, Source, SupportFact, Technology
+from unterbau.face import MARKS, STYLES, listing, paragraph, row, safe, say, sheet, table
 from unterbau.judge import words
 from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact, Since
 from unterbau.judge.seeing import tell
@@ -22,6 +23,15 @@ from unterbau.judge.summary import Sorted, Step, summary
 from unterbau.judge.words import LABEL
 from unterbau.verdict import Outcome
 
+COUNTS = "counts"
+FACT_COLUMNS = ("fact", "value", "versions", "state", "source")
+KIND_ORDER = (
+    "licence", "rights_holder", "steward", "parent", "ultimate_parent", "foreign_law", "foreign_control", "contributor_rule",
+    "source_code", "maturity", "decision", "sovereignty_claim", "standard", "release", "end_of_active_support",
+    "end_of_life", "end_of_extended_support", "eu_support", "eu_operator", "seat", "depends_on", "alternative", "successor",
+    "fork_of", "forked_as",
+)  # fmt: skip
+"""In which order a person asks; a test holds that no kind is left out."""
 MISSING = f"[{STYLES[Outcome.FAILED]}]✗ missing[/]"
 
 
@@ -261,15 +271,34 @@ def technologies(found: Sequence[Technology]) -> None:
 
 
 def facts(technology: Technology, rows: Sequence[tuple[KnownFact, str]]) -> None:
-    """The facts about one technology, each with its source; `rows` pair a fact with its state."""
-    table(("technology", ""), [(safe(technology.name), safe(f"{technology.layer}; {technology.homepage}"))])
-    table(("fact", "value", "versions", "state", "source"), [_fact_row(k, state) for k, state in rows])
+    """The facts about one technology, each with its source; `rows` pair a fact with its state.
+
+    Whose it is comes first, then its life, then who offers it and what it needs; of versions the newest first.
+    """
+    head = f"{technology.name} ({technology.id}): {technology.layer}, {', '.join(technology.categories)}"
+    paragraph(head if technology.categories else head.rstrip(", "))
+    paragraph(technology.homepage)
+    blocks: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    for known, state in sorted(rows, key=_place):
+        cells = (
+            _mark_of(state) + _valued(known.fact),
+            _versions(known.fact),
+            "" if state.startswith(COUNTS) else state,
+        )
+        blocks.setdefault((known.fact.kind, _sourced(known.fact)), []).append(cells)
+    order = sorted(blocks, key=lambda b: KIND_ORDER.index(b[0]))
+    sheet(FACT_COLUMNS, [(_kind(kind), blocks[kind, source], source) for kind, source in order])
 
 
 def stale(rows: Sequence[tuple[KnownFact, str]]) -> None:
     """Facts that have expired or soon will."""
-    told = [(safe(k.technology), *_fact_row(k, state)) for k, state in rows]
-    table(("technology", "fact", "value", "versions", "state", "source"), told)
+    blocks = []
+    for known, state in rows:
+        fact = known.fact
+        until = f"until {fact.expires}" if state.startswith(COUNTS) else state
+        cells = (_mark_of(state) + _kind(fact.kind), _valued(fact), _versions(fact), until)
+        blocks.append((known.technology, (cells,), _sourced(fact)))
+    sheet(("technology", "fact", "value", "versions", "state", "source"), blocks)
 
 
 def refreshed(rows: Sequence[Mapping[str, Any]], absent: Sequence[str]) -> None:
@@ -300,10 +329,36 @@ def audited(found: Sequence[Audited]) -> None:
         )
 
 
-def _fact_row(known: KnownFact, state: str) -> tuple[str, str, str, str, str]:
-    fact = known.fact
-    source = f"{fact.source.url} ({_copy(fact.source)}, {fact.confidence})"
-    return (fact.kind, safe(tell(fact)), safe(fact.versions), safe(state), safe(source))
+def _kind(kind: str) -> str:
+    return kind.replace("eu_", "EU ").replace("_", " ")
+
+
+def _sourced(fact: Fact) -> str:
+    return f"{fact.source.url} ({_copy(fact.source)}, {fact.confidence})"
+
+
+def _valued(fact: Fact) -> str:
+    """The value, what exactly a company offers, and since when it is so."""
+    told = str(tell(fact))
+    if isinstance(fact, SupportFact | OperatorFact):
+        told += f": {fact.value.offers}"
+    return f"{told}, since {fact.since}" if fact.since else told
+
+
+def _versions(fact: Fact) -> str:
+    return "" if fact.versions == "*" else f"versions {fact.versions}"
+
+
+def _mark_of(state: str) -> str:
+    return "✓ " if state.startswith(COUNTS) else "? "
+
+
+def _place(row: tuple[KnownFact, str]) -> tuple[bool, tuple[int, ...], bool]:
+    """What counts first; of versions the newest."""
+    known, state = row
+    bound = known.fact.versions.split(",")[0]
+    numbers = tuple(-int(n) for n in re.findall(r"\d+", bound))
+    return not state.startswith(COUNTS), numbers, bound.startswith("<")
 
 
 def _copy(source: Source) -> str:

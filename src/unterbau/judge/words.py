@@ -133,11 +133,12 @@ class _Lines:
             return self._line("fails", 4, lambda n: f"{self.whole}: {words.few(rules, n)}")
         sets = list(dict.fromkeys(f.rule.partition("/")[0] for f in one.findings))
         by = list(dict.fromkeys(words.fact(facts[i]) for i in one.facts)) or [words.say(one.findings[0].reason)]
-        variants = [(2, 3), (2, 1), (1, 3), (1, 2), (1, 1)]
+        variants = [(2, 3), (2, 1), (1, 3), (1, 2), (1, 1), (1, 0 if len(sets) > 1 else 1), (1, 1)]
+        many = words.say(Reason.of("judge.line.rule-sets", number=len(sets)))
 
         def text(n: int) -> str:
             some, of = variants[-n]
-            before, after = f"{self._subject(one)}: ", f" ({words.few(sets, of)})"
+            before, after = f"{self._subject(one)}: ", f" ({words.few(sets, of) if of else many})"
             told = "; ".join(by[:some])
             return before + (told if n > 1 else fit(told, self.width - len(before) - len(after))) + after
 
@@ -162,7 +163,8 @@ class _Lines:
         return lambda n: f"{self.words.say(count)}{_some(self.words, names, n)}"
 
     def _places(self, places: Sequence[str]) -> list[str]:
-        return [p.removeprefix(f"{self.told.stack}/") for p in places]
+        line = self.words.say(Reason.of("judge.line.line"))
+        return [re.sub(r": line (?=\d)", f": {line} ", p.removeprefix(f"{self.told.stack}/")) for p in places]
 
     def ending(self) -> Iterable[Line]:
         groups, say = self.judgement.groups, self.words.say
@@ -228,14 +230,14 @@ def _end(text: str, room: int) -> str:
 def step(told: Step, judgement: Judgement, language: Language = "en", *, brief: bool = False) -> str:
     """`step 2 of 5; step 3 fails by Redis 7.4 (licence SSPL-1.0); not shown: step 4 (support from the EU)`.
 
-    `brief` names one culprit, and not what is not shown.
+    `brief` names one culprit, and what is not shown only where nothing fails.
     """
     words = Speech(language)
     pieces: list[Words] = [_reached(told)]
     if told.fails_at is not None:
         by = _by(told, judgement, words, 1 if brief else 3)
         pieces.append(Reason.of("judge.step.fails", step=told.fails_at, by=by))
-    if told.unshown and not brief:
+    if told.unshown and (not brief or told.fails_at is None):
         kinds = list(dict.fromkeys(words.kind(m.kind) for f in told.open for m in f.missing if m.kind))
         steps = _ranges(told.unshown)
         what = Reason.of("judge.step.open" if len(told.unshown) == 1 else "judge.steps.open", steps=steps)

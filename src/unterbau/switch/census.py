@@ -16,7 +16,7 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from unterbau import canonical
-from unterbau.cloud.port import Listing, Reader, Surroundings, said
+from unterbau.cloud.port import Listing, Reader, Surroundings, Take, said
 from unterbau.errors import CloudError
 from unterbau.switch.agreement import Loose, is_elsewhere, loose_ends, notes
 from unterbau.tenant.kinds import CloudIdentity, Kind, Offering, Ref, Resource, kind_of
@@ -35,8 +35,11 @@ def take(
     workers: int = 8,
     progress: Callable[[str, int, int], None] = lambda label, done, total: None,
     pause: Callable[[float], None] = time.sleep,
+    seen: Take | None = None,
 ) -> Workload:
     """A census. `progress(label, done, total)` counts kinds; it is called from worker threads.
+
+    With `seen` what is small is read with it (`Reader.listing_read`), and perhaps more than once.
 
     Kinds whose listings do not agree (see `agreement`) are read again, with `pause` between; what still does not agree
     is not shown. Raises AuthFailed, Unreachable, ... if not even the identity could be read.
@@ -44,7 +47,7 @@ def take(
     identity = reader.identity()
     taken_at = now()
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        reading = _Reading(reader, identity, pool, progress)
+        reading = _Reading(reader, identity, pool, progress, seen)
         reading.read(reader.kinds(), f"census of {identity.name}")
         loose = reading.settle(pause)
     missing = [k for k in Kind if k not in reading.listings]
@@ -70,8 +73,10 @@ class _Reading:
         identity: CloudIdentity,
         pool: ThreadPoolExecutor,
         progress: Callable[[str, int, int], None],
+        seen: Take | None,
     ) -> None:
         self.reader, self.identity, self.pool, self.progress = reader, identity, pool, progress
+        self.seen = seen
         self.listings: dict[Kind, Listing | NotShown] = {}
         self.around: Surroundings | NotShown = Surroundings(offering=Offering())
         self.unknown: tuple[NotShown, ...] | NotShown = ()
@@ -94,7 +99,7 @@ class _Reading:
         done: list[Kind] = []
 
         def one(kind: Kind) -> Listing | NotShown:
-            found = _or_reason(kind.value, lambda: self.reader.listing(kind))
+            found = _or_reason(kind.value, lambda: self._listing(kind))
             done.append(kind)
             self.progress(label, len(done), len(kinds))
             return found
@@ -108,6 +113,9 @@ class _Reading:
                 self.listings[kind] = found
         self.around = around.result() if around else self.around
         self.unknown = unknown.result() if unknown else self.unknown
+
+    def _listing(self, kind: Kind) -> Listing:
+        return self.reader.listing(kind) if self.seen is None else self.reader.listing_read(kind, self.seen)
 
     def settle(self, pause: Callable[[float], None]) -> list[Loose]:
         """Read again what does not agree, a few times; returns what still does not."""

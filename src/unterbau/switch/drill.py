@@ -504,7 +504,7 @@ def _digest(data: bytes) -> str:
 
 def _as_written(plan: Plan) -> Plan:
     """The plan without what is found from it: two files of one plan are equal so."""
-    return plan.model_copy(update={"openings": (), "allowed_openings": (), "checks": ()})
+    return plan.model_copy(update={"openings": (), "allowed_openings": (), "checks": (), "remarks": ()})
 
 
 def _refuse_failed_checks(plan: Plan) -> None:

@@ -75,6 +75,8 @@ class Plan(Model):
     """What this plan opens against the source."""
     allowed_openings: tuple[str, ...] = later(())
     """Ids of the openings that a person allowed."""
+    remarks: tuple[Words, ...] = later(())
+    """What a person should know, and nobody can fail at."""
     source_census: str = later("")
     """The census that it was made from: the digest of its file, byte by byte. `""`: by a version that named none."""
 

@@ -95,9 +95,10 @@ def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str
                 f"What it opens: {', '.join(known)}." if known else "It opens nothing: leave the option out.",
             )
     words = tuple(id_ for id_ in known if id_ in (*plan.allowed_openings, *allowed))
-    checks = _Planner(source, target, _chosen(plan.choices, source, target)).checks(plan.entries)
+    planner = _Planner(source, target, _chosen(plan.choices, source, target))
     return plan.model_copy(update={
-        "openings": found, "allowed_openings": words, "checks": (*checks, _check_openings(found, words)),
+        "openings": found, "allowed_openings": words,
+        "checks": (*planner.checks(plan.entries), _check_openings(found, words)), "remarks": planner.remarks(),
     })  # fmt: skip
 
 
@@ -190,6 +191,10 @@ class _Planner:
         return entry.model_copy(update={"losses": found}) if found else entry
 
     # --- checks
+
+    def remarks(self) -> tuple[Words, ...]:
+        """What a person should know of each kind."""
+        return tuple(remark for kind in KINDS.values() for remark in kind.remarks(self.ground))
 
     def checks(self, entries: tuple[Entry, ...]) -> tuple[Check, ...]:
         """What was looked at before anything is written."""
@@ -369,7 +374,8 @@ def load(text: str) -> Plan:
     try:
         plain = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        # libyaml names the line behind a last one that does not end
+        line = min(error.problem_mark.line, text.count("\n")) + 1 if error.problem_mark else 1
         raise PlanError(f"plan, line {line}: {error.problem}", "Mend that line; the file is YAML.") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise PlanError(f"plan: {str(error)[:200]}", "Mend the file; it is not YAML.") from None

@@ -25,7 +25,7 @@ from unterbau.cloud.openstack.service import Service
 from unterbau.cloud.openstack.session import Session
 from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.unknown import Unknown
-from unterbau.cloud.port import ByteStream, Listing, Marker, Power, Surroundings
+from unterbau.cloud.port import ByteStream, Listing, Marker, Power, Surroundings, Take
 from unterbau.errors import Unsupported
 from unterbau.tenant.kinds import (
     NOTHING,
@@ -62,6 +62,7 @@ class OpenStack:
             session.token,
             session.renew,
             lambda: session.verify,
+            session.limits,
         )
         self._network = NetworkService(partial(self._api, "network"), lambda: session.project_id)
         self._compute = ComputeService(
@@ -102,8 +103,13 @@ class OpenStack:
         """As `Reader.listing`."""
         with _edge(kind.value):
             found = self._service(kind).listing(kind)
-        once = {resource.ref: resource for resource in found.resources}
-        return found.model_copy(update={"resources": tuple(sorted(once.values(), key=lambda r: r.id))})
+        return _once(found)
+
+    def listing_read(self, kind: Kind, seen: Take) -> Listing:
+        """As `Reader.listing_read`: of objects; all other contents want more than a request, or are few."""
+        with _edge(kind.value):
+            service = self._service(kind)
+            return _once(service.listing(kind, seen) if isinstance(service, ObjectService) else service.listing(kind))
 
     def surroundings(self) -> Surroundings:
         """As `Reader.surroundings`."""
@@ -262,3 +268,9 @@ def _is(resource: Resource, wanted: type[R]) -> R:
     if not isinstance(resource, wanted):
         raise Unsupported(f"this is not possible for a {resource.own_kind.value}")
     return resource
+
+
+def _once(listing: Listing) -> Listing:
+    """Each thing once, by id."""
+    once = {resource.ref: resource for resource in listing.resources}
+    return listing.model_copy(update={"resources": tuple(sorted(once.values(), key=lambda r: r.id))})

@@ -185,10 +185,14 @@ class Api:
 class Stream:
     """A body that arrives in chunks of 1 MiB; a `ByteStream` of the port."""
 
-    def __init__(self, raw: Any, size_bytes: int | None, what: str, start: int = 0) -> None:
+    def __init__(
+        self, raw: Any, size_bytes: int | None, what: str, start: int = 0, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._raw, self._size, self._what = raw, size_bytes, what
         self.start = start
         """Where in the whole it begins."""
+        self.headers = headers or {}
+        """Of the answer, names in lower case, where who opened it tells them."""
         self._connection = wire.connection_of(raw)
 
     @property

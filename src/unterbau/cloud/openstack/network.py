@@ -51,6 +51,15 @@ ROUTER_OWNERS = frozenset(
     {ROUTER_INTERFACE, "network:router_interface_distributed", "network:ha_router_replicated_interface"}
 )
 AUTO_MODES = frozenset({"slaac", "dhcpv6-stateless"})
+_RULE_SOUGHT = (
+    "security_group_id",
+    "direction",
+    "port_range_min",
+    "port_range_max",
+    "remote_ip_prefix",
+    "remote_group_id",
+)
+"""What a listing of rules is narrowed by: what Neutron keeps as it was sent."""
 _RULE_IDENTITY = (
     "security_group_id",
     "direction",
@@ -324,19 +333,26 @@ class NetworkService:
             raise
 
     def _same_rules(self, wish: SecurityGroupRule) -> list[Json]:
-        rules = self.raw("security-group-rules", security_group_id=wish.security_group_id)
+        """The rules of its group that are like it; asked for by what it has, since a group may hold thousands."""
+        told = {f: getattr(wish, f) for f in _RULE_SOUGHT if getattr(wish, f) is not None}
+        rules = self.raw("security-group-rules", **told)
         return [r for r in rules if all(r.get(f) == getattr(wish, f) for f in _RULE_IDENTITY)]
 
     def _ensure_rule(self, wish: SecurityGroupRule, before: frozenset[str]) -> str:
-        for rule in self._same_rules(wish):
-            if rule["id"] in before:
-                raise Conflict(f"network: security group {wish.security_group_id} has this rule already")
-            return str(rule["id"])
+        """Neutron refuses a second one like it, so it is looked for only then."""
         body = {f: getattr(wish, f) for f in _RULE_IDENTITY if getattr(wish, f) is not None}
         if wish.remote_address_group_id:
             self._refuse_unless("security-groups-remote-address-group", "rules with a remote address group")
         body["description"] = wish.description
-        answer = self._api().json("POST", "/v2.0/security-group-rules", {"security_group_rule": body})
+        try:
+            answer = self._api().json("POST", "/v2.0/security-group-rules", {"security_group_rule": body})
+        except Conflict:
+            there = [str(rule["id"]) for rule in self._same_rules(wish)]
+            if before.intersection(there):
+                raise Conflict(f"network: security group {wish.security_group_id} has this rule already") from None
+            if not there:
+                raise
+            return there[0]
         return str(answer["security_group_rule"]["id"])
 
     def _refuse_unless(self, extension: str, what: str) -> None:

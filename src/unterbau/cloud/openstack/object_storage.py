@@ -31,7 +31,7 @@ from unterbau.cloud.openstack.swift import (
     text_of_header,
 )
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import ByteStream, Listing, Marker, carries, marked, our_keys, owner_only, said
+from unterbau.cloud.port import ByteStream, Listing, Marker, Take, carries, marked, our_keys, owner_only, said
 from unterbau.errors import AuthFailed, Broken, CloudError, Conflict, Elsewhere, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, Source, StoredObject, ref
 from unterbau.tenant.kinds.object import KEPT_HEADERS
@@ -40,6 +40,8 @@ from unterbau.verdict import Reason, Words
 
 T = TypeVar("T")
 PARALLEL = 16
+SMALL_BYTES = 4 << 20
+"""A larger object is not read beside fifteen others."""
 MOST_UNREACHABLE = 25
 """Headers of things that may not come in time; with more of them the service is down, and each would take as long."""
 _ACCOUNT_META, _CONTAINER_META, _OBJECT_META = "x-account-meta-", "x-container-meta-", "x-object-meta-"
@@ -53,6 +55,8 @@ _RESENT = _LINKS | {
     "x-object-manifest",
 }
 """Headers of an object, beside its metadata, that a POST without them takes away (Swift, Object API: POST object)."""
+_NOT_PLAIN = _LINKS | {"x-object-manifest", "x-static-large-object", "content-location"}
+"""Headers of an object that is not told wholly by the answer to a plain request for it."""
 _KEYS = frozenset({"temp-url-key", "temp-url-key-2"})
 """Metadata of account or container that are secrets; neither read nor carried."""
 _OWNERS = frozenset(
@@ -122,8 +126,8 @@ class ObjectService:
 
     # --- reading
 
-    def listing(self, kind: Kind) -> Listing:
-        """All containers, or all objects of all containers."""
+    def listing(self, kind: Kind, seen: Take | None = None) -> Listing:
+        """All containers, or all objects of all containers; with `seen` their small contents, too (`port.listing_read`)."""
         account = self._containers()
         names = [_name(entry) for entry in account.entries]
         notes = (
@@ -143,16 +147,22 @@ class ObjectService:
             reason = Reason.of("object.unread", count=len(unread), first=unread[0].what, why=unread[0].reason)
             notes += [NotShown(what=kind.value, reason=reason), *unread]
         entries = Reading(kind.value, _LISTED)
-        places = list[tuple[str, str]]()
+        places = list[tuple[str, Json]]()
         for container, one_listing in listed.items():
             for entry in one_listing.entries:
-                places.append((container, _name(entry)))
-                entries.take(ref(kind, "/".join(places[-1])), entry, _listed)
+                places.append((container, entry))
+                entries.take(ref(kind, f"{container}/{_name(entry)}"), entry, _listed)
         patience = _Patience()
 
-        def taken(place: tuple[str, str]) -> StoredObject | None:
-            reference = ref(Kind.OBJECT, "/".join(place))
-            return patience.ask(reading, reference, lambda: self._object(*place, reading))
+        def taken(place: tuple[str, Json]) -> StoredObject | None:
+            container, entry = place
+            name = _name(entry)
+
+            def work() -> StoredObject | None:
+                read = self._read_whole(container, entry, reading, seen) if seen else None
+                return read or self._object(container, name, reading)
+
+            return patience.ask(reading, ref(Kind.OBJECT, f"{container}/{name}"), work)
 
         found = parallel(taken, places, PARALLEL)
         notes += [*entries.notes(), *reading.notes()]
@@ -275,6 +285,41 @@ class ObjectService:
             return _object(container, name, told, self._swift.account())
 
         return reading.take(reference, headers, made) if reading else one(reference, headers, made)
+
+    def _read_whole(self, container: str, entry: Json, reading: Reading, seen: Take) -> StoredObject | None:
+        """A small object by one request, headers and content; None where that does not tell what it is.
+
+        The listing says so: a link's entry has other sums than what it leads to, a large object's other than what it joins.
+        """
+        size, etag = entry.get("bytes"), entry.get("hash")
+        if (
+            not (isinstance(size, int) and 0 < size <= SMALL_BYTES)
+            or "symlink_path" in entry
+            or self._has_versions(container)
+        ):
+            return None
+        name, found = _name(entry), None
+        try:
+            with self._swift.stream(quoted(container, name)) as stream:
+                headers = stream.headers
+                if (
+                    headers.get("etag") != etag
+                    or headers.get("content-length") != str(size)
+                    or _NOT_PLAIN & headers.keys()
+                ):
+                    return None
+                reference = ref(Kind.OBJECT, f"{container}/{name}")
+                found = reading.take(
+                    reference, headers, lambda told: _object(container, name, told, self._swift.account())
+                )
+                if found is not None:
+                    seen(found, stream)
+        except (AuthFailed, Elsewhere, Unreachable):
+            if found is None:
+                raise
+        except CloudError:  # it is asked for by itself, and says then what is wrong with it
+            pass
+        return found
 
     def _itself(self, path: str) -> dict[str, str] | None:
         """The headers of an object, or of a link itself; of one that keeps versions those of the version that is current."""

@@ -25,6 +25,7 @@ from keystoneauth1.identity.base import BaseIdentityPlugin
 
 from unterbau.cloud.openstack.errors import MALFORMED, malformed, translated
 from unterbau.cloud.openstack.http import Api
+from unterbau.cloud.openstack.limits import Limits
 from unterbau.cloud.openstack.profiles import resolve
 from unterbau.cloud.openstack.sdk import CloudRegion, loader
 from unterbau.cloud.openstack.transport import guard, prepared
@@ -103,6 +104,11 @@ class Session:
         """The URL, for a client that does not go through the session. Raises Elsewhere if nobody named its place."""
         self._known.demand("GET", prepared(url))
         return url
+
+    @property
+    def limits(self) -> Limits:
+        """Of the cloud, for a client that does not go through the session."""
+        return self._known.limits
 
     def renew(self) -> None:
         """Forget the token, so that the next request fetches another."""

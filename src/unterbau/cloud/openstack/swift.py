@@ -21,6 +21,7 @@ from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.errors import by_status, text_of_body, translated, writes
 from unterbau.cloud.openstack.http import Stream, number, patience
 from unterbau.cloud.openstack.identity import tls_context
+from unterbau.cloud.openstack.limits import Limits
 from unterbau.errors import Broken, CloudError
 from unterbau.places import REDIRECTS, Place, redirected
 
@@ -39,8 +40,10 @@ class Swift:
         token: Callable[[], str],
         renew: Callable[[], None],
         verify: Callable[[], bool | str],
+        limits: Limits,
     ) -> None:
         self._endpoint, self._token, self._renew, self._verify = endpoint, token, renew, verify
+        self._limits = limits
         self._lock = threading.Lock()
         self._opened: tuple[urllib3.HTTPConnectionPool, str] | None = None
 
@@ -52,7 +55,7 @@ class Swift:
                 options: dict[str, Any] = {"maxsize": POOL, "timeout": None, "retries": False}
                 if url.scheme == "https":
                     options |= _tls(self._verify())
-                made = wire.POOLS[url.scheme](url.hostname or "", url.port, **options)
+                made = wire.pools_of(self._limits)[url.scheme](url.hostname or "", url.port, **options)
                 self._opened = (made, url.path.rstrip("/"))
             return self._opened
 
@@ -85,7 +88,8 @@ class Swift:
         try:
             if response.status != 200:
                 raise by_status(response.status, "", what)
-            yield Stream(response, number(response.headers.get("Content-Length")), what)
+            size = number(response.headers.get("Content-Length"))
+            yield Stream(response, size, what, headers=_lower(response.headers))
         finally:
             response.close()
             response.release_conn()
@@ -201,7 +205,11 @@ def text_of_header(text: str) -> str:
 
 def headers_of(answer: Answer) -> dict[str, str]:
     """Name -> value as the wire has them, names in lower case (only ASCII has cases there)."""
-    return {k.encode("latin-1").lower().decode("latin-1"): v for k, v in answer.headers.items()}
+    return _lower(answer.headers)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {k.encode("latin-1").lower().decode("latin-1"): v for k, v in headers.items()}
 
 
 def _said(told: Told) -> tuple[int, str | None]:

@@ -23,7 +23,8 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from requests.utils import get_auth_from_url
 
 from unterbau.cloud.openstack.errors import FOREIGN, Astray, writes
-from unterbau.cloud.openstack.wire import POOLS, Repeat, measure, repeated, whole
+from unterbau.cloud.openstack.limits import limits
+from unterbau.cloud.openstack.wire import Repeat, measure, pools_of, repeated, whole
 from unterbau.errors import Elsewhere
 from unterbau.places import REDIRECTS, Place, joined, place, redirected, shown, unknown
 
@@ -34,11 +35,11 @@ HOPS = 5
 """How often a GET or HEAD is sent on at its own place."""
 
 
-def guard(session: Session, configured: Mapping[str, Any], **pools: int) -> Known:
-    """Put the rule below the session. `configured`: the cloud's entry of clouds.yaml, `pools`: as HTTPAdapter."""
+def guard(session: Session, configured: Mapping[str, Any], **sizes: int) -> Known:
+    """Put the rule below the session. `configured`: the cloud's entry of clouds.yaml, `sizes`: of pools, as HTTPAdapter."""
     known = Known(configured, session.auth)
     session.redirect = HOPS
-    _put_below(session.session, known, **pools)
+    _put_below(session.session, known, **sizes)
     return known
 
 
@@ -50,9 +51,9 @@ def alone(url: str) -> requests.Session:
     return made
 
 
-def _put_below(session: requests.Session, known: Known, **pools: int) -> None:
+def _put_below(session: requests.Session, known: Known, **sizes: int) -> None:
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Transport(known, **pools))
+        session.mount(scheme, _Transport(known, **sizes))
     session.auth = _InsteadOfNetrc()
     session.cookies.set_policy(_OwnPlace())
 
@@ -64,6 +65,7 @@ class Known:
         self._auth = auth
         self._named = str(getattr(auth, "auth_url", None) or "")
         self._places = _places([configured, self._named])
+        self.limits = limits(self._named)
         self._read: object = None
         self._lock = threading.Lock()
         self._thread = threading.local()
@@ -147,12 +149,12 @@ class _Transport(TCPKeepAliveAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """As HTTPAdapter, with connections that are looked at."""
         super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = POOLS
+        self.poolmanager.pool_classes_by_scheme = pools_of(self._known.limits)
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         """As HTTPAdapter, with connections that are looked at."""
         manager = super().proxy_manager_for(*arguments, **options)
-        manager.pool_classes_by_scheme = POOLS
+        manager.pool_classes_by_scheme = pools_of(self._known.limits)
         return manager
 
     def send(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> requests.Response:  # type: ignore[override]

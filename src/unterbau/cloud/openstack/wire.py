@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import urllib3
@@ -34,6 +35,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from unterbau import nesting
 from unterbau.cloud.bounds import Bounds
 from unterbau.cloud.openstack.errors import FOREIGN, GaveUp, clean, never_sent, untrusted
+from unterbau.cloud.openstack.limits import Limits
 from unterbau.cloud.waiting import Heed, heeded
 from unterbau.errors import Broken, Interrupted
 
@@ -213,6 +215,9 @@ class _Watched:
     sock: Any
     response_class: Any = _Head
 
+    limits = Limits()
+    """Of the cloud that it leads to."""
+
     def connect(self) -> None:
         self.pace = _Pace()
         with _WATCH.over(self, "connect"):
@@ -220,14 +225,16 @@ class _Watched:
         self.sock.settimeout(heeded().bounds.silence)  # for the sending of one piece
 
     def request(self, *arguments: Any, **options: Any) -> None:
+        self.limits.ask()
         self.pace = _Pace()
         super().request(*arguments, **options)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        with _WATCH.over(self, "send"):
-            super().send(data)  # type: ignore[misc]
+        for part in _parts(data, self.limits):
+            with _WATCH.over(self, "send"):
+                super().send(part)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
         self.pace = _Pace()
@@ -286,19 +293,52 @@ class _Secure(_Watched, HTTPSConnection):
     """https."""
 
 
-class PlainPool(urllib3.HTTPConnectionPool):
+class _Limited:
+    """A pool whose connections keep the limits of one cloud."""
+
+    def __init__(self, *arguments: Any, limits: Limits, **options: Any) -> None:
+        self._limits = limits
+        super().__init__(*arguments, **options)
+
+    def _new_conn(self) -> Any:
+        made = super()._new_conn()  # type: ignore[misc]
+        made.limits = self._limits
+        return made
+
+
+class PlainPool(_Limited, urllib3.HTTPConnectionPool):
     """Watched connections to one place."""
 
     ConnectionCls = _Plain
 
 
-class SecurePool(urllib3.HTTPSConnectionPool):
+class SecurePool(_Limited, urllib3.HTTPSConnectionPool):
     """Watched connections to one place."""
 
     ConnectionCls = _Secure
 
 
 POOLS: dict[str, type[PlainPool] | type[SecurePool]] = {"http": PlainPool, "https": SecurePool}
+
+
+def pools_of(limits: Limits) -> dict[str, Callable[..., PlainPool | SecurePool]]:
+    """What makes the pools to the places of one cloud, by scheme."""
+    return {scheme: partial(made, limits=limits) for scheme, made in POOLS.items()}
+
+
+def _parts(data: Any, limits: Limits) -> Iterator[Any]:
+    """What is sent, in parts as the limit wants them; whole without one."""
+    whole_ = memoryview(data) if isinstance(data, bytes | bytearray | memoryview) else None
+    most = limits.most("up", whole_.nbytes) if whole_ is not None else 0
+    if whole_ is None or most >= whole_.nbytes:
+        if whole_ is not None:
+            limits.pass_("up", whole_.nbytes)
+        yield data
+        return
+    for start in range(0, whole_.nbytes, most):
+        part = whole_[start : start + most]
+        limits.pass_("up", part.nbytes)
+        yield part
 
 
 # --- bodies
@@ -309,7 +349,9 @@ def piece(raw: Any, connection: Any, size: int, *, decode: bool = False) -> byte
     if not isinstance(connection, _Watched):  # nothing is to come any more
         return bytes(raw.read(size, decode_content=decode))
     with _WATCH.over(connection, "body"):
-        return bytes(raw.read(size, decode_content=decode))
+        data = bytes(raw.read(connection.limits.most("down", size), decode_content=decode))
+    connection.limits.pass_("down", len(data))
+    return data
 
 
 def connection_of(raw: Any) -> Any:

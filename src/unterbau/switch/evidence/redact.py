@@ -230,7 +230,7 @@ def _workload(mask: _Mask, workload: Workload) -> Workload:
 
 
 def _plan(mask: _Mask, plan: Plan) -> Plan:
-    plain = plan.model_dump(mode="json", exclude={"checks", "openings", "allowed_openings", "choices"})
+    plain = plan.model_dump(mode="json", exclude={"checks", "remarks", "openings", "allowed_openings", "choices"})
     masked: dict[str, Any] = mask.plain(plain)
     for entry, old in zip(masked["entries"], plain["entries"], strict=True):
         for change, was in zip(entry["changes"], old["changes"], strict=True):

@@ -71,6 +71,8 @@ def plan(made: Plan) -> None:
         for c in made.checks
     ])  # fmt: skip
     say("")
+    for remark in made.remarks:
+        say(safe(remark))
     seconds = made.estimate_seconds or 0
     say(f"{made.bytes_total / 2**20:.0f} MiB to move, about {seconds:.0f} s")
     say(

@@ -29,7 +29,7 @@ from pydantic import JsonValue
 
 from unterbau.cloud.content import content
 from unterbau.cloud.disks import RAW, Forms, form_of, guest_bytes, length_of
-from unterbau.cloud.port import ByteStream, Cloud, said
+from unterbau.cloud.port import ByteStream, Cloud, Take, said
 from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import CloudError, Conflict, Interrupted
 from unterbau.saga import (
@@ -154,12 +154,13 @@ def observe(
     runs = _runs(sides, work, watcher)
     killed, _ = runs.take_up()
     own = markers(work, VERB)
+    read = _ReadBefore(watcher)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        taken = {s: pool.submit(census.take, c, now=now, progress=count) for s, c in sides.items()}
+        taken = {s: pool.submit(census.take, c, now=now, progress=count, seen=read.of(s)) for s, c in sides.items()}
     whole = {side: future.result() for side, future in taken.items()}
     own |= markers(work, VERB)  # what was begun meanwhile stood in a journal before it was made
     seen = {side: _without_momentary(sides[side], w, own) for side, w in whole.items()}
-    hashes, stamps, left = _hashes(sides, seen, runs, watcher, workers, count)
+    hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, workers, count)
     left = (*left, *runs.finish(killed))
     seen = {side: ownership.known(w, hashes.get((side, OWNED))) for side, w in seen.items()}
     return Seen(seen["source"], seen["target"], hashes, stamps, left, started, now())
@@ -233,9 +234,33 @@ class _Watcher:
         return digest.hexdigest()
 
 
+class _ReadBefore:
+    """Hashes of the contents that the censuses read with what they tell; of each thing as it was told with its content."""
+
+    def __init__(self, watcher: _Watcher) -> None:
+        self._watcher = watcher
+        self._found: dict[tuple[str, Ref], tuple[Resource, Observation]] = {}
+
+    def of(self, side: str) -> Take:
+        """What takes the contents of one side."""
+
+        def seen(resource: Resource, stream: ByteStream) -> None:
+            value = self._watcher.hash(f"{side}: {resource.own_kind.value} {resource.name[:40]}", stream)
+            told = _observation(side, resource, "sha256", value, "", self._watcher)
+            self._found[side, resource.ref] = resource, told
+
+        return seen
+
+    def known(self, side: str, resource: Resource) -> Observation | None:
+        """The hash of a content, if the thing is as it was told with it."""
+        told, observation = self._found.get((side, resource.ref), (None, None))
+        return observation if told == resource else None
+
+
 def _hashes(
     sides: dict[str, Cloud],
     seen: dict[str, Workload],
+    read: _ReadBefore,
     runs: Momentary,
     watcher: _Watcher,
     workers: int,
@@ -247,7 +272,7 @@ def _hashes(
         (side, r) for side, w in seen.items() for r in w.resources
         if r.has_content() and r.KNOWN.content is not Content.DISK
     ]  # fmt: skip
-    found: dict[tuple[str, Ref], Observation] = {}
+    found = {(side, r.ref): known for side, r in tasks if (known := read.known(side, r))}
 
     def one(task: tuple[str, Resource]) -> None:
         side, resource = task
@@ -257,7 +282,7 @@ def _hashes(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         trials = partial(ownership.trials, sides, seen)
         disks = pool.submit(_disk_hashes, sides, _exportable(seen), runs, watcher, trials)
-        list(pool.map(one, tasks))
+        list(pool.map(one, [(side, r) for side, r in tasks if (side, r.ref) not in found]))
     hashes, stamps, left = disks.result()
     return {**found, **hashes}, stamps, left
 

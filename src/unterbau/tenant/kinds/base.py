@@ -282,6 +282,11 @@ class ResourceBase(Model):
         """What is to be looked at for the whole kind before anything is written."""
         yield from ()
 
+    @classmethod
+    def remarks(cls, ground: Ground) -> Iterator[Words]:
+        """What a person should know of the whole kind that can be neither right nor wrong."""
+        yield from ()
+
     def beyond(self, side: Side) -> Iterator[tuple[str, Words]]:
         """What it is and no field shows, so that no API gives it: (its name, why it is lost)."""
         yield from ()
