@@ -222,7 +222,7 @@ def test_refresh_writes_where_it_is_told(run: Callable[..., Result], folder: Pat
 
 
 def test_facts_of_a_technology_are_still_shown_without_a_verb(run: Callable[..., Result]) -> None:
-    assert "end_of_life" in run("redis@8.0").output
+    assert "end of life" in run("redis@8.0").output
     assert run("--stale").return_value in (Exit.HELD, Exit.NOT_SHOWN)
 
 
