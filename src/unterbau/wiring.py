@@ -94,7 +94,9 @@ def live_stack(given: str) -> Stack | None:
     Proxmox VE wants a token in PROXMOX_TOKEN (USER@REALM!NAME=SECRET), and its CA in PROXMOX_CA if it is its own.
     Raises UsageError, CloudError.
     """
-    form, _, name = given.partition(":")
+    form, colon, name = given.partition(":")
+    if not colon:
+        return None
     if form == "cloud":
         from unterbau.prove.collect import collect
         from unterbau.stack import openstack as reader

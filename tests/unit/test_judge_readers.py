@@ -857,7 +857,7 @@ def test_os_release_and_nix_profile(tmp_path: Path) -> None:
     [
         ("requirements.txt", "Oslo.Config[x]==9.7 \\\n    --hash=sha256:x ; python_version>'3'\n# no\nflask>=2\n-r other.txt\n"
          "-e git+https://u:secret@git.example/x#egg=x\n-i https://pypi.example\n",
-         {"Oslo.Config": "pkg:pypi/oslo-config@9.7", "flask": "pkg:pypi/flask", "more": "pkg:pypi/more@1"}),
+         {"Oslo.Config": "pkg:pypi/oslo-config@9.7", "flask": "pkg:pypi/flask", "more": "pkg:pypi/more@1", "x": "pkg:pypi/x"}),
         ("uv.lock", 'version = 1\n[[package]]\nname = "anyio"\nversion = "4.9"\n[[package]]\nname = "own"\nsource = { virtual = "." }\n',
          {"anyio": "pkg:pypi/anyio@4.9", "own": None}),
         ("poetry.lock", '[[package]]\nname = "Jinja2"\nversion = "3.1"\n', {"Jinja2": "pkg:pypi/jinja2@3.1"}),

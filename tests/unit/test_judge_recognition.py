@@ -14,9 +14,11 @@ import pytest
 from unterbau import catalogue
 from unterbau import stack as readers
 from unterbau.catalogue.model import Catalogue
+from unterbau.errors import UsageError
 from unterbau.stack import mirrors
 from unterbau.stack.model import Part, Stack
 from unterbau.stack.recognise import Index, recognise
+from unterbau.stack.source import Source
 
 Told = dict[str, tuple[str | None, str | None]]
 
@@ -620,3 +622,179 @@ def test_in_a_directory_no_text_is_a_list_of_names(tmp_path: Path) -> None:
     stack = readers.read(tmp_path)
     assert [p.name for p in stack.parts] == ["docker.io/library/redis"]
     assert reasons(stack) == [": 1 files of no known form: 1 .txt"]
+
+
+# --- what people tried next
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("quay.io/openstack.kolla/mariadb-server:2024.2-rocky-9", None),
+        ("registry.example/mirror/kolla/rabbitmq:master-ubuntu-noble", None),
+        ("docker.io/confluentinc/cp-kafka:7.7.0", None),
+        ("ghcr.io/zalando/spilo-17:4.0-p3", None),
+        ("quay.io/openstack.kolla/nova-compute:2024.2-ubuntu-noble", "2024.2-ubuntu-noble"),
+        ("registry.osism.tech/kolla/release/rabbitmq:3.13.7.20241206", "3.13.7.20241206"),
+        ("docker.io/apache/kafka:3.9.0", "3.9.0"),
+    ],
+)
+def test_a_tag_that_counts_the_packers_releases_is_not_the_programs_version(
+    tmp_path: Path, image: str, version: str | None
+) -> None:
+    (part,) = read(tmp_path, "images.txt", f"{image}\n").parts
+    assert part.technology is not None
+    assert part.version == version
+    assert ("(tag " in part.where[0].spot) is (version is None)
+
+
+@pytest.mark.parametrize(
+    ("line", "version", "technology"),
+    [
+        ("Docker CE 27", "27", "docker-engine"),
+        ("GitLab CE", None, "gitlab"),
+        ("Mongo DB", None, "mongodb"),
+        ("OPEN STACK 2025.1", "2025.1", "openstack"),
+        ("Ubuntu 24.04 LTS", "24.04", "ubuntu"),
+        ("redis:7.4", "7.4", "redis"),
+        ("redis==7.4", "7.4", "redis"),
+        ("redis = 7.4", "7.4", "redis"),
+        ("nextcloud hub 9", "9", None),
+        ("redis@7.4@8", None, None),
+    ],
+)
+def test_names_in_odd_spelling(line: str, version: str | None, technology: str | None) -> None:
+    (part,) = recognise(readers.named([line]), known()).parts
+    assert part.technology == technology
+    assert part.version == version or technology is None
+
+
+def test_no_two_technologies_are_one_name_once_spaces_and_hyphens_are_taken_out() -> None:
+    names: dict[str, set[str]] = {}
+    for t in known().values():
+        for name in (t.id, t.name, *t.aliases):
+            names.setdefault("".join(name.lower().replace("-", " ").replace("_", " ").split()), set()).add(t.id)
+    assert {n: ids for n, ids in names.items() if len(ids) > 1} == {}
+
+
+def test_a_package_json_says_what_it_wants_where_no_lock_file_says_what_it_got(tmp_path: Path) -> None:
+    wanted = {
+        "name": "ours",
+        "dependencies": {"redis": "^4.7.0", "pg": "8.12.0", "kept": "npm:other@1.2.3", "own": "file:../own"},
+        "devDependencies": {"vite": "~5"},
+    }
+    stack = read(tmp_path, "package.json", json.dumps(wanted))
+    assert told(stack) == {
+        "redis": (None, None),
+        "pg": ("8.12.0", None),
+        "other": ("1.2.3", None),
+        "vite": (None, None),
+    }
+    assert reasons(stack) == ["/dependencies/own: a package from elsewhere: file:../own"]
+    assert {p.where[0].spot for p in stack.parts} >= {"/dependencies/redis (asks for ^4.7.0)"}
+    (tmp_path / "package-lock.json").write_text(json.dumps({"lockfileVersion": 3, "packages": {}}))
+    assert readers.detect(Source.open(tmp_path / "package.json")) is None
+
+
+def test_what_a_requirement_takes_from_a_repository_is_the_package_in_an_unknown_version(tmp_path: Path) -> None:
+    lines = "git+https://u:t@github.com/openstack/keystone@stable/2024.2#egg=keystone\nnova @ https://example.org/n.whl\n./own\n"
+    stack = read(tmp_path, "requirements.txt", lines)
+    assert told(stack) == {"keystone": (None, "keystone"), "nova": (None, "nova")}
+    assert len(stack.unread) == 3
+    assert not any("u:t" in r for r in reasons(stack))
+
+
+def test_a_module_of_go_that_is_replaced_by_a_directory_keeps_its_name(tmp_path: Path) -> None:
+    content = "module example.org/ours\nrequire k8s.io/api v0.31.0\nreplace k8s.io/api => ../api\n"
+    (part,) = read(tmp_path, "go.mod", content).parts
+    assert (part.name, part.version) == ("k8s.io/api", None)
+    assert part.where[0].spot == "line 2 (from the directory ../api)"
+
+
+def test_a_dockerfile_inside_a_compose_file_is_read(tmp_path: Path) -> None:
+    content = "services:\n  web:\n    build:\n      dockerfile_inline: |\n        ARG V=1.27\n        FROM nginx:$V\n"
+    assert told(read(tmp_path, "compose.yaml", content)) == {"docker.io/library/nginx": ("1.27", "nginx")}
+
+
+def test_a_package_of_a_playbook_stays_where_a_template_fills_in_its_version(tmp_path: Path) -> None:
+    play = '- hosts: all\n  tasks:\n    - apt: {name: ["nginx={{ v }}", "{{ p }}"]}\n'
+    stack = read(tmp_path, "site.yml", play)
+    assert told(stack) == {"nginx": (None, "nginx")}
+    assert [r.rpartition(": ")[2] for r in reasons(stack)] == ["nginx={{ v }}", "{{ p }}"]
+
+
+@pytest.mark.parametrize(
+    ("bom", "said"),
+    [
+        ({"specVersion": "2.0"}, "/specVersion: no version of CycloneDX that is known"),
+        ({"specVersion": "1.5", "components": {"a": 1}}, "/components: no list"),
+        (
+            {"components": [{"name": "Redis", "type": "application", "version": 7.1}]},
+            "/components/0/version: a version that",
+        ),
+    ],
+)
+def test_what_of_an_sbom_is_not_as_the_standard_has_it_is_told(tmp_path: Path, bom: dict[str, Any], said: str) -> None:
+    stack = read(tmp_path, "x.cdx.json", json.dumps({"bomFormat": "CycloneDX", **bom}))
+    assert any(r.startswith(said) for r in reasons(stack)), reasons(stack)
+
+
+def test_half_characters_reach_no_output(tmp_path: Path) -> None:
+    folder = tmp_path / b"f\xff".decode(errors="surrogateescape")
+    bom = b'{"bomFormat": "CycloneDX", "components": [{"name": "\\ud800x", "version": "\\udfff"}, {"name": "\\ud83d\\ude00"}, 7]}'
+    stack = read(folder, b"b\xfe.cdx.json".decode(errors="surrogateescape"), bom)
+    assert told(stack) == {"\ufffdx": ("\ufffd", None), "\U0001f600": (None, None)}
+    for text in (stack.name, *(str(w) for p in stack.parts for w in p.where), *(str(u.place) for u in stack.unread)):
+        assert "\ufffd" in text.encode().decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.json", '{"bomFormat": "CycloneDX"} {"more": 1}', "more stands behind the end of the JSON"),
+        ("a.json", '{"bomFormat": "CycloneDX", "version": ' + "9" * 5000 + "}", "a number of thousands of digits"),
+        ("a.tf", 'resource "x" "y" {\n', "it ends before its blocks do"),
+    ],
+)
+def test_what_is_broken_is_told_in_our_words(tmp_path: Path, name: str, content: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        read(tmp_path, name, content)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"spdxVersion": "SPDX-2.4"}, ": no version of SPDX that is known"),
+        (
+            {"spdxVersion": "SPDX-2.3", "packages": [{"name": "x", "versionInfo": 7.1}]},
+            "/packages/0: a version that is no text",
+        ),
+        ({"@context": "https://spdx.org/rdf/3.1/spdx-context.jsonld", "@graph": []}, "/@context: no version of SPDX"),
+    ],
+)
+def test_an_unknown_version_of_spdx_and_a_version_that_is_a_number_are_told(
+    tmp_path: Path, document: dict[str, Any], said: str
+) -> None:
+    assert any(r.startswith(said) for r in reasons(read(tmp_path, "x.spdx.json", json.dumps(document))))
+
+
+def test_the_configuration_of_opentofu_as_json(tmp_path: Path) -> None:
+    content = {
+        "terraform": {"required_providers": {"openstack": {"source": "terraform-provider-openstack/openstack"}}},
+        "variable": {"pg": {"default": "16.4"}},
+        "resource": {
+            "helm_release": {"x": {"chart": "vault", "version": "0.28.1"}},
+            "docker_image": {"y": {"name": "postgres:${var.pg}"}},
+        },
+        "module": {"m": {"source": "./m"}},
+    }
+    stack = read(tmp_path, "main.tf.json", json.dumps(content, indent=1))
+    assert {(p.technology, p.version) for p in stack.parts} == {
+        ("openstack", None),
+        ("vault", None),
+        ("postgresql", "16.4"),
+    }
+    assert {p.technology: p.where[0].spot.partition(" (")[0] for p in stack.parts}["postgresql"] == "line 22"
+    assert [u.reason for u in stack.unread] == ["a module that stands elsewhere: ./m"]
+    with pytest.raises(UsageError, match="ends before the JSON does"):
+        read(tmp_path, "broken.tf.json", '{"resource": ')

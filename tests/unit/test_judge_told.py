@@ -443,7 +443,8 @@ def test_layers_and_functions_are_covered_by_name_or_it_is_told_why_not() -> Non
     unsure = {(c.kind, c.name): c for c in
               judged(known, rules(OSI), stack("one", "nobody", unread=(Unread(Place("a"), "x"),))).coverage}  # fmt: skip
     assert (unsure["layer", "iaas"].outcome, str(unsure["layer", "iaas"].reason)) == (
-        NOT_SHOWN, "no part is known to do this; 2 parts were not recognised",
+        NOT_SHOWN,
+        "no part is known to do this; 1 part was not recognised; 1 thing in the input was not understood",
     )  # fmt: skip
     assert unsure["function", "compute"].reason == ""
 

@@ -164,6 +164,8 @@ def _read(paths: Sequence[str], known: Catalogue) -> Stack:
     index, named = Index(known), []
     found = []
     for given in paths:
+        if not given.strip():
+            raise UsageError("an empty name", f"Name a file, a directory (`.` is this one) or a technology. {NAMES}")
         stack = wiring.live_stack(given)
         if stack is None and not Path(given).exists() and not readers.is_file_name(given):
             named.append(given)

@@ -433,9 +433,9 @@ class _Bench:
             named = [g.name for g, _ in unknown if g.technology is not None]
             why = after_another(
                 [
-                    Reason.of("judge.strangers", count=strangers) if strangers else "",
+                    _strangers(strangers),
                     Reason.of("judge.not-known-of", names=some_of(named)) if named else "",
-                    Reason.of("judge.not-understood", count=len(self.stack.unread)) if self.stack.unread else "",
+                    _not_understood(len(self.stack.unread)),
                 ]
             )
             missing = tuple(m for _, s in unknown for m in s.missing)[:MOST_NAMES]
@@ -448,16 +448,14 @@ class _Bench:
 
     def coverage(self) -> Iterator[Coverage]:
         """Layers and functions; what is missing may stand among what was not recognised."""
-        strangers = sum(len(g.parts) for g in self.groups if g.technology is None) + len(self.stack.unread)
+        strangers, unread = sum(len(g.parts) for g in self.groups if g.technology is None), len(self.stack.unread)
+        why = after_another([_strangers(strangers), _not_understood(unread)])
         for kind, members in (("layer", list(Layer)), ("function", list(Function))):
             for member in members:
                 by = [v for v in self.views if (v.layer is member if kind == "layer" else _does(v, member))]
                 names = tuple(dict.fromkeys(v.name for v in by))
-                reason: Words = ""
-                if not names:
-                    unknown = Reason.of("judge.strangers", count=strangers) if strangers else ""
-                    reason = after_another([Reason.of("judge.uncovered"), unknown])
-                outcome = HELD if names else NOT_SHOWN if strangers else FAILED
+                reason = "" if names else after_another([Reason.of("judge.uncovered"), why])
+                outcome = HELD if names else NOT_SHOWN if why else FAILED
                 yield Coverage(kind=kind, name=member.value, outcome=outcome, technologies=names, reason=reason)
 
     def hidden(self) -> tuple[Hidden, ...]:
@@ -548,3 +546,11 @@ def _ladders(rules: RuleSet, found: Sequence[tuple[Rule, Sequence[Finding]]]) ->
         failed = [level for level, outcomes in by_level.items() if FAILED in outcomes]
         not_above = min(failed) - 1 if failed else None
         yield Ladder(rule_set=rules.id, objective=objective, group=subject, shown=shown, not_above=not_above)
+
+
+def _strangers(many: int) -> Words:
+    return Reason.of("judge.strangers", count=many) if many else ""
+
+
+def _not_understood(many: int) -> Words:
+    return Reason.of("judge.not-understood", count=many) if many else ""

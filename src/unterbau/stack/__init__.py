@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +44,7 @@ from unterbau.stack import (
     sbom_spdx as spdx,
 )
 from unterbau.stack.found import Found, short
-from unterbau.stack.model import Stack
+from unterbau.stack.model import Place, Stack, Unread
 from unterbau.stack.source import BRACES, Source, wide
 
 MAX_FILES = 50_000
@@ -113,9 +113,52 @@ named = names.stack
 
 
 def read(path: Path) -> Stack:
-    """The stack in a file or directory. Raises UsageError: no such file, no known form, broken."""
-    if path.is_dir():
-        return _directory(path)
+    """The stack in a file or directory. Raises UsageError: no such file, no known form, broken.
+
+    Half characters (of a JSON escape, of a file's name that is no UTF-8) are U+FFFD in it: no output could hold them.
+    """
+    return _whole(_directory(path) if path.is_dir() else _one(path))
+
+
+def _whole(stack: Stack) -> Stack:
+    if all(map(_is_whole, (stack.name, *_texts(stack)))):
+        return stack
+    parts = (
+        replace(
+            p, id=_mended(p.id), name=_mended(p.name), version=p.version and _mended(p.version),
+            purl=p.purl and _mended(p.purl), licence=p.licence and _mended(p.licence),
+            where=tuple(Place(_mended(w.file), _mended(w.spot)) for w in p.where),
+            hints=tuple((form, _mended(text)) for form, text in p.hints),
+        )
+        for p in stack.parts
+    )  # fmt: skip
+    unread = (Unread(Place(_mended(u.place.file), _mended(u.place.spot)), _mended(u.reason)) for u in stack.unread)
+    return replace(stack, name=_mended(stack.name), parts=tuple(parts), unread=tuple(unread))
+
+
+def _texts(stack: Stack) -> Iterator[str]:
+    for p in stack.parts:
+        yield "".join([p.id, p.name, p.version or "", p.purl or "", p.licence or ""])
+        yield from (text for _, text in p.hints)
+        for place in p.where:
+            yield place.file
+            yield place.spot
+    for u in stack.unread:
+        yield "".join([u.place.file, u.place.spot, u.reason])
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _mended(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _one(path: Path) -> Stack:
     opened = Source.open(path)
     source, left_out = _plain(opened)
     form = detect(source)

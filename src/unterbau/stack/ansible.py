@@ -243,10 +243,13 @@ def _packages(asked: Any, where: str, found: Found) -> None:
         told = text(name)
         if not told:
             continue
-        if BRACES.search(told) or "/" in told or "*" in told:
+        package, equals, version = told.partition("=")
+        if BRACES.search(package) or "/" in package or "*" in package:
             found.unread(where, f"a package that is not told by name: {short(told)}")
             continue
-        package, equals, version = told.partition("=")
+        if BRACES.search(version):
+            found.unread(where, f"a template fills this in: {short(told)}")
+            equals = ""
         found.hinted("package", package.strip(), where, version.strip("= ") if equals else None)
 
 
@@ -308,7 +311,10 @@ def _inventory(document: Mapping[str, Any], found: Found) -> None:
 
 def _machines(hosts: set[str], groups: list[str], found: Found) -> None:
     listed = short(", ".join(sorted(set(groups) - {"all", "ungrouped"})))
-    found.unread("", f"an inventory of {len(hosts)} hosts ({listed}): it does not say what runs on them")
+    found.unread(
+        "",
+        f"an inventory of {len(hosts)} {'host' if len(hosts) == 1 else 'hosts'} ({listed}): it does not say what runs on them",
+    )
 
 
 def _ini(source: Source, found: Found) -> None:

@@ -172,11 +172,17 @@ class _Reader:
             self.found.unread(
                 where, f"built from {short(context or '.')}, not taken from a registry: judge the SBOM of its build"
             )
-        if mapping(build).get("dockerfile_inline") is not None or "://" in context or context.startswith("git@"):
-            return
-        path = owner.path.parent / self._value(context or ".").replace(GONE, "") / self._value(file).replace(GONE, "")
         arguments = mapping(build).get("args")
         given = {k: self._value(text(v)) for k, v in mapping(arguments).items() if v is not None}
+        written = mapping(build).get("dockerfile_inline")
+        if written is not None:
+            inner = Found(f"{owner.name}: {where}, dockerfile_inline")
+            dockerfile.read_with(Source(owner.path, text(written).encode()), inner, given)
+            self.found.add(inner.stack())
+            return
+        if "://" in context or context.startswith("git@"):
+            return
+        path = owner.path.parent / self._value(context or ".").replace(GONE, "") / self._value(file).replace(GONE, "")
         try:
             if path.is_file():
                 inner = Found(str(path))

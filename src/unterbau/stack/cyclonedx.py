@@ -9,6 +9,7 @@ are not asked for are not checked. A component with a purl is known by that alon
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +44,7 @@ def read(source: Source, found: Found) -> None:
         _xml(source, found)
         return
     bom = source.object
+    _told_apart(bom, found)
     made = found.finished
     file = found.file
     for pointer, component in _components(bom):
@@ -66,15 +68,27 @@ def read(source: Source, found: Found) -> None:
         found.unread("/components", "the SBOM has no components")
 
 
+def _told_apart(bom: Any, found: Found) -> None:
+    """What of the document as a whole is not as the standard has it."""
+    version = bom.get("specVersion")
+    if version is not None and not re.fullmatch(r"1\.[0-7]", str(version)):
+        found.unread("/specVersion", f"no version of CycloneDX that is known, read as 1.7: {short(version)}")
+    for key in ("components", "services", "compositions"):
+        if key in bom and not isinstance(bom[key], list):
+            found.unread(f"/{key}", f"no list: {short(bom[key])}")
+
+
 def _xml(source: Source, found: Found) -> None:
     """By the library. Its components are sorted, so that a part is told by its reference."""
     from cyclonedx.model.bom import Bom  # it takes 0.4 s to import
-    from defusedxml import ElementTree
+    from defusedxml import DefusedXmlException, ElementTree
 
     if source.data.count(b"<component ") > MAX_XML:
         source.fault(f"more than {MAX_XML:,} components as XML", "Convert it: cyclonedx convert --output-format json.")
     try:
         bom: Any = Bom.from_xml(ElementTree.fromstring(source.data))  # type: ignore[attr-defined]
+    except DefusedXmlException:
+        source.fault("no CycloneDX that is read: XML with entities or a DTD of its own", REMEDY)
     except Exception as error:  # noqa: BLE001 - whatever the library throws at a broken file means that it is broken
         source.fault(f"no CycloneDX: {short(error) or type(error).__name__}", REMEDY)
     subject = bom.metadata.component
@@ -134,6 +148,11 @@ def _components(bom: Any) -> Iterator[tuple[str, Any]]:
 
 def _part(component: dict[str, Any], file: str, pointer: str, found: Found, *, subject: bool = False) -> Part:
     name = component["name"]
+    if not isinstance(component.get("version"), str | None):
+        found.unread(
+            f"{pointer}/version",
+            f"a version that is no text, so that 7.10 and 7.1 are one: {short(component['version'])}",
+        )
     version, purl = _text(component.get("version")), component.get("purl")
     hints: Hints = ()
     kind = component.get("type")

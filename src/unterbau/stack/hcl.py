@@ -22,19 +22,24 @@ REMEDY = "Mend it (`tofu validate`), or judge a plan: tofu show -json."
 
 def matches(source: Source) -> bool:
     """Whether it is called so."""
-    return source.path.suffix.lower() in (".tf", ".tofu")
+    return source.path.suffix.lower() in (".tf", ".tofu") or _is_json(source)
+
+
+def _is_json(source: Source) -> bool:
+    return source.path.name.lower().endswith((".tf.json", ".tofu.json"))
 
 
 def read(source: Source, found: Found) -> None:
     """Providers, and what resources bring, at the lines of their blocks."""
-    content = _parsed(source)
+    content = source.object if _is_json(source) else _parsed(source)
     known = _texts(content)
     for block in _blocks(content, "terraform"):
         for required in _blocks(block, "required_providers"):
             for name, told in required.items():
                 _provider(name, told, source, found)
     for kind, name, values in [*_labelled(content, "resource"), *_labelled(content, "data")]:
-        where = _line(source, rf'^\s*(?:resource|data)\s+"{re.escape(kind)}"\s+"{re.escape(name)}"')
+        head = rf'(?:resource|data)\s+"{re.escape(kind)}"\s+"{re.escape(name)}"'
+        where = _line(source, rf'^\s*"{re.escape(name)}"\s*:' if _is_json(source) else rf"^\s*{head}")
         _resource(kind, _filled(values, known), where, found)
     for name, module in ((n, m) for block in _blocks(content, "module") for n, m in block.items()):
         where = _line(source, rf'^\s*module\s+"{re.escape(name)}"')
@@ -55,11 +60,15 @@ def _parsed(source: Source) -> Mapping[str, Any]:
         source.fault("nested too deeply", REMEDY)
     except Exception as error:  # noqa: BLE001 - the parser throws its own and Python's; each means that it cannot be read
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "$END" in first:
+            first = "it ends before its blocks do"
         source.fault(f"no HCL: {short(first)}", REMEDY, getattr(error, "line", None))
 
 
 def _blocks(content: Mapping[str, Any], kind: str) -> Iterator[Mapping[str, Any]]:
-    for block in sequence(content.get(kind)):
+    """Of a kind; in JSON one may stand by itself."""
+    told = content.get(kind)
+    for block in [told] if isinstance(told, dict) else sequence(told):
         if isinstance(block, dict):
             yield block
 
@@ -91,7 +100,7 @@ def _filled(values: Any, known: Mapping[tuple[str, str], str]) -> Any:
 
 
 def _provider(name: str, told: Any, source: Source, found: Found) -> None:
-    where = _line(source, rf'^\s*"?{re.escape(name)}"?\s*=')
+    where = _line(source, rf'^\s*"?{re.escape(name)}"?\s*[=:]')
     address = text(mapping(told).get("source")) or f"hashicorp/{name}"
     version = text(mapping(told).get("version")) or text(told)
     tofu.provider(address if address.count("/") > 1 else f"registry.terraform.io/{address}", where, version, found)

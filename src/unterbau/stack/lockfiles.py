@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lock files of languages: requirements.txt, uv.lock, poetry.lock, pylock.toml, package-lock.json, go.mod.
+"""Lock files of languages: requirements.txt, uv.lock, poetry.lock, pylock.toml, package-lock.json, go.mod; package.json.
 
 Each package is a part with its purl; one that talks to a product is not the product (`recognise`). A requirement that is not pinned has no version, unless a file of constraints
 (`-c`) pins it: what gets installed is not shown there. Constraints alone install nothing. Nothing is resolved.
@@ -20,9 +20,13 @@ from unterbau.stack.source import Source, mapping, sequence, text
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(.*)$")
 _PINNED = re.compile(r"^={2,3}\s*([^\s,*;]+)$")
 _FILE_OPTION = re.compile(r"^(-r|-c|--requirement|--constraint)[\s=]*(.+)$")
+_EGG = re.compile(r"[#&]egg=([A-Za-z0-9][A-Za-z0-9._-]*)")
 _MODULE = re.compile(r"^(?:require\s+)?([^\s()]+)\s+(v[^\s/]+)(?:\s*//\s*(.*))?$")
 _REPLACED = re.compile(r"^(?:replace\s+)?(\S+)(?:\s+v\S+)?\s+=>\s+(\S+)(?:\s+(v\S+))?")
 _TOML = frozenset(["uv.lock", "poetry.lock", "pylock.toml"])
+_NPM_LOCKS = ("package-lock.json", "npm-shrinkwrap.json")
+_WANTED = {"dependencies": "", "optionalDependencies": " (optional)", "devDependencies": " (for development)"}
+_EXACT = re.compile(r"^[v=]?(\d+\.\d+\.\d+[\w.+-]*)$")
 MAX_INCLUDED = 20
 
 
@@ -32,7 +36,7 @@ def matches(source: Source) -> bool:
     if name in _TOML or re.fullmatch(r"pylock\.[^.]+\.toml", name) or _is_go(source):
         return True
     if source.is_json:
-        return name in ("package-lock.json", "npm-shrinkwrap.json") or "lockfileVersion" in source.object
+        return name in _NPM_LOCKS or "lockfileVersion" in source.object or _is_npm(source)
     if source.is_yaml:
         return False
     if re.search(r"requirements|constraints", name) and name.endswith((".txt", ".in", ".lock", ".pip")):
@@ -42,6 +46,13 @@ def matches(source: Source) -> bool:
         len(s) < 1000 and re.match(r"^[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*==\s*\d", s) is not None for s in lines
     )
     return pinned * 2 > len(lines)
+
+
+def _is_npm(source: Source) -> bool:
+    """A package.json which says what it wants, where no lock file beside it says what it got."""
+    if source.path.name != "package.json" or not source.object.keys() & _WANTED.keys():
+        return False
+    return not any((source.path.parent / lock).exists() for lock in (*_NPM_LOCKS, "yarn.lock", "pnpm-lock.yaml"))
 
 
 def _is_go(source: Source) -> bool:
@@ -54,7 +65,7 @@ def read(source: Source, found: Found) -> None:
     if source.path.suffix in (".toml", ".lock") and not re.search(r"requirements|constraints", source.path.name):
         _toml(source, found)
     elif source.is_json:
-        _npm(source.object, found)
+        (_wanted if _is_npm(source) else _npm)(source.object, found)
     elif _is_go(source):
         _go(source, found)
     else:
@@ -77,7 +88,7 @@ def _requirements(
             if option.group(1) in ("-r", "--requirement"):
                 _included(source, option.group(2).strip(), where, found, seen, pins)
         elif line.startswith(("-e", "--editable")) or re.match(r"^\S+://|^git\+|^\.{0,2}/", line):
-            found.unread(where, f"a package from elsewhere: {short(_bare(line))}")
+            _from_elsewhere(_EGG.search(line), line, where, found)
         elif not line.startswith("-"):
             _requirement(line, where, found, pins)
 
@@ -124,7 +135,7 @@ def _requirement(line: str, where: str, found: Found, pins: Mapping[str, str]) -
     name, rest = fits.groups()
     asked = rest.partition(";")[0].strip().strip("()").strip()
     if asked.startswith("@"):
-        found.unread(where, f"a package from elsewhere: {short(_bare(line))}")
+        _from_elsewhere(fits, line, where, found)
     elif asked and not re.match(r"^[=<>!~]", asked):
         found.unread(where, f"no requirement: {short(_bare(line))}")
     else:
@@ -132,6 +143,13 @@ def _requirement(line: str, where: str, found: Found, pins: Mapping[str, str]) -
         version = pinned.group(1) if pinned else pins.get(purls.normal(name))
         spot = where if version or not asked else f"{where} (asks for {short(asked)})"
         found.part(name, spot, version=version, purl=purls.of_python(name, version))
+
+
+def _from_elsewhere(named: re.Match[str] | None, line: str, where: str, found: Found) -> None:
+    """What is taken from a repository or a folder is the package that it is called, in a version that is not told."""
+    if named:
+        found.part(named.group(1), where, purl=purls.of_python(named.group(1), None))
+    found.unread(where, f"a package from elsewhere: {short(_bare(line))}")
 
 
 def _included(source: Source, name: str, where: str, found: Found, seen: frozenset[str], pins: dict[str, str]) -> None:
@@ -200,6 +218,29 @@ def _npm(lock: Mapping[str, Any], found: Found) -> None:
         found.unread("/packages", "no packages in it")
 
 
+def _wanted(package: Mapping[str, Any], found: Found) -> None:
+    """What a package.json wants; only an exact version is one."""
+    for key, why in _WANTED.items():
+        for name, wish in mapping(package.get(key)).items():
+            where, asked = f"/{key}/{name.replace('~', '~0').replace('/', '~1')}", text(wish)
+            alias = re.match(r"^npm:(@?[^@]+)(?:@(.*))?$", asked)
+            if alias:
+                name, asked = alias.group(1), alias.group(2) or ""
+            elif ":" in asked or "/" in asked:
+                found.unread(where, f"a package from elsewhere: {short(_bare(asked))}")
+                continue
+            exact = _EXACT.match(asked)
+            version = exact.group(1) if exact else None
+            namespace, slash, base = name.rpartition("/")
+            purl = purls.make("npm", base if slash else name, version, namespace)
+            found.part(
+                name,
+                where + why + ("" if version or not asked else f" (asks for {short(asked)})"),
+                version=version,
+                purl=purl,
+            )
+
+
 def _npm_part(name: str, package: Mapping[str, Any], where: str, found: Found) -> None:
     version = text(package.get("version"))
     if not name:
@@ -237,12 +278,13 @@ def _go(source: Source, found: Found) -> None:
             found.unread(f"line {number}", f"not understood: {short(line)}")
     for number, name, version in modules:
         where, told = f"line {number}", version
-        if name in replaced:
-            where += f" (instead of {name})"
-            name, new = replaced[name]
-            told = new or ""
+        new, number_of_new = replaced.get(name, (name, version))
+        local = new.startswith((".", "/"))
+        if local:
+            where, told = f"{where} (from the directory {short(new)})", ""
+        elif new != name or number_of_new != version:
+            where, name, told = f"{where} (instead of {name})", new, number_of_new or ""
         namespace, _, base = name.rpartition("/")
-        local = name.startswith((".", "/"))
         found.part(
             name, where, version=told or None, purl=None if local else purls.make("golang", base, told, namespace)
         )

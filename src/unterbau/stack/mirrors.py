@@ -74,6 +74,21 @@ def packed(name: str) -> tuple[str, str] | None:
     return None
 
 
+_OTHERWISE = (
+    (
+        re.compile(r"[/.]kolla/"),
+        re.compile(r"20\d\d\.\d(-|$)|(master|stable|latest|[a-z]+)-(ubuntu|debian|rocky|centos)"),
+    ),
+    (re.compile(r"^docker\.io/confluentinc/cp-|/zalando/spilo-|/jupyterhub/k8s-"), re.compile(r".")),
+)
+"""Images whose tags count the releases of who packs them: Kolla those of OpenStack (OSISM's Kolla those of the program)."""
+
+
+def counts_otherwise(name: str, tag: str) -> bool:
+    """Whether a tag tells another version than that of the program, of an image whose program is not the packer's own."""
+    return any(image.search(name.lower()) and counted.match(tag) for image, counted in _OTHERWISE)
+
+
 def _whole(origin: str, path: str) -> str:
     return f"{origin}/{path}" if "/" in path or origin != HUB else f"{origin}/library/{path}"
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names, one a line, as somebody types them: `OpenStack 2024.2`, `Ceph reef`, `redis@7.4`; and those of the command line.
+"""Names, one a line, as somebody types them: `OpenStack 2024.2`, `Ceph reef`, `redis@7.4`, `Ubuntu 24.04 LTS`; and those of
+the command line, which may also part name and version as other tools do (`redis:7.4`, `redis==7.4`).
 
 A file of names is one only if it was named itself, and if the catalogue knows a third of its lines: any text looks
 like names. Which technology a line means `recognise` says, and whether its last word is a version (form `line`).
@@ -19,7 +20,7 @@ from unterbau.stack.source import Source
 
 COMMAND_LINE = "command line"
 _NAME = re.compile(r"^[A-Za-z0-9][\w .+/()&'-]{0,60}(?:@[\w.+~:-]{1,40})?$")
-_VERSION = re.compile(r"^(.+?)(?:@\s*([^\s@]+)|[ \t]+(v?\d[^\s@]*))?$")
+_VERSION = re.compile(r"^(.+?)(?:\s*(?:@|==?|:)\s*([^\s@=:]+)|[ \t]+(v?\d[^\s@]*))?(?:[ \t]+LTS)?$", re.IGNORECASE)
 MOST_WORDS, MOST_LINES = 5, 10_000
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 
 from unterbau.catalogue.model import Catalogue, Recognise
 from unterbau.stack import mirrors
-from unterbau.stack.model import Part, Stack
+from unterbau.stack.model import Part, Place, Stack
 
 _FORMS = {
     "image": "images", "chart": "charts", "package": "packages", "collection": "collections",
@@ -36,12 +37,19 @@ class Index:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._exact: dict[tuple[str, str], str] = {}
+        self._squeezed: dict[str, str | None] = {}
         self._begins: dict[str, list[tuple[str, str]]] = {}
         self._ids = catalogue.keys()
+        self._openstack = {
+            t.id for t in catalogue.values() if any("/openstack" in str(f.value) for f in t.of("source_code"))
+        }
         self._codenames = {t.id: t.codenames.keys() for t in catalogue.values() if t.codenames}
         for technology in catalogue.values():
             for name in (technology.id, technology.name, *technology.aliases):
                 self._exact.setdefault(("name", name.lower()), technology.id)
+                known = self._squeezed.setdefault(_squeezed(name), technology.id)
+                if known != technology.id:
+                    self._squeezed[_squeezed(name)] = None
             for form in Recognise.model_fields:
                 for text in getattr(technology.recognise, form):
                     self._add(form, text.lower(), technology.id)
@@ -76,8 +84,8 @@ class Index:
         return NOTHING
 
     def named(self, name: str) -> str | None:
-        """The id of the technology of this id, name or alias."""
-        return self._exact.get(("name", name.strip().lower()))
+        """The id of the technology of this id, name or alias; `Docker CE` and `docker-ce` are one name if no other is."""
+        return self._exact.get(("name", name.strip().lower())) or self._squeezed.get(_squeezed(name))
 
     def near(self, name: str) -> list[str]:
         """Names like this one, for somebody who mistyped it; never used to recognise anything."""
@@ -88,7 +96,7 @@ class Index:
 
     def _hint(self, form: str, text: str) -> Found:
         if form == "name":
-            return self._exact.get(("name", text)), None
+            return self.named(text), None
         if form == LINE:
             return self._named_release(text)[0], None
         return self._look(_FORMS[form], bare(text) if form == "program" else text), None
@@ -103,6 +111,13 @@ class Index:
         """The version of a part, also where its line ends with the name of a release."""
         line = next((t for f, t in part.hints if f == LINE), "") if part.version is None else ""
         return self._named_release(line.lower())[1] or part.version
+
+    def is_packed_otherwise(self, part: Part, technology: str | None, tag: str) -> bool:
+        """Whether the tag of its image counts the releases of who packs it; Kolla's are those of OpenStack's own services."""
+        images = [text for form, text in part.hints if form == "image"]
+        return technology not in self._openstack and any(
+            mirrors.counts_otherwise(_with_registry(i), tag) for i in images
+        )
 
     def _image(self, name: str) -> Found:
         found = self._exact.get(("images", name))
@@ -128,6 +143,10 @@ class Index:
         if found is None and form in self._begins:
             return next((t for begin, t in self._begins[form] if text.startswith(begin)), None)
         return found
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).lower()
 
 
 def bare(purl: str) -> str:
@@ -157,8 +176,11 @@ def _named(parts: Iterable[Part], index: Index) -> Iterator[Part]:
         if found == part.technology and mirror == part.mirror:
             yield part
         else:  # the fields by position: dataclasses.replace takes three times as long
-            version = part.version or index.release(part)
+            version, where = part.version or index.release(part), part.where
+            if version is not None and index.is_packed_otherwise(part, found, version):
+                where = tuple(Place(p.file, f"{p.spot} (tag {version})") for p in where)
+                version = None
             yield Part(
-                part.id, part.name, version, part.purl, found, part.layer, part.where, part.hints, part.licence,
+                part.id, part.name, version, part.purl, found, part.layer, where, part.hints, part.licence,
                 part.claims, part.facts, mirror,
             )  # fmt: skip

@@ -54,9 +54,15 @@ def read(source: Source, found: Found) -> None:
         _tag_value(source, found)
     elif _is_three(source):
         graph = source.object.get("@graph", [source.object])
+        newer = re.search(r"spdx\.org/rdf/(3\.[1-9][\d.]*)", str(source.object.get("@context")))
+        if newer:
+            found.unread("/@context", f"no version of SPDX that is known, read as 3.0: {newer.group(1)}")
         _three(graph if isinstance(graph, list) else [graph], found)
     else:
-        packages = (source.document if source.is_yaml else source.object).get("packages")
+        document = source.document if source.is_yaml else source.object
+        if document.get("spdxVersion") not in ("SPDX-2.0", "SPDX-2.1", "SPDX-2.2", "SPDX-2.3"):
+            found.unread("", f"no version of SPDX that is known, read as 2.3: {short(document.get('spdxVersion'))}")
+        packages = document.get("packages")
         for number, package in enumerate(packages if isinstance(packages, list) else []):
             _two(package, spot(packages, number, "/packages"), found)
     if not found.finished:
@@ -120,6 +126,8 @@ def _part(
     found: Found, pointer: str, name: str, version: Any, purl: Any, licence: str | None, purpose: str, cpe: Any = None
 ) -> None:
     purpose = purpose.lower().replace("_", "-")
+    if not isinstance(version, str | None):
+        found.unread(pointer, f"a version that is no text, so that 7.10 and 7.1 are one: {short(version)}")
     version = version.strip() or None if isinstance(version, str) else None
     version = None if version in ("NOASSERTION", "NONE") else version
     hints: Hints = ()

@@ -122,12 +122,14 @@ class Source:
             plain = without_comments(self.text)
             if plain != self.text:
                 return self._json_with_comments(plain, error)
+            if error.msg == "Extra data":
+                self.fault("more stands behind the end of the JSON", "Put one document into a file.", error.lineno)
             what = "ends before the JSON does" if error.pos >= len(self.text.rstrip()) else f"no JSON: {error.msg}"
             self.fault(what, "Make the file again; it may be cut off.", error.lineno)
         except RecursionError:
             self.fault("JSON that is nested too deeply", "Name a file of a known form.")
-        except ValueError as error:
-            self.fault(f"no JSON: {error}", "Name a file of a known form.")
+        except ValueError:  # of the JSON that is sound, Python refuses only numbers of more digits than it bears
+            self.fault("no JSON that is read: a number of thousands of digits", "Name a file of a known form.")
 
     def _json_with_comments(self, plain: str, before: JSONDecodeError) -> Any:
         try:
