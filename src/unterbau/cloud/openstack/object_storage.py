@@ -434,7 +434,12 @@ class ObjectService:
         self._refuse_foreign(wish, marker)
         self._swift.request("PUT", path, headers=headers, body=body)
         if self._refuses is None:
-            self._refuses = not self._swift.create(path, headers, body)
+            try:
+                self._refuses = not self._swift.create(path, headers, body)
+            except CloudError as error:
+                if error.uncertain or error.transient:
+                    raise
+                self._refuses = False  # it does not know such a condition
 
     def write_manifest(self, wish: StoredObject, marker: Marker, own: Iterable[bytes]) -> None:
         """An SLO manifest (whose segments Swift checks), a DLO manifest with its body, or a symlink."""
