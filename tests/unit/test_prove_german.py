@@ -14,7 +14,7 @@ from test_prove_told import decided, mutated
 from test_prove_told import odd as spoiled
 
 from unterbau.prove import report
-from unterbau.prove.inventory import Status, TlsProbe
+from unterbau.prove.inventory import Inventory, Status, TlsProbe
 from unterbau.prove.proof import Question, prove
 from unterbau.verdict import Reason, Words, words
 
@@ -30,7 +30,7 @@ def said() -> list[Words]:
 
 def _said() -> Iterator[Words]:
     sections = ("images", "volume_types", "flavors")
-    clouds = [(seen, ()) for _, seen in islice(mutated(), 0, None, 5)]
+    clouds: list[tuple[Inventory, tuple[str, ...]]] = [(seen, ()) for _, seen in islice(mutated(), 0, None, 5)]
     clouds += [(seen, sections) for world in map(spoiled, sections) for _, seen in islice(world(), 0, None, 12)]
     for seen, looked_at in clouds:
         for _, decision in decided(seen, looked_at):
