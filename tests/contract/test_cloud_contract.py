@@ -681,6 +681,38 @@ def test_a_small_content_is_read_with_the_answer_that_tells_what_it_is(cloud: Cl
     assert told.items() <= plain(listing).items()
 
 
+@pytest.mark.cloud
+@pytest.mark.filterwarnings("ignore")
+def test_a_small_object_that_came_meanwhile_is_not_replaced(target_cloud: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Swift refuses it by itself: nobody has to look, and nothing lies between a look and the write."""
+    from unterbau import wiring
+    from unterbau.cloud.openstack.object_storage import ObjectService
+
+    cloud = wiring.open_cloud(target_cloud)
+    make = Maker(cloud)
+    try:
+        box = box_with(cloud, make, {"ours": b"first"})
+        wish = StoredObject(id="-", name="theirs", container=box, size_bytes=6, etag="")
+        make.made.append(ref(Kind.OBJECT, f"{box}/theirs"))
+        cloud.write_object(wish, [b"theirs"], "unterbau.other.0123456789abcdef")
+        looked: list[StoredObject] = []
+
+        def look(self: ObjectService, one: StoredObject, marker: str) -> None:
+            looked.append(one)
+            raise Conflict("looked")
+
+        monkeypatch.setattr(ObjectService, "_refuse_foreign", look)
+        box_with(cloud, make, {"new": b"second"})
+        assert not looked
+        with pytest.raises(Conflict):
+            cloud.write_object(wish, [b"second"], make.marker())
+        assert len(looked) == 1 and whole(cloud, read_back(cloud, ref(Kind.OBJECT, f"{box}/theirs"))) == b"theirs"
+    finally:
+        monkeypatch.undo()
+        for reference in reversed(make.made):
+            cloud.delete(reference, WAIT)
+
+
 def test_a_listing_with_contents_is_a_plain_one_where_there_are_none(cloud: Cloud, make: Maker) -> None:
     make.ensure(Network(id="-", name=f"n-{make.tag}"))
 

@@ -89,8 +89,10 @@ def test_a_drills_bundle_shows_a_duty_and_the_verdict_names_path_digest_day_and_
     found = finding(made, "dora-28/28-8-tested")
     (given,) = made["evidence"]
     assert (found["outcome"], found["path"], found["evidence"]) == ("held", "direct", [given["digest"]])
-    assert all(w in found["reason"] for w in ("2026-11-26", "quelle (https://127.0.0.1:21920", "ziel", KEY[:16]))
-    assert "nothing about any provider" in found["reason"] and given["one_machine"]
+    assert all(
+        w in found["reason"]["text"] for w in ("2026-11-26", "quelle (https://127.0.0.1:21920", "ziel", KEY[:16])
+    )
+    assert "nothing about any provider" in found["reason"]["text"] and given["one_machine"]
     assert found["until"] == "2027-11-26" and len(given["limits"]) >= 9
 
 
@@ -98,7 +100,7 @@ def test_clouds_on_one_machine_show_nothing_of_a_provider() -> None:
     made = told("--rules", "dora-28", "--rules", "data-act", "--evidence", str(DRILL), "--key", KEY)
     for rule in ("dora-28/28-8-transition", "data-act/23-c", "data-act/25-2-a"):
         found = finding(made, rule)
-        assert found["outcome"] == "not shown" and "all on one machine" in found["reason"], rule
+        assert found["outcome"] == "not shown" and "all on one machine" in found["reason"]["text"], rule
 
 
 def test_a_bundle_says_whether_its_clouds_are_on_one_machine() -> None:
@@ -148,7 +150,7 @@ def test_a_tampered_bundle_shows_nothing_and_is_told_first(tmp_path: Path) -> No
     words = ("--rules", "dora-28", "--evidence", str(tampered(tmp_path)), "--key", KEY)
     made = told(*words)
     found = finding(made, "dora-28/28-8-tested")
-    assert found["outcome"] == "not shown" and "context.json: changed since it was signed" in found["reason"]
+    assert found["outcome"] == "not shown" and "context.json: changed since it was signed" in found["reason"]["text"]
     shown = run(*words)
     assert "1 bundle does not check (tampered.unterbau)" in shown.stdout.partition("dora-28:")[0]
     assert shown.return_value == Exit.NOT_SHOWN
@@ -162,7 +164,7 @@ def test_a_good_bundle_beside_a_tampered_one_still_counts(tmp_path: Path) -> Non
 @pytest.mark.parametrize("keys", [(), ("--key", "ab" * 32)])
 def test_a_strangers_key_shows_nothing(keys: tuple[str, ...]) -> None:
     found = finding(told("--rules", "dora-28", "--evidence", str(DRILL), *keys), "dora-28/28-8-tested")
-    assert found["outcome"] == "not shown" and f"whose key {KEY} is, is not shown" in found["reason"]
+    assert found["outcome"] == "not shown" and f"whose key {KEY} is, is not shown" in found["reason"]["text"]
 
 
 def test_each_of_several_keys_vouches_for_its_own_bundles() -> None:

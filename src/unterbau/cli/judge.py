@@ -19,12 +19,12 @@ from unterbau.cli.frame import Context, Exports, tell_left_out
 from unterbau.errors import BundleError, Exit, UsageError
 from unterbau.judge import difference, engine, history, no_collector, output, report, rules
 from unterbau.judge.judgement import Difference, Judgement, KnownFact, Since
-from unterbau.judge.seeing import View
+from unterbau.judge.seeing import View, is_by_version
 from unterbau.judge.summary import Sorted
 from unterbau.judge.words import Language
 from unterbau.stack.model import Part, Stack
 from unterbau.stack.recognise import Index, recognise
-from unterbau.verdict import Outcome, exit_code
+from unterbau.verdict import Outcome, Reason, exit_code
 from unterbau.verdict.exhibit import Exhibit
 
 if TYPE_CHECKING:
@@ -232,7 +232,9 @@ def _exhibit(path: Path, keys: Sequence[str]) -> Exhibit:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", "Name the bundle of a drill or of `prove`.") from None
     except BundleError as error:
-        return Exhibit(name=path.name, digest=f"unread: {path.name}", fault=f"it was not opened: {error.what}")
+        return Exhibit(
+            name=path.name, digest=f"unread: {path.name}", fault=Reason.of("exhibit.not-opened", why=error.what)
+        )
     try:
         signer = signer_of(data)
         opened = open_bundle(data, trusted_key=signer if signer in keys else None)
@@ -241,7 +243,9 @@ def _exhibit(path: Path, keys: Sequence[str]) -> Exhibit:
         if opened.kind == proofs.KIND:
             return proofs.exhibit(proofs.check_opened(opened), opened, path.name)
     except BundleError as error:
-        return Exhibit(name=path.name, digest=digest_bytes(data), fault=f"it does not check: {error.what}")
+        return Exhibit(
+            name=path.name, digest=digest_bytes(data), fault=Reason.of("exhibit.not-checked", why=error.what)
+        )
     kind = "a judged stack" if opened.kind == judgements.KIND else f"the kind {opened.kind[:80]!r}"
     raise UsageError(
         f"{path}: a bundle of {kind}", "--evidence takes bundles of `unterbau drill` and `unterbau prove`."
@@ -365,8 +369,8 @@ def _rows(technology: Technology, version: str | None, day: date) -> list[tuple[
     return [(k, "counts" if k.id in holding else _why(view, unsure[k.id])) for k in listed]
 
 
-def _why(view: View, why: str) -> str:
-    return "counts for its versions" if not view.version_known and why.startswith("it holds") else f"not shown: {why}"
+def _why(view: View, why: Reason) -> str:
+    return "counts for its versions" if not view.version_known and is_by_version(why) else f"not shown: {why}"
 
 
 def _is_stale(known: KnownFact, day: date) -> bool:

@@ -79,7 +79,7 @@ def _component(ref: str, part: Part, known: Catalogue, judgement: Judgement, ver
 def _properties(known: KnownFact) -> Iterable[Property]:
     fact = known.fact
     name = f"{PREFIX}:fact:{fact.kind}"
-    yield Property(name=name, value=tell(fact))
+    yield Property(name=name, value=str(tell(fact)))
     copied = f", copy of {fact.source.as_of}" if fact.source.as_of else ""
     yield Property(name=f"{name}:source", value=f"{tell(fact)}: {fact.source.url}{copied}, counts until {fact.expires}")
 

@@ -30,7 +30,7 @@ from unterbau.judge.seeing import tell
 from unterbau.judge.summary import Sorted, Step
 from unterbau.judge.words import reached
 from unterbau.stack.model import Stack
-from unterbau.verdict import Outcome, conjoin
+from unterbau.verdict import Outcome, Reason, conjoin
 from unterbau.verdict.exhibit import Exhibit
 
 _RANK = {Outcome.HELD: 0, Outcome.NOT_SHOWN: 1, Outcome.FAILED: 2}
@@ -130,14 +130,14 @@ def _by_what(facts: Iterable[Fact]) -> dict[tuple[str, str, str], Fact]:
     """By what is said of which versions, whoever says it; the one that counts longest."""
     found: dict[tuple[str, str, str], Fact] = {}
     for fact in facts:
-        key = (fact.kind, fact.versions, tell(fact))
+        key = (fact.kind, fact.versions, str(tell(fact)))
         if key not in found or found[key].expires < fact.expires:
             found[key] = fact
     return found
 
 
 def _order(fact: Fact) -> tuple[str, str, str]:
-    return fact.kind, fact.versions, tell(fact)
+    return fact.kind, fact.versions, str(tell(fact))
 
 
 def _change_of(technology: str, what: str, old: Fact | None, new: Fact | None) -> FactChange:
@@ -145,7 +145,7 @@ def _change_of(technology: str, what: str, old: Fact | None, new: Fact | None) -
     (fact, *_) = [f for f in (new, old) if f is not None]
     return FactChange.model_validate({
         "technology": technology, "kind": fact.kind, "versions": fact.versions, "what": what,
-        "before": tell(old) if old else "", "after": tell(new) if new else "", "source": fact.source.url,
+        "before": str(tell(old)) if old else "", "after": str(tell(new)) if new else "", "source": fact.source.url,
     })  # fmt: skip
 
 
@@ -233,7 +233,7 @@ def _change(key: tuple[str, str], left: Finding | None, right: Finding | None) -
         after=right.outcome if right else None,
         path_before=left.path if left else "",
         path_after=right.path if right else "",
-        reason=right.reason if right else "it is no longer in the stack",
+        reason=right.reason if right else Reason.of("judge.gone"),
         worse=right is not None and _RANK[right.outcome] > rank_before,
     )
 

@@ -38,6 +38,7 @@ from unterbau.judge.judgement import (
     RuleHead,
     RuleSetHead,
 )
+from unterbau.judge.kinds import LOOK
 from unterbau.judge.rule import (
     AllOf,
     AnyOf,
@@ -62,12 +63,10 @@ from unterbau.judge.rule import (
 )
 from unterbau.judge.seeing import (
     MOST_NAMES,
-    RUNS_IT,
     Seen,
     View,
     counts_until,
     joined,
-    listed,
     once,
     see_attribute,
     see_chain,
@@ -80,7 +79,8 @@ from unterbau.judge.seeing import (
     some_of,
 )
 from unterbau.stack.model import Part, Stack
-from unterbau.verdict import Outcome, conjoin
+from unterbau.verdict import Outcome, Reason, Words, conjoin
+from unterbau.verdict import joined as after_another
 from unterbau.verdict.exhibit import Exhibit
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
@@ -244,7 +244,12 @@ class _Bench:
                 if applies.outcome is FAILED:
                     continue
                 if applies.outcome is NOT_SHOWN:
-                    seen = Seen(NOT_SHOWN, f"whether it applies: {applies.reason}", applies.facts, applies.missing)
+                    seen = Seen(
+                        NOT_SHOWN,
+                        Reason.of("judge.whether-applies", why=applies.reason),
+                        applies.facts,
+                        applies.missing,
+                    )
                     yield self._finding(rules, rule, group, ("not shown", seen))
                     continue
             yield self._finding(rules, rule, group, self._asked(rules, rule, view))
@@ -253,7 +258,9 @@ class _Bench:
         """The path by which the rule is held, or why it is not."""
         never = self.see(rule.never, view, rules) if rule.never is not None else Seen(FAILED, "")
         if never.outcome is HELD:
-            return "failed", never._replace(outcome=FAILED, reason=f"never: {never.reason}", missing=())
+            return "failed", never._replace(
+                outcome=FAILED, reason=Reason.of("judge.never", why=never.reason), missing=()
+            )
         found = {name: self.see(e, view, rules) for name, e in rule.paths.items()}
         for name, seen in found.items():
             if seen.outcome is HELD:
@@ -265,7 +272,9 @@ class _Bench:
                 return path, seen._replace(facts=(*seen.facts, *never.facts))
         unknown = {n: s for n, s in found.items() if s.outcome is NOT_SHOWN}
         decisive = unknown or found
-        reason = "; ".join(s.reason if len(found) == 1 else f"{n}: {s.reason}" for n, s in decisive.items())
+        reason = after_another(
+            s.reason if len(found) == 1 else Reason.of("about", what=n, reason=s.reason) for n, s in decisive.items()
+        )
         facts = tuple(f for s in found.values() for f in s.facts)
         missing = tuple(m for s in unknown.values() for m in s.missing)
         exhibits = tuple(e for s in decisive.values() for e in s.exhibits)
@@ -350,7 +359,7 @@ class _Bench:
                 return self._over(expression, inner_one, rules, every=True)
             case Unknowable(ask=what):
                 return Seen(
-                    NOT_SHOWN, what, (), (Missing(what=what, where=RUNS_IT, kind="answer", of=self.stack.name),)
+                    NOT_SHOWN, what, (), (Missing(what=what, where=LOOK["answer"], kind="answer", of=self.stack.name),)
                 )
             case _:
                 return self._leaf(expression, view)
@@ -365,19 +374,39 @@ class _Bench:
                 return see_chain(expression, view)
             case Operated():
                 is_service = view.technology is not None and not view.technology.tool
-                return see_attribute(view.technology is not None, is_service, view, "kind", "that can be operated")
+                return see_attribute(
+                    view.technology is not None, is_service, view, "kind", Reason.of("judge.attribute.operated")
+                )
             case Supported():
                 return see_supported(expression, view, self.at)
             case Claimed():
                 return see_claimed(expression, view)
             case InLayer(layer=layers):
-                return see_attribute(view.layer is not None, view.layer in layers, view, "layer", listed(layers))
+                return see_attribute(
+                    view.layer is not None,
+                    view.layer in layers,
+                    view,
+                    "layer",
+                    Reason.of("judge.attribute.layer", values=[x.value for x in layers]),
+                )
             case HasFunction(function=functions):
                 has = view.technology is not None and any(f in functions for f in view.technology.functions)
-                return see_attribute(view.technology is not None, has, view, "function", listed(functions))
+                return see_attribute(
+                    view.technology is not None,
+                    has,
+                    view,
+                    "function",
+                    Reason.of("judge.attribute.function", values=[x.value for x in functions]),
+                )
             case IsTechnology(technology=ids):
                 is_one = view.technology is not None and view.technology.id in ids
-                return see_attribute(view.technology is not None, is_one, view, "technology", listed(ids))
+                return see_attribute(
+                    view.technology is not None,
+                    is_one,
+                    view,
+                    "technology",
+                    Reason.of("judge.attribute.technology", values=list(ids)),
+                )
             case Measured():
                 name = view.technology.id if view.technology else view.name
                 return see_measured(expression, self.measures.get(name, {}).get(expression.measure))
@@ -391,44 +420,41 @@ class _Bench:
         deciding = FAILED if every else HELD
         decided = [(g, s) for g, s in found if s.outcome is deciding]
         unknown = [(g, s) for g, s in found if s.outcome is NOT_SHOWN]
-        text = node.text or ("each part" if every else "one part")
+        text: Words = node.text or Reason.of("judge.each-part" if every else "judge.one-part")
         if decided:
             shown = decided if every else decided[:MOST_NAMES]
             facts = tuple(f for _, s in shown for f in s.facts)
             exhibits = tuple(e for _, s in shown for e in s.exhibits)
-            told = f"{'not: ' if every else ''}{text} ({some_of(g.name for g, _ in decided)})"
+            names = some_of(g.name for g, _ in decided)
+            told = Reason.of("judge.not" if every else "judge.so", text=text, why=names)
             return Seen(deciding, told, facts, (), exhibits)
         if unknown or self.stack.unread:
             strangers = sum(len(g.parts) for g, _ in unknown if g.technology is None)
             named = [g.name for g, _ in unknown if g.technology is not None]
-            why = [_strangers(strangers)] if strangers else []
-            why += [f"not known of {some_of(named)}"] if named else []
-            why += [_not_understood(len(self.stack.unread))] if self.stack.unread else []
+            why = after_another(
+                [
+                    _strangers(strangers),
+                    Reason.of("judge.not-known-of", names=some_of(named)) if named else "",
+                    _not_understood(len(self.stack.unread)),
+                ]
+            )
             missing = tuple(m for _, s in unknown for m in s.missing)[:MOST_NAMES]
-            return Seen(NOT_SHOWN, f"whether {text} ({'; '.join(why)})", (), missing)
+            return Seen(NOT_SHOWN, Reason.of("judge.whether", text=text, why=why), (), missing)
         outcome = ~deciding if found else NOT_SHOWN
-        why_not = (
-            "the stack has no parts"
-            if not found
-            else _number(len(found), "kind of part was", "kinds of part were") + " looked at"
-        )
-        return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} ({why_not})")
+        by = Reason.of("judge.looked-at", count=len(found)) if found else Reason.of("judge.no-parts")
+        return Seen(outcome, Reason.of("judge.so" if outcome is HELD else "judge.not", text=text, why=by))
 
     # --- the stack
 
     def coverage(self) -> Iterator[Coverage]:
         """Layers and functions; what is missing may stand among what was not recognised."""
         strangers, unread = sum(len(g.parts) for g in self.groups if g.technology is None), len(self.stack.unread)
-        why = "".join(
-            [f"; {_strangers(strangers)}" if strangers else "", f"; {_not_understood(unread)}" if unread else ""]
-        )
+        why = after_another([_strangers(strangers), _not_understood(unread)])
         for kind, members in (("layer", list(Layer)), ("function", list(Function))):
             for member in members:
                 by = [v for v in self.views if (v.layer is member if kind == "layer" else _does(v, member))]
                 names = tuple(dict.fromkeys(v.name for v in by))
-                reason = "" if names else "no part is known to do this"
-                if not names:
-                    reason += why
+                reason = "" if names else after_another([Reason.of("judge.uncovered"), why])
                 outcome = HELD if names else NOT_SHOWN if why else FAILED
                 yield Coverage(kind=kind, name=member.value, outcome=outcome, technologies=names, reason=reason)
 
@@ -522,13 +548,9 @@ def _ladders(rules: RuleSet, found: Sequence[tuple[Rule, Sequence[Finding]]]) ->
         yield Ladder(rule_set=rules.id, objective=objective, group=subject, shown=shown, not_above=not_above)
 
 
-def _number(many: int, one: str, more: str) -> str:
-    return f"{many} {one if many == 1 else more}"
+def _strangers(many: int) -> Words:
+    return Reason.of("judge.strangers", count=many) if many else ""
 
 
-def _strangers(many: int) -> str:
-    return _number(many, "part was", "parts were") + " not recognised"
-
-
-def _not_understood(many: int) -> str:
-    return _number(many, "thing in the input was", "things in the input were") + " not understood"
+def _not_understood(many: int) -> Words:
+    return Reason.of("judge.not-understood", count=many) if many else ""

@@ -15,7 +15,7 @@ from pydantic import SkipValidation
 
 from unterbau.catalogue.model import Fact, Source
 from unterbau.stack.model import Part, Unread
-from unterbau.verdict import Model, Outcome, later
+from unterbau.verdict import Model, Outcome, Words, later
 from unterbau.verdict.exhibit import Exhibit
 
 
@@ -30,8 +30,9 @@ class KnownFact(Model):
 class Missing(Model):
     """What would have to be known, and where to look."""
 
-    what: str
-    where: str
+    what: Words
+    where: Words
+    """Where to look: a URL as it is."""
     kind: str = later("")
     """A kind of fact; or `recognition`, `version`, `claim`, `measurement`, `answer`, `evidence`."""
     of: str = later("")
@@ -68,11 +69,11 @@ class Finding(Model):
     outcome: Outcome
     path: str
     """`direct`, `exception:NAME`, `failed` or `not shown`."""
-    reason: str
+    reason: Words
     facts: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
     instead: tuple[Instead, ...] = ()
-    since: str = ""
+    since: Words = ""
     """From which versions and which day on the facts that decide are so."""
     until: date | None = None
     """The first day on which the outcome may change by itself: a fact or a bundle expires, or the version ends."""
@@ -129,7 +130,7 @@ class Coverage(Model):
     name: str
     outcome: Outcome
     technologies: tuple[str, ...]
-    reason: str = ""
+    reason: Words = ""
 
 
 class Hidden(Model):
@@ -188,7 +189,7 @@ class Change(Model):
     after: Outcome | None
     path_before: str
     path_after: str
-    reason: str
+    reason: Words
     worse: bool
 
 

@@ -18,7 +18,7 @@ from unterbau.judge.seeing import counts_until, tell
 from unterbau.judge.summary import Sorted, Step
 from unterbau.judge.words import step
 from unterbau.stack.model import Place
-from unterbau.verdict import Claim, Observation, Source, Verdict
+from unterbau.verdict import Claim, Observation, Reason, Source, Verdict, Words
 from unterbau.verdict.assessment import Assessment, Document, Entry, Note, Part, Point, Rule, Seen, Spot, Weight
 from unterbau.verdict.exhibit import Exhibit
 
@@ -61,7 +61,7 @@ def _rules(judgement: Judgement, found: Sorted) -> Iterable[Rule]:
             properties: dict[str, JsonValue] = {"references": [*r.references], "of": r.of}
             yield Rule(id=r.id, text=r.text, family=head.id, part=head.id, properties=properties)
     for rule_set, objective in dict.fromkeys((s.rule_set, s.objective) for s in found.steps):
-        id_, text = _ladder(rule_set, objective), f"{objective}: the step reached"
+        id_, text = _ladder(rule_set, objective), Reason.of("judge.ladder", objective=objective)
         yield Rule(id=id_, text=text, family=rule_set, part=rule_set, properties={"of": "part"})
 
 
@@ -72,7 +72,7 @@ def _entry(judgement: Judgement, found: Sorted, finding: Finding, known: dict[st
     evidence = tuple(known[i].told for i in rests_on if i in known)
     claim = Claim(
         id=f"{finding.rule} {point.subject}", kind=found.rule_set(finding), subject=point.subject,
-        text=f"{point.subject}: {head.text}",
+        text=Reason.of("about", what=point.subject, reason=head.text),
     )  # fmt: skip
     properties: dict[str, JsonValue] = {
         "parts": _count(judgement, finding.group), "path": finding.path, "facts": [*finding.facts],
@@ -121,7 +121,7 @@ def _ladder(rule_set: str, objective: str) -> str:
     return f"{rule_set}/steps:{re.sub(r'[^A-Za-z0-9._-]', '_', objective)}"
 
 
-def _point(judgement: Judgement, group_id: int | None, text: str) -> Point:
+def _point(judgement: Judgement, group_id: int | None, text: Words) -> Point:
     """What it is about, and some of its places."""
     if group_id is None:
         return Point(subject=judgement.stack, text=text, where=(Spot(file=judgement.stack),))
@@ -143,7 +143,7 @@ def _spot(place: Place) -> Spot:
 def _seen(known: KnownFact) -> Seen:
     fact = known.fact
     source = Source(where=fact.source.url, at=_midnight(fact.source.read))
-    told = Observation(what=fact.kind.replace("_", " "), value=tell(fact), source=source)
+    told = Observation(what=fact.kind.replace("_", " "), value=str(tell(fact)), source=source)
     return Seen(
         id=known.id, told=told, title=known.id, looked=False, says=fact.source.says, expires=_midnight(fact.expires)
     )

@@ -22,7 +22,8 @@ from unterbau.judge.judgement import Finding, Group, Judgement, RuleSetHead
 from unterbau.judge.seeing import tell
 from unterbau.judge.summary import Sorted, Step, few, summary
 from unterbau.judge.words import Language
-from unterbau.verdict import Outcome, conjoin
+from unterbau.verdict import CALLED, Outcome, Reason, conjoin
+from unterbau.verdict import words as in_words
 
 MOST_PLACES = 12
 MOST_STRANGERS = 40
@@ -30,21 +31,33 @@ MOST_STRANGERS = 40
 NO_LAYER = "not recognised"
 WIDE = 110
 """Characters of a line of the first screen."""
-OUTCOMES = {outcome: (german, outcome.value) for outcome, german in words.OUTCOMES_DE.items()}
 STEPS = {
-    Outcome.HELD: ("erreicht", "reached"),
-    Outcome.FAILED: ("nicht erreicht", "not reached"),
-    Outcome.NOT_SHOWN: ("nicht gezeigt", "not shown"),
+    Outcome.HELD: Reason.of("judge.rung.held"),
+    Outcome.FAILED: Reason.of("judge.rung.failed"),
+    Outcome.NOT_SHOWN: CALLED[Outcome.NOT_SHOWN],
 }
 """Of a rule that is a step of a ladder."""
 LAYERS = {
-    "hardware": "Hardware", "operating-system": "Betriebssystem", "iaas": "IaaS", "container": "Container",
-    "platform-services": "Plattformdienste", "operation": "Betrieb", "security": "Sicherheit",
-    "application": "Anwendung", NO_LAYER: "nicht erkannt", "compute": "Rechnen", "network": "Netz",
-    "storage": "Speicher", "identity": "Identität", "secrets": "Geheimnisse", "backup": "Sicherung",
-    "observability": "Beobachtung", "registry": "Registry", "os": "Betriebssystem",
-}  # fmt: skip
-"""Layers and functions in German."""
+    "hardware": Reason.of("judge.place.hardware"),
+    "operating-system": Reason.of("judge.place.operating-system"),
+    "iaas": Reason.of("judge.place.iaas"),
+    "container": Reason.of("judge.place.container"),
+    "platform-services": Reason.of("judge.place.platform-services"),
+    "operation": Reason.of("judge.place.operation"),
+    "security": Reason.of("judge.place.security"),
+    "application": Reason.of("judge.place.application"),
+    NO_LAYER: Reason.of("judge.place.not-recognised"),
+    "compute": Reason.of("judge.place.compute"),
+    "network": Reason.of("judge.place.network"),
+    "storage": Reason.of("judge.place.storage"),
+    "identity": Reason.of("judge.place.identity"),
+    "secrets": Reason.of("judge.place.secrets"),
+    "backup": Reason.of("judge.place.backup"),
+    "observability": Reason.of("judge.place.observability"),
+    "registry": Reason.of("judge.place.registry"),
+    "os": Reason.of("judge.place.os"),
+}
+"""Layers and functions as people call them."""
 
 
 class Dot(NamedTuple):
@@ -80,11 +93,11 @@ def _environment(judgement: Judgement) -> Environment:
     environment.filters["link"] = _link
     environment.globals["tell"] = tell
     environment.globals["few"] = lambda names: few(names, 6)
-    environment.globals["outcome"] = lambda outcome: pages.both(*OUTCOMES[outcome])
-    environment.globals["step_outcome"] = lambda outcome: pages.both(*STEPS[outcome])
+    environment.globals["outcome"] = lambda outcome: pages.said(CALLED[outcome])
+    environment.globals["step_outcome"] = lambda outcome: pages.said(STEPS[outcome])
     environment.globals["glyph"] = lambda outcome: MARKS[outcome].split()[0]
     environment.globals["css"] = lambda outcome: outcome.value.replace(" ", "-")
-    environment.globals["place"] = lambda name: pages.both(LAYERS[name], name.replace("-", " "))
+    environment.globals["place"] = lambda name: pages.said(LAYERS[name])
     environment.globals["step"] = lambda told, brief=False: pages.both(
         words.step(told, judgement, "de", brief=brief), words.step(told, judgement, "en", brief=brief)
     )
@@ -154,14 +167,14 @@ def _dot(rule_set: RuleSetHead, findings: Sequence[Finding], steps: Sequence[Ste
     plain = [f.outcome for f in own if not found.is_step(f)]
     if plain:
         outcome = conjoin(plain)
-        german, english = OUTCOMES[outcome]
+        english, german = (in_words(CALLED[outcome], language) for language in ("en", "de"))
         return Dot(rule_set, outcome.value.replace(" ", "-"), MARKS[outcome].split()[0], english, german, own, climbed)
     if climbed:
         low = min(climbed, key=lambda s: -1 if s.reached is None else s.reached)
         at = "–" if low.reached is None else str(low.reached)
         return Dot(rule_set, "steps", f"{at}/{low.top}", words.reached(low), words.reached(low, "de"), own, climbed)
     if own:
-        german, english = OUTCOMES[Outcome.NOT_SHOWN]
+        english, german = (in_words(CALLED[Outcome.NOT_SHOWN], language) for language in ("en", "de"))
         return Dot(rule_set, "not-shown", "?", english, german, own, climbed)
     return None
 

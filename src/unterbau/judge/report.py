@@ -95,7 +95,7 @@ def _once_of(found: Sorted, rule_set: str) -> list[tuple[str, str, str, str]]:
     """What only somebody who measures or runs it can tell, rule by rule."""
     unshown = _mark(Outcome.NOT_SHOWN)
     return [
-        (rule.id, unshown, rule.text, ask)
+        (rule.id, unshown, rule.text, str(ask))
         for told in found.once
         if told.rule_set == rule_set
         for rule, ask in zip(told.rules, told.asks, strict=True)
@@ -183,7 +183,7 @@ def _why(finding: Finding) -> str:
     extra += [f"until {finding.until}"] if finding.until and finding.outcome is Outcome.HELD else []
     good = [i.name for i in finding.instead if i.outcome is Outcome.HELD]
     extra += [f"instead: {_few(good)}"] if good else []
-    return "; ".join([finding.reason, *extra])
+    return "; ".join([str(finding.reason), *extra])
 
 
 def _mark(outcome: Outcome, path: str = "") -> str:
@@ -215,7 +215,7 @@ def _effects(changed: Difference) -> None:
     covers = [("covered now", c) for c in changed.covered] + [("no longer covered", c) for c in changed.uncovered]
     table(("stack", ""), [(f"{c.kind} {c.name}", what) for what, c in covers])
     rows = [
-        (c.rule, f"{_was(c.before, c.path_before)} → {_was(c.after, c.path_after)}", c.subject, c.reason)
+        (c.rule, f"{_was(c.before, c.path_before)} → {_was(c.after, c.path_after)}", c.subject, str(c.reason))
         for c in changed.changes
     ]
     rows += [
@@ -339,7 +339,7 @@ def _sourced(fact: Fact) -> str:
 
 def _valued(fact: Fact) -> str:
     """The value, what exactly a company offers, and since when it is so."""
-    told = tell(fact)
+    told = str(tell(fact))
     if isinstance(fact, SupportFact | OperatorFact):
         told += f": {fact.value.offers}"
     return f"{told}, since {fact.since}" if fact.since else told

@@ -7,7 +7,7 @@ to look. It knows no rule set and no stack.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
@@ -33,51 +33,24 @@ from unterbau.catalogue.model import (
 )
 from unterbau.judge import ownership
 from unterbau.judge.judgement import KnownFact, Missing
+from unterbau.judge.kinds import LOOK, kind_words
 from unterbau.judge.rule import OPEN, Asked, Chain, Claimed, Evidenced, FactTest, Measured, Supported
-from unterbau.verdict import Outcome, conjoin
+from unterbau.verdict import Outcome, Reason, Words, conjoin
+from unterbau.verdict import joined as after_another
 from unterbau.verdict.exhibit import ASPECTS, Exhibit, Showing
 
 HELD, FAILED, NOT_SHOWN = Outcome.HELD, Outcome.FAILED, Outcome.NOT_SHOWN
 T = TypeVar("T")
-MEASURE = "a git history: `unterbau judge --history TECHNOLOGY=FILE`"
-BUNDLE = {
-    "drill": "a drill's bundle: `unterbau judge --evidence BUNDLE --key ID`",
-    "proof": "a bundle of `unterbau prove`: `unterbau judge --evidence BUNDLE --key ID`",
-}
-RUNS_IT = "whoever runs the stack"
+BUNDLE = {"drill": Reason.of("judge.look.drill"), "proof": Reason.of("judge.look.proof")}
 MOST_NAMES = 6
 """So many names in a reason; the rest stands in the groups."""
-
-LOOK = {
-    "licence": "the LICENSE file at the tag of this version",
-    "rights_holder": "the copyright notices and the contributor agreement",
-    "steward": "the project's governance document",
-    "parent": "the company register and the annual report of the rights holder or steward",
-    "ultimate_parent": "the company register and the annual report of the owner",
-    "seat": "the imprint; the company register",
-    "foreign_law": "the seat of the provider and of its parent companies, and a lawyer",
-    "foreign_control": "the governance document: who appoints, who can veto",
-    "contributor_rule": "CONTRIBUTING and the bot of its pull requests",
-    "end_of_life": "the release policy; endoflife.date",
-    "end_of_active_support": "the release policy; endoflife.date",
-    "end_of_extended_support": "the release policy; endoflife.date",
-    "maturity": "the foundation's list of projects",
-    "decision": "the body's own pages",
-    "release": "the tags of the repository",
-    "eu_support": "the vendors' pages; a contract",
-    "eu_operator": "the operators' pages; your own operation, as a fact in stack.yaml",
-    "sovereignty_claim": "the marketing pages",
-    "depends_on": "the installation guide",
-    "source_code": "the project's home page",
-    "standard": "the documentation; a conformance test",
-}
 
 
 class Seen(NamedTuple):
     """What an expression gave, and on whose word."""
 
     outcome: Outcome
-    reason: str
+    reason: Words
     facts: tuple[KnownFact, ...] = ()
     missing: tuple[Missing, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
@@ -93,7 +66,7 @@ class View:
     layer: Layer | None
     claims: Mapping[str, bool]
     known: dict[str, list[KnownFact]] = field(default_factory=dict)
-    unsure: dict[str, list[tuple[KnownFact, str]]] = field(default_factory=dict)
+    unsure: dict[str, list[tuple[KnownFact, Reason]]] = field(default_factory=dict)
     memo: dict[int, Seen] = field(default_factory=dict)
     """Expressions that were evaluated already, by identity: rules share their definitions."""
 
@@ -107,9 +80,9 @@ class View:
         if inside is False or (fact.fact.since is not None and fact.fact.since > at):
             return
         if at > fact.fact.expires:
-            self.unsure.setdefault(kind, []).append((fact, f"the fact expired on {fact.fact.expires}"))
+            self.unsure.setdefault(kind, []).append((fact, _expired(str(fact.fact.expires))))
         elif inside is None:
-            self.unsure.setdefault(kind, []).append((fact, f"it holds for versions {fact.fact.versions} only"))
+            self.unsure.setdefault(kind, []).append((fact, _only(fact.fact.versions)))
         else:
             self.known.setdefault(kind, []).append(fact)
 
@@ -120,17 +93,16 @@ def see_supported(test: Supported, view: View, at: date) -> Seen:
     alive = {f.id: (d, f) for d, f in known if d >= at}
     over = [f for d, f in known if d < at]
     if alive and over and any(f.fact.source.data_set for _, f in known):
-        told = "; ".join(sorted({f"{d}: {f.fact.source.data_set or f.fact.source.url}" for d, f in known}))
-        return not_shown(
-            view, "end_of_life", test.text, [(f, f"the sources contradict each other: {told}") for f in over]
-        )
+        told = sorted({f"{d}: {f.fact.source.data_set or f.fact.source.url}" for d, f in known})
+        why = Reason.of("judge.contradiction", told=after_another(told))
+        return not_shown(view, "end_of_life", test.text, [(f, why) for f in over])
     if alive:
         last = max(d for d, _ in alive.values())
-        return Seen(HELD, f"{test.text} (until {last})", tuple(f for _, f in alive.values()))
+        return Seen(HELD, _so(test.text, Reason.of("judge.until", day=str(last))), tuple(f for _, f in alive.values()))
     unsure = view.unsure.get("end_of_life", [])
     if known and not unsure:
         last = max(d for d, _ in known)
-        return Seen(FAILED, f"not: {test.text} (ended on {last})", tuple(f for _, f in known))
+        return Seen(FAILED, _not(test.text, Reason.of("judge.ended", day=str(last))), tuple(f for _, f in known))
     return not_shown(view, "end_of_life", test.text, unsure)
 
 
@@ -138,10 +110,15 @@ def see_measured(test: Measured, found: tuple[float, str] | None) -> Seen:
     """A number against its bounds; `found` is the number and where it was measured."""
     text = test.text or test.measure
     if found is None:
-        return Seen(NOT_SHOWN, f"not measured: {text}", (), (Missing(what=text, where=MEASURE, kind="measurement"),))
+        return Seen(
+            NOT_SHOWN,
+            Reason.of("judge.not-measured", what=text),
+            (),
+            (Missing(what=text, where=LOOK["measurement"], kind="measurement"),),
+        )
     number, where = found
     fits = (test.at_least is None or number >= test.at_least) and (test.below is None or number < test.below)
-    return Seen(HELD if fits else FAILED, f"{'' if fits else 'not: '}{text} ({number:g}; {where})")
+    return _either(fits, text, Reason.of("judge.measured", number=f"{number:g}", where=where))
 
 
 def see_evidence(test: Evidenced, given: Sequence[Exhibit], at: date) -> Seen:
@@ -151,19 +128,20 @@ def see_evidence(test: Evidenced, given: Sequence[Exhibit], at: date) -> Seen:
     idle = {e.digest: why for e in of_kind if (why := _counts_not(e, test, at))}
     newest = {e.clouds: e for e in sorted(of_kind, key=lambda e: str(e.seen)) if e.digest not in idle}
     if not newest:
-        told = "; ".join(f"{e.name}: {idle[e.digest]}" for e in of_kind) or f"no bundle of a {test.evidence} was given"
+        idlers = after_another(Reason.of("about", what=e.name, reason=idle[e.digest]) for e in of_kind)
+        told = idlers or Reason.of("judge.no-drill" if test.evidence == "drill" else "judge.no-proof")
         gap = Missing(what=text, where=BUNDLE[test.evidence], kind="evidence")
-        return Seen(NOT_SHOWN, f"whether {text} ({told})", (), (gap,), of_kind)
+        return Seen(NOT_SHOWN, _whether(text, told), (), (gap,), of_kind)
     shown = {e.digest: _showing(e, test) for e in newest.values()}
     by_source: dict[str, list[Exhibit]] = {}
     for exhibit in newest.values():
         by_source.setdefault(exhibit.clouds[0], []).append(exhibit)
     outcome = conjoin(merged([shown[e.digest].outcome for e in es], every=False) for es in by_source.values())
     telling = tuple(e for e in newest.values() if shown[e.digest].outcome is outcome)
-    reason = "; ".join(_told(e, shown[e.digest]) for e in telling[:MOST_NAMES])
-    before = {HELD: "", FAILED: "not: ", NOT_SHOWN: "whether "}[outcome]
+    reason = after_another(_told(e, shown[e.digest]) for e in telling[:MOST_NAMES])
+    say = {HELD: _so, FAILED: _not, NOT_SHOWN: _whether}[outcome]
     missing = (Missing(what=text, where=BUNDLE[test.evidence], kind="evidence"),) if outcome is NOT_SHOWN else ()
-    return Seen(outcome, f"{before}{text} ({reason})", (), missing, telling)
+    return Seen(outcome, say(text, reason), (), missing, telling)
 
 
 def counts_until(exhibit: Exhibit) -> date | None:
@@ -173,39 +151,52 @@ def counts_until(exhibit: Exhibit) -> date | None:
     return exhibit.seen.date() + timedelta(days=lifetime.EVIDENCE[exhibit.kind][0])
 
 
-def _counts_not(exhibit: Exhibit, test: Evidenced, at: date) -> str:
+def _counts_not(exhibit: Exhibit, test: Evidenced, at: date) -> Words:
     """Why a bundle shows nothing of this; empty if it does."""
     until = counts_until(exhibit)
     if exhibit.fault or exhibit.seen is None or until is None:
-        return exhibit.fault or "when it was seen is not told"
+        return exhibit.fault or Reason.of("judge.bundle.undated")
     if not exhibit.trusted:
-        return f"whose key {exhibit.signer} is, is not shown; name the one you trust with --key"
+        return Reason.of("judge.bundle.untrusted", key=exhibit.signer)
     if exhibit.seen.date() > at:
-        return f"it is of {exhibit.seen.date()}, after the day as of which is judged"
+        return Reason.of("judge.bundle.early", day=str(exhibit.seen.date()))
     if until < at:
-        return f"it is of {exhibit.seen.date()}, and counted until {until}"
+        return Reason.of("judge.bundle.late", day=str(exhibit.seen.date()), until=str(until))
     if test.elsewhere and exhibit.one_machine:
-        return f"{' to '.join(exhibit.clouds)}: all on one machine, which shows nothing about any provider"
+        return Reason.of("judge.bundle.one-machine", clouds=_way(exhibit))
     return ""
 
 
 def _showing(exhibit: Exhibit, test: Evidenced) -> Showing:
-    found = exhibit.shows.get(test.shows) or Showing(outcome=NOT_SHOWN, why="it says nothing of that")
+    found = exhibit.shows.get(test.shows) or Showing(outcome=NOT_SHOWN, why=Reason.of("judge.bundle.silent"))
     if test.at_most is not None and found.outcome is HELD:
         fits = NOT_SHOWN if found.number is None else HELD if found.number <= test.at_most else FAILED
         return found.model_copy(update={"outcome": fits})
     return found
 
 
-def _told(exhibit: Exhibit, shown: Showing) -> str:
+def _told(exhibit: Exhibit, shown: Showing) -> Reason:
     """With its day, its clouds, its key and the limit that weighs most."""
-    how = "rehearsal" if exhibit.rehearsal else str(exhibit.kind)
-    here = ", all on one machine, which shows nothing about any provider" if exhibit.one_machine else ""
-    day = exhibit.seen.date() if exhibit.seen else "an unknown day"
-    return (
-        f"{shown.why}; {how} of {day}, {' to '.join(exhibit.clouds)}{here}; key {exhibit.signer[:16]}, {exhibit.name}, "
-        f"{exhibit.digest[:23]}"
-    )
+    clouds = _way(exhibit)
+    return Reason.of(
+        "judge.bundle.told", why=shown.why, how=kind_of(exhibit), day=str(exhibit.seen.date() if exhibit.seen else "?"),
+        clouds=Reason.of("judge.bundle.one-machine", clouds=clouds) if exhibit.one_machine else clouds,
+        key=exhibit.signer[:16], name=exhibit.name, digest=exhibit.digest[:23],
+    )  # fmt: skip
+
+
+def kind_of(exhibit: Exhibit) -> Reason:
+    """What it is a bundle of."""
+    if exhibit.rehearsal:
+        return Reason.of("judge.bundle.rehearsal")
+    return Reason.of("judge.bundle.proof" if exhibit.kind == "proof" else "judge.bundle.drill")
+
+
+def _way(exhibit: Exhibit) -> str | Reason:
+    match exhibit.clouds:
+        case (source, target):
+            return Reason.of("judge.bundle.way", source=source, target=target)
+    return ", ".join(exhibit.clouds)
 
 
 def see_fact(test: FactTest, view: View) -> Seen:
@@ -215,7 +206,7 @@ def see_fact(test: FactTest, view: View) -> Seen:
     if not known and not unsure:
         if test.absent is not None:
             outcome = Outcome(test.absent)
-            return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} (none is known)")
+            return Seen(outcome, _by(outcome)(text, _NONE))
         return not_shown(view, test.fact, text, unsure)
     fits = [(f, *_fits(test.where, f.fact)) for f in known]
     outcome = merged([o for _, o, _ in fits], every=test.every) if fits else NOT_SHOWN
@@ -228,8 +219,8 @@ def see_fact(test: FactTest, view: View) -> Seen:
     if outcome is NOT_SHOWN:
         return not_shown(view, test.fact, text, unsure, tuple(f for f, _, _ in fits))
     decisive = [x for x in fits if x[1] is outcome] or fits
-    told = "; ".join(dict.fromkeys(f"{tell(f.fact)}{note}" for f, _, note in decisive[:MOST_NAMES]))
-    return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} ({told})", tuple(f for f, _, _ in decisive))
+    told = after_another(_chosen(tell(f.fact), choice) for f, _, choice in decisive[:MOST_NAMES])
+    return Seen(outcome, _by(outcome)(text, told), tuple(f for f, _, _ in decisive))
 
 
 def merged(outcomes: Sequence[Outcome], *, every: bool) -> Outcome:
@@ -240,7 +231,7 @@ def merged(outcomes: Sequence[Outcome], *, every: bool) -> Outcome:
 
 
 def _with_unsure(
-    known: Outcome | None, others: list[Outcome], unsure: Sequence[tuple[KnownFact, str]], *, every: bool
+    known: Outcome | None, others: list[Outcome], unsure: Sequence[tuple[KnownFact, Reason]], *, every: bool
 ) -> Outcome:
     """Facts of which it is not known whether they hold: they count only if they cannot change anything."""
     deciding = FAILED if every else HELD
@@ -248,7 +239,7 @@ def _with_unsure(
         return known
     if known is not None:
         return known if all(o is known for o in others) else NOT_SHOWN
-    by_version = all(why.startswith("it holds") for _, why in unsure)
+    by_version = all(is_by_version(why) for _, why in unsure)
     if by_version and len(set(others)) == 1 and versions.exhaustive([f.fact.versions for f, _ in unsure]):
         return others[0]
     return NOT_SHOWN
@@ -269,7 +260,7 @@ def _field(asked: Asked, value: str | None, fact: Fact) -> tuple[Outcome, str]:
         return NOT_SHOWN, ""
     if asked.osi is not None:
         outcome, choice = spdx.osi(value, identified=fact.confidence != "low")
-        return (outcome if asked.osi else ~outcome), f", choosing {choice}" if choice else ""
+        return (outcome if asked.osi else ~outcome), choice or ""
     if asked.prefix is not None:
         return HELD if value.startswith(asked.prefix) else FAILED, ""
     if asked.not_in is not None:
@@ -278,40 +269,107 @@ def _field(asked: Asked, value: str | None, fact: Fact) -> tuple[Outcome, str]:
 
 
 def not_shown(
-    view: View, kind: str, text: str, unsure: Sequence[tuple[KnownFact, str]], facts: tuple[KnownFact, ...] = ()
+    view: View, kind: str, text: Words, unsure: Sequence[tuple[KnownFact, Reason]], facts: tuple[KnownFact, ...] = ()
 ) -> Seen:
     """Not shown: which fact is missing, and where to look."""
     if view.technology is None:
-        why = "the part was not recognised"
-        where = "name it in stack.yaml, or add it to the catalogue"
-        gap = Missing(what=f"what {view.name} is", where=where, kind="recognition", of=view.name)
-    elif unsure and not view.version_known and unsure[0][1].startswith("it holds"):
-        why = "the version is not known, and facts differ by version"
-        where = "the input: a tag, a package version"
-        gap = Missing(what=f"the version of {view.name}", where=where, kind="version", of=view.name)
+        why, gap = _STRANGER, _gap("recognition", view.name)
+    elif unsure and not view.version_known and is_by_version(unsure[0][1]):
+        why, gap = _VERSIONLESS, _gap("version", view.name)
     elif unsure:
         why = unsure[0][1]
-        where = unsure[0][0].fact.source.url
-        gap = _gap(kind, view.name, where)
+        gap = _gap(kind, view.name, unsure[0][0].fact.source.url)
     else:
-        why = f"nothing that shows it is known about {kind}" if facts else f"no fact about {kind}"
-        gap = _gap(kind, view.name, LOOK.get(kind, view.technology.homepage))
-    return Seen(NOT_SHOWN, f"whether {text} ({why})", (*facts, *(f for f, _ in unsure)), (gap,))
+        why = _no_fact(kind, bool(facts))
+        gap = _gap(kind, view.name, "" if kind in LOOK else view.technology.homepage)
+    return Seen(NOT_SHOWN, _whether(text, why), (*facts, *(f for f, _ in unsure)), (gap,))
 
 
 @lru_cache(maxsize=8192)
-def _gap(kind: str, of: str, where: str) -> Missing:
-    """The same gap of many groups is one thing."""
-    return Missing(what=f"{kind} of {of}", where=where, kind=kind, of=of)
+def _gap(kind: str, of: str, url: str = "") -> Missing:
+    """The same gap of many groups is one thing. Without a URL one looks where such things stand (`LOOK`)."""
+    what = _WHAT.get(kind)
+    return Missing(
+        what=what(of) if what else Reason.of("judge.gap.fact", kind=kind, of=of),
+        where=url or LOOK.get(kind, ""),
+        kind=kind,
+        of=of,
+    )
+
+
+_WHAT: Mapping[str, Callable[[str], Reason]] = {
+    "recognition": lambda of: Reason.of("judge.gap.recognition", of=of),
+    "version": lambda of: Reason.of("judge.gap.version", of=of),
+}
+
+
+# --- the frame of a reason: of many groups the same, so each is made once
+
+
+@lru_cache(maxsize=8192)
+def _so(text: Words, why: Words) -> Reason:
+    return Reason.of("judge.so", text=text, why=why)
+
+
+@lru_cache(maxsize=8192)
+def _not(text: Words, why: Words) -> Reason:
+    return Reason.of("judge.not", text=text, why=why)
+
+
+@lru_cache(maxsize=8192)
+def _whether(text: Words, why: Words) -> Reason:
+    return Reason.of("judge.whether", text=text, why=why)
+
+
+def _by(outcome: Outcome) -> Callable[[Words, Words], Reason]:
+    return _so if outcome is HELD else _not
+
+
+def _either(held: bool, text: Words, why: Words) -> Seen:
+    return Seen(HELD, _so(text, why)) if held else Seen(FAILED, _not(text, why))
+
+
+def bare(held: bool, text: Words) -> Words:
+    """What is asked, or that it is not so, where there is no more to say."""
+    return text if held else Reason.of("judge.not-so", text=text)
+
+
+_NONE = Reason.of("judge.none-known")
+_STRANGER = Reason.of("judge.not-recognised")
+_VERSIONLESS = Reason.of("judge.version-not-known")
+
+
+def is_by_version(why: Reason) -> bool:
+    """Whether a fact is not shown because it holds for some versions only."""
+    return why.id == "judge.versions-only"
+
+
+@lru_cache(maxsize=8192)
+def _only(versions_: str) -> Reason:
+    return Reason.of("judge.versions-only", versions=versions_)
+
+
+@lru_cache(maxsize=8192)
+def _expired(day: str) -> Reason:
+    return Reason.of("judge.expired", day=day)
+
+
+@lru_cache(maxsize=8192)
+def _no_fact(kind: str, others: bool) -> Reason:
+    return Reason.of("judge.nothing-shows-it" if others else "judge.no-fact", kind=kind)
+
+
+def _chosen(told: Words, choice: str) -> Words:
+    return Reason.of("judge.choosing", told=told, choice=choice) if choice else told
 
 
 def see_chain(test: Chain, view: View) -> Seen:
     """An organisation and its owners up to the end."""
-    text = test.text or f"{test.chain.replace('_', ' ')} and all owners"
+    text = test.text or Reason.of("judge.chain", first=kind_words(test.chain))
     first, unsure = view.known.get(test.chain, []), view.unsure.get(test.chain, [])
     if not first and not unsure and test.absent is not None and view.technology is not None:
         outcome = Outcome(test.absent)
-        return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} (none is known)")
+        return Seen(outcome, _by(outcome)(text, _NONE))
     if not first:
         return not_shown(view, test.chain, text, unsure)
     above = [f for kind in ownership.ABOVE for f in view.known.get(kind, ())]
@@ -326,7 +384,7 @@ def see_chain(test: Chain, view: View) -> Seen:
     outcome = deciding if decided else ~deciding
     shown = tuple(decided or links)
     told = ", ".join(dict.fromkeys(f"{link.name} ({link.seat})" for link in shown))
-    return Seen(outcome, f"{'' if outcome is HELD else 'not: '}{text} ({told})", tuple(link.fact for link in links))
+    return Seen(outcome, _by(outcome)(text, told), tuple(link.fact for link in links))
 
 
 def _link_fits(where: Mapping[Any, Asked], link: ownership.Link) -> Outcome:
@@ -336,32 +394,33 @@ def _link_fits(where: Mapping[Any, Asked], link: ownership.Link) -> Outcome:
     return outcome
 
 
-def _unknown_owner(view: View, text: str, links: Sequence[ownership.Link], gaps: Sequence[str]) -> Seen:
+def _unknown_owner(view: View, text: Words, links: Sequence[ownership.Link], gaps: Sequence[str]) -> Seen:
     """Not shown: whose owner is not known, or was known by a fact that has expired."""
     old = [f for kind in ownership.ABOVE for f, _ in view.unsure.get(kind, ())
            if isinstance(f.fact, ParentFact) and f.fact.value.of in gaps]  # fmt: skip
-    why = f"; the fact expired on {old[0].fact.expires}" if old else ""
-    missing = tuple(Missing(what=f"parent of {n}", where=LOOK["parent"], kind="parent", of=n) for n in gaps)
+    unknown = Reason.of("judge.owner-not-known", of=some_of(gaps))
+    why = after_another([unknown, _expired(str(old[0].fact.expires)) if old else ""])
+    missing = tuple(_gap("parent", n) for n in gaps)
     facts = (*(link.fact for link in links), *old)
-    return Seen(NOT_SHOWN, f"whether {text} (who owns {some_of(gaps)} is not known{why})", facts, missing)
+    return Seen(NOT_SHOWN, _whether(text, why), facts, missing)
 
 
 def see_claimed(test: Claimed, view: View) -> Seen:
-    text = test.text or f"claimed to be {test.claim}"
+    text = test.text or Reason.of("judge.claimed", claim=test.claim)
     value = view.claims.get(test.claim)
     if value is not None:
-        return Seen(HELD if value else FAILED, text if value else f"not: {text}")
+        return Seen(HELD if value else FAILED, bare(value, text))
     if test.absent is not None:
-        return Seen(Outcome(test.absent), f"{'' if test.absent == 'held' else 'not: '}{text} (nothing is claimed)")
-    gap = Missing(what=text, where="`claims` in stack.yaml", kind="claim", of=view.name)
-    return Seen(NOT_SHOWN, f"whether {text} (nothing is claimed)", (), (gap,))
+        return _either(test.absent == "held", text, Reason.of("judge.nothing-claimed"))
+    gap = Missing(what=text, where=LOOK["claim"], kind="claim", of=view.name)
+    return Seen(NOT_SHOWN, _whether(text, Reason.of("judge.nothing-claimed")), (), (gap,))
 
 
-def see_attribute(known: bool, value: bool, view: View, what: str, asked: str) -> Seen:
+def see_attribute(known: bool, value: bool, view: View, what: str, asked: Words) -> Seen:
     """Layer, function or identity: known as soon as the part is recognised."""
     if not known:
-        return not_shown(view, what, f"{what} {asked}", ())
-    return Seen(HELD if value else FAILED, f"{'' if value else 'not: '}{what} {asked}")
+        return not_shown(view, what, asked, ())
+    return Seen(HELD if value else FAILED, bare(value, asked))
 
 
 def joined(seen: list[Seen], *, every: bool) -> Seen:
@@ -374,7 +433,7 @@ def joined(seen: list[Seen], *, every: bool) -> Seen:
     facts = tuple(f for s in decisive for f in s.facts)
     missing = tuple(m for s in decisive for m in s.missing)
     exhibits = tuple(e for s in decisive for e in s.exhibits)
-    return Seen(outcome, "; ".join(dict.fromkeys(s.reason for s in decisive)), facts, missing, exhibits)
+    return Seen(outcome, after_another(s.reason for s in decisive), facts, missing, exhibits)
 
 
 def once(values: tuple[T, ...]) -> tuple[T, ...]:
@@ -382,53 +441,67 @@ def once(values: tuple[T, ...]) -> tuple[T, ...]:
     return values if len(values) < 2 else tuple(dict.fromkeys(values))
 
 
-def since(seen: Seen) -> str:
+def since(seen: Seen) -> Words:
     """From which versions, and from which day, the deciding facts are so."""
     if seen.outcome is NOT_SHOWN or not seen.facts:
         return ""
-    ranges = [f"{f.fact.kind}: versions {f.fact.versions}" for f in seen.facts if f.fact.versions != "*"]
-    days = [f"{f.fact.kind}: from {f.fact.since}" for f in seen.facts if f.fact.since is not None]
-    return "; ".join(dict.fromkeys(ranges + days))
+    ranges = [_of_versions(f.fact.kind, f.fact.versions) for f in seen.facts if f.fact.versions != "*"]
+    days = [_from(f.fact.kind, str(f.fact.since)) for f in seen.facts if f.fact.since is not None]
+    return after_another(ranges + days)
 
 
-def listed(values: Iterable[Any]) -> str:
-    return " or ".join(str(v) for v in values)
+@lru_cache(maxsize=8192)
+def _of_versions(kind: str, versions_: str) -> Reason:
+    return Reason.of("judge.of-versions", kind=kind, versions=versions_)
 
 
-def some_of(names: Iterable[str]) -> str:
+@lru_cache(maxsize=8192)
+def _from(kind: str, day: str) -> Reason:
+    return Reason.of("judge.from-day", kind=kind, day=day)
+
+
+def some_of(names: Iterable[str]) -> str | Reason:
+    """As many names as are told of many."""
     found = list(dict.fromkeys(names))
     more = len(found) - MOST_NAMES
-    return ", ".join(found[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    told = ", ".join(found[:MOST_NAMES])
+    return Reason.of("judge.and-more", names=told, more=more) if more > 0 else told
 
 
-def _words(test: FactTest) -> str:
-    asked = []
-    for name, one in test.where.items():
-        spelled = "" if name == "value" else f"{name} "
-        if one.osi is not None:
-            asked.append(f"{spelled}{'' if one.osi else 'not '}approved by the OSI")
-        else:
-            values = one.among or one.not_in or one.prefix or ()
-            short = "in the EU" if len(values) > 25 else listed(values)
-            asked.append(f"{spelled}{'not ' if one.not_in else ''}{short}")
-    return " ".join([test.fact.replace("_", " "), *asked])
+def _words(test: FactTest) -> Words:
+    """What is asked, where the rule set has no words for it."""
+    asked = [_asked_of(name, one) for name, one in test.where.items()]
+    kind = kind_words(test.fact)
+    return Reason.of("judge.asked", kind=kind, asked=asked) if asked else kind
 
 
-def tell(fact: Fact) -> str:
+def _asked_of(name: str, one: Asked) -> Reason:
+    if one.osi is not None:
+        how = Reason.of("judge.asked.osi" if one.osi else "judge.asked.not-osi")
+    else:
+        values = one.among or one.not_in or one.prefix or ()
+        some: Words | list[str] = Reason.of("judge.asked.eu") if len(values) > 25 else [str(v) for v in values]
+        how = Reason.of("judge.asked.not-in" if one.not_in else "judge.asked.in", values=some)
+    return how if name == "value" else Reason.of("judge.asked.field", field=name, how=how)
+
+
+def tell(fact: Fact) -> Words:
     """A fact's value in a few words."""
     match fact:
         case OrganisationFact(value=v):
             return f"{v.name} ({v.seat})"
         case ParentFact(value=p):
-            return f"{p.name} ({p.seat}) owns {p.of}" if p.name != p.of else f"nobody owns {p.of} ({p.seat}) as a whole"
+            if p.name == p.of:
+                return Reason.of("judge.fact.nobody-owns", of=p.of, seat=p.seat)
+            return Reason.of("judge.fact.owns", name=p.name, seat=p.seat, of=p.of)
         case SeatFact(value=place):
             return f"{place.of} ({place.seat})"
         case MaturityFact(value=m):
-            return f"{m.stage} by {m.by}"
+            return Reason.of("judge.fact.maturity", stage=m.stage, by=m.by)
         case DecisionFact(value=decision):
             return f"{decision.by}: {decision.what}"
         case ForeignLawFact(value=law):
-            return f"{law.law} reaches {law.on}: {law.because}"
+            return Reason.of("judge.fact.law", law=law.law, on=law.on, because=law.because)
         case ForeignControlFact(value=c):
             return f"{c.who}: {c.how}"
         case SupportFact(value=s):

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 from unterbau.judge.judgement import Finding, Group, Judgement, KnownFact, Ladder, Missing, RuleHead
-from unterbau.verdict import Model, Outcome, conjoin
+from unterbau.verdict import Model, Outcome, Words, conjoin
 
 FAILED, NOT_SHOWN = Outcome.FAILED, Outcome.NOT_SHOWN
 _TELLING = (
@@ -57,7 +57,7 @@ class Once(Model):
     rule_set: str
     needs: Literal["measurement", "answer", "evidence"]
     rules: tuple[RuleHead, ...]
-    asks: tuple[str, ...]
+    asks: tuple[Words, ...]
     """What each of them asks for, and of whom."""
     parts: int
     """Of so many groups nothing is shown by them."""
@@ -77,7 +77,7 @@ class Gap(Model):
     """One thing that is not known, of several subjects; and how many findings wait for it."""
 
     kind: str
-    where: tuple[str, ...]
+    where: tuple[Words, ...]
     of: tuple[str, ...]
     findings: int
 
@@ -95,7 +95,7 @@ class Action(Model):
 
     do: Literal["upgrade", "replace", "read", "name", "find"]
     of: tuple[str, ...]
-    by: tuple[str, ...] = ()
+    by: tuple[Words, ...] = ()
     """What to replace it with; where to look; the day on which it ended."""
     kind: str = ""
 
@@ -187,7 +187,7 @@ class Sorted:
         found: dict[
             tuple[str, Literal["measurement", "answer", "evidence"]], tuple[dict[str, RuleHead], set[int | None]]
         ] = {}
-        asks: dict[str, str] = {}
+        asks: dict[str, Words] = {}
         for finding in filter(self.is_once, self.judgement.findings):
             head = self.heads[finding.rule]
             if head.needs:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first lines of a judged stack in English and in German. Pure. `report` shows them on the terminal and the page.
+"""The first lines of a judged stack, in the reader's language. Pure. `report` shows them on the terminal and the page.
 
-Facts, names and versions are told as they are; what stands around them is in the reader's language. A line has a
-label with a glyph and its word, and a text that `fit` brings to the width of a terminal.
+Facts, names and versions are told as they are; what stands around them is a reason, and has its words in the catalogues.
+A line has a label with a glyph and its word, and a text that `fit` brings to the width of a terminal.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Literal, NamedTuple
 
 from unterbau.catalogue.model import DateFact, ForeignLawFact, TextFact
 from unterbau.judge.judgement import Finding, Judgement, KnownFact
-from unterbau.judge.seeing import LOOK, counts_until, tell
-from unterbau.judge.summary import Action, Fails, Gap, Once, Step, Summary, deciding, few, name
-from unterbau.verdict import Outcome
+from unterbau.judge.kinds import LOOK, SHORT, kind_words
+from unterbau.judge.seeing import counts_until, kind_of, tell
+from unterbau.judge.summary import Action, Fails, Gap, Once, Step, Summary, deciding, name
+from unterbau.verdict import CALLED, Reason, Words, joined
 from unterbau.verdict import words as in_words
 from unterbau.verdict.exhibit import Exhibit
 
@@ -33,78 +34,15 @@ class Line(NamedTuple):
     text: str
 
 
-LABELS = {
-    "head": ("", ""),
-    "fails": ("✗ fails", "✗ verfehlt"),
-    "nothing": ("fails", "verfehlt"),
-    "missing": ("? not known", "? unbekannt"),
-    "unread": ("? not read", "? ungelesen"),
-    "ends": ("! ends", "! endet"),
-    "first": ("→ do first", "→ zuerst"),
+LABELS: dict[str, Words] = {
+    "head": "",
+    "fails": Reason.of("judge.label.fails"),
+    "nothing": Reason.of("judge.label.nothing"),
+    "missing": Reason.of("judge.label.missing"),
+    "unread": Reason.of("judge.label.unread"),
+    "ends": Reason.of("judge.label.ends"),
+    "first": Reason.of("judge.label.first"),
 }
-KINDS = {
-    "recognition": ("what a part is", "was ein Teil ist"),
-    "alternative": ("an alternative", "eine Alternative"),
-    "claim": ("what is claimed", "was behauptet wird"),
-    "contributor_rule": ("rule for contributors", "die Regel für Beitragende"),
-    "decision": ("a public decision", "eine öffentliche Entscheidung"),
-    "depends_on": ("what it needs", "was es braucht"),
-    "end_of_active_support": ("end of active support", "das Ende der aktiven Pflege"),
-    "end_of_extended_support": ("end of extended support", "das Ende der verlängerten Pflege"),
-    "end_of_life": ("end of maintenance", "das Ende der Pflege"),
-    "eu_operator": ("an operator in the EU", "ein Betreiber in der EU"),
-    "eu_support": ("support from the EU", "Unterstützung aus der EU"),
-    "foreign_control": ("control from outside", "Einfluss von außen"),
-    "foreign_law": ("foreign law", "fremdes Recht"),
-    "function": ("its function", "die Funktion"),
-    "layer": ("its layer", "die Schicht"),
-    "licence": ("licence", "die Lizenz"),
-    "maturity": ("maturity", "der Reifegrad"),
-    "parent": ("owner", "der Eigentümer"),
-    "release": ("day of release", "der Tag der Veröffentlichung"),
-    "rights_holder": ("rights holder", "Rechteinhaber"),
-    "seat": ("seat", "der Sitz"),
-    "source_code": ("source code", "der Quelltext"),
-    "sovereignty_claim": ("who calls it sovereign", "wer es souverän nennt"),
-    "standard": ("an open standard", "ein offener Standard"),
-    "steward": ("steward", "wer entscheidet"),
-    "ultimate_parent": ("last owner", "der letzte Eigentümer"),
-    "version": ("version", "die Version"),
-}
-"""A kind of fact as people call it."""
-SHORT = {
-    "licence": ("licence", "Lizenz"),
-    "steward": ("steward", "Träger"),
-    "rights_holder": ("rights holder", "Rechteinhaber"),
-    "parent": ("owner", "Eigentum"),
-    "ultimate_parent": ("owner", "Eigentum"),
-    "end_of_life": ("maintenance ended", "Pflege beendet"),
-}
-"""Before a fact's value in a line."""
-_WHERE_DE = {
-    "licence": "die Datei LICENSE zu dieser Version",
-    "rights_holder": "die Urhebervermerke und die Vereinbarung für Beitragende",
-    "steward": "das Dokument des Projekts über Entscheidungen",
-    "parent": "Handelsregister und Geschäftsbericht",
-    "ultimate_parent": "Handelsregister und Geschäftsbericht",
-    "seat": "das Impressum; das Handelsregister",
-    "foreign_law": "der Sitz des Anbieters und seiner Eigentümer",
-    "foreign_control": "wer ernennt, wer ablehnen kann",
-    "contributor_rule": "CONTRIBUTING und die Prüfung der Beiträge",
-    "end_of_life": "die Regel für Veröffentlichungen; endoflife.date",
-    "maturity": "die Projektliste der Stiftung",
-    "decision": "die Seiten der Stelle selbst",
-    "release": "die Tags des Quelltexts",
-    "eu_support": "die Seiten der Anbieter; ein Vertrag",
-    "eu_operator": "die Seiten der Betreiber; der eigene Betrieb, in stack.yaml",
-    "source_code": "die Seite des Projekts",
-    "standard": "die Dokumentation; eine Konformitätsprüfung",
-    "depends_on": "die Anleitung zur Installation",
-    "version": "die Eingabe: ein Tag, die Version eines Pakets",
-}
-
-
-OUTCOMES_DE = {Outcome.HELD: "gehalten", Outcome.FAILED: "verfehlt", Outcome.NOT_SHOWN: "nicht gezeigt"}
 
 
 class Speech:
@@ -112,42 +50,35 @@ class Speech:
 
     def __init__(self, language: Language) -> None:
         self.language = language
-        self._at = ("en", "de").index(language)
 
-    def of(self, english: str, german: str) -> str:
-        """One of the two."""
-        return (english, german)[self._at]
-
-    def label(self, kind: str) -> str:
-        """`✗ fails`."""
-        return LABELS[kind][self._at]
+    def say(self, told: Words) -> str:
+        """The words."""
+        return in_words(told, self.language)
 
     def kind(self, kind: str) -> str:
         """A kind of fact as people call it."""
-        return KINDS[kind][self._at] if kind in KINDS else kind.replace("_", " ")
+        return self.say(kind_words(kind))
 
     def few(self, names: Sequence[str], most: int) -> str:
         """The first names, and how many more."""
-        return few(names, most, self.of("and {} more", "und {} weitere"))
+        rest, told = len(names) - most, ", ".join(names[:most])
+        return self.say(Reason.of("judge.and-more", names=told, more=rest)) if rest > 0 else told
 
     def fact(self, known: KnownFact) -> str:
         """`licence SSPL-1.0`, `steward Redis Inc. (US)`."""
         if isinstance(known.fact, ForeignLawFact):
-            return self.of(f"{known.fact.value.law} reaches {known.fact.value.on}",
-                           f"{known.fact.value.law} gilt für {known.fact.value.on}")  # fmt: skip
-        before = SHORT[known.fact.kind][self._at] if known.fact.kind in SHORT else ""
+            return self.say(Reason.of("judge.fact.law-on", law=known.fact.value.law, on=known.fact.value.on))
+        before: Words = SHORT.get(known.fact.kind, "")
         if not before and isinstance(known.fact, (TextFact, DateFact)):
-            before = self.kind(known.fact.kind)
-        return f"{before} {tell(known.fact)}".strip()
+            before = kind_words(known.fact.kind)
+        return f"{self.say(before)} {self.say(tell(known.fact))}".strip()
 
     def where(self, gap: Gap) -> str:
         """Where to look."""
-        pages = [w for w in gap.where if w.startswith("http")]
+        pages = [w for w in gap.where if isinstance(w, str) and w.startswith("http")]
         if pages and len(pages) == len(gap.where):
             return self.few(pages, 1)
-        if self.language == "de" and gap.kind in _WHERE_DE:
-            return _WHERE_DE[gap.kind]
-        return LOOK.get(gap.kind) or next(w for w in gap.where if not w.startswith("http"))
+        return self.say(LOOK.get(gap.kind) or next(w for w in gap.where if w not in pages))
 
 
 def ten_lines(judgement: Judgement, told: Summary, language: Language, width: int = WIDTH - LABEL) -> list[Line]:
@@ -167,32 +98,30 @@ class _Lines:
 
     def __init__(self, judgement: Judgement, told: Summary, words: Speech, width: int) -> None:
         self.judgement, self.told, self.words, self.width = judgement, told, words, width
-        self.whole = words.of("the stack as a whole", "der Stack im Ganzen")
+        self.whole = words.say(Reason.of("judge.line.whole"))
 
     def _line(self, kind: str, most: int, text: Callable[[int], str], width: int | None = None) -> Line:
         """With as many names as there is room for."""
         told = [text(n) for n in range(most, 0, -1)]
         room = self.width if width is None else width
-        return Line(kind, self.words.label(kind), next((t for t in told if len(t) <= room), fit(told[-1], room)))
+        return Line(kind, self.words.say(LABELS[kind]), next((t for t in told if len(t) <= room), fit(told[-1], room)))
 
     def head(self) -> Line:
-        told, of = self.told, self.words.of
-        parts = of("part" if told.parts == 1 else "parts", "Teil" if told.parts == 1 else "Teile")
-        one = told.technologies == 1
-        many = of("technology" if one else "technologies", "Technologie" if one else "Technologien")
-        what = f"{told.parts} {parts}, {told.technologies} {many}, {of('as of', 'Stand')} {told.at}"
-        room = self.width + LABEL
+        told, room = self.told, self.width + LABEL
+        parts = Reason.of("judge.line.parts", count=told.parts)
+        many = Reason.of("judge.line.technologies", count=told.technologies)
+        what = self.words.say(Reason.of("judge.line.head", parts=parts, technologies=many, day=str(told.at)))
         return self._line("head", 1, lambda _: f"{_end(told.stack, room - len(what) - 2)}: {what}", room)
 
     def failing(self) -> Iterable[Line]:
         fails, words = self.told.fails, self.words
         if not fails:
-            yield Line("nothing", words.label("nothing"), words.of("nothing that is known", "nichts, soweit bekannt"))
+            yield Line("nothing", words.say(LABELS["nothing"]), words.say(Reason.of("judge.line.nothing")))
             return
         most = 3 if len(fails) <= 3 else 2
         yield from map(self._fails, fails[:most])
         if rest := [self._subject(o) for o in fails[most:]]:
-            yield self._line("fails", 6, lambda n: words.of("and also ", "und auch ") + words.few(rest, n))
+            yield self._line("fails", 6, lambda n: words.say(Reason.of("judge.line.also", names=words.few(rest, n))))
 
     def _subject(self, one: Fails) -> str:
         return self.whole if one.group is None else name(self.judgement.groups[one.group])
@@ -203,9 +132,9 @@ class _Lines:
             rules = [f.rule for f in one.findings]
             return self._line("fails", 4, lambda n: f"{self.whole}: {words.few(rules, n)}")
         sets = list(dict.fromkeys(f.rule.partition("/")[0] for f in one.findings))
-        by = list(dict.fromkeys(words.fact(facts[i]) for i in one.facts)) or [one.findings[0].reason]
+        by = list(dict.fromkeys(words.fact(facts[i]) for i in one.facts)) or [words.say(one.findings[0].reason)]
         variants = [(2, 3), (2, 1), (1, 3), (1, 2), (1, 1), (1, 0 if len(sets) > 1 else 1), (1, 1)]
-        many = f"{len(sets)} {words.of('rule sets', 'Regelwerke')}"
+        many = words.say(Reason.of("judge.line.rule-sets", number=len(sets)))
 
         def text(n: int) -> str:
             some, of = variants[-n]
@@ -216,33 +145,34 @@ class _Lines:
         return self._line("fails", len(variants), text)
 
     def unread(self) -> Iterable[Line]:
-        told, words = self.told, self.words
+        told = self.told
         found: list[Callable[[int], str]] = []
         if told.unread:
-            many, places = len(told.unread), self._places(told.unread)
-            what = words.of("place" if many == 1 else "places", "Stelle" if many == 1 else "Stellen")
-            found.append(lambda n: f"{many} {what}{_some(words, places, n)}")
+            found.append(
+                self._counted(Reason.of("judge.line.places", count=len(told.unread)), self._places(told.unread))
+            )
         if told.unrecognised:
-            count, names = len(told.unrecognised), _last(told.unrecognised)
-            parts = words.of("unknown part" if count == 1 else "unknown parts",
-                             "unbekanntes Teil" if count == 1 else "unbekannte Teile")  # fmt: skip
-            found.append(lambda n: f"{count} {parts}{_some(words, names, n)}")
+            names = _last(told.unrecognised)
+            found.append(self._counted(Reason.of("judge.line.unknown-parts", count=len(told.unrecognised)), names))
         if told.refused:
-            many_bundles, refused = len(told.refused), list(told.refused)
-            bundles = words.of("bundle does not check" if many_bundles == 1 else "bundles do not check",
-                               "Beleg hält der Prüfung nicht stand" if many_bundles == 1 else "Belege halten der Prüfung nicht stand")  # fmt: skip
-            found.append(lambda n: f"{many_bundles} {bundles}{_some(words, refused, n)}")
+            found.append(self._counted(Reason.of("judge.line.refused", count=len(told.refused)), told.refused))
         if found:
             yield self._line("unread", 4, lambda n: "; ".join(text(n - 1) for text in found))
 
+    def _counted(self, count: Reason, names: Sequence[str]) -> Callable[[int], str]:
+        return lambda n: f"{self.words.say(count)}{_some(self.words, names, n)}"
+
     def _places(self, places: Sequence[str]) -> list[str]:
-        line = self.words.of("line", "Zeile")
+        line = self.words.say(Reason.of("judge.line.line"))
         return [re.sub(r": line (?=\d)", f": {line} ", p.removeprefix(f"{self.told.stack}/")) for p in places]
 
     def ending(self) -> Iterable[Line]:
-        groups, of = self.judgement.groups, self.words.of
+        groups, say = self.judgement.groups, self.words.say
         told = [
-            f"{name(groups[e.group])} {of('ended', 'beendet') + ' ' if e.ended else ''}{e.day}" for e in self.told.ends
+            say(Reason.of("judge.line.ended", name=name(groups[e.group]), day=str(e.day)))
+            if e.ended
+            else f"{name(groups[e.group])} {e.day}"
+            for e in self.told.ends
         ]
         if told:
             yield self._line("ends", 6, lambda n: self.words.few(told, n))
@@ -251,32 +181,33 @@ class _Lines:
         words = self.words
 
         def text(n: int) -> str:
-            named = f"{words.kind(gap.kind)} {words.of('of', 'bei')} {words.few(gap.of, max(n - 1, 1))}"
             where = words.where(gap)
             where = where if n > 1 else re.split(r";| and | und ", where)[0]
-            return f"{named}; {words.of('look', 'siehe')}: {where}"
+            of = words.few(gap.of, max(n - 1, 1))
+            return words.say(Reason.of("judge.line.gap", kind=kind_words(gap.kind), of=of, where=where))
 
         return self._line("missing", 5, text)
 
     def action(self, action: Action) -> Line:
-        words, of = self.words, self.words.of
-        named = list(action.of)
-        match action.do:
-            case "upgrade":
-                before = of("move to a maintained version: ", "auf eine gepflegte Version heben: ")
-            case "replace":
-                return self._line("first", 4, lambda n: of(
-                    f"replace {named[0]}; the rule holds for {words.few(action.by, n)}",
-                    f"{named[0]} ersetzen; die Regel erfüllt {words.few(action.by, n)}"))  # fmt: skip
-            case "read":
-                named = self._places(named)
-                before = of("make readable, or name in stack.yaml: ", "lesbar machen oder in stack.yaml nennen: ")
-            case "name":
-                named = _last(named)
-                before = of("say in stack.yaml what this is: ", "in stack.yaml sagen, was das ist: ")
-            case "find":
-                before = of(f"find {words.kind(action.kind)} of ", f"klären: {words.kind(action.kind)} bei ")
-        return self._line("first", 4, lambda n: before + words.few(named, n))
+        words, named = self.words, list(action.of)
+
+        def told(n: int) -> Reason:
+            few = words.few(named, n)
+            match action.do:
+                case "upgrade":
+                    return Reason.of("judge.first.upgrade", names=few)
+                case "replace":
+                    return Reason.of(
+                        "judge.first.replace", name=named[0], by=words.few([words.say(b) for b in action.by], n)
+                    )
+                case "read":
+                    return Reason.of("judge.first.read", names=words.few(self._places(named), n))
+                case "name":
+                    return Reason.of("judge.first.name", names=words.few(_last(named), n))
+                case "find":
+                    return Reason.of("judge.first.find", kind=kind_words(action.kind), names=few)
+
+        return self._line("first", 4, lambda n: words.say(told(n)))
 
 
 def _some(words: Speech, names: Sequence[str], most: int) -> str:
@@ -302,30 +233,28 @@ def step(told: Step, judgement: Judgement, language: Language = "en", *, brief: 
     `brief` names one culprit, and what is not shown only where nothing fails.
     """
     words = Speech(language)
-    stage = words.of("step", "Stufe")
-    pieces = [_reached(told, words)]
+    pieces: list[Words] = [_reached(told)]
     if told.fails_at is not None:
         by = _by(told, judgement, words, 1 if brief else 3)
-        pieces.append(words.of(f"step {told.fails_at} fails by {by}", f"Stufe {told.fails_at} scheitert an {by}"))
+        pieces.append(Reason.of("judge.step.fails", step=told.fails_at, by=by))
     if told.unshown and (not brief or told.fails_at is None):
         kinds = list(dict.fromkeys(words.kind(m.kind) for f in told.open for m in f.missing if m.kind))
-        why = f" ({words.few(kinds, 2)})" if kinds else ""
-        stages = words.of("steps", "Stufen") if len(told.unshown) > 1 else stage
-        pieces.append(f"{words.of('not shown', 'nicht gezeigt')}: {stages} {_ranges(told.unshown, words)}{why}")
-    return "; ".join(pieces)
+        steps = _ranges(told.unshown)
+        what = Reason.of("judge.step.open" if len(told.unshown) == 1 else "judge.steps.open", steps=steps)
+        pieces.append(Reason.of("judge.because", told=what, why=words.few(kinds, 2)) if kinds else what)
+    return words.say(joined(pieces))
 
 
-def _reached(told: Step, words: Speech) -> str:
+def _reached(told: Step) -> Reason:
     """`step 2 of 5`, `no step of 4 shown`, `no step of 5 reached`."""
     if told.reached is not None:
-        return words.of(f"step {told.reached} of {told.top}", f"Stufe {told.reached} von {told.top}")
-    how = words.of("reached", "erreicht") if told.exact else words.of("shown", "gezeigt")
-    return words.of(f"no step of {told.top} {how}", f"keine Stufe von {told.top} {how}")
+        return Reason.of("judge.step.reached", step=told.reached, top=told.top)
+    return Reason.of("judge.step.none-reached" if told.exact else "judge.step.none-shown", top=told.top)
 
 
 def reached(told: Step, language: Language = "en") -> str:
     """The step alone, where there is no room for why."""
-    return _reached(told, Speech(language))
+    return in_words(_reached(told), language)
 
 
 def _by(told: Step, judgement: Judgement, words: Speech, most: int) -> str:
@@ -333,7 +262,7 @@ def _by(told: Step, judgement: Judgement, words: Speech, most: int) -> str:
 
     def decided(findings: Sequence[Finding]) -> str:
         by = [words.fact(k) for k in deciding(findings, facts)]
-        return words.few(list(dict.fromkeys(by)), 1) if by else findings[0].reason
+        return words.few(list(dict.fromkeys(by)), 1) if by else words.say(findings[0].reason)
 
     groups = {f.group: [g for g in told.failing if g.group == f.group] for f in told.failing}
     if told.group is not None:
@@ -346,7 +275,7 @@ def _by(told: Step, judgement: Judgement, words: Speech, most: int) -> str:
     return words.few(named, most)
 
 
-def _ranges(numbers: Sequence[int], words: Speech) -> str:
+def _ranges(numbers: Sequence[int]) -> list[str | Reason]:
     """`0, 2 to 5`."""
     runs: list[list[int]] = []
     for number in numbers:
@@ -354,8 +283,13 @@ def _ranges(numbers: Sequence[int], words: Speech) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    to = words.of("to", "bis")
-    return ", ".join(f"{r[0]} {to} {r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs)
+    found: list[str | Reason] = []
+    for run in runs:
+        if len(run) > 2:
+            found.append(Reason.of("judge.range", first=run[0], last=run[-1]))
+        else:
+            found += map(str, run)
+    return found
 
 
 def once(told: Once, language: Language = "en") -> str:
@@ -363,40 +297,40 @@ def once(told: Once, language: Language = "en") -> str:
     words = Speech(language)
     ids = words.few([r.id.partition("/")[2] for r in told.rules], 5)
     if told.needs == "measurement":
-        return words.of(f"not measured: {ids}; give --history TECHNOLOGY=FILE ({told.parts} kinds of part)",
-                        f"nicht gemessen: {ids}; mit --history TECHNOLOGIE=DATEI ({told.parts} Arten von Teilen)")  # fmt: skip
-    if told.needs == "evidence":
-        return words.of(f"no bundle (--evidence): {ids}", f"kein Beleg (--evidence): {ids}")
-    return words.of(f"ask who runs the stack: {ids}", f"fragen, wer den Stack betreibt: {ids}")
+        return words.say(Reason.of("judge.once.measurement", rules=ids, parts=told.parts))
+    return words.say(Reason.of("judge.once.evidence" if told.needs == "evidence" else "judge.once.answer", rules=ids))
 
 
 def exhibit(given: Exhibit, language: Language = "en") -> str:
     """A bundle: of what, of when, whose key, until when it counts; what it shows; or why it shows nothing."""
-    words = Speech(language)
     if given.fault or given.seen is None:
-        return words.of("shows nothing: ", "zeigt nichts: ") + given.fault
-    kind = {"drill": ("drill", "Übung"), "proof": ("proof", "Nachweis")}[given.kind or "drill"]
-    pieces = [f"{words.of(*kind)} {words.of('of', 'vom')} {given.seen.date()}: "
-              f"{words.of(' to ', ' nach ').join(given.clouds)}"]  # fmt: skip
-    if given.rehearsal:
-        pieces.append(words.of("a rehearsal", "eine Probe"))
-    if given.one_machine:
-        pieces.append(words.of("all on one machine, which shows nothing about any provider",
-                               "alles auf einer Maschine, was nichts über einen Anbieter zeigt"))  # fmt: skip
-    trust = (
-        words.of("trusted", "vertraut") if given.trusted else words.of("whose is not shown", "wessen ist nicht gezeigt")
+        return in_words(Reason.of("judge.exhibit.nothing", why=given.fault), language)
+    clouds = (
+        Reason.of("judge.bundle.way", source=given.clouds[0], target=given.clouds[1])
+        if len(given.clouds) == 2
+        else ", ".join(given.clouds)
     )
-    pieces.append(f"{words.of('key', 'Schlüssel')} {given.signer} ({trust})")
-    pieces.append(f"{words.of('counts until', 'zählt bis')} {counts_until(given)}")
-    outcome = {o: words.of(o.value, german) for o, german in OUTCOMES_DE.items()}
+    pieces: list[Words] = [
+        Reason.of(
+            "judge.exhibit.of",
+            kind=kind_of(given.model_copy(update={"rehearsal": False})),
+            day=str(given.seen.date()),
+            clouds=clouds,
+        )
+    ]
+    if given.rehearsal:
+        pieces.append(Reason.of("judge.exhibit.rehearsal"))
+    if given.one_machine:
+        pieces.append(Reason.of("judge.exhibit.one-machine"))
+    pieces.append(Reason.of("judge.exhibit.trusted" if given.trusted else "judge.exhibit.untrusted", key=given.signer))
+    pieces.append(Reason.of("judge.exhibit.until", day=str(counts_until(given))))
     pieces += [
-        f"{aspect} {outcome[shown.outcome]} ({in_words(shown.why, language)})" for aspect, shown in given.shows.items()
+        Reason.of("judge.exhibit.shows", aspect=aspect, outcome=CALLED[shown.outcome], why=shown.why)
+        for aspect, shown in given.shows.items()
     ]
     if given.limits:
-        pieces.append(
-            words.of(f"{len(given.limits)} things no drill tests", f"{len(given.limits)} Dinge prüft keine Übung")
-        )
-    return "; ".join(pieces)
+        pieces.append(Reason.of("judge.exhibit.limits", number=len(given.limits)))
+    return in_words(joined(pieces), language)
 
 
 def fit(text: str, width: int) -> str:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
-from unterbau.verdict import Claim, Model, Observation, Outcome, Reason, Verdict, Words
+from unterbau.verdict import CALLED, Claim, Model, Observation, Outcome, Reason, Verdict, Words
 
 
 class CaseOutcome(StrEnum):
@@ -26,9 +26,9 @@ class CaseOutcome(StrEnum):
 
 
 OUTCOMES = {
-    CaseOutcome.HELD: Reason.of("outcome.held"),
-    CaseOutcome.FAILED: Reason.of("outcome.failed"),
-    CaseOutcome.NOT_SHOWN: Reason.of("outcome.not-shown"),
+    CaseOutcome.HELD: CALLED[Outcome.HELD],
+    CaseOutcome.FAILED: CALLED[Outcome.FAILED],
+    CaseOutcome.NOT_SHOWN: CALLED[Outcome.NOT_SHOWN],
     CaseOutcome.NOT_APPLICABLE: Reason.of("outcome.not-applicable"),
 }
 """What people call them."""

@@ -19,6 +19,7 @@ from unterbau.verdict.model import Model, later
 from unterbau.verdict.reason import Reason, Words, joined, told_as, words
 
 __all__ = [
+    "CALLED",
     "Claim",
     "Model",
     "Observation",
@@ -54,6 +55,12 @@ class Outcome(StrEnum):
         return _NEGATED[self]
 
 
+CALLED = {
+    Outcome.HELD: Reason.of("outcome.held"),
+    Outcome.FAILED: Reason.of("outcome.failed"),
+    Outcome.NOT_SHOWN: Reason.of("outcome.not-shown"),
+}
+"""What people call them."""
 _RANK = {Outcome.HELD: 0, Outcome.NOT_SHOWN: 1, Outcome.FAILED: 2}
 _NEGATED = {
     Outcome.HELD: Outcome.FAILED,

@@ -10,21 +10,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from unterbau.verdict import Model, Outcome, Words
+from unterbau.verdict import Model, Outcome, Reason, Words
 
 Kind = Literal["drill", "proof"]
-ASPECTS: dict[Kind, dict[str, str]] = {
+ASPECTS: dict[Kind, dict[str, Reason]] = {
     "drill": {
-        "planned": "every object of the project has a fate in a plan",
-        "tested": "a drill of the plan went to its end and nothing failed",
-        "carried": "everything is on the other side as it was",
-        "equivalent": "what was compared on both sides is equal",
-        "closed": "nothing is open on the target that was closed",
-        "secure": "everything is on the other side as it was, and nothing is open that was closed",
-        "erased": "the source was emptied of what was carried, and looked at again",
-        "days": "how long the drill took, from the census to the verification",
+        "planned": Reason.of("exhibit.aspect.planned"),
+        "tested": Reason.of("exhibit.aspect.tested"),
+        "carried": Reason.of("exhibit.aspect.carried"),
+        "equivalent": Reason.of("exhibit.aspect.equivalent"),
+        "closed": Reason.of("exhibit.aspect.closed"),
+        "secure": Reason.of("exhibit.aspect.secure"),
+        "erased": Reason.of("exhibit.aspect.erased"),
+        "days": Reason.of("exhibit.aspect.days"),
     },
-    "proof": {"conformant": "the cloud conforms to the scope that was asked for"},
+    "proof": {
+        "conformant": Reason.of("exhibit.aspect.conformant"),
+    },
 }
 """What a rule may ask of a bundle of each kind."""
 
@@ -45,7 +47,7 @@ class Exhibit(Model):
     digest: str
     """Of the file's bytes: `sha256:…`."""
     kind: Kind | None = None
-    fault: str = ""
+    fault: Words = ""
     signer: str = ""
     trusted: bool = False
     """Whether the caller named the key."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Self, TypeAlias, Union
+from typing import Annotated, Any, TypeAlias, Union
 
 from pydantic import (
     BeforeValidator,
     Field,
     JsonValue,
-    PrivateAttr,
     SerializerFunctionWrapHandler,
     WithJsonSchema,
     WrapSerializer,
@@ -45,21 +44,11 @@ class Reason(Model):
     id: str
     values: dict[str, JsonValue] = Field(default_factory=dict)
     text: str = ""
-    _was_text: bool = PrivateAttr(default=False)
-
-    @property
-    def was_text(self) -> bool:
-        """Whether it was read from a bare sentence, and is written again as that."""
-        return self._was_text
-
-    def _as_text(self) -> Self:
-        self._was_text = True
-        return self
 
     @classmethod
-    def of(cls, id_: str, /, **values: Value) -> Self:
+    def of(cls, id_: str, /, **values: Value) -> Reason:
         """A reason of ours. A test collects the calls: the id and the values' names stand there literally."""
-        return cls(id=id_, values={name: _plain(value) for name, value in values.items()})
+        return Reason.model_construct(id=id_, values={name: _plain(value) for name, value in values.items()}, text="")
 
     @field_serializer("text")
     def _told(self, text: str) -> str:
@@ -69,7 +58,7 @@ class Reason(Model):
         return isinstance(other, Reason) and (self.id, self.values) == (other.id, other.values)
 
     def __hash__(self) -> int:
-        return hash((self.id, json.dumps(self.values, sort_keys=True)))
+        return hash((self.id, frozenset(one for one in self.values.items() if isinstance(one[1], str))))
 
     def __str__(self) -> str:
         return words(self)
@@ -77,6 +66,10 @@ class Reason(Model):
     def __contains__(self, text: str) -> bool:
         """Whether it says so, in English: as `in` answers of a bare text."""
         return text in words(self)
+
+
+class _Sentence(Reason):
+    """One that was read from a bare sentence, and is written again as that."""
 
 
 def _recognised(told: object) -> object:
@@ -90,11 +83,11 @@ def _recognised(told: object) -> object:
     found = joined(each)
     if isinstance(found, str):
         return told
-    return Reason(id=found.id, values=found.values, text=told)._as_text()
+    return _Sentence(id=found.id, values=found.values, text=told)
 
 
 def _written(told: Reason | str, write: SerializerFunctionWrapHandler) -> Any:
-    return told.text if isinstance(told, Reason) and told.was_text else write(told)
+    return told.text if isinstance(told, _Sentence) else write(told)
 
 
 _SCHEMA: dict[str, Any] = {
@@ -125,10 +118,12 @@ def told_as(value: JsonValue) -> Words:
 
 def joined(told: Iterable[Words]) -> Words:
     """One after the other, each once: "" if there are none."""
-    each = [one for one in dict.fromkeys(told) if one]
+    each = [one for one in told if one]
+    if len(each) > 1:
+        each = list(dict.fromkeys(each))
     if len(each) < 2:
         return each[0] if each else ""
-    return Reason(id=LIST, values={"each": [_plain(one) for one in each]})
+    return Reason.model_construct(id=LIST, values={"each": [_plain(one) for one in each]}, text="")
 
 
 def words(told: Words, language: str = "en") -> str:

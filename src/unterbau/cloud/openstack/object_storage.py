@@ -123,6 +123,8 @@ class ObjectService:
         self._swift = swift
         self._with_versions: dict[str, bool] = {}
         """Whether a container keeps versions, or did: asked once."""
+        self._refuses: bool | None = None
+        """Whether the store keeps `If-None-Match: *` at a PUT, as Swift does; None: not seen yet."""
 
     # --- reading
 
@@ -411,14 +413,33 @@ class ObjectService:
             raise Conflict(f"object-store: {wish.ref} exists already and is not ours")
 
     def write(self, wish: StoredObject, data: Iterable[bytes], marker: Marker) -> None:
-        """One streamed PUT with all headers; Swift compares what arrives with the ETag of the source."""
-        self._refuse_foreign(wish, marker)
-        headers = {**_object_headers(wish, marker), "Content-Length": str(wish.size_bytes)}
+        """One PUT with all headers, streamed if it is large; Swift compares what arrives with the ETag of the source."""
+        path, headers = quoted(wish.container, wish.name), _object_headers(wish, marker)
+        headers["Content-Length"] = str(wish.size_bytes)
         if wish.md5():
             headers["ETag"] = wish.md5()
         chunks = measured(data, wish.size_bytes, wish.ref)
-        body: bytes | Iterable[bytes] = chunks if wish.size_bytes else b"".join(chunks)
-        self._swift.request("PUT", quoted(wish.container, wish.name), headers=headers, body=body)
+        if wish.size_bytes > SMALL_BYTES:
+            self._refuse_foreign(wish, marker)
+            self._swift.request("PUT", path, headers=headers, body=chunks)
+        else:
+            self._write_small(wish, path, headers, b"".join(chunks), marker)
+
+    def _write_small(
+        self, wish: StoredObject, path: str, headers: Mapping[str, str], body: bytes, marker: Marker
+    ) -> None:
+        """Where the store refuses to replace, nothing is asked beforehand: whether it does, our own first object shows."""
+        if self._refuses and self._swift.create(path, headers, body):
+            return
+        self._refuse_foreign(wish, marker)
+        self._swift.request("PUT", path, headers=headers, body=body)
+        if self._refuses is None:
+            try:
+                self._refuses = not self._swift.create(path, headers, body)
+            except CloudError as error:
+                if error.uncertain or error.transient:
+                    raise
+                self._refuses = False  # it does not know such a condition
 
     def write_manifest(self, wish: StoredObject, marker: Marker, own: Iterable[bytes]) -> None:
         """An SLO manifest (whose segments Swift checks), a DLO manifest with its body, or a symlink."""

@@ -80,6 +80,14 @@ class Swift:
             raise by_status(response.status, text, what, write=writes(method))
         return Answer(response.status, response.headers, data)
 
+    def create(self, path: str, headers: Headers, body: bytes) -> bool:
+        """A PUT of what must not be there yet (Object API: `If-None-Match: *`); False if the store says that it is."""
+        response, data = self._send("PUT", path, None, {**headers, "If-None-Match": "*"}, body)
+        if response.status >= 300 and response.status != 412:
+            text = text_of_body(data.decode("utf-8", "replace"))
+            raise by_status(response.status, text, f"object-store: PUT {path[:120]}", write=True)
+        return response.status != 412
+
     @contextmanager
     def stream(self, path: str, *, query: Headers | None = None) -> Iterator[Stream]:
         """The raw body of a GET."""
