@@ -7,8 +7,10 @@ spells them otherwise no longer finds what an older one made.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -427,3 +429,21 @@ def test_steps_come_in_an_order_in_which_each_has_what_it_needs() -> None:
     with pytest.raises(PlanError, match="'a' occurs twice") as caught:
         graph([Plain("a"), Plain("a")])
     assert "remove one" in caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["no JSON", '{"kind": "a word of its own"}', "[]", "{}"])
+def test_an_entry_that_cannot_be_read_is_refused_with_its_file_and_its_number(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "j"
+    with Journal(file) as journal:
+        assert run([Plain("a")], journal).complete
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE journal SET event = ? WHERE seq = 2", (text,))
+    with pytest.raises(LocalError) as caught, Journal(file) as again:
+        again.rows()
+    assert caught.value.what.startswith(f"journal {file}: entry 2 does not follow")
+
+
+def test_what_a_saga_was_opened_with_needs_what_its_list_says_and_nothing_where_there_is_none() -> None:
+    nodes: dict[str, Any] = {"a": None, "b": ["a"], "c": "ab"}
+    status = fold([Event(kind="opened", data={"nodes": nodes, "plan": "p"})])
+    assert status.needs == {"a": (), "b": ("a",), "c": ()}
