@@ -113,6 +113,7 @@ def test_what_is_between_below_and_above_the_bounds_is_covered_or_not() -> None:
         [],
     ):
         assert not exhaustive(holes), holes
+    assert not exhaustive(["<=2.0.5", ">=2.1"]), "2.0.6 lies between them"
 
 
 # --- groups and names

@@ -372,3 +372,12 @@ def test_the_file_leaves_out_what_is_empty_and_says_what_a_person_may_do() -> No
                           cloud("b"), run="r", now=NOW)  # fmt: skip
     kept = planning.dump(sizes)
     assert "bytes: 0" not in kept and "bytes: 1\n" in kept and "name: grüße 1\n" in kept
+
+
+def test_the_file_names_its_form_first_and_breaks_long_texts_where_a_wide_window_ends() -> None:
+    made = plan(Network(id="n", name="word " * 60, shared=True))
+    text = planning.dump(made)
+    body = [line for line in text.splitlines() if not line.startswith("#")]
+    assert next(line for line in body if line) == f"schema: {made.schema_}"
+    assert 100 < max(len(line) for line in body if "word word" in line) <= 115
+    assert planning.load(text) == made
