@@ -281,12 +281,19 @@ def _shown(path: str) -> str:
 
 
 def parallel(work: Callable[[T], U], items: Iterable[T], workers: int = PARALLEL) -> list[U]:
-    """`work` of each item, in order, several at a time; the first error is raised."""
-    listed = list(items)
+    """`work` of each item, in order, several at a time; the first error is raised. Interrupted if it is stopped meanwhile."""
+    listed, stop = list(items), heeded().stop
+    tidying = stop.is_set()
+
+    def one(item: T) -> U:
+        if stop.is_set() and not tidying:
+            raise Interrupted("stopped while reading", "Run the same command again.")
+        return work(item)
+
     if len(listed) < 2:
-        return [work(item) for item in listed]
+        return [one(item) for item in listed]
     with ThreadPoolExecutor(min(workers, len(listed))) as pool:
-        return list(pool.map(work, listed))
+        return list(pool.map(one, listed))
 
 
 def moment(text: str | None) -> datetime | None:
