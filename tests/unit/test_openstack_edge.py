@@ -385,6 +385,21 @@ def test_a_users_own_keys_are_never_overridden_and_never_override_the_marker(the
     assert from_metadata(written) == (ours, dict(sorted(theirs.items())))
 
 
+def test_a_listing_hears_a_stop_between_two_pages() -> None:
+    stop, asked = threading.Event(), list[str]()
+
+    class Endless(Api):
+        def json(self, method: str, path: str, body: object = None, **_: object) -> dict[str, object]:
+            asked.append(path)
+            if len(asked) == 3:
+                stop.set()
+            return {"things": [{"id": f"{len(asked)}-{n}"} for n in range(5)]}
+
+    with heeding(stop, print, Bounds()), pytest.raises(Interrupted, match="things"):
+        Endless(Adapter(Session(NoAuth("http://127.0.0.1:9")), service_type="compute")).listed("/things", "things")
+    assert len(asked) == 3
+
+
 def test_many_readings_end_soon_after_a_stop_and_those_that_tidy_up_do_not() -> None:
     stop, done = threading.Event(), list[int]()
 
