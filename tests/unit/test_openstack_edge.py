@@ -29,7 +29,7 @@ from unterbau.cloud import openstack
 from unterbau.cloud.bounds import Bounds
 from unterbau.cloud.openstack import profiles
 from unterbau.cloud.openstack.errors import by_status, translated
-from unterbau.cloud.openstack.http import Api
+from unterbau.cloud.openstack.http import Api, parallel
 from unterbau.cloud.openstack.limits import Limits
 from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.transport import alone
@@ -41,6 +41,7 @@ from unterbau.errors import (
     ConfigError,
     Conflict,
     Forbidden,
+    Interrupted,
     NotFound,
     OverQuota,
     Unreachable,
@@ -382,3 +383,34 @@ def test_a_users_own_keys_are_never_overridden_and_never_override_the_marker(the
     assert written.items() > theirs.items()
     assert len({k.lower().replace("_", "-") for k in written}) == len(theirs) + 1
     assert from_metadata(written) == (ours, dict(sorted(theirs.items())))
+
+
+def test_a_listing_hears_a_stop_between_two_pages() -> None:
+    stop, asked = threading.Event(), list[str]()
+
+    class Endless(Api):
+        def json(self, method: str, path: str, body: object = None, **_: object) -> dict[str, object]:
+            asked.append(path)
+            if len(asked) == 3:
+                stop.set()
+            return {"things": [{"id": f"{len(asked)}-{n}"} for n in range(5)]}
+
+    with heeding(stop, print, Bounds()), pytest.raises(Interrupted, match="things"):
+        Endless(Adapter(Session(NoAuth("http://127.0.0.1:9")), service_type="compute")).listed("/things", "things")
+    assert len(asked) == 3
+
+
+def test_many_readings_end_soon_after_a_stop_and_those_that_tidy_up_do_not() -> None:
+    stop, done = threading.Event(), list[int]()
+
+    def read(number: int) -> int:
+        done.append(number)
+        if number == 40:
+            stop.set()
+        return number
+
+    with heeding(stop, print, Bounds()):
+        with pytest.raises(Interrupted):
+            parallel(read, range(10_000), 4)
+        assert 40 in done and len(done) < 100
+        assert parallel(read, range(100), 4) == [*range(100)]

@@ -55,6 +55,21 @@ def heeded() -> Heed:
     return _heeds[-1]
 
 
+def stoppable(what: str) -> Callable[[], None]:
+    """To be called between two steps of long work: raises Interrupted once a stop came since the work began.
+
+    What begins after a stop tidies up, and goes on.
+    """
+    stop = heeded().stop
+    tidying = stop.is_set()
+
+    def between() -> None:
+        if stop.is_set() and not tidying:
+            raise Interrupted(f"stopped while {what}", "Run the same command again.")
+
+    return between
+
+
 def wait(look: Callable[[], T | None], deadline: timedelta, what: Words, *, last: Callable[[], str] = lambda: "") -> T:
     """Call `look` until it gives something other than None. Raises Unreachable at the deadline, Interrupted.
 

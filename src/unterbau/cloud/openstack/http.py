@@ -23,7 +23,7 @@ from unterbau.cloud.bounds import Bounds
 from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.errors import MALFORMED, by_status, text_of_body, translated, writes
 from unterbau.cloud.paging import PAUSES, By, Listed, Page, Start, next_link, whole
-from unterbau.cloud.waiting import heeded
+from unterbau.cloud.waiting import heeded, stoppable
 from unterbau.errors import Broken, CloudError, Interrupted, NotFound, Unsupported
 from unterbau.places import next_page
 
@@ -148,8 +148,10 @@ class Api:
         A text is the key of the count in the answers (a difference is waited for); a number is what the caller knows.
         """
         what = f"{self.service}: GET {_shown(path)}"
+        between = stoppable(f"reading {what}")
 
         def ask(place: Start[Json]) -> Page[Json]:
+            between()
             asked = {"limit": PAGE, **query, **_start(place, entry_name, by)}
             answer = self.json("GET", place.link or with_query(path, asked))
             if not isinstance(answer.get(key), list):
@@ -281,12 +283,17 @@ def _shown(path: str) -> str:
 
 
 def parallel(work: Callable[[T], U], items: Iterable[T], workers: int = PARALLEL) -> list[U]:
-    """`work` of each item, in order, several at a time; the first error is raised."""
-    listed = list(items)
+    """`work` of each item, in order, several at a time; the first error is raised. Interrupted if it is stopped meanwhile."""
+    listed, between = list(items), stoppable("reading")
+
+    def one(item: T) -> U:
+        between()
+        return work(item)
+
     if len(listed) < 2:
-        return [work(item) for item in listed]
+        return [one(item) for item in listed]
     with ThreadPoolExecutor(min(workers, len(listed))) as pool:
-        return list(pool.map(work, listed))
+        return list(pool.map(one, listed))
 
 
 def moment(text: str | None) -> datetime | None:

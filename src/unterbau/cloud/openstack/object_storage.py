@@ -32,6 +32,7 @@ from unterbau.cloud.openstack.swift import (
 )
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
 from unterbau.cloud.port import ByteStream, Listing, Marker, Take, carries, marked, our_keys, owner_only, said
+from unterbau.cloud.waiting import stoppable
 from unterbau.errors import AuthFailed, Broken, CloudError, Conflict, Elsewhere, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, Source, StoredObject, ref
 from unterbau.tenant.kinds.object import KEPT_HEADERS
@@ -223,8 +224,10 @@ class ObjectService:
     ) -> Listed[Json]:
         """A listing to its end, compared with the header `count`. No page size is asked for: too large a one is refused."""
         what = f"object-store: GET {path[:80]}"
+        between = stoppable(f"reading {what}")
 
         def ask(place: Start[Json]) -> Page[Json]:
+            between()
             asked = {"format": "json", **query} | ({} if place.after is None else _behind(place.after))
             answer = self._swift.request("GET", path, query=asked)
             return Page(_array(answer, what), total=number(answer.headers.get(count)))
