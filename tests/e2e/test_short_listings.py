@@ -246,7 +246,7 @@ def test_a_server_in_a_cell_that_does_not_answer_is_not_shown_and_not_left_out(f
     front.after = silent_cell
     taken = _taken()
     notes = _notes(taken)
-    assert notes["server"] == "of 1 servers Nova tells no more than that they are"
+    assert notes["server"] == "of 1 server Nova tells no more than that it is"
     assert "attachment" in notes
     assert any(what.startswith("server:") and "cell" in why for what, why in notes.items())
     assert "server" not in _ids(taken) and len(_ids(taken)["volume"]) == FEW
@@ -263,7 +263,7 @@ def test_an_attachment_that_the_server_tells_and_the_listing_has_not_is_not_show
     front.after = one_only
     taken = _taken()
     server = next(iter(_ids(taken)["server"]))
-    assert _notes(taken)[f"server:{server}.attachments"] == "its listing has 1 entries, the service counts 3"
+    assert _notes(taken)[f"server:{server}.attachments"] == "its listing has 1 entry, the service counts 3"
     assert len(_ids(taken)["attachment"]) == 1
 
 

@@ -48,10 +48,11 @@ LISTINGS: Mapping[str, tuple[str, ...]] = {
     "glance": (
         "/v2/images?owner={project}&visibility=all&os_hidden=true", "/v2/images?visibility=all",
         "/v2/images?owner={project}&visibility=shared", "/v2/images/{images}/members", "/v2/info/usage",
+        "/v2/schemas/image",
     ),
     "barbican": (
-        "/v1/containers", "/v1/orders", "/v1/quotas", "/v1/secrets", "/v1/secrets/{secrets}/metadata",
-        "/v1/secrets/{secrets}/acl",
+        "/v1/containers", "/v1/containers/{containers}/acl", "/v1/orders", "/v1/quotas", "/v1/secrets",
+        "/v1/secrets/{secrets}/metadata", "/v1/secrets/{secrets}/acl", "/v1/secret-stores/preferred",
     ),
     "swift": ("/v1/AUTH_{project}?format=json", "/v1/AUTH_{project}/{containers}?format=json", "/info"),
 }  # fmt: skip
