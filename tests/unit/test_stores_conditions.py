@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from unterbau.cloud.openstack.object_storage import ObjectService
 from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.waiting import heeding
 from unterbau.errors import CloudError, Conflict
-from unterbau.tenant.kinds import StoredObject
+from unterbau.tenant.kinds import Kind, StoredObject
 
 OURS, THEIRS = "unterbau.r.0123456789abcdef", "unterbau.other.0123456789abcdef"
 ANSWERS = {"refuses": 412, "ignores": None, "does not know": 501, "calls it bad": 400}
@@ -33,8 +35,20 @@ class Store(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self.asked.append("HEAD")
+        if self.path == "/v1/AUTH_x/box":
+            return self._answer(403)
         there = self.kept.get(self.path.partition("?")[0])
         self._answer(404 if there is None else 200, {"X-Object-Meta-Unterbau": there[1]} if there else {})
+
+    def do_GET(self) -> None:
+        """The account, its one container, and the objects in it."""
+        path = self.path.partition("?")[0].removeprefix("/v1/AUTH_x").strip("/")
+        etag = hashlib.md5(b"xyz", usedforsecurity=False).hexdigest()
+        entries = {"": [{"name": "box", "count": 1, "bytes": 3}], "box": [{"name": "a", "hash": etag, "bytes": 3}]}
+        entry = [] if "marker" in self.path else entries.get(path)
+        body = b"xyz" if entry is None else json.dumps(entry).encode()
+        self._answer(200, {"Content-Length": str(len(body)), "ETag": etag, "X-Container-Object-Count": "1"})
+        self.wfile.write(body)
 
     def do_PUT(self) -> None:
         body, condition = self.rfile.read(int(self.headers["Content-Length"])), self.headers.get("If-None-Match")
@@ -119,3 +133,12 @@ def test_a_large_object_is_streamed_and_looked_for_before() -> None:
         objects.write(wish("large", size), [b"x" * (1 << 20)] * 5, OURS)
         assert len(Store.kept["/v1/AUTH_x/box/large"][0]) == size
     assert Store.asked[-2:] == ["HEAD", "PUT"]
+
+
+def test_a_container_that_is_not_told_costs_its_objects_nothing() -> None:
+    """Whether it keeps versions decides how an object is read, and not whether."""
+    with store("refuses") as objects:
+        objects.write(wish("a"), [b"xyz"], OURS)
+        read: list[str] = []
+        found = objects.listing(Kind.OBJECT, lambda one, _: read.append(one.id))
+    assert [one.id for one in found.resources] == ["box/a"] and not read

@@ -297,14 +297,12 @@ class ObjectService:
         The listing says so: a link's entry has other sums than what it leads to, a large object's other than what it joins.
         """
         size, etag = entry.get("bytes"), entry.get("hash")
-        if (
-            not (isinstance(size, int) and 0 < size <= SMALL_BYTES)
-            or "symlink_path" in entry
-            or self._has_versions(container)
-        ):
+        if not (isinstance(size, int) and 0 < size <= SMALL_BYTES) or "symlink_path" in entry:
             return None
         name, found = _name(entry), None
         try:
+            if self._has_versions(container):
+                return None
             with self._swift.stream(quoted(container, name)) as stream:
                 headers = stream.headers
                 if (

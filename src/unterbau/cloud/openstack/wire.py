@@ -328,16 +328,16 @@ def pools_of(limits: Limits) -> dict[str, Callable[..., PlainPool | SecurePool]]
 
 def _parts(data: Any, limits: Limits) -> Iterator[Any]:
     """What is sent, in parts as the limit wants them; whole without one."""
-    whole_ = memoryview(data) if isinstance(data, bytes | bytearray | memoryview) else None
-    most = limits.most("up", whole_.nbytes) if whole_ is not None else 0
-    if whole_ is None or most >= whole_.nbytes:
-        if whole_ is not None:
-            limits.pass_("up", whole_.nbytes)
+    size = len(data) if isinstance(data, bytes | bytearray | memoryview) else 0
+    most = limits.most("up", size)
+    if most >= size:
+        limits.pass_("up", size)
         yield data
         return
-    for start in range(0, whole_.nbytes, most):
-        part = whole_[start : start + most]
-        limits.pass_("up", part.nbytes)
+    view = memoryview(data)
+    for start in range(0, size, most):
+        part = view[start : start + most]
+        limits.pass_("up", len(part))
         yield part
 
 
