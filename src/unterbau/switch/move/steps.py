@@ -89,6 +89,11 @@ class Move:
         """The tag of what a step makes."""
         return Marker(run=self.plan.run, node=step).tag()
 
+    def makes(self, reference: Ref) -> bool:
+        """Whether this move makes it, and not finds it on the target."""
+        entry = self.plan.by_ref.get(reference)
+        return entry is not None and entry.fate.moves and entry.stands_in is None
+
     def wish(self, reference: Ref, done: Outputs) -> Resource:
         """The object as it is to be on the target, with the target's ids."""
         entry = self.plan.by_ref[reference]
@@ -207,9 +212,9 @@ class CreateStep:
         return self.move.marker(self.name)
 
     def intend(self, done: Outputs) -> JsonObject:
-        """Name, tag, and what exists that looks alike."""
+        """Name, tag, and what exists that looks alike; in a thing that this run made nothing was before it."""
         wish = self.move.wish(self.reference, done)
-        before = self.move.target.lookalikes(wish)
+        before = () if self.move.makes(self.resource.within()) else self.move.target.lookalikes(wish)
         return {"side": "target", "name": wish.name, "marker": self.marker, "before": list(before)}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
