@@ -89,10 +89,12 @@ class Closed(Model):
 
 @dataclass(frozen=True)
 class Words:
-    """What a person decides at the command line: `--map` and `--allow-opening`."""
+    """What a person decides at the command line: `--map`, `--allow-opening` and `--headers`."""
 
     choices: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    headers: bool = False
+    """`--headers`: those of every object are read for the plan."""
 
 
 NO_WORDS = Words()
@@ -132,12 +134,12 @@ class Drill:
 
     # --- phases
 
-    def census(self) -> None:
+    def census(self, words: Words = NO_WORDS) -> None:
         """Both sides, as they are before anything is written."""
         for side, path in (("source", self.folder.source), ("target", self.folder.target)):
             if not path.exists():
-                cloud = self.tools.connect(getattr(self.state, side))
-                taken = census.take(cloud, now=self.tools.now, progress=self.tools.face.count)
+                cloud, brief = self.tools.connect(getattr(self.state, side)), side == "source" and not words.headers
+                taken = census.take(cloud, now=self.tools.now, progress=self.tools.face.count, brief=brief)
                 files.write(path, taken.model_dump_json(indent=1).encode())
 
     def plan(self, words: Words = NO_WORDS) -> Plan:
@@ -435,7 +437,8 @@ class Drill:
 
     def _refuse_stale(self, plan: Plan, source: Workload) -> None:
         """Before the first write: the source must be what the plan was made from."""
-        now = census.take(self.tools.connect(self.state.source), now=self.tools.now)
+        cloud, brief = self.tools.connect(self.state.source), census.is_brief(source)
+        now = census.take(cloud, now=self.tools.now, brief=brief)
         if plan.source_census and plan.source_census != digest_bytes(self.folder.source.read_bytes()):
             raise PlanError("the plan was made from another census than the one in its folder", "Make a new plan.")
         before = census.digest(source) if plan.source_census else plan.source_digest
@@ -562,7 +565,7 @@ def drill(
                 files.write(plan_output, folder.plan.read_bytes(), mode=0o644)
 
         phases: list[tuple[str, str, Callable[[], object]]] = [
-            ("census", "census of both sides", work.census),
+            ("census", "census of both sides", lambda: work.census(words)),
             ("plan", "plan", plan),
             ("move", "move", work.move),
             ("verify", "verify, as a process of its own", work.verify),
