@@ -84,7 +84,7 @@ _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.SECURITY_GROUP_RULE: ("security-group-rules", "security_group_rule"),
 }
 _RULES = "/v2.0/security-group-rules"
-_TAGGED_AT_BIRTH = "tag-ports-during-bulk-creation"
+TAGGED_AT_BIRTH = "tag-ports-during-bulk-creation"
 """The extension (Neutron 16) by which a port gets its tags in the transaction that makes it; without it they are passed over."""
 SHARED_KINDS = frozenset({Kind.NETWORK, Kind.SECURITY_GROUP, Kind.ADDRESS_GROUP})
 """Kinds that RBAC policies share and that are modelled; a policy names the kind as we do."""
@@ -322,7 +322,7 @@ class NetworkService:
     def _create(self, kind: Kind, wish: Resource, marker: Marker) -> Json:
         collection, single = _PATHS[kind]
         body = self._body(wish)
-        if isinstance(wish, Port) and _TAGGED_AT_BIRTH in self.extensions():
+        if isinstance(wish, Port) and TAGGED_AT_BIRTH in self.extensions():
             body["tags"] = [marker, *wish.tags]
         else:
             body["description"] = marker
