@@ -35,7 +35,7 @@ test-long: $(READY)
 
 # What one runs after each change; `make test` runs the thorough ones, too.
 unit: $(READY)
-	$(BIN)/python -m pytest tests/unit -n 2 -m "not thorough and not long"
+	$(BIN)/python -m pytest tests/unit -m "not thorough and not long"
 
 check: $(READY)
 	$(BIN)/ruff check .
