@@ -327,6 +327,7 @@ def test_what_is_made_the_first_time_is_looked_for_by_nobody(
         assert api.asked == {request: times * number for request, times in each.items()}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("extensions", [(), ("tag-ports-during-bulk-creation",)])
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("wish", [rule, port])
@@ -375,6 +376,7 @@ def together(service: NetworkService, api: Networking, wishes: list[SecurityGrou
         return [a.result() for a in asked]
 
 
+@pytest.mark.thorough
 def test_rules_of_a_group_that_are_asked_for_meanwhile_go_together() -> None:
     api, service = neutron()
     ids = together(service, api, [rule(n) for n in range(8)])
@@ -382,6 +384,7 @@ def test_rules_of_a_group_that_are_asked_for_meanwhile_go_together() -> None:
     assert [api.things["security-group-rules"][str(i)]["port_range_min"] for i in ids] == list(range(8))
 
 
+@pytest.mark.thorough
 def test_a_rule_that_is_refused_costs_the_others_nothing() -> None:
     api, service = neutron()
     first = made(service, rule(3), 0)
@@ -389,6 +392,7 @@ def test_a_rule_that_is_refused_costs_the_others_nothing() -> None:
     assert ids[3] == first and len(set(ids)) == 8 and len(api.things["security-group-rules"]) == 8
 
 
+@pytest.mark.thorough
 def test_of_rules_that_are_answered_in_another_order_each_gets_its_own() -> None:
     api, service = neutron()
     plain = api._bulk
@@ -397,6 +401,7 @@ def test_of_rules_that_are_answered_in_another_order_each_gets_its_own() -> None
     assert [api.things["security-group-rules"][str(i)]["port_range_min"] for i in ids] == list(range(8))
 
 
+@pytest.mark.thorough
 def test_a_lost_answer_to_many_rules_is_uncertain_for_each_and_none_is_made_twice() -> None:
     api, service = neutron()
     plain = api._bulk
@@ -436,6 +441,7 @@ def test_in_a_group_that_the_move_makes_nobody_asks_what_was_there_before(world:
     assert len(asked) == len(found) < len(rules)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [Kind.SERVER, Kind.ATTACHMENT, Kind.VOLUME, Kind.PORT, Kind.SECURITY_GROUP_RULE])
 def test_a_listing_of_many_asks_as_often_as_one_of_few(kind: Kind) -> None:
     """No request for a thing of which the listing tells all (what a server attaches is asked for where it attaches something)."""
