@@ -380,10 +380,10 @@ class NetworkService:
         together = self._rules.setdefault(wish.security_group_id, Gathered(self._make_rules))
         try:
             return together(body) or self._make_rule(body)
-        except (Conflict, OverQuota) as error:
+        except (Conflict, OverQuota):
             there = [str(rule["id"]) for rule in self._same_rules(wish)]
             if before.intersection(there):
-                raise Conflict(f"network: security group {wish.security_group_id} has this rule already") from error
+                raise Conflict(f"network: security group {wish.security_group_id} has this rule already") from None
             if not there:
                 raise
             return there[0]
