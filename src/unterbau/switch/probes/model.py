@@ -16,7 +16,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, JsonValue
 
 from unterbau import canonical
-from unterbau.tenant.kinds import CloudIdentity, FloatingIp, Port, Ref
+from unterbau.tenant.kinds import CloudIdentity, FloatingIp, Kind, Port, Ref, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Words
 
@@ -157,8 +157,11 @@ def guest_of(workload: Workload, at: Ref) -> Ref:
     """Who answers there: the server behind the place, or the port if nobody says which."""
     found = workload.by_ref.get(at)
     if isinstance(found, FloatingIp) and found.port_id:
-        found = workload.by_ref.get(f"port:{found.port_id}", found)
-    return f"server:{found.device_id}" if isinstance(found, Port) and found.device_id else found.ref if found else at
+        found = workload.by_ref.get(ref(Kind.PORT, found.port_id), found)
+    if not isinstance(found, Port):
+        return at
+    servers = workload.relations.naming(Kind.SERVER, "port_ids", found.id)
+    return servers[0] if servers else ref(Kind.SERVER, found.device_id) if found.device_id else found.ref
 
 
 def called(probe: Probe, address: str) -> str:

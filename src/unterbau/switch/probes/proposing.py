@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from unterbau.switch.probes.model import Closed, Open, Probe
-from unterbau.tenant.kinds import FloatingIp, Kind, Port, Ref, SecurityGroup, ref
+from unterbau.switch.probes.model import Closed, Open, Probe, guest_of
+from unterbau.tenant.kinds import FloatingIp, Kind, Port, Ref, SecurityGroup, Server, ref
 from unterbau.tenant.openings.traffic import WHOLE, Firewall, Remotes, merged
 from unterbau.tenant.workload import Workload
 
@@ -54,8 +54,8 @@ def world(source: Workload) -> World:
         port = source.by_ref.get(ref(Kind.PORT, public.port_id or "-"))
         if not isinstance(port, Port) or not public.address:
             continue
-        server = source.by_ref.get(ref(Kind.SERVER, port.device_id or "-"))
-        guest = server.name if server is not None else public.called()
+        server = source.by_ref.get(guest_of(source, public.ref))
+        guest = server.name if isinstance(server, Server) else public.called()
         passing = _Passing(port, firewall)
         everybody = [n for n in passing.named() if passing.everybody(n)]
         inner = [n for n in (*passing.named(FEW), *INNER) if not passing.everybody(n)]
