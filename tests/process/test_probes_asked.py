@@ -215,7 +215,7 @@ def test_one_address_is_asked_at_most_so_often_a_second() -> None:
     def talk(plain: object) -> None:
         taken.append(time.monotonic())
 
-    with speakers.talking(talk) as port:  # type: ignore[arg-type]
+    with speakers.talking(talk) as port:
         asks = prober(dict.fromkeys(range(1, 5), port))
         asks.rate = 20.0
         begin = time.monotonic()

@@ -203,7 +203,7 @@ def answered(draw: st.DrawFn) -> list[Answer]:
         for where in ("source", "target"):
             if draw(st.booleans()):
                 names = st.lists(st.sampled_from(NAMES), max_size=2).map(tuple)
-                found.append(answer(probe, where, draw(st.sampled_from(State)), facts=draw(facts), placed=draw(names), unsteady=draw(names)))  # type: ignore[arg-type]  # fmt: skip
+                found.append(answer(probe, where, draw(st.sampled_from(State)), facts=draw(facts), placed=draw(names), unsteady=draw(names)))  # fmt: skip
     return found
 
 

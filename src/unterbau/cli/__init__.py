@@ -240,26 +240,56 @@ def probe_options(function: F) -> F:
                         help="Also ask what this file says (docs/probes.md).")(looked(function))  # fmt: skip
 
 
-def _decided(choices: tuple[str, ...], allowed: tuple[str, ...], looking: bool, probes_file: Path | None) -> Words:
+def _decided(
+    choices: tuple[str, ...], allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, looking: bool,
+    probes_file: Path | None,
+) -> Words:  # fmt: skip
     """What the command line decides. Raises UsageError for a file that is none of probes."""
     from unterbau.switch import answered
-    from unterbau.switch import drill as drills
+    from unterbau.switch.drill import Words
 
-    if probes_file is None:
-        return drills.Words(choices, allowed, recognise=looking)
-    return drills.Words(choices, allowed, answered.read_probes(probes_file), str(probes_file), looking)
+    probes = answered.read_probes(probes_file) if probes_file else ()
+    return Words(choices, allowed, headers, limit_seconds, probes, str(probes_file or ""), looking)
+
+
+def headers_option(function: F) -> F:
+    """`--headers`."""
+    return click.option("--headers", is_flag=True,
+                        help="Read the headers of every object, also of more than 100: a request for each.")(function)  # fmt: skip
+
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Of a duration on the command line, in seconds."""
+
+
+def _duration(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Seconds of `45s`, `90m`, `12h`, `30d`."""
+    if value is None:
+        return None
+    number, unit = value[:-1], value[-1:]
+    if unit not in UNITS or not (number.isascii() and number.isdecimal()) or not int(number):
+        raise click.BadParameter(f"{value!r} is no duration; write a whole number and s, m, h or d, such as 30d")
+    return float(int(number) * UNITS[unit])
+
+
+def limit_option(function: F) -> F:
+    """`--limit`."""
+    return click.option("--limit", "limit_seconds", callback=_duration, metavar="DURATION",
+                        help="How long the move may take (30d, 12h, 90m): compared with what is predicted.")(function)  # fmt: skip
 
 
 @command(cli, "census")
 @bounded
 @click.argument("cloud_name", metavar="CLOUD")
-def census_(context: Context, cloud_name: str) -> Exit:
+@headers_option
+def census_(context: Context, cloud_name: str, headers: bool) -> Exit:
     """Read everything that the project owns in CLOUD, read-only. What cannot be read is named."""
     from unterbau import wiring
     from unterbau.switch import census
     from unterbau.switch.report import terminal
 
-    taken = census.take(wiring.open_cloud(cloud_name), now=wiring.now, progress=context.face.count)
+    cloud = wiring.open_cloud(cloud_name)
+    taken = census.take(cloud, now=wiring.now, progress=context.face.count, brief=not headers)
     context.show(lambda: terminal.census(taken), taken)
     return Exit.NOT_SHOWN if taken.not_shown else Exit.HELD
 
@@ -271,10 +301,12 @@ def census_(context: Context, cloud_name: str) -> Exit:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the plan to this file.")
 @map_option
 @allow_option
+@headers_option
+@limit_option
 @probe_options
 def plan_(
-    context: Context, source: str, target: str, output: Path | None, choices: tuple[str, ...], allowed: tuple[str, ...],
-    looking: bool, probes_file: Path | None,
+    context: Context, source: str, target: str, output: Path | None, choices: tuple[str, ...],
+    allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, looking: bool, probes_file: Path | None,
 ) -> Exit:  # fmt: skip
     """Choose a fate for every object of SOURCE on TARGET, before anything is written."""
     from unterbau import files, wiring
@@ -282,7 +314,7 @@ def plan_(
     from unterbau.switch.report import terminal
     from unterbau.verdict import Outcome, exit_code
 
-    decided = _decided(choices, allowed, looking, probes_file)
+    decided = _decided(choices, allowed, headers, limit_seconds, looking, probes_file)
     tools = wiring.tools(context.face, context.stop)
     folder = drills.start(source, target, keep=True, tools=tools)
     with folder.locked():
@@ -290,7 +322,7 @@ def plan_(
         work.begin_again()
         if not drills.is_begun(folder):
             folder.plan.unlink(missing_ok=True)
-        work.census()
+        work.census(decided)
         made = work.plan(decided)
     if output is not None:
         files.write(output, folder.plan.read_bytes(), mode=0o644)
@@ -524,6 +556,8 @@ def _show_closed(context: Context, closed: Closed) -> Exit:
 @exports
 @map_option
 @allow_option
+@headers_option
+@limit_option
 @probe_options
 @probe_wait
 @late_writes
@@ -531,8 +565,8 @@ def _show_closed(context: Context, closed: Closed) -> Exit:
 def drill_(
     context: Context, source: str | None, target: str | None, keep: bool, report_file: Path | None, language: str,
     plan_file: Path | None, plan_output: Path | None, output: Path | None, everything: bool, choices: tuple[str, ...],
-    allowed: tuple[str, ...], looking: bool, probes_file: Path | None, probe_wait: float, listing: bool, exports: Exports,
-    late_seconds: float,
+    allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, looking: bool, probes_file: Path | None,
+    probe_wait: float, listing: bool, exports: Exports, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
     from unterbau import files, wiring
@@ -557,7 +591,7 @@ def drill_(
     if plan_file is not None and (looking or probes_file):
         raise UsageError("--probe and --probes say what is asked while a plan is made, and --plan names one that is made",
                          "Leave one of them out; `unterbau plan` takes --probe and --probes.")  # fmt: skip
-    decided = _decided(choices, allowed, looking, probes_file)
+    decided = _decided(choices, allowed, headers, limit_seconds, looking, probes_file)
     folder, verdicts = drills.drill(
         source, target, keep=keep, tools=wiring.tools(context.face, context.stop, late_seconds, probe_wait),
         language=language, words=decided, plan_file=plan_file, plan_output=plan_output,
