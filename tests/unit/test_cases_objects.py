@@ -77,6 +77,7 @@ def _etag(source: Simulator) -> str:
     return there.etag
 
 
+@pytest.mark.thorough
 def test_what_large_objects_hold_and_whether_versions_are_kept_arrives_and_is_taken_back(
     clouds: tuple[Simulator, Simulator], tmp_path: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_what_has_ended_fails_on_no_side(ends: int, outcomes: set[Outcome]) -> N
         assert failed == outcomes
 
 
+@pytest.mark.thorough
 def test_an_object_that_ends_before_its_step_is_passed_over(
     clouds: tuple[Simulator, Simulator], tmp_path: Path
 ) -> None:
@@ -169,6 +171,7 @@ def plant_many(source: Simulator) -> None:
     source._put(crowded.model_copy(update={"metadata": {f"m{n}": "x" for n in range(90)}}))
 
 
+@pytest.mark.thorough
 def test_of_many_objects_the_headers_are_carried_as_the_move_meets_them_and_an_odd_one_stops_alone(
     clouds: tuple[Simulator, Simulator], tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def test_the_thing_of_a_step_is_found_whatever_its_name() -> None:
     assert subject_of_step("image of volume:1") == "volume:1" and subject_of_step("tidy volume:1") == "volume:1"
 
 
+@pytest.mark.thorough
 @given(
     constant=st.floats(0.01, 50),
     rate=st.floats(0, 1e-6),
@@ -72,12 +73,14 @@ def test_what_takes_a_constant_and_so_much_a_byte_is_found_again(
     assert found.largest == max(sizes) and found.constant >= 0 and found.per_byte >= 0
 
 
+@pytest.mark.thorough
 @given(st.lists(st.tuples(st.integers(0, 1 << 40), st.floats(0, 1e5)), min_size=1, max_size=12))
 def test_nothing_is_ever_quicker_by_being_larger(samples: list[tuple[int, float]]) -> None:
     rate = measured(Took(step="o", bytes=b, seconds=s) for b, s in samples)["o"]
     assert 0 <= rate.seconds(0) <= rate.seconds(1 << 20) <= rate.seconds(1 << 45)
 
 
+@pytest.mark.thorough
 @given(
     seconds=st.lists(st.floats(0.1, 9), min_size=1, max_size=14), links=st.sets(st.tuples(st.integers(0, 13), st.integers(0, 13))),
     workers=st.integers(1, 8),
@@ -128,6 +131,7 @@ def test_a_duration_is_spoken_in_the_largest_unit_of_which_it_has_two(seconds: f
     assert spoken(seconds) == said
 
 
+@pytest.mark.thorough
 def test_a_second_plan_between_two_clouds_is_timed_by_the_first_move(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

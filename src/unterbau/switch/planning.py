@@ -112,13 +112,13 @@ def _check_time(prediction: Prediction | None) -> Iterator[Check]:
     if prediction is None or prediction.limit_seconds is None:
         return
     limit, outcome = spoken(prediction.limit_seconds), prediction.outcome
-    between = {"lower": spoken(prediction.lower_seconds), "upper": spoken(prediction.upper_seconds), "limit": limit}
     if not prediction.runs:
         text = Reason.of("check.time.unmeasured", limit=limit)
     elif prediction.unmeasured:
         text = Reason.of("check.time.partly", steps=[*prediction.unmeasured], limit=limit)
     else:
-        text = Reason.of("check.time", **between)
+        lower, upper = spoken(prediction.lower_seconds), spoken(prediction.upper_seconds)
+        text = Reason.of("check.time", lower=lower, upper=upper, limit=limit)
     mend = {Outcome.HELD: "", Outcome.FAILED: Reason.of("do.more-time"), Outcome.NOT_SHOWN: Reason.of("do.rehearse")}
     yield Check(name="time", outcome=outcome, text=text, remedy=mend[outcome])
 
