@@ -163,6 +163,8 @@ def ml2(layout: Layout) -> dict[str, dict[str, object]]:
             "ovn_nb_connection": sockets(layout, "nb"),
             "ovn_sb_connection": sockets(layout, "sb"),
             "ovn_metadata_enabled": False,
+            # libvirt makes the guests' devices, in the ground; what Nova makes would be in this machine's network.
+            "ovs_create_tap": False,
             "enable_distributed_floating_ip": False,
             "ovsdb_connection_timeout": 60,
         },

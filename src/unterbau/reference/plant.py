@@ -125,6 +125,7 @@ def _lay_ground(layout: Layout, secrets: Secrets, progress: Callable[[str], None
     kvm = guests.uses_kvm(image.with_name("vmlinuz"))
     progress("guests run with KVM" if kvm else "guests are emulated: none starts with KVM here")
     template.write_config(layout, secrets, force_upload=force_upload, kvm=kvm)
+    disk.private_directory(layout.var / "instances")  # Nova asks for its room before it makes it
     (guests.programs(layout) / "qemu-system-x86_64").chmod(0o700)
     home, binding = disk.private_directory(layout.var / "ovn"), disk.private_directory(guests.binding(layout))
     for found in extras.BINDING.glob("libvirt*"):

@@ -63,7 +63,7 @@ class Command:
 def services(layout: Layout) -> tuple[Service, ...]:
     """All services, those first that load longest or that others wait for."""
     ports = layout.ports
-    real = extras.GUESTS in layout.extras
+    real, carried = extras.GUESTS in layout.extras, extras.OVN in layout.extras
     hosts = tuple(f"{layout.name}-host-{n}" for n in range(1, (1 if real else COMPUTE_HOSTS) + 1))
     # It loads for longer than all others, and waits for these itself before it needs them.
     more = {"UNTERBAU_NOVA_NEEDS": f"{accounts_mark(layout)}:{ports.keystone}:{ports.placement}"}
@@ -78,8 +78,8 @@ def services(layout: Layout) -> tuple[Service, ...]:
         _service(layout, "keystone", ports.keystone, "serve_wsgi.py", "keystone_app", ready="/v3"),
         _service(layout, "placement", ports.placement, "serve_wsgi.py", "placement.wsgi.api"),
         _service(
-            layout, "neutron", ports.neutron, "serve_wsgi.py", "neutron_app",
-            needs=("ovn-nb", "ovn-sb") if extras.OVN in layout.extras else (),
+            layout, "neutron", ports.neutron, "serve_wsgi.py", "neutron_ovn_app" if carried else "neutron_app",
+            needs=("ovn-nb", "ovn-sb") if carried else (),
         ),
         _service(layout, "cinder", ports.cinder, "fused_cinder.py", str(layout.etc / "cinder/cinder.conf")),
         _service(layout, "glance", ports.glance, "serve_wsgi.py", "glance.wsgi.api", ready="/healthcheck"),
