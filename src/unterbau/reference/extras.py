@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sysconfig
@@ -79,6 +80,8 @@ def demand(extras: Iterable[str], *, install: bool, say: Callable[[str], None]) 
             "a cloud with guests and packets must be made by root: it makes network namespaces and a way into them",
             "Run it as root, or leave --with away: the cloud without guests needs no root.",
         )
+    if platform.machine() != "x86_64":
+        raise LocalError(f"guests are made for x86_64, this machine is {platform.machine()}", "Leave --with away.")
     missing = absent()
     if missing and install:
         _install(missing, say)

@@ -56,7 +56,9 @@ def ensure(progress: Callable[[str], None]) -> Path:
     home = disk.private_directory(data_home() / "images")
     place = home / _digest()
     if not place.is_dir():
-        with disk.locked(home / f"{place.name}.lock", lambda: progress("another process makes the guest image; waiting")):
+        with disk.locked(
+            home / f"{place.name}.lock", lambda: progress("another process makes the guest image; waiting")
+        ):
             if not place.is_dir():
                 disk.demand_room(home, ROOM_BYTES)
                 progress("making the guest image (once for this version of Unterbau)")
@@ -152,7 +154,9 @@ def _add(work: Path) -> None:
 
 def _initrd(alpine: Path) -> Iterator[bytes]:
     """An archive of our first program, busybox and the few modules that find the root file system."""
-    modules = {Path(name).name.removesuffix(".ko.gz"): data for name, data in _unpacked(gzip.decompress(alpine.read_bytes()))}
+    modules = {
+        Path(name).name.removesuffix(".ko.gz"): data for name, data in _unpacked(gzip.decompress(alpine.read_bytes()))
+    }
     yield from (_packed(folder, b"", 0o40755) for folder in ("bin", "proc", "sys", "dev", "root", "modules"))
     yield _packed("bin/busybox", _BUSYBOX.read_bytes(), 0o100755)
     yield _packed("init", (ADDED / "init").read_bytes(), 0o100755)
@@ -226,5 +230,7 @@ def _tool(name: str, *arguments: str) -> str:
         timeout=_PATIENCE_SECONDS,
     )  # fmt: skip
     if done.returncode:
-        raise LocalError(f"{name} ended with exit status {done.returncode}: {done.stderr.strip()[-_TAIL:]}", "Report this.")
+        raise LocalError(
+            f"{name} ended with exit status {done.returncode}: {done.stderr.strip()[-_TAIL:]}", "Report this."
+        )
     return done.stdout

@@ -31,7 +31,10 @@ def uses_kvm(kernel: Path) -> bool:
 
     The answer is kept beside the kernel until this machine boots anew.
     """
-    boot, kept = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(), kernel.with_name("kvm.json")
+    boot, kept = (
+        Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
+        kernel.with_name("kvm.json"),
+    )
     known = disk.read_json(kept)
     if known is None or known.get("boot") != boot:
         known = {"boot": boot, "starts": _starts(kernel)}

@@ -66,9 +66,7 @@ def up(
             progress(f"cloud {name} is not whole; starting it again")
             _stop(name)
         _clear(name)
-        plant.prepare(
-            name, progress, force_upload=force_upload, with_=with_, install_packages=install_packages
-        )
+        plant.prepare(name, progress, force_upload=force_upload, with_=with_, install_packages=install_packages)
         _spawn(name)
         found = _watch(name, progress)
         if found.state != "running":

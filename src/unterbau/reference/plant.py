@@ -41,7 +41,6 @@ from unterbau.reference import (
 from unterbau.reference.layout import Layout, Ports, Secrets, clouds_home
 from unterbau.reference.supervisor import Supervisor
 
-
 _TOOL_SECONDS = 30
 _TAIL = 500
 

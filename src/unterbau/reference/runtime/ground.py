@@ -26,8 +26,10 @@ MS_REC, MS_PRIVATE, MS_BIND = 0x4000, 0x40000, 0x1000
 PR_SET_PDEATHSIG = 1
 SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 EMPTY = ("/run", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
-ACCOUNTS = {"passwd": "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin",
-            "group": "kvm:x:64055:\nlibvirt:x:64056:\nlibvirt-qemu:x:64057:"}
+ACCOUNTS = {
+    "passwd": "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin",
+    "group": "kvm:x:64055:\nlibvirt:x:64056:\nlibvirt-qemu:x:64057:",
+}
 """libvirt's built-in defaults name accounts that must exist, though none is used here."""
 
 libc = ctypes.CDLL(None, use_errno=True)
