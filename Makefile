@@ -33,8 +33,9 @@ test: $(READY) check chromium
 test-long: $(READY)
 	$(BIN)/python -m pytest -p no:cacheprovider -m long
 
+# What one runs after each change; `make test` runs the thorough ones, too.
 unit: $(READY)
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit -m "not thorough and not long"
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ from pydantic import SecretBytes
 from unterbau.cloud.disks import form_of, guest_bytes, length_of
 from unterbau.cloud.port import ByteStream, Cloud, Listing
 from unterbau.cloud.simulator import Simulator
-from unterbau.errors import Broken, CloudError, Conflict, Forbidden
+from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound
 from unterbau.tenant.kinds import (
     OWNER_ONLY,
     AddressGroup,
@@ -711,6 +711,49 @@ def test_a_small_object_that_came_meanwhile_is_not_replaced(target_cloud: str, m
         monkeypatch.undo()
         for reference in reversed(make.made):
             cloud.delete(reference, WAIT)
+
+
+@pytest.mark.holds("object.by_listing")
+def test_a_brief_listing_tells_of_plain_objects_what_their_containers_list_and_their_bytes_bring_the_rest(
+    cloud: Cloud, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is a link, joins others or holds nothing is read as ever; a DLO with a body looks like a plain one."""
+    box = box_with(cloud, make, {"part/1": b"one", "part/2": b"two", "empty": b"", "ü ✓?#": b"odd name"})
+    noted = StoredObject(id="-", name="noted", container=box, size_bytes=5, etag="", content_type="text/x-odd",
+                         metadata={"colour": "red"}, headers={"cache-control": "no-store"})  # fmt: skip
+    cloud.write_object(noted, [b"noted"], make.marker())
+    dlo = StoredObject(id="-", name="dlo", container=box, size_bytes=6, etag="", dlo_prefix=f"{box}/part/")
+    parts = (Segment(path=f"{box}/part/1", size_bytes=3, etag=md5(b"one")),)
+    others: tuple[dict[str, object], ...] = ({}, {"name": "body", "body_bytes": 4}, {"name": "slo", "dlo_prefix": None, "segments": parts, "size_bytes": 3},
+              {"name": "link", "dlo_prefix": None, "symlink_to": f"{box}/part/1", "size_bytes": 0})  # fmt: skip
+    for other in others:
+        wish = dlo.model_copy(update=other)
+        cloud.write_manifest(wish, make.marker(), [b"body"] if wish.body_bytes else [])
+        make.made.append(ref(Kind.OBJECT, f"{box}/{wish.name}"))
+    make.made.append(ref(Kind.OBJECT, f"{box}/noted"))
+
+    def mine(listing: Listing) -> dict[str, StoredObject]:
+        return {r.name: r for r in listing.resources if isinstance(r, StoredObject) and r.container == box}
+
+    full = mine(cloud.listing(Kind.OBJECT))
+    assert mine(cloud.listing_brief(Kind.OBJECT)) == full  # few are read as ever
+    assert cloud.listing_brief(Kind.CONTAINER) == cloud.listing(Kind.CONTAINER)
+    for place in ("unterbau.cloud.simulator", "unterbau.cloud.openstack.object_storage"):
+        monkeypatch.setattr(f"{place}.LOOKED_AT", 0)
+    brief = mine(cloud.listing_brief(Kind.OBJECT))
+    told = {name for name, one in brief.items() if one.by_listing}
+    assert told == {"part/1", "part/2", "ü ✓?#", "noted", "body"} and brief.keys() == full.keys()
+    assert {n: one for n, one in brief.items() if n not in told} == {n: one for n, one in full.items() if n not in told}
+    for name in told - {"body"}:
+        same = {f: getattr(full[name], f) for f in ("id", "container", "size_bytes", "etag", "content_type")}
+        assert {f: getattr(brief[name], f) for f in same} == same
+        assert brief[name].last_modified is not None
+        with cloud.object_whole(box, name) as (now, stream):
+            assert now == full[name] and len(b"".join(stream)) == full[name].size_bytes
+    with pytest.raises(Conflict, match="body"), cloud.object_whole(box, "body"):
+        raise AssertionError
+    with pytest.raises(NotFound), cloud.object_whole(box, "none"):
+        raise AssertionError
 
 
 def test_a_listing_with_contents_is_a_plain_one_where_there_are_none(cloud: Cloud, make: Maker) -> None:

@@ -77,6 +77,7 @@ def _etag(source: Simulator) -> str:
     return there.etag
 
 
+@pytest.mark.thorough
 def test_what_large_objects_hold_and_whether_versions_are_kept_arrives_and_is_taken_back(
     clouds: tuple[Simulator, Simulator], tmp_path: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_what_has_ended_fails_on_no_side(ends: int, outcomes: set[Outcome]) -> N
         assert failed == outcomes
 
 
+@pytest.mark.thorough
 def test_an_object_that_ends_before_its_step_is_passed_over(
     clouds: tuple[Simulator, Simulator], tmp_path: Path
 ) -> None:
@@ -145,3 +147,55 @@ def test_an_object_that_ends_before_its_step_is_passed_over(
     with Journal(tmp_path / "journal.db") as journal:
         assert run(move.steps(made, workload, source, target), journal).complete
     assert target.read(ref(Kind.OBJECT, "b/o")) is None and target.read(BOX.ref) is not None
+
+
+# --- many of them: the census reads listings only
+
+
+MANY = 101
+
+
+def plant_many(source: Simulator) -> None:
+    source.ensure(BOX, MARK)
+    for number in range(MANY):
+        source.write_object(stored(f"{number:03}", size_bytes=3, metadata={"n": str(number)}), [b"one"], MARK)
+    source.write_object(stored("full", size_bytes=4, metadata={f"m{n}": "x" for n in range(89)}), [b"full"], MARK)
+    source.write_object(stored("part/1", size_bytes=3), [b"one"], MARK)
+    source.write_manifest(stored("body", dlo_prefix="b/part/", body_bytes=4, size_bytes=3), MARK, [b"body"])
+    for reference in census.take(source, now=lambda: NOW).by_ref:
+        found = source.read(reference)
+        if found is not None and found.marker:
+            source.unmark(found)
+    crowded = source.read("object:b/full")
+    assert isinstance(crowded, StoredObject)
+    source._put(crowded.model_copy(update={"metadata": {f"m{n}": "x" for n in range(90)}}))
+
+
+@pytest.mark.thorough
+def test_of_many_objects_the_headers_are_carried_as_the_move_meets_them_and_an_odd_one_stops_alone(
+    clouds: tuple[Simulator, Simulator], tmp_path: Path
+) -> None:
+    source, target = clouds
+    plant_many(source)
+    brief, other = census.take(source, now=lambda: NOW, brief=True), census.take(target, now=lambda: NOW)
+    assert census.is_brief(brief) and [n.what for n in brief.not_shown if n.what == "object.headers"]
+    assert not any(r.metadata for r in brief.resources if isinstance(r, StoredObject))
+    made = planning.make(brief, other, run="r", now=NOW)
+    assert {e.fate for e in made.entries if e.ref.startswith("object:")} == {Fate.CARRIED}
+    noted = source.read("object:b/007")
+    assert isinstance(noted, StoredObject)
+    source._put(noted.model_copy(update={"metadata": {"n": "changed since"}}))
+    with Journal(tmp_path / "journal.db") as journal:
+        result = run(move.steps(made, brief, source, target), journal, workers=4)
+        assert set(result.failed) == {"object:b/full", "object:b/body"}
+    arrived = target.read("object:b/007")
+    assert isinstance(arrived, StoredObject) and arrived.metadata == {"n": "changed since"}
+    seen = verify.look(source, target, made, work=tmp_path, now=lambda: NOW)
+    failed = {v.claim.id for v in seen.verdicts if v.outcome is Outcome.FAILED}
+    assert failed == {"completeness object", "structure object:b/body", "structure object:b/full"}
+
+
+def test_few_objects_are_read_whole_by_a_brief_census_too(clouds: tuple[Simulator, Simulator]) -> None:
+    source, _ = clouds
+    plant(source)
+    assert census.take(source, now=lambda: NOW, brief=True) == census.take(source, now=lambda: NOW)

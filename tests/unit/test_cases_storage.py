@@ -212,6 +212,7 @@ def service(api: Glance) -> ImageService:
     return ImageService(lambda: api, lambda: api, lambda: "p")  # type: ignore[arg-type, return-value]
 
 
+@pytest.mark.thorough
 def test_an_image_that_cinder_fills_is_touched_only_when_it_is_active() -> None:
     api = Glance("queued", "queued", "saving", "saving", "active")
     made = service(api)
@@ -222,6 +223,7 @@ def test_an_image_that_cinder_fills_is_touched_only_when_it_is_active() -> None:
     assert (api.entry["name"], api.entry["tags"]) == ("kept", [MARK])
 
 
+@pytest.mark.thorough
 def test_after_a_crash_it_is_found_by_its_name_and_finished() -> None:
     api = Glance("saving", "saving", "active")
     first = service(api)
@@ -231,6 +233,7 @@ def test_after_a_crash_it_is_found_by_its_name_and_finished() -> None:
     assert (api.entry["name"], api.entry["tags"]) == ("kept", [MARK])
 
 
+@pytest.mark.thorough
 def test_an_upload_that_failed_is_told() -> None:
     api = Glance("saving", "deleted")
     made = service(api)
@@ -238,6 +241,7 @@ def test_an_upload_that_failed_is_told() -> None:
         made.settle(Kind.IMAGE, made.ensure(WISH, MARK, frozenset(), Source(volume_id="v")), timedelta(minutes=1))
 
 
+@pytest.mark.thorough
 def test_an_upload_whose_answer_was_lost_is_waited_for_and_begun_anew_only_if_it_failed() -> None:
     failed = Glance("saving", "saving", "queued", "queued", "queued", "active")
     finished = Glance("saving", "saving", "active")
@@ -247,6 +251,7 @@ def test_an_upload_whose_answer_was_lost_is_waited_for_and_begun_anew_only_if_it
     assert (failed.written, finished.written) == (["4 bytes"], [])
 
 
+@pytest.mark.thorough
 def test_an_image_that_is_being_imported_is_published_when_that_is_done() -> None:
     api = Glance("importing", "importing", "active")
     api.entry |= {"name": "kept", "protected": False}

@@ -103,6 +103,7 @@ def told(taken: Workload) -> dict[str, str]:
     return {n.what: str(n.reason) for n in taken.not_shown}
 
 
+@pytest.mark.thorough
 def test_a_census_that_agrees_reads_each_kind_once_and_looks_at_nothing_again(folder: Path) -> None:
     cloud = Moody(folder)
     taken = cloud.taken()
@@ -111,6 +112,7 @@ def test_a_census_that_agrees_reads_each_kind_once_and_looks_at_nothing_again(fo
     assert len(taken.resources) == len(cloud.enumerate_all())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [Kind.NETWORK, Kind.SUBNET, Kind.ROUTER, Kind.SECURITY_GROUP, Kind.PORT, Kind.SERVER,
                                   Kind.VOLUME, Kind.CONTAINER, Kind.SERVER_GROUP, Kind.SECRET])  # fmt: skip
 def test_a_kind_that_others_name_and_that_is_empty_at_first_is_read_again(folder: Path, kind: Kind) -> None:
@@ -193,6 +195,7 @@ def test_an_own_network_that_a_port_names_is_not_taken_for_the_providers(folder:
     assert {"network", "subnet"} <= set(notes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("used", "shown"), [(2, True), (3, True), (4, False)])
 def test_a_count_of_use_above_the_listing_tells_that_it_is_short(folder: Path, used: int, shown: bool) -> None:
     there = len(Moody(folder).taken().of(Network))
@@ -213,6 +216,7 @@ def test_entries_that_are_no_resource_of_the_kind_count_too(folder: Path) -> Non
     assert set(told(Moody(folder, with_dhcp, {Kind.PORT: 51}).taken())) == {"port", "router_interface"}
 
 
+@pytest.mark.thorough
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8, deadline=None)
 @given(kinds=st.sets(st.sampled_from(sorted(COUNTED))), times=st.integers(1, 3))
 def test_whichever_counted_kinds_are_missing_at_first_the_census_is_whole(
@@ -226,6 +230,7 @@ def test_whichever_counted_kinds_are_missing_at_first_the_census_is_whole(
     assert cloud.taken().resources == whole.resources
 
 
+@pytest.mark.thorough
 def test_a_server_that_lacks_a_port_which_says_that_it_is_its_own_is_read_again(folder: Path) -> None:
     whole = Moody(folder).taken()
     server = next(s for s in whole.of(Server) if s.port_ids)

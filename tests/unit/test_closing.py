@@ -65,6 +65,7 @@ def lost(source: Workload) -> set[str]:
     return {one.id for entry in planned(source).entries for one in entry.losses}
 
 
+@pytest.mark.thorough
 def test_the_plan_announces_what_goes_with_the_source_for_good() -> None:
     source = side(
         "a",

@@ -79,6 +79,7 @@ def test_an_unknown_cloud_is_one_json_object(capsys: pytest.CaptureFixture[str],
     assert people.count("unterbau: ") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "error", "code"),
     [
@@ -111,6 +112,7 @@ def test_what_else_goes_wrong_is_one_json_object(
     assert (told["error"], told["exit"], ended) == (error, code, code)
 
 
+@pytest.mark.thorough
 def test_results_are_one_json_value_of_every_verb_that_needs_no_cloud(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (
         ["cloud", "list"],

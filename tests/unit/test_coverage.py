@@ -123,12 +123,14 @@ def judged(one: Any, field: str) -> Outcome:
     return verdict.outcome
 
 
+@pytest.mark.thorough
 @pytest.mark.holds("carried", "carried, or changed", "left")
 @pytest.mark.parametrize(("one", "field"), fields(Becomes.CARRIED, Becomes.CHANGED, Becomes.LEFT))
 def test_a_difference_in_a_compared_field_fails(one: Any, field: str) -> None:
     assert judged(one, field) is Outcome.FAILED
 
 
+@pytest.mark.thorough
 @pytest.mark.holds("ignored", "chosen by the target")
 @pytest.mark.parametrize(("one", "field"), fields(Becomes.IGNORED, Becomes.CHOSEN, member=False))
 def test_a_difference_in_a_field_that_is_not_compared_fails_nothing(one: Any, field: str) -> None:
@@ -147,21 +149,25 @@ def test_one_of_each_kind_is_tried() -> None:
     assert {one.own_kind for one in ONES} == set(Kind)
 
 
+@pytest.mark.thorough
 def test_the_committed_table_is_current() -> None:
     assert TABLE.read_text(encoding="utf-8") == table(held(sources())), "make coverage-table"
 
 
+@pytest.mark.thorough
 def test_every_field_is_held_by_a_test() -> None:
     tests = held(sources())
     free = [f"{kind.value}.{row[0]}" for kind, one in KINDS.items() for row in rows(one, tests) if not row[3]]
     assert free == []
 
 
+@pytest.mark.thorough
 def test_a_mark_names_what_there_is() -> None:
     known = {f"{kind.value}.{row[0]}" for kind, one in KINDS.items() for row in rows(one, {})}
     assert held(sources()).keys() <= known | {b.value for b in Becomes}
 
 
+@pytest.mark.thorough
 def test_deleting_a_test_changes_the_table() -> None:
     files = sources()
     path = next(p for p in files if p.endswith("test_losses.py"))

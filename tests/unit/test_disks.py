@@ -103,6 +103,7 @@ def pair(tmp_path: Path) -> Pair:
     return Pair(source, target, work)
 
 
+@pytest.mark.thorough
 def test_of_a_volume_what_is_in_use_passes(pair: Pair) -> None:
     pair.moved()
     tables = 5 * qcow2.CLUSTER
@@ -138,6 +139,7 @@ CANNOT: dict[str, tuple[Callable[[Pair], None], str, int, int]] = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("cannot", "told", "out", "into"), CANNOT.values(), ids=CANNOT.keys())
 def test_where_a_cloud_cannot_it_is_raw_and_said_once(
     pair: Pair, cannot: Callable[[Pair], None], told: str, out: int, into: int
@@ -152,6 +154,7 @@ def test_where_a_cloud_cannot_it_is_raw_and_said_once(
     assert pair.held()
 
 
+@pytest.mark.thorough
 def test_a_full_volume_whose_file_is_longer_arrives_unpacked_since_cinder_would_refuse_it(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +177,7 @@ def test_a_full_volume_whose_file_is_longer_arrives_unpacked_since_cinder_would_
     assert source == target and arrived == ["raw"] and pair.said == [] and pair.nothing_temporary()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cannot", [refuse_image, refuse_volume, refuse_upload])
 def test_what_is_taken_back_leaves_nothing_in_whatever_form_it_came(pair: Pair, cannot: Callable[[Pair], None]) -> None:
     cannot(pair)
@@ -189,6 +193,7 @@ def test_what_is_taken_back_leaves_nothing_in_whatever_form_it_came(pair: Pair, 
         assert [side.enumerate_all() for side in (pair.source, pair.target)] == before
 
 
+@pytest.mark.thorough
 def test_an_arrival_that_was_made_anew_is_gone_on_with_after_a_failure(pair: Pair) -> None:
     """The raw image stands half-made, and the one that the journal names is gone, as after a kill between the two."""
     refuse_volume(pair)
@@ -213,6 +218,7 @@ def test_an_arrival_that_was_made_anew_is_gone_on_with_after_a_failure(pair: Pai
     assert len(pair.target.listing(Kind.VOLUME).resources) == 1
 
 
+@pytest.mark.thorough
 def test_an_upload_that_was_raw_before_a_crash_stays_raw(pair: Pair) -> None:
     """Nothing is asked for twice under one marker: what is there in either form is taken."""
     cloud, marker = pair.source, "unterbau.forms.0123456789abcdef"
@@ -225,6 +231,7 @@ def test_an_upload_that_was_raw_before_a_crash_stays_raw(pair: Pair) -> None:
     assert (again.id, form_of(again)) == (made, "raw") and len(cloud.listing(Kind.IMAGE).resources) == 1
 
 
+@pytest.mark.thorough
 def test_a_guest_that_begins_its_disk_like_a_qcow2_is_carried_as_it_is(pair: Pair) -> None:
     """What was asked for as raw is never unpacked: its first bytes are the guest's, and name what he likes."""
     disk = pair.source.listing(Kind.VOLUME).resources[0]
@@ -238,6 +245,7 @@ def test_a_guest_that_begins_its_disk_like_a_qcow2_is_carried_as_it_is(pair: Pai
     assert source == target == bytes(inner) and pair.held()
 
 
+@pytest.mark.thorough
 def test_an_image_that_is_no_qcow2_after_all_is_one_clear_error(pair: Pair) -> None:
     cloud = pair.source
     disk = cloud.listing(Kind.VOLUME).resources[0]
@@ -269,6 +277,7 @@ def test_a_stop_is_heard_before_the_guests_next_byte(pair: Pair) -> None:
         list(stream)
 
 
+@pytest.mark.thorough
 def test_the_plan_tells_how_volumes_travel_and_what_raw_costs(pair: Pair) -> None:
     def told() -> str:
         plan, _ = pair.plan()

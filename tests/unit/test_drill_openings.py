@@ -122,6 +122,7 @@ def opened_acl(made: Plan) -> Plan:
     return made.model_copy(update={"entries": entries})
 
 
+@pytest.mark.thorough
 def test_a_move_of_an_edited_plan_is_refused_before_anything_is_written(world: World) -> None:
     world.folder.plan.write_text(planning.dump(opened_acl(world.plan())))
     with pytest.raises(Refused) as caught:
@@ -131,6 +132,7 @@ def test_a_move_of_an_edited_plan_is_refused_before_anything_is_written(world: W
     assert world.written() == set()
 
 
+@pytest.mark.thorough
 def test_what_was_allowed_is_durable_and_nothing_more_is_allowed_later(world: World) -> None:
     made = opened_acl(world.plan())
     mine = world.folder.path / "mine.yaml"
@@ -158,6 +160,7 @@ def test_what_was_allowed_is_durable_and_nothing_more_is_allowed_later(world: Wo
     assert world.drill.move().complete
 
 
+@pytest.mark.thorough
 def test_a_choice_makes_the_plan_anew_as_long_as_nothing_was_begun(world: World) -> None:
     assert world.plan().openings == ()
     made = world.plan("external:intern-wan=public")
@@ -173,6 +176,7 @@ def test_a_choice_makes_the_plan_anew_as_long_as_nothing_was_begun(world: World)
     assert router.external_network_id == "public-b"
 
 
+@pytest.mark.thorough
 def test_a_plan_of_another_drill_is_refused(world: World) -> None:
     other = world.folder.path / "other.yaml"
     other.write_text(planning.dump(world.plan().model_copy(update={"run": "20260101-aaaaaaaa"})))
@@ -180,6 +184,7 @@ def test_a_plan_of_another_drill_is_refused(world: World) -> None:
         world.drill.adopt(other)
 
 
+@pytest.mark.thorough
 def test_the_bundle_holds_the_words_and_its_check_judges_by_them(world: World) -> None:
     made = world.plan("external:intern-wan=public")
     world.drill.move(Words(allowed=tuple(o.id for o in made.openings)))
@@ -194,6 +199,7 @@ def test_the_bundle_holds_the_words_and_its_check_judges_by_them(world: World) -
     assert [v.outcome for v in named] == [Outcome.HELD] and checked.bundle.verification.judging == verify.JUDGINGS
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("forced", [True, False], ids=["moved by the edited plan", "opened afterwards"])
 def test_a_bundle_whose_target_opened_more_fails_whatever_its_plan_declares(world: World, forced: bool) -> None:
     """A move by something else than `Drill.move`, which refuses it."""
@@ -223,6 +229,7 @@ def test_a_bundle_whose_target_opened_more_fails_whatever_its_plan_declares(worl
     assert (failed.keys() == {"opening"}) is forced, "what the plan declares is held as structure, and as nothing else"
 
 
+@pytest.mark.thorough
 def test_the_folder_takes_the_file_as_it_was_written(world: World) -> None:
     world.plan()
     world.edit("why:", "why:  ")

@@ -61,6 +61,7 @@ def edited(name: str, change: Callable[[Any], Any], *, resign: bool) -> bytes:
     return packed({**files, STATEMENT: sign_anew(files, statement, CryptoSigner.generate_ed25519())})
 
 
+@pytest.mark.thorough
 def test_a_sentence_in_a_bundle_is_neither_compared_nor_believed() -> None:
     """Words may be mended after a bundle was sealed; whoever changes them in the bundle changes nothing that is told."""
 
@@ -72,6 +73,7 @@ def test_a_sentence_in_a_bundle_is_neither_compared_nor_believed() -> None:
     assert told.verdicts == checked(FIRST).verdicts and "all is well" not in {str(v.reason) for v in told.verdicts}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_every_bundle_that_is_kept_is_whole_and_nothing_in_it_failed(path: Path) -> None:
     assert checked(path).outcome is Outcome.NOT_SHOWN
@@ -84,6 +86,7 @@ def test_the_first_bundle_is_as_it_was_sealed() -> None:
     assert hashlib.sha256(REAL).hexdigest() == SEALED
 
 
+@pytest.mark.thorough
 def test_the_real_bundle_is_judged_again_to_the_same_verdicts() -> None:
     checked = evidence.check(REAL)
     assert checked.outcome is Outcome.NOT_SHOWN
@@ -92,6 +95,7 @@ def test_the_real_bundle_is_judged_again_to_the_same_verdicts() -> None:
     assert evidence.check(REAL, trusted_key=checked.signer).signer_trusted
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(members()))
 def test_a_changed_byte_in_any_member_is_rejected(name: str) -> None:
     files = members()
@@ -168,6 +172,7 @@ ATTACKS = [
 ]  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("resign", [False, True], ids=["unsigned", "resigned"])
 @pytest.mark.parametrize(("name", "change"), ATTACKS, ids=[c.__name__ for _, c in ATTACKS])
 def test_tampering_is_rejected_even_when_sealed_anew(name: str, change: Callable[[Any], Any], resign: bool) -> None:
@@ -175,11 +180,13 @@ def test_tampering_is_rejected_even_when_sealed_anew(name: str, change: Callable
         evidence.check(edited(name, change, resign=resign))
 
 
+@pytest.mark.thorough
 def test_another_key_is_rejected_when_one_is_named() -> None:
     with pytest.raises(BundleError, match="signed by key"):
         evidence.check(edited("context.json", lambda plain: None, resign=True), trusted_key=evidence.check(REAL).signer)
 
 
+@pytest.mark.thorough
 def test_a_claimed_key_id_proves_nothing() -> None:
     victim = evidence.check(REAL).signer
     files = members(edited("context.json", lambda plain: {**plain, "not_tested": []}, resign=True))
@@ -223,6 +230,7 @@ def test_bytes_that_belong_to_no_member_are_rejected() -> None:
         evidence.check(out.getvalue())
 
 
+@pytest.mark.thorough
 def test_a_journal_that_was_cut_is_rejected_even_when_sealed_anew() -> None:
     done = json.loads(members()["journal.json"])
     for length in range(1, len(done), max(1, len(done) // 12)):
@@ -240,6 +248,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch
         evidence.check(REAL)
 
 
+@pytest.mark.thorough
 def test_another_catalog_at_the_verification_is_not_shown() -> None:
     from unterbau.switch.evidence import bundle as room
 
@@ -262,6 +271,7 @@ def closed_with(*things: Any, **fields: Any) -> Any:
     return found
 
 
+@pytest.mark.thorough
 def test_what_stands_on_the_target_after_the_clean_up_and_not_before_has_failed() -> None:
     from unterbau.tenant.kinds import Network, SecurityGroup, SecurityGroupRule, ServerGroup
     from unterbau.tenant.workload import NotShown
@@ -277,6 +287,7 @@ def test_what_stands_on_the_target_after_the_clean_up_and_not_before_has_failed(
     assert (blind.outcome, str(blind.reason)) == (Outcome.NOT_SHOWN, "network: Forbidden: no")
 
 
+@pytest.mark.thorough
 def test_an_older_bundle_makes_no_claim_on_its_remainder() -> None:
     whole = evidence.check(REAL).bundle
     assert whole.verification.judging == ()
@@ -298,6 +309,7 @@ def test_a_newer_format_asks_for_a_newer_program() -> None:
     assert "99" in caught.value.what and "newer" in caught.value.remedy
 
 
+@pytest.mark.thorough
 def test_a_known_secret_is_never_sealed() -> None:
     bundle = evidence.check(REAL).bundle
     with pytest.raises(Failed, match="secret") as caught:
@@ -316,6 +328,7 @@ def test_the_key_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
         signing_key(key.parent)
 
 
+@pytest.mark.thorough
 def test_the_check_loads_no_library_that_speaks_to_a_cloud() -> None:
     program = (
         "import sys; from unterbau.switch import evidence; from pathlib import Path; "

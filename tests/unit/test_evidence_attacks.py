@@ -80,6 +80,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.thorough
 def test_a_strangers_bombs_are_refused_in_less_than_512_mb(tmp_path: Path) -> None:
     """One process checks all of them: its peak is that of the worst."""
     paths = [tmp_path / f"{name}.unterbau" for name in BOMBS]
@@ -91,6 +92,7 @@ def test_a_strangers_bombs_are_refused_in_less_than_512_mb(tmp_path: Path) -> No
     assert peak < 512
 
 
+@pytest.mark.thorough
 def test_a_bomb_inside_the_statement_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     made = json.loads(sign(members(), {"x": [[] for _ in range(600_000)]}, STRANGER))
     with pytest.raises(BundleError, match="more than 500000 values"):
@@ -105,6 +107,7 @@ def test_a_file_that_is_too_large_is_not_even_read(tmp_path: Path) -> None:
         read_file(path)
 
 
+@pytest.mark.thorough
 def test_many_members_are_refused_by_the_directorys_own_count() -> None:
     for count in (101, 20_000):
         many = zipped({f"m{n}.json": b"{}" for n in range(count)})
@@ -134,6 +137,7 @@ def test_a_member_that_is_larger_than_it_states_is_refused() -> None:
         open_bundle(bytes(data))
 
 
+@pytest.mark.thorough
 def test_a_compression_without_a_bound_is_refused() -> None:
     files = members()
     data = zipped({**files, STATEMENT: sign(files, {}, STRANGER)}, zipfile.ZIP_LZMA)
@@ -168,6 +172,7 @@ def test_strings_are_told_from_structure_wherever_a_piece_ends(step: int, monkey
         assert bare == nesting._STRINGS.sub(b"", data)
 
 
+@pytest.mark.thorough
 def test_who_trusts_the_signer_may_open_more(monkeypatch: pytest.MonkeyPatch) -> None:
     data = signed(members())
     monkeypatch.setattr(limits, "VALUES", 1000)
@@ -205,6 +210,7 @@ def test_a_statement_that_names_a_member_twice_is_refused() -> None:
         open_bundle(pack(files, json.dumps(made).encode()))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("side", ["source", "target"])
 @pytest.mark.parametrize("field", ["catalog_digest", "certificate_sha256"])
 def test_another_catalog_or_certificate_at_the_verification_is_not_shown(side: str, field: str) -> None:
@@ -218,6 +224,7 @@ def test_another_catalog_or_certificate_at_the_verification_is_not_shown(side: s
     assert "sha256:other" in told.reason
 
 
+@pytest.mark.thorough
 def test_the_checker_adds_what_was_not_tested_itself(tmp_path: Path) -> None:
     whole = evidence.check(REAL).bundle
     context = whole.context.model_copy(update={"not_tested": ("The weather.",)})
@@ -231,6 +238,7 @@ def test_the_checker_adds_what_was_not_tested_itself(tmp_path: Path) -> None:
         assert line in unescape(report.read_text(encoding="utf-8"))
 
 
+@pytest.mark.thorough
 def test_a_bundle_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     real = zipfile.ZipFile.open

@@ -129,11 +129,13 @@ def test_a_golden_bundle_is_as_it_was_sealed(name: str) -> None:
     assert open_bundle((GOLDEN / f"{name}.unterbau").read_bytes()).format == int(name[7])
 
 
+@pytest.mark.thorough
 def test_there_is_a_golden_bundle_of_each_kind_and_format() -> None:
     found = {(o.kind, o.format) for o in (open_bundle(p.read_bytes()) for p in ALL)}
     assert found == {(kind, format_) for kind in CHECK for format_ in (1, 2)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("other", ["richer", "reworded"])
 def test_another_version_comes_to_the_same_outcomes(other: str, request: pytest.FixtureRequest) -> None:
     """A new optional field in every model, or every sentence reworded: no honest bundle is worth less."""
@@ -142,6 +144,7 @@ def test_another_version_comes_to_the_same_outcomes(other: str, request: pytest.
     assert done.stdout.splitlines() == [f"{p.stem}: {outcome(p)}" for p in ALL]
 
 
+@pytest.mark.thorough
 def test_a_newer_versions_fields_are_left_out_and_told(richer: Path, tmp_path: Path) -> None:
     program = (ROOT / "tests" / "unit" / "golden.py").read_text()
     done = others(richer, str(tmp_path), program=program)
@@ -177,6 +180,7 @@ def anew(path: Path, change: Callable[[dict[str, Any]], None], *, summary: bool 
 DRILL = GOLDEN / "format-2-drill.unterbau"
 
 
+@pytest.mark.thorough
 def test_a_golden_drill_signed_by_another_still_checks() -> None:
     assert evidence.check(anew(DRILL, lambda plain: None)).outcome.value == outcome(DRILL)
 
@@ -226,6 +230,7 @@ def _made_by(plain: dict[str, Any]) -> None:
     plain[STATEMENT]["predicate"]["made_by"] = "99"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "change",
     [_respelled_census, _respelled_plan, _old_chain, _unknown_chain, _other_value, _field_dropped, _field_added,
@@ -236,6 +241,7 @@ def test_what_does_not_follow_is_refused_in_format_2(change: Callable[[dict[str,
         evidence.check(anew(DRILL, change))
 
 
+@pytest.mark.thorough
 def test_a_reworded_reason_in_the_bundle_changes_nothing() -> None:
     def reword(plain: dict[str, Any]) -> None:
         for verdict in plain["verification.json"]["verdicts"]:
@@ -244,6 +250,7 @@ def test_a_reworded_reason_in_the_bundle_changes_nothing() -> None:
     assert evidence.check(anew(DRILL, reword)).outcome.value == outcome(DRILL)
 
 
+@pytest.mark.thorough
 def test_the_bundle_names_its_judging_and_who_made_it() -> None:
     for path in ALL:
         opened = open_bundle(path.read_bytes())
@@ -304,6 +311,7 @@ def between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Between:
     return Between(tmp_path, monkeypatch)
 
 
+@pytest.mark.thorough
 def test_a_drill_begun_by_an_older_version_is_finished_by_this_one(between: Between) -> None:
     between.begun_long_ago(steps=20)
     assert between.work.move().complete
@@ -316,6 +324,7 @@ def test_a_drill_begun_by_an_older_version_is_finished_by_this_one(between: Betw
     assert checked.today == ()
 
 
+@pytest.mark.thorough
 def test_a_drill_begun_by_an_older_version_is_taken_back_by_this_one(between: Between) -> None:
     before = set(between.target.enumerate_all())
     between.begun_long_ago(steps=20)
@@ -324,6 +333,7 @@ def test_a_drill_begun_by_an_older_version_is_taken_back_by_this_one(between: Be
     assert set(between.target.enumerate_all()) == before
 
 
+@pytest.mark.thorough
 def test_a_new_drill_names_its_plan_and_census_by_what_is_stored(between: Between) -> None:
     between.work.census()
     plan = between.work.plan()
@@ -341,6 +351,7 @@ def test_a_new_drill_names_its_plan_and_census_by_what_is_stored(between: Betwee
         assert sealed.members[name] == path.read_bytes(), "byte by byte as it was written"
 
 
+@pytest.mark.thorough
 def test_a_plan_from_another_census_is_refused(between: Between) -> None:
     between.work.census()
     between.work.plan()
@@ -350,6 +361,7 @@ def test_a_plan_from_another_census_is_refused(between: Between) -> None:
         between.work.move()
 
 
+@pytest.mark.thorough
 def test_where_judgings_differ_both_are_told_and_the_stricter_one_decides(between: Between) -> None:
     """A container that opens by an edited plan: held by the judging of before openings were judged, failed today."""
     between.work.census()

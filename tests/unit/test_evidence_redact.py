@@ -64,6 +64,7 @@ def strings(value: Any, field: str = "") -> Iterator[str]:
         yield value
 
 
+@pytest.mark.thorough
 @BOTH
 def test_no_name_address_id_or_hash_of_the_tenant_is_left(path: Path) -> None:
     found = members(path.read_bytes())
@@ -93,6 +94,7 @@ def test_no_name_address_id_or_hash_of_the_tenant_is_left(path: Path) -> None:
             assert guess.hexdigest() not in made, "whoever guesses a name must not find its digest"
 
 
+@pytest.mark.thorough
 @BOTH
 def test_it_still_checks_and_says_what_the_original_said(path: Path) -> None:
     original, made = evidence.check(path.read_bytes()), evidence.check(redacted(path))
@@ -104,6 +106,7 @@ def test_it_still_checks_and_says_what_the_original_said(path: Path) -> None:
     assert hashlib.sha256(path.read_bytes()).hexdigest() in str(told.reason)
 
 
+@pytest.mark.thorough
 def test_who_has_the_salt_makes_the_same_members_again_and_who_has_not_does_not() -> None:
     first, again, other = redacted(FIRST), redacted(FIRST), redacted(FIRST, b"t" * room.SALT_BYTES)
     assert first == again
@@ -112,6 +115,7 @@ def test_who_has_the_salt_makes_the_same_members_again_and_who_has_not_does_not(
     assert evidence.check(first).bundle.redaction.commitment == room.commitment(SALT)  # type: ignore[union-attr]
 
 
+@pytest.mark.thorough
 def test_what_failed_still_fails() -> None:
     """The original tells that an object of the target has another hash; so does the redacted one."""
     whole = evidence.check(FIRST.read_bytes()).bundle
@@ -128,6 +132,7 @@ def test_what_failed_still_fails() -> None:
     assert made.outcome is evidence.check(sealed).outcome is Outcome.FAILED
 
 
+@pytest.mark.thorough
 def test_a_redactor_can_withhold_and_cannot_hold() -> None:
     whole = evidence.check(redacted(FIRST)).bundle
     assert whole.redaction is not None
@@ -178,6 +183,7 @@ def test_the_same_name_is_the_same_digest_and_addresses_keep_their_network() -> 
     assert mask.text("0.0.0.0/0") == "0.0.0.0/0" and mask.text("::/0") == "::/0"
 
 
+@pytest.mark.thorough
 def test_the_command_makes_bundle_and_salt_and_refuses_what_it_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ def test_evidence_is_told_with_its_source_and_date() -> None:
     assert result["findings"][0]["related-observations"] == [{"observation-uuid": seen["uuid"]}]
 
 
+@pytest.mark.thorough
 def test_names_of_ill_will_break_no_form() -> None:
     point = Point(subject=EVIL, text=EVIL, where=(Spot(file="my file ä.yaml", line=3, where=EVIL),))
     made = document(entry(Outcome.FAILED, EVIL, points=(point,), remarks="r"))
@@ -98,6 +99,7 @@ def test_names_of_ill_will_break_no_form() -> None:
     assert place == {"artifactLocation": {"uri": "my%20file%20%C3%A4.yaml"}, "region": {"startLine": 3}}
 
 
+@pytest.mark.thorough
 def test_a_drill_is_told_whole_in_each_form() -> None:
     by = {o: [v.claim.id for v in CHECKED.verdicts if v.outcome is o] for o in Outcome}
     (suite,) = ElementTree.fromstring(exports.junit(DRILL))  # noqa: S314 - our own bytes
@@ -119,6 +121,7 @@ def test_a_drill_is_told_whole_in_each_form() -> None:
     assert exports.oscal(again) == exports.oscal(DRILL)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bundle", ["drill", "stack"])
 def test_the_check_of_a_bundle_writes_the_three(bundle: str, tmp_path: Path) -> None:
     options = [part for form in exports.FORMS for part in (f"--{form}", str(tmp_path / form))]

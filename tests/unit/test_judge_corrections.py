@@ -179,11 +179,13 @@ def test_incubation_graduation_and_archiving_are_facts_of_their_own(known: Catal
     assert stages >= {"accepted", "incubating", "graduated"}
 
 
+@pytest.mark.thorough
 def test_no_source_contradicts_another(known: Catalogue) -> None:
     found = [c for t in known.values() for c in contradictions.contradictions(t)]
     assert found == []
 
 
+@pytest.mark.thorough
 def test_what_counts_under_alasca(known: Catalogue) -> None:
     """The aim: at most 4 of ALASCA's 23 are not shown, in their newest versions."""
     wanted = official.requests()["alasca-229"].technologies
@@ -191,6 +193,7 @@ def test_what_counts_under_alasca(known: Catalogue) -> None:
     assert sum(p == "not shown" for p in paths.values()) <= 4, paths
 
 
+@pytest.mark.thorough
 def test_at_most_a_third_of_the_catalogue_is_not_shown_under_alasca(known: Catalogue) -> None:
     """In their newest versions, on a fixed day."""
     paths = {name: verdict(known, name, "999999").path for name in known}

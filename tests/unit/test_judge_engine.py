@@ -35,6 +35,7 @@ def see(expression: dict[str, Any], *facts: dict[str, Any], at: date = TODAY, pa
     return only(judged(catalogue(technology("one", *facts)), rules(expression), stack(part), at)).outcome
 
 
+@pytest.mark.thorough
 @given(outcomes, outcomes)
 def test_kleene(left: Outcome, right: Outcome) -> None:
     a, b = LEAVES[left], LEAVES[right]
@@ -72,6 +73,7 @@ expressions = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=100)
 @given(expressions, st.lists(facts, max_size=4), st.sampled_from(["steward", "eu_support", "licence", "foreign_law"]))
 def test_knowing_less_of_a_kind_never_makes_a_rule_hold(
@@ -83,12 +85,14 @@ def test_knowing_less_of_a_kind_never_makes_a_rule_hold(
     assert after in (before, NOT_SHOWN)
 
 
+@pytest.mark.thorough
 @settings(max_examples=100)
 @given(expressions, st.lists(facts, max_size=4))
 def test_expired_is_not_shown(expression: dict[str, Any], known: list[dict[str, Any]]) -> None:
     assert see(expression, *known, at=date(2027, 11, 2)) is NOT_SHOWN
 
 
+@pytest.mark.thorough
 @given(st.lists(facts, max_size=4))
 def test_absent_is_what_the_rule_says_and_only_for_what_nobody_knows(known: list[dict[str, Any]]) -> None:
     asked = {"fact": "sovereignty_claim", "absent": "failed"}

@@ -84,6 +84,7 @@ def finding(judgement: dict[str, Any], rule: str) -> dict[str, Any]:
 # --- a real bundle
 
 
+@pytest.mark.thorough
 def test_a_drills_bundle_shows_a_duty_and_the_verdict_names_path_digest_day_and_clouds() -> None:
     made = told("--rules", "dora-28", "--evidence", str(DRILL), "--key", KEY)
     found = finding(made, "dora-28/28-8-tested")
@@ -96,6 +97,7 @@ def test_a_drills_bundle_shows_a_duty_and_the_verdict_names_path_digest_day_and_
     assert found["until"] == "2027-11-26" and len(given["limits"]) >= 9
 
 
+@pytest.mark.thorough
 def test_clouds_on_one_machine_show_nothing_of_a_provider() -> None:
     made = told("--rules", "dora-28", "--rules", "data-act", "--evidence", str(DRILL), "--key", KEY)
     for rule in ("dora-28/28-8-transition", "data-act/23-c", "data-act/25-2-a"):
@@ -103,6 +105,7 @@ def test_clouds_on_one_machine_show_nothing_of_a_provider() -> None:
         assert found["outcome"] == "not shown" and "all on one machine" in found["reason"]["text"], rule
 
 
+@pytest.mark.thorough
 def test_a_bundle_says_whether_its_clouds_are_on_one_machine() -> None:
     opened = open_bundle(DRILL.read_bytes())
     checked = drills.check_opened(opened)
@@ -112,6 +115,7 @@ def test_a_bundle_says_whether_its_clouds_are_on_one_machine() -> None:
     assert drills.exhibit(checked, opened, "b").one_machine and not drills.exhibit(other, opened, "b").one_machine
 
 
+@pytest.mark.thorough
 def test_what_was_lost_is_not_carried_and_each_aspect_is_that_of_its_claims() -> None:
     opened = open_bundle(DRILL.read_bytes(), trusted_key=KEY)
     shown = drills.exhibit(drills.check_opened(opened), opened, "b").shows
@@ -122,6 +126,7 @@ def test_what_was_lost_is_not_carried_and_each_aspect_is_that_of_its_claims() ->
     assert shown.keys() == ASPECTS["drill"].keys() and "8 not shown, 116 held" in str(shown["carried"].why)
 
 
+@pytest.mark.thorough
 def test_a_proof_shows_whether_a_cloud_conforms() -> None:
     key = signer_of(PROOF.read_bytes())
     (given,) = told("--rules", "dora-28", "--evidence", str(PROOF), "--key", key)["evidence"]
@@ -146,6 +151,7 @@ def tampered(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_a_tampered_bundle_shows_nothing_and_is_told_first(tmp_path: Path) -> None:
     words = ("--rules", "dora-28", "--evidence", str(tampered(tmp_path)), "--key", KEY)
     made = told(*words)
@@ -156,33 +162,39 @@ def test_a_tampered_bundle_shows_nothing_and_is_told_first(tmp_path: Path) -> No
     assert shown.return_value == Exit.NOT_SHOWN
 
 
+@pytest.mark.thorough
 def test_a_good_bundle_beside_a_tampered_one_still_counts(tmp_path: Path) -> None:
     both = ("--evidence", str(tampered(tmp_path)), "--evidence", str(DRILL), "--key", KEY)
     assert finding(told("--rules", "dora-28", *both), "dora-28/28-8-tested")["outcome"] == "held"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("keys", [(), ("--key", "ab" * 32)])
 def test_a_strangers_key_shows_nothing(keys: tuple[str, ...]) -> None:
     found = finding(told("--rules", "dora-28", "--evidence", str(DRILL), *keys), "dora-28/28-8-tested")
     assert found["outcome"] == "not shown" and f"whose key {KEY} is, is not shown" in found["reason"]["text"]
 
 
+@pytest.mark.thorough
 def test_each_of_several_keys_vouches_for_its_own_bundles() -> None:
     key = signer_of(PROOF.read_bytes())
     given = told("--rules", "dora-28", "--evidence", str(DRILL), "--evidence", str(PROOF), "--key", key)["evidence"]
     assert {e["kind"]: e["trusted"] for e in given} == {"drill": False, "proof": True}
 
 
+@pytest.mark.thorough
 def test_a_bundle_of_another_kind_is_wrong_usage() -> None:
     made = run("--evidence", str(STACK), "--key", KEY)
     assert isinstance(made.exception, UsageError) and "a bundle of a judged stack" in made.exception.what
     assert made.exception.exit is Exit.USAGE
 
 
+@pytest.mark.thorough
 def test_a_key_without_a_bundle_is_wrong_usage() -> None:
     assert isinstance(run("--key", KEY).exception, UsageError)
 
 
+@pytest.mark.thorough
 def test_what_is_no_bundle_at_all_costs_that_one_thing(tmp_path: Path) -> None:
     path = tmp_path / "x.unterbau"
     path.write_bytes(b"no zip")
@@ -190,6 +202,7 @@ def test_what_is_no_bundle_at_all_costs_that_one_thing(tmp_path: Path) -> None:
     assert made.return_value == Exit.NOT_SHOWN and "1 bundle does not check (x.unterbau)" in made.stdout
 
 
+@pytest.mark.thorough
 def test_without_a_bundle_the_duties_are_one_line_that_says_what_to_give() -> None:
     made = run("--rules", "dora-28")
     assert "no bundle (--evidence): 28-8-a, 28-8-b, 28-8-c, 28-8-plan" in " ".join(made.stdout.split())
@@ -292,6 +305,7 @@ def test_a_verdict_that_does_not_follow_from_what_was_given_is_refused(tmp_path:
         judgements.check_stack(data)
 
 
+@pytest.mark.thorough
 def test_page_and_documents_name_the_bundle(tmp_path: Path) -> None:
     judgement = judged(asked(), drilled(name="<b>d</b>", limits=("nothing about people",)))
     html = page.html(judgement)

@@ -45,6 +45,7 @@ def test_what_is_ours_of_a_reason_is_german(judged: Judgement) -> None:
     assert {r for r in found if OURS.search(words(r)) and words(r) == words(r, "de")} == set()
 
 
+@pytest.mark.thorough
 def test_the_page_has_each_reason_in_both_languages(judged: Judgement) -> None:
     shown = page.html(judged, "de")
     assert "ob: " in shown and "whether " in shown and "keine Tatsache über" in shown

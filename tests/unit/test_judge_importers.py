@@ -221,11 +221,13 @@ def test_refresh_writes_where_it_is_told(run: Callable[..., Result], folder: Pat
     assert [i.data_set for i in additions.imported(to)]
 
 
+@pytest.mark.thorough
 def test_facts_of_a_technology_are_still_shown_without_a_verb(run: Callable[..., Result]) -> None:
     assert "end of life" in run("redis@8.0").output
     assert run("--stale").return_value in (Exit.HELD, Exit.NOT_SHOWN)
 
 
+@pytest.mark.thorough
 def test_check_shows_contradictions(run: Callable[..., Result], tmp_path: Path) -> None:
     assert run("check").return_value is Exit.HELD
     own = tmp_path / "zabbix.yaml"
@@ -256,6 +258,7 @@ def own_technology(tmp_path: Path, **source: Any) -> Path:
     return own
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("copy", "quote", "outcome"),
     [
@@ -281,6 +284,7 @@ def test_audit_compares_records_with_copies(
     assert found.return_value is outcome, found.output
 
 
+@pytest.mark.thorough
 def test_audit_counts_sources_by_class_and_age(run: Callable[..., Result], tmp_path: Path) -> None:
     own = own_technology(tmp_path, sha256="0" * 64)
     found = run("audit", "thing", "--from", str(tmp_path), "--catalogue", str(own), "--kind", "source_code")
@@ -288,6 +292,7 @@ def test_audit_counts_sources_by_class_and_age(run: Callable[..., Result], tmp_p
     assert "and of unknown age for 1" in found.output
 
 
+@pytest.mark.thorough
 def test_a_sample_is_drawn_by_a_seed(run: Callable[..., Result], tmp_path: Path) -> None:
     def sample(seed: str) -> list[str]:
         drawn = run(

@@ -176,6 +176,7 @@ def test_oscal() -> None:
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.thorough
 def test_the_page_escapes_and_loads_nothing() -> None:
     known, _ = small()
     parts = (Part("x", "<script>alert(1)</script>", '"><img src=x>', where=(Place("a\u202eb"),)),)
@@ -215,6 +216,7 @@ def sealed(tmp_path: Path) -> bytes:
     )
 
 
+@pytest.mark.thorough
 def test_a_bundle_is_judged_again(sealed: bytes) -> None:
     checked = judgements.check_stack(sealed)
     assert checked.outcome is Outcome.FAILED
@@ -255,6 +257,7 @@ def test_findings_that_do_not_follow_are_refused_even_if_signed(tmp_path: Path) 
         judgements.check_stack(told)
 
 
+@pytest.mark.thorough
 def test_a_bundle_of_before_sources_recorded_their_copies_still_checks() -> None:
     """tests/assets/stack.unterbau was sealed on 2026-11-26 by the program as it was then; it is never resealed."""
     data = (Path(__file__).parents[1] / "assets" / "stack.unterbau").read_bytes()

@@ -80,6 +80,7 @@ parts:
 """
 
 
+@pytest.mark.thorough
 def test_a_stack_by_hand(tmp_path: Path) -> None:
     stack = read(tmp_path, "ours.yaml", PLAIN)
     assert stack.name == "Our cloud"
@@ -118,6 +119,7 @@ def test_a_wrong_stack_is_named_with_its_line(tmp_path: Path, old: str, new: str
     assert error.value.remedy
 
 
+@pytest.mark.thorough
 def test_the_stack_of_the_documentation_loads(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "judge-inputs.md").read_text()
     stack = read(tmp_path, "stack.yaml", page.partition("```yaml\n")[2].partition("```")[0])
@@ -129,6 +131,7 @@ def test_the_stack_of_the_documentation_loads(tmp_path: Path) -> None:
 # --- SBOMs
 
 
+@pytest.mark.thorough
 def test_cyclonedx(tmp_path: Path) -> None:
     bom = {
         "bomFormat": "CycloneDX", "specVersion": "1.6",
@@ -283,6 +286,7 @@ what is this
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "content"), [("a.spdx.json", SPDX), ("a.spdx", TAG_VALUE)])
 def test_spdx_two(tmp_path: Path, name: str, content: Any) -> None:
     stack = read(tmp_path, name, content)
@@ -316,6 +320,7 @@ def test_real_sboms(tmp_path: Path, name: str, most: int) -> None:
     assert sum(p.licence is None for p in stack.parts) < 5
 
 
+@pytest.mark.thorough
 def test_the_embedded_cloud_is_recognised(tmp_path: Path) -> None:
     content = gzip.decompress((STACKS / "embedded-cloud.cdx.json.gz").read_bytes())
     known = catalogue.load()
@@ -497,6 +502,7 @@ helmCharts: [{name: grafana, version: 8.8.2}]
 """
 
 
+@pytest.mark.thorough
 def test_kubernetes_manifests(tmp_path: Path) -> None:
     stack = read(tmp_path, "all.yaml", MANIFESTS)
     versions = told(stack)
@@ -548,6 +554,7 @@ spec: {chart: {spec: {chart: harbor}}, valuesFrom: [{kind: Secret, name: s}]}
     assert "elsewhere, too" in reasons(stack)
 
 
+@pytest.mark.thorough
 def test_a_dump_of_a_cluster(tmp_path: Path) -> None:
     release = {
         "chart": {"metadata": {"name": "harbor", "version": "1.15.0", "appVersion": "2.11.0"}},
@@ -660,6 +667,7 @@ database_password: s3cr3t
 """
 
 
+@pytest.mark.thorough
 def test_kolla(tmp_path: Path) -> None:
     stack = read(tmp_path, "globals.yml", GLOBALS)
     assert told(stack) == {
@@ -822,6 +830,7 @@ def test_what_runs(tmp_path: Path, content: Any, expected: dict[str, str | None]
     assert "s3cr3t" not in repr(stack)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("content", ["db:5432\nweb:80\n", "src/main.py\nsrc/a/b.py\n", "a word\nquay.io/x/y:1\n"])
 def test_what_is_no_list_of_images(tmp_path: Path, content: str) -> None:
     with pytest.raises(UsageError, match="of no known form"):
@@ -888,6 +897,7 @@ def test_the_lock_of_the_embedded_cloud() -> None:
 # --- clouds
 
 
+@pytest.mark.thorough
 def test_openstack_parts() -> None:
     services: list[dict[str, Any]] = [
         {"type": "compute", "name": "nova", "version": "34.0.0", "endpoints": []},

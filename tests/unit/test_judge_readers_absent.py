@@ -133,6 +133,7 @@ def test_a_packed_file_is_called_so(tmp_path: Path) -> None:
         readers.read(tmp_path / "bom.json.gz")
 
 
+@pytest.mark.thorough
 def test_a_folder_of_strange_files_is_one_line(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.mkdir()

@@ -48,6 +48,7 @@ class Memory:
         return API[path]
 
 
+@pytest.mark.thorough
 def test_the_answers_become_parts(tmp_path: Path) -> None:
     told = proxmox.ask(Memory())
     stack = proxmox.proxmox_stack(told, "pve.example")
@@ -114,6 +115,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     listening.server_close()
 
 
+@pytest.mark.thorough
 def test_the_client_over_tls(server: tuple[str, str]) -> None:
     url, ca = server
     told = proxmox.ask(proxmox.Client(url, TOKEN, ca=ca))
@@ -131,6 +133,7 @@ def test_answers_that_are_errors(server: tuple[str, str], path: str, error: type
     assert "secret" not in raised.value.what + raised.value.remedy + repr(client)
 
 
+@pytest.mark.thorough
 def test_a_wrong_token_and_an_unknown_authority(server: tuple[str, str]) -> None:
     with pytest.raises(AuthFailed) as refused:
         proxmox.ask(proxmox.Client(server[0], "audit@pve!x=other-secret", ca=server[1]))

@@ -73,6 +73,7 @@ NPM = json.dumps({"lockfileVersion": 3, "packages": {
 PYTHON = "boto3==1.40\nopenstacksdk==4.7\nprometheus-client==0.22\noslo.config==10\nneo4j==5.28\npyvmomi==8.0\nnova==31.1.0\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "content", "products"),
     [
@@ -440,6 +441,7 @@ module "f" { source = "acme/vpc/aws" }
 """
 
 
+@pytest.mark.thorough
 def test_the_configuration_of_opentofu(tmp_path: Path) -> None:
     stack = read(tmp_path, "main.tf", TF)
     assert told(stack) == {

@@ -52,6 +52,7 @@ def test_what_could_not_be_read_is_named_and_never_shown() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_duty_that_only_a_drill_shows_is_never_held_by_a_list_of_parts() -> None:
     known = catalogue.load()
     stack = recognise(Stack("s", tuple(Part(n, n, technology=n) for n in sorted(known))), known)
@@ -72,6 +73,7 @@ def test_every_source_says_when_it_was_read_and_second_hand_is_told() -> None:
                 assert re.search(r"/[0-9a-f]{40}/", source.url), source.url
 
 
+@pytest.mark.thorough
 def test_the_awards_of_2026_are_facts_with_their_day() -> None:
     known = catalogue.load()
     for name in ("stackit", "ovhcloud", "s3ns"):

@@ -114,6 +114,7 @@ SPDX: Told = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["sbom.spdx.json", "sbom.spdx.yaml", "sbom.spdx", "sbom.spdx.xml", "sbom.spdx.rdf"])
 def test_spdx_2_in_all_forms(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
@@ -125,6 +126,7 @@ def test_spdx_2_in_all_forms(tmp_path: Path, name: str) -> None:
     assert all(p.where[0].spot for p in stack.parts)
 
 
+@pytest.mark.thorough
 def test_spdx_3_as_its_library_reads_it(tmp_path: Path) -> None:
     library = pytest.importorskip("spdx_python_model")  # a tool of the tests only
     creation = {"creationInfo": "_:c"}

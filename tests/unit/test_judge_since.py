@@ -109,6 +109,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
 AT = ("--rules", "alasca", "--at", "2026-11-23")
 
 
+@pytest.mark.thorough
 def test_since_a_bundle_and_since_the_newest_of_a_folder(run: Run, tmp_path: Path) -> None:
     (tmp_path / "s.txt").write_text("redis@7.2\nkeycloak\n")
     (tmp_path / "old").mkdir()
@@ -126,6 +127,7 @@ def test_since_a_bundle_and_since_the_newest_of_a_folder(run: Run, tmp_path: Pat
     assert "parts: 1 changed" in text and "facts: the same" in text and "time: went by" in text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("what", "error", "said"),
     [("empty", UsageError, "it holds none at all"), ("other", UsageError, "it holds bundles of s.txt"),
@@ -155,6 +157,7 @@ def sealed(made: Stack) -> str:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["gitlab", "mastodon", "opendesk"])
 def test_the_sbom_is_valid_by_the_librarys_validator(name: str) -> None:
     text = sealed(readers.read(STACKS / name))
@@ -163,6 +166,7 @@ def test_the_sbom_is_valid_by_the_librarys_validator(name: str) -> None:
     assert text == sealed(readers.read(STACKS / name)), "the same judgement gives the same bytes"
 
 
+@pytest.mark.thorough
 def test_a_component_carries_facts_with_their_sources_and_the_outcomes() -> None:
     part = Part(
         "r", "redis", "7.4.0", purl="pkg:deb/debian/redis@7.4.0", technology="redis", where=(Place("x", "line 1"),)
@@ -179,6 +183,7 @@ def test_a_component_carries_facts_with_their_sources_and_the_outcomes() -> None
     assert component["purl"] == "pkg:deb/debian/redis@7.4.0", "by this Dependency-Track finds vulnerabilities"
 
 
+@pytest.mark.thorough
 def test_hostile_names_make_a_valid_document() -> None:
     parts = tuple(
         Part(f"{n}", name, "1\u202e", purl=purl, licence=licence, where=(Place("a\nb", "<x>"),))
@@ -196,6 +201,7 @@ def test_hostile_names_make_a_valid_document() -> None:
     assert len(json.loads(text)["components"]) == 4
 
 
+@pytest.mark.thorough
 def test_our_own_reader_reads_it_again(tmp_path: Path) -> None:
     known = shipped.load()
     made = recognise(stack("redis@7.4", "keycloak@26", "ceph"), known)

@@ -71,6 +71,7 @@ def texts(judgement: Judgement, language: words.Language = "en") -> dict[str, li
     return found
 
 
+@pytest.mark.thorough
 def test_at_most_ten_lines_of_80_columns(real: dict[str, Judgement]) -> None:
     for name, judgement in real.items():
         for language in ("en", "de"):
@@ -80,6 +81,7 @@ def test_at_most_ten_lines_of_80_columns(real: dict[str, Judgement]) -> None:
                 assert len(line.text) <= (WIDTH if line.kind == "head" else WIDTH - LABEL), (name, line)
 
 
+@pytest.mark.thorough
 def test_all_that_is_said_without_being_asked_fits_80_columns(
     real: dict[str, Judgement], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +93,7 @@ def test_all_that_is_said_without_being_asked_fits_80_columns(
         assert "--all" in shown[-1]
 
 
+@pytest.mark.thorough
 def test_the_long_list_breaks_no_word_at_80_columns(
     real: dict[str, Judgement], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +176,7 @@ def test_a_ladder_says_the_step_the_culprit_and_what_is_not_shown() -> None:
     assert german[0] == "Stufe 0 von 2; Stufe 1 scheitert an Lizenz SSPL-1.0; nicht gezeigt: Stufe 2 (der Quelltext)"
 
 
+@pytest.mark.thorough
 def test_a_step_that_is_not_reached_is_nowhere_a_cross(
     real: dict[str, Judgement], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,6 +198,7 @@ def test_a_step_that_is_not_reached_is_nowhere_a_cross(
     assert shown.count('class="o-steps"') > 20
 
 
+@pytest.mark.thorough
 def test_a_rule_that_nobody_measured_is_one_line_however_many_parts(known: Catalogue) -> None:
     names = sorted(known)[:100]
     made = engine.judge(recognise(stack(*names), known), known, rule_sets.load(["opencode-maintenance"]), TODAY)
@@ -237,6 +242,7 @@ def test_every_kind_of_fact_has_words_in_both_languages() -> None:
     assert all(in_words(r, "de") != in_words(r) for r in (*KINDS.values(), *LOOK.values()) if r != LOOK["claim"])
 
 
+@pytest.mark.thorough
 def test_the_page_says_the_same_ten_lines_in_both_languages(real: dict[str, Judgement]) -> None:
     shown = page.html(real["opendesk"])
     for language in ("en", "de"):

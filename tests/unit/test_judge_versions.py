@@ -51,6 +51,7 @@ def test_a_wrong_range_is_named(text: str) -> None:
 numbers = st.lists(st.integers(0, 50), min_size=1, max_size=4).map(lambda ns: ".".join(map(str, ns)))
 
 
+@pytest.mark.thorough
 @given(numbers, numbers)
 def test_below_and_from_are_opposites(version: str, bound: str) -> None:
     below, above = within(version, f"<{bound}"), within(version, f">={bound}")
@@ -58,6 +59,7 @@ def test_below_and_from_are_opposites(version: str, bound: str) -> None:
     assert within(version, f"<={bound}") in (None, not within(version, f">{bound}"))
 
 
+@pytest.mark.thorough
 @given(numbers, numbers, st.integers(0, 50))
 def test_a_more_precise_version_never_contradicts(version: str, bound: str, more: int) -> None:
     for operator in ("<", "<=", ">", ">=", "=", "!="):
@@ -65,6 +67,7 @@ def test_a_more_precise_version_never_contradicts(version: str, bound: str, more
         assert rough is None or rough == fine
 
 
+@pytest.mark.thorough
 @given(st.text(max_size=30))
 def test_no_text_breaks_the_parser(text: str) -> None:
     parse(text)

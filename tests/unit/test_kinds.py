@@ -65,6 +65,7 @@ def test_each_kind_is_one_class() -> None:
     assert [KINDS[kind].model_fields["kind"].default for kind in Kind] == [kind.value for kind in Kind]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("place", NAMELESS)
 def test_no_name_of_a_kind_stands_where_resources_are_asked(place: str) -> None:
     files = [SOURCE / place] if place.endswith(".py") else sorted((SOURCE / place).glob("*.py"))
@@ -186,6 +187,7 @@ def test_each_kind_is_served_by_one_service_of_the_adapter() -> None:
     assert Counter(kind for service in services for kind in service.KINDS) == Counter(Kind)
 
 
+@pytest.mark.thorough
 def test_the_contract_suite_makes_one_of_each_kind() -> None:
     """A backup no move makes; a keypair is tried by whole moves."""
     text = "".join(file.read_text() for file in (Path(__file__).parents[1] / "contract").glob("*.py"))

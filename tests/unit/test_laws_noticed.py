@@ -227,6 +227,7 @@ def without_answer(request: str) -> Callable[[str], float | None]:
     return lambda asked: 0.0 if asked == request else None
 
 
+@pytest.mark.thorough
 def test_a_write_without_an_answer_is_waited_for_before_a_move_ends(world: World) -> None:
     work, person, face = world.planned(), Impatient(), Face(quiet=True)
     face.say = person.say  # type: ignore[method-assign]
@@ -237,6 +238,7 @@ def test_a_write_without_an_answer_is_waited_for_before_a_move_ends(world: World
     assert person.waited, "a cloud may still finish what it did not answer"
 
 
+@pytest.mark.thorough
 def test_a_write_without_an_answer_is_waited_for_before_a_verification_ends(world: World) -> None:
     person = Impatient()
     there = Simulator(world.root / "a", name="a", lost=without_answer("create image"))
@@ -246,6 +248,7 @@ def test_a_write_without_an_answer_is_waited_for_before_a_verification_ends(worl
     assert person.waited
 
 
+@pytest.mark.thorough
 def test_a_write_without_an_answer_is_waited_for_before_a_trial_ends(tmp_path: Path) -> None:
     person = Impatient()
     cloud = trials.Trials(tmp_path / "cloud")
@@ -256,6 +259,7 @@ def test_a_write_without_an_answer_is_waited_for_before_a_trial_ends(tmp_path: P
     assert person.waited
 
 
+@pytest.mark.thorough
 def test_what_a_killed_emptying_asked_for_is_waited_for(world: World) -> None:
     folder = world.kept()
     seen = SourceClosing(folder, world.tools())
@@ -414,6 +418,7 @@ def never(question: Question) -> None:
     raise AssertionError("a person was asked although the bundle empties nothing")
 
 
+@pytest.mark.thorough
 def test_only_a_bundle_that_we_sealed_empties_a_source(world: World) -> None:
     folder = world.kept()
     before = world.standing()
@@ -424,6 +429,7 @@ def test_only_a_bundle_that_we_sealed_empties_a_source(world: World) -> None:
     assert world.standing() == before
 
 
+@pytest.mark.thorough
 def test_only_the_bundle_of_this_drill_empties_a_source(world: World) -> None:
     folder = world.kept()
     before = world.standing()
@@ -435,6 +441,7 @@ def test_only_the_bundle_of_this_drill_empties_a_source(world: World) -> None:
     assert world.standing() == before
 
 
+@pytest.mark.thorough
 def test_a_rehearsals_bundle_empties_no_source(world: World) -> None:
     folder = closer.drilled(world.root, keep=False)
     before = world.standing()
@@ -443,6 +450,7 @@ def test_a_rehearsals_bundle_empties_no_source(world: World) -> None:
     assert world.standing() == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_bundle_of_another_pair_empties_no_source(world: World, side: str) -> None:
     """The clouds are called as they were, and are other projects now."""
@@ -473,6 +481,7 @@ def _target_rots(world: World) -> None:
     there._put(disk)  # its `updated_at` tells that somebody may have written it
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -497,6 +506,7 @@ def test_what_changes_while_a_person_is_asked_is_kept(world: World, change: Call
     assert set(asked[0].going) - closed.kept.keys() == set(closed.deleted)
 
 
+@pytest.mark.thorough
 def test_nothing_goes_that_nobody_was_asked_about(world: World) -> None:
     folder = world.kept()
     before = world.standing()
@@ -512,6 +522,7 @@ def test_nothing_goes_that_nobody_was_asked_about(world: World) -> None:
 # --- what must fit before a move
 
 
+@pytest.mark.thorough
 def test_a_plan_of_a_source_that_changed_since_is_not_carried_out(world: World) -> None:
     work = world.planned()
     there = world.standing("b")
@@ -521,6 +532,7 @@ def test_a_plan_of_a_source_that_changed_since_is_not_carried_out(world: World) 
     assert world.standing("b") == there and world.cloud("a").enumerate_all().keys() >= world.standing()
 
 
+@pytest.mark.thorough
 def test_a_move_that_began_goes_on_although_its_source_changed(world: World) -> None:
     """A resume finishes what it began: what came since is found by the verification."""
     work = world.planned()
@@ -583,6 +595,7 @@ def whole() -> Iterator[evidence.Bundle]:
     yield checked(FIRST).bundle
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("side", ["source", "target"])
 @pytest.mark.parametrize("what", ["catalog_digest", "certificate_sha256"])
 def test_a_check_says_that_another_cloud_answered_at_the_verification(

@@ -82,11 +82,13 @@ def drained(client: Swift) -> int:
         return sum(map(len, stream))
 
 
+@pytest.mark.thorough
 def test_what_comes_down_comes_no_faster(place: str) -> None:
     with keeping(Bounds(down=RATE)):
         assert took(lambda: drained(swift(place, Limits()))) >= AT_LEAST
 
 
+@pytest.mark.thorough
 def test_what_goes_up_goes_no_faster_and_arrives_whole(place: str) -> None:
     limits = Limits()
     with keeping(Bounds(up=RATE)):
@@ -106,6 +108,7 @@ def test_both_ways_have_their_own_limit(place: str) -> None:
         swift(place, limits).request("PUT", "/box/thing", body=b"y" * SIZE)
 
 
+@pytest.mark.thorough
 def test_all_that_speak_to_a_cloud_share_its_turns(place: str) -> None:
     """Eight questions of four threads, by the object store's client and by that of all other services."""
     session = Session(NoAuth(place))
@@ -123,6 +126,7 @@ def test_another_cloud_has_turns_of_its_own(place: str) -> None:
         second.ask()  # the second one of the first would wait for a quarter of an hour
 
 
+@pytest.mark.thorough
 def test_a_stop_does_not_wait_for_a_turn() -> None:
     stop, limits = threading.Event(), Limits()
     with keeping(Bounds(requests=0.001), stop):

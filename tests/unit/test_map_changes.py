@@ -55,6 +55,7 @@ def test_each_change_is_told_with_before_and_after() -> None:
     }
 
 
+@pytest.mark.thorough
 def test_a_build_that_changes_nothing_keeps_the_last_changes_so_its_bytes_are_equal() -> None:
     second = record(drawn(world(US)), record(drawn(world(DE)), None))
     third = record(drawn(world(US)), second)
@@ -81,6 +82,7 @@ def test_a_record_that_cannot_be_read_is_named(data: bytes) -> None:
         parse(data, "map.json")
 
 
+@pytest.mark.thorough
 def test_the_command_keeps_the_record_beside_the_site(tmp_path: Path) -> None:
     arguments = ["map", "build", "-o", str(tmp_path), "--rules", "osba-view", "--at"]
     for day in ("2026-11-20", "2026-11-20", "2031-01-01"):
@@ -116,6 +118,7 @@ def test_a_logo_holds_nothing_but_a_path(path: str) -> None:
         logos.parse(f"x: {{licence: MIT, source: 'https://x', path: '{path}'}}", "own.yaml")
 
 
+@pytest.mark.thorough
 def test_the_logos_that_come_along_are_of_the_catalogue_and_are_told_with_their_licence() -> None:
     known = logos.load()
     assert known

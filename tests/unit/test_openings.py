@@ -225,6 +225,7 @@ def _far(side: tuple[Resource, ...], r: SecurityGroupRule) -> Iterator[str]:
     )
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None)
 @given(sides(), sides())
 def test_a_firewall_that_tries_every_packet_finds_the_same(
@@ -238,6 +239,7 @@ def test_a_firewall_that_tries_every_packet_finds_the_same(
             assert told == bool(new), (which, direction, new, found)
 
 
+@pytest.mark.thorough
 @settings(max_examples=25, deadline=None)
 @given(sides(), st.data())
 def test_nothing_opens_by_itself_nor_by_a_rule_fewer(here: tuple[Resource, ...], data: st.DataObject) -> None:
@@ -516,6 +518,7 @@ def test_a_port_in_a_group_of_another_project_is_not_compared_in_silence() -> No
     }
 
 
+@pytest.mark.thorough
 def test_hundreds_of_ports_and_rules_are_judged_by_their_groups() -> None:
     """Linear: ports of the same groups share one judgement, and a rule that both sides have is not looked into."""
     rules = tuple(rule(f"r{n}", f"g{n % 20}", **tcp(n + 1, n + 1), remote_group_id=f"g{n % 20}") for n in range(600))

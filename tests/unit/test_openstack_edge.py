@@ -276,6 +276,7 @@ def test_a_listing_that_makes_no_sense_is_broken_and_ends(answer: Any, said: str
         list(api(lambda path: answer).pages("/servers", "servers"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -400,6 +401,7 @@ def test_a_listing_hears_a_stop_between_two_pages() -> None:
     assert len(asked) == 3
 
 
+@pytest.mark.thorough
 def test_many_readings_end_soon_after_a_stop_and_those_that_tidy_up_do_not() -> None:
     stop, done = threading.Event(), list[int]()
 

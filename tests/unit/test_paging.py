@@ -61,6 +61,7 @@ def read(service: Service, *, by: By = "marker", **options: Any) -> Listed[Entry
     return whole(service.ask, name, what="GET /things", pause=paused.append, by=by, **options)
 
 
+@pytest.mark.thorough
 @given(
     number=st.integers(0, 60),
     cuts=st.lists(st.integers(1, 25), min_size=1, max_size=8),

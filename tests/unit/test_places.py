@@ -141,6 +141,7 @@ def _opened(tree: ast.AST) -> Iterator[str]:
             yield from (a.name for a in node.names if a.name == "urllib.request" or (a.asname and a.name in MAKES))
 
 
+@pytest.mark.thorough
 def test_connections_are_opened_in_known_files_only() -> None:
     found: dict[str, set[str]] = {module: set() for module in MAKES}
     for file in SOURCE.rglob("*.py"):
@@ -151,6 +152,7 @@ def test_connections_are_opened_in_known_files_only() -> None:
     assert found == OPENERS
 
 
+@pytest.mark.thorough
 def test_a_session_of_keystoneauth_is_made_where_the_rule_is_put_below_it() -> None:
     makers = {f for f in SOURCE.rglob("*.py") if re.search(r"\bget_session\(|\bSession\(.*auth=", f.read_text())}
     assert {str(f.relative_to(SOURCE)) for f in makers} == {"cloud/openstack/session.py"}

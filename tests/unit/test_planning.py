@@ -61,6 +61,7 @@ def plan(*resources: Resource, target: Workload | None = None) -> Plan:
     return planning.make(cloud("a", *resources), target or cloud("b"), run="r", now=NOW)
 
 
+@pytest.mark.thorough
 def test_every_object_of_the_tenant_has_exactly_one_fate(world: World) -> None:
     assert sorted(e.ref for e in world.plan.entries) == sorted(r.ref for r in world.workload.resources)
     world.plan.check_against(world.workload)
@@ -74,6 +75,7 @@ def test_the_file_holds_the_whole_plan(world: World) -> None:
     assert planning.load(planning.dump(world.plan)) == world.plan
 
 
+@pytest.mark.thorough
 @settings(deadline=None)  # a busy machine is no defect
 @example("next\x85line", "\u2028\u2029\x07")
 @given(st.text(max_size=30), st.text(max_size=30))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,6 +104,7 @@ def _cloud(name: str, resources: tuple[Resource, ...] = ()) -> Workload:
     return Workload(identity=identity, taken_at=NOW, resources=resources, offering=Offering(flavors=tuple(FLAVORS[1:])))
 
 
+@pytest.mark.thorough
 @settings(max_examples=50, deadline=None)
 @given(tenants())
 def test_one_fate_for_each_object_and_nothing_is_opened(resources: tuple[Resource, ...]) -> None:

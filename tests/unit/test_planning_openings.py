@@ -204,6 +204,7 @@ BOX = Container(id="akten", name="akten", read_acl="pa:*")
 CLOSED = cloud("a", INNER, DB, RULE, HOST, BOX)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("reference", "fields", "text"),
     [

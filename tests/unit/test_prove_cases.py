@@ -180,6 +180,7 @@ def test_what_volume_types_advertise(description: str, ours: str, suite: str | N
     assert said("scs-0114-syntax-check", seen) == (ours, suite)
 
 
+@pytest.mark.thorough
 def test_an_aspect_of_ones_own_is_advice() -> None:
     seen = changed("volume_types", lambda types: _luks(types).update(description="[scs:encrypted, replicated, ssd]"))
     report = prove(inventory(seen), Question(version="v5.1", at=NOW)).report

@@ -82,6 +82,7 @@ def states(seen: Inventory) -> dict[str, Status]:
     return {name: section.status for name, section in seen.sections.items()}
 
 
+@pytest.mark.thorough
 def test_a_good_cloud_in_ten_requests() -> None:
     cloud = Cloud()
     seen = look(cloud)
@@ -106,6 +107,7 @@ def test_each_section_names_its_requests() -> None:
         assert section.requests or section.status is not Status.SEEN
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("status", "expected"),
     [(403, Status.FORBIDDEN), (401, Status.FORBIDDEN), (404, Status.ABSENT), (500, Status.ERROR), (300, Status.ERROR)],
@@ -120,6 +122,7 @@ def test_a_refusal_is_of_its_section_only(status: int, expected: Status) -> None
     assert cases["scs-0100-syntax-check"] is CaseOutcome.HELD
 
 
+@pytest.mark.thorough
 def test_a_hung_service_makes_only_its_own_section_time_out() -> None:
     def hang(path: str) -> tuple[int | None, Any]:
         time.sleep(3)
@@ -208,6 +211,7 @@ def test_who_may_not_enter_sees_nothing() -> None:
         look(Closed())
 
 
+@pytest.mark.thorough
 def test_an_inventory_survives_its_file() -> None:
     seen = look(Cloud())
     again = Inventory.from_json(seen.to_json())

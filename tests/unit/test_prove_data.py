@@ -61,6 +61,7 @@ def test_the_tables_of_flavors_and_images() -> None:
         assert required is None or "v5.1" in required.must
 
 
+@pytest.mark.thorough
 def test_the_schema_is_that_of_the_data() -> None:
     schema = json.loads(resources.files(data).joinpath("schema.json").read_text())
     assert schema == Catalogue.model_json_schema()

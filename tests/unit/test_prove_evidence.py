@@ -71,6 +71,7 @@ def forged(data: bytes, name: str, change: Callable[[Any], Any], signer: CryptoS
     return pack(found, statement)
 
 
+@pytest.mark.thorough
 def test_a_bundle_is_judged_again(sealed: bytes, proof: Proof, signer: CryptoSigner) -> None:
     checked = proofs.check_proof(sealed)
     assert checked.proof == proof
@@ -87,6 +88,7 @@ def test_another_key_is_refused(sealed: bytes) -> None:
         proofs.check_proof(sealed, trusted_key="0" * 64)
 
 
+@pytest.mark.thorough
 def test_the_cloud_is_bound(sealed: bytes) -> None:
     statement = json.loads(members(sealed)["statement.dsse.json"])
     assert set(statement) == {"envelope", "public_key"}
@@ -121,6 +123,7 @@ def _soften(report: dict[str, Any]) -> None:
     report["notes"] = []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", [_hold, _drop, _pass, _soften])
 def test_verdicts_that_do_not_follow_are_refused(
     sealed: bytes, signer: CryptoSigner, change: Callable[[Any], Any]
@@ -144,6 +147,7 @@ def _say_bare(report: dict[str, Any]) -> None:
     report["coming"].sort(key=lambda change: change["when"] or "9999")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", [_reword, _say_bare])
 def test_other_words_are_no_other_verdicts(sealed: bytes, signer: CryptoSigner, change: Callable[[Any], Any]) -> None:
     checked = proofs.check_proof(forged(sealed, "report.json", change, signer))
@@ -166,6 +170,7 @@ def test_another_cloud_in_the_inventory_is_refused(sealed: bytes, signer: Crypto
         proofs.check_proof(forged(sealed, "inventory.json", swap, signer))
 
 
+@pytest.mark.thorough
 def test_other_data_about_the_standards_is_named(sealed: bytes, signer: CryptoSigner) -> None:
     def older(report: dict[str, Any]) -> None:
         report["data_digest"] = "sha256:" + "0" * 64

@@ -66,6 +66,7 @@ TAIL = joined(maybe(HYPERVISOR), maybe(st.just("_hwv")), maybe(ARCH), maybe(GPU)
 NAMES = joined(HEAD, MEMORY, maybe(DISK), TAIL)
 
 
+@pytest.mark.thorough
 @SETTINGS
 @given(NAMES)
 def test_a_name_of_the_grammar_is_read_and_written_back(name: str) -> None:
@@ -75,6 +76,7 @@ def test_a_name_of_the_grammar_is_read_and_written_back(name: str) -> None:
     assert f"{meaning.cpus} × " in explain(meaning) and "GiB RAM" in explain(meaning)
 
 
+@pytest.mark.thorough
 @SETTINGS
 @given(NAMES)
 def test_the_old_spelling_is_a_mapping_of_characters(name: str) -> None:
@@ -82,6 +84,7 @@ def test_the_old_spelling_is_a_mapping_of_characters(name: str) -> None:
     assert to_v2(old) == name and is_v1(old) and parse_any(old) == parse(name) and not is_valid(old)
 
 
+@pytest.mark.thorough
 @SETTINGS
 @given(NAMES)
 def test_a_flavor_may_carry_its_own_name_and_its_short_name(name: str) -> None:
@@ -101,6 +104,7 @@ FEW = joined(
 )
 
 
+@pytest.mark.thorough
 @SETTINGS
 @given(st.lists(FEW, min_size=12, max_size=12))
 def test_providing_at_least_is_an_order(names: list[str]) -> None:
@@ -112,6 +116,7 @@ def test_providing_at_least_is_an_order(names: list[str]) -> None:
             assert all(above[a, c] for c in range(12) if above[b, c]), (names[a], names[b])
 
 
+@pytest.mark.thorough
 @SETTINGS
 @given(NAMES, st.sampled_from(string.ascii_letters + string.digits + "-_.: x"), st.integers(0, 60))
 def test_an_inserted_character_is_refused_or_read_as_it_stands(name: str, letter: str, where: int) -> None:
@@ -125,6 +130,7 @@ def test_an_inserted_character_is_refused_or_read_as_it_stands(name: str, letter
         assert refused.value.nearest is None or is_valid(refused.value.nearest)
 
 
+@pytest.mark.thorough
 @SETTINGS
 @given(st.text(max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
@@ -134,6 +140,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             parse(text)
 
 
+@pytest.mark.thorough
 @SETTINGS
 @given(NAMES, st.integers(1, 50))
 def test_more_of_anything_is_still_at_least(name: str, more: int) -> None:

@@ -41,6 +41,7 @@ def _said() -> Iterator[Words]:
                 yield from (finding.observed, finding.required, finding.mend)
 
 
+@pytest.mark.thorough
 def test_no_judge_answers_in_a_bare_sentence(said: list[Words]) -> None:
     assert [told for told in said if isinstance(told, str) and " " in told] == []
 
@@ -51,6 +52,7 @@ def test_what_judges_say_is_german_all_through(said: list[Words]) -> None:
     assert [german for told in known if ENGLISH.search(COMMANDS.sub("", german := words(told, "de")))] == []
 
 
+@pytest.mark.thorough
 def test_the_report_and_the_endpoints_are_german_too() -> None:
     probes = (
         TlsProbe(service="compute", interface="public", url="http://a.example", status=Status.SEEN, plain=True),
@@ -75,6 +77,7 @@ def test_the_same_reason_in_both_languages_is_one_reason(case: str) -> None:
     assert one == other and words(one.reason, "de") != words(one.reason)
 
 
+@pytest.mark.thorough
 def test_the_page_is_in_both_languages_and_begins_with_the_one_that_is_asked_for() -> None:
     proof = prove(inventory(MUTATIONS[0].apply(good_items())), Question(version="v5.1", at=NOW))
     pages = {language: report.html([proof], language) for language in ("de", "en")}

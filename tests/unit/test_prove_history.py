@@ -34,12 +34,14 @@ def file(folder: Path) -> Path:
     return found
 
 
+@pytest.mark.thorough
 def test_the_first_look_and_one_like_it(tmp_path: Path) -> None:
     assert history.append(tmp_path, proof()) == ("first look: v5.1: held",)
     assert history.append(tmp_path, proof()) == ()
     assert [e.seq for e in history.read(file(tmp_path))] == [1, 2]
 
 
+@pytest.mark.thorough
 def test_a_change_of_the_cloud(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     lines = history.append(tmp_path, proof(without_flavor()))
@@ -48,6 +50,7 @@ def test_a_change_of_the_cloud(tmp_path: Path) -> None:
     assert "v5.1: failed -> held" in history.append(tmp_path, proof())
 
 
+@pytest.mark.thorough
 def test_a_change_without_a_verdict_is_told_too(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     items = good_items()
@@ -55,6 +58,7 @@ def test_a_change_without_a_verdict_is_told_too(tmp_path: Path) -> None:
     assert history.append(tmp_path, proof(inventory(items))) == ("the cloud: flavors changed; no verdict did by it",)
 
 
+@pytest.mark.thorough
 def test_order_is_no_change(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     items = good_items()
@@ -63,6 +67,7 @@ def test_order_is_no_change(tmp_path: Path) -> None:
     assert history.append(tmp_path, proof(inventory(items))) == ()
 
 
+@pytest.mark.thorough
 def test_a_service_that_falls_silent(tmp_path: Path) -> None:
     from unterbau.prove.inventory import Status
 
@@ -71,6 +76,7 @@ def test_a_service_that_falls_silent(tmp_path: Path) -> None:
     assert any("scs-0102-prop-architecture: held -> not shown, by the cloud (images)" in line for line in lines)
 
 
+@pytest.mark.thorough
 def test_time_alone_breaks_a_promise(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     when = NOW + timedelta(days=90)
@@ -86,6 +92,7 @@ def rewritten(folder: Path, **update: Any) -> None:
     path.write_text("".join([*path.read_text().splitlines(keepends=True)[:-1], entry.model_dump_json() + "\n"]))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("update", "cause"),
     [
@@ -117,6 +124,7 @@ def as_reworded(cases: dict[str, history.End]) -> dict[str, history.End]:
     }
 
 
+@pytest.mark.thorough
 def test_other_words_are_no_change(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     cases = history.read(file(tmp_path))[-1].cases
@@ -132,6 +140,7 @@ def test_other_words_are_no_change(tmp_path: Path) -> None:
     assert not history.read(file(tmp_path))[-1].same, "another reason is kept, though it is no change of a result"
 
 
+@pytest.mark.thorough
 def test_a_history_of_sentences_goes_on(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     rewritten(tmp_path, cases=as_sentences(history.read(file(tmp_path))[-1].cases, "as it was said: "))
@@ -142,6 +151,7 @@ def test_a_history_of_sentences_goes_on(tmp_path: Path) -> None:
     assert "v5.1: held -> failed" in lines and len(history.read(file(tmp_path))) == 3
 
 
+@pytest.mark.thorough
 def test_another_question(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     lines = history.append(tmp_path, proof(version="next"))
@@ -151,6 +161,7 @@ def test_another_question(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_without_the_old_inventory_it_says_less(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     next(tmp_path.glob("*.last.json")).unlink()
@@ -158,6 +169,7 @@ def test_without_the_old_inventory_it_says_less(tmp_path: Path) -> None:
     assert any("scs-0103-flavor-1v-4: held -> failed, by the cloud or the date" in line for line in lines)
 
 
+@pytest.mark.thorough
 def test_a_rewritten_history_is_noticed(tmp_path: Path) -> None:
     for looked in (proof(), proof(without_flavor()), proof()):
         history.append(tmp_path, looked)
@@ -177,6 +189,7 @@ def test_a_rewritten_history_is_noticed(tmp_path: Path) -> None:
         assert path.read_text() == "".join(broken)
 
 
+@pytest.mark.thorough
 def test_a_half_written_line_never_was(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     with file(tmp_path).open("a") as out:
@@ -185,6 +198,7 @@ def test_a_half_written_line_never_was(tmp_path: Path) -> None:
     assert [e.seq for e in history.read(file(tmp_path))] == [1, 2]
 
 
+@pytest.mark.thorough
 def test_looks_without_change_are_short(tmp_path: Path) -> None:
     for _ in range(5):
         history.append(tmp_path, proof())
@@ -195,6 +209,7 @@ def test_looks_without_change_are_short(tmp_path: Path) -> None:
     assert "v5.1: failed -> held" in history.append(tmp_path, proof())
 
 
+@pytest.mark.thorough
 def test_clouds_have_histories_of_their_own(tmp_path: Path) -> None:
     history.append(tmp_path, proof())
     other = inventory()

@@ -33,6 +33,7 @@ def failing(report: Report) -> set[str]:
     return {case.case for case in report.cases if case.outcome is CaseOutcome.FAILED}
 
 
+@pytest.mark.thorough
 def test_the_good_cloud_keeps_every_version_and_every_recommendation() -> None:
     report = judge(inventory(), version="all", at=NOW)
     assert [(v.version, v.outcome.value, v.failed, v.not_shown, v.advice) for v in report.versions] == [
@@ -47,6 +48,7 @@ def test_the_good_cloud_keeps_every_version_and_every_recommendation() -> None:
     assert not [case for case in report.cases if case.outcome is CaseOutcome.HELD and case.reference]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: m.name)
 def test_a_mutation_is_found_by_exactly_the_cases_about_it(mutation: Mutation) -> None:
     report = judge(inventory(mutation.apply(GOOD)), version="all", at=NOW)
@@ -72,6 +74,7 @@ def test_there_are_at_least_thirty_mutations_each_about_another_rule() -> None:
     assert {case.id for case in load().cases if not case.retired} - covered - flavors - never == set()
 
 
+@pytest.mark.thorough
 def test_every_flavor_case_finds_its_flavor_missing() -> None:
     for wanted in load().flavors:
         items = good_items()
@@ -96,6 +99,7 @@ def test_nothing_seen_shows_nothing() -> None:
     assert {v.outcome for v in report.versions} == {CaseOutcome.NOT_SHOWN}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("status", [Status.FORBIDDEN, Status.TIMEOUT, Status.ERROR, Status.ABSENT])
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_that_was_not_seen_leaves_the_other_cases_as_they_are(section: str, status: Status) -> None:
@@ -111,6 +115,7 @@ def test_a_section_that_was_not_seen_leaves_the_other_cases_as_they_are(section:
             assert case.outcome is WHOLE[case.case], case.case
 
 
+@pytest.mark.thorough
 def test_without_write_the_five_say_how_to_show_them() -> None:
     items = good_items()
     del items["write_results"]
@@ -119,6 +124,7 @@ def test_without_write_the_five_say_how_to_show_them() -> None:
     assert len(five) == 5 and all(c.outcome is CaseOutcome.NOT_SHOWN and "--write" in c.reason for c in five)
 
 
+@pytest.mark.thorough
 def test_the_verdicts_of_a_file_are_those_of_the_cloud() -> None:
     seen = inventory()
     again = Inventory.from_json(seen.to_json())
@@ -127,6 +133,7 @@ def test_the_verdicts_of_a_file_are_those_of_the_cloud() -> None:
         Inventory.from_json("{}")
 
 
+@pytest.mark.thorough
 def test_versions_at_a_date() -> None:
     def asked(day: datetime, version: str | None = None) -> list[tuple[str, str]]:
         return [(v.version, v.state.value) for v in judge(inventory(), version=version, at=day).versions]
@@ -149,6 +156,7 @@ def test_kaas_and_unknown_versions_are_refused() -> None:
         judge(inventory(), at=datetime(2020, 1, 1, tzinfo=UTC))
 
 
+@pytest.mark.thorough
 def test_what_breaks_next() -> None:
     items = good_items()
     items["catalog"] = [s for s in items["catalog"] if s["type"] != "object-store-s3"]
@@ -166,6 +174,7 @@ def test_what_breaks_next() -> None:
     assert any("scs-0123-v1, whose text is deprecated" in note for note in report.notes)
 
 
+@pytest.mark.thorough
 def test_the_date_decides_which_release_is_the_newest() -> None:
     def at(day: str) -> CaseVerdict:
         report = judge(inventory(), version="v6", at=datetime.fromisoformat(f"{day}T00:00:00+00:00"))
@@ -188,6 +197,7 @@ JUNK: tuple[Any, ...] = (
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=50, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_a_cloud_that_answers_nonsense_breaks_no_judge(draw: st.DataObject) -> None:

@@ -147,6 +147,7 @@ def test_junit(proof: Proof) -> None:
     assert told["errors"] >= 4
 
 
+@pytest.mark.thorough
 def test_sarif(proof: Proof) -> None:
     told = json.loads(json.dumps(exports.sarif(output.document([proof, proof]))))
     jsonschema.validate(told, SARIF)
@@ -162,6 +163,7 @@ def test_sarif(proof: Proof) -> None:
     assert len(prints) == len(set(prints))
 
 
+@pytest.mark.thorough
 def test_oscal(proof: Proof) -> None:
     told = json.loads(json.dumps(exports.oscal(output.document([proof]))))
     jsonschema.validate(told, OSCAL)
@@ -202,11 +204,13 @@ def test_the_scs_report_is_what_the_monitor_reads(proof: Proof) -> None:
     assert invocation["error"] == len(invocation["stderr"])
 
 
+@pytest.mark.thorough
 def test_the_same_proof_gives_the_same_documents(proof: Proof) -> None:
     assert exports.oscal(output.document([proof])) == exports.oscal(output.document([proof]))
     assert output.scs_report(proof) == output.scs_report(proof)
 
 
+@pytest.mark.thorough
 def test_another_question_is_another_report(proof: Proof) -> None:
     """The monitor refuses a second report of the same id."""
     other = prove(proof.inventory, Question(version="next", at=NOW))

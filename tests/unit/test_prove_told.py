@@ -122,6 +122,7 @@ PAGES: dict[str, tuple[Callable[[], Iterator[World]], tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES)
 def test_what_is_told_is_what_was_told(page: str) -> None:
     worlds, sections = PAGES[page]

@@ -84,6 +84,7 @@ def raw() -> bytes:
     return bytes(disk)
 
 
+@pytest.mark.thorough
 @by_qemu
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS.keys())
 def test_what_qemu_writes_is_read_as_the_same_disk(raw: bytes, options: list[str], tmp_path: Path) -> None:
@@ -94,6 +95,7 @@ def test_what_qemu_writes_is_read_as_the_same_disk(raw: bytes, options: list[str
     assert disk_of(file, len(raw), chunk=1000) == raw
 
 
+@pytest.mark.thorough
 @by_qemu
 def test_an_internal_snapshot_is_passed_over(raw: bytes, tmp_path: Path) -> None:
     (tmp_path / "raw").write_bytes(raw)
@@ -102,6 +104,7 @@ def test_an_internal_snapshot_is_passed_over(raw: bytes, tmp_path: Path) -> None
     assert disk_of((tmp_path / "file").read_bytes(), len(raw)) == raw
 
 
+@pytest.mark.thorough
 @by_qemu
 def test_a_disk_of_nothing_is_zeros(tmp_path: Path) -> None:
     qemu("create", "-f", "qcow2", tmp_path / "file", "10G")
@@ -109,6 +112,7 @@ def test_a_disk_of_nothing_is_zeros(tmp_path: Path) -> None:
     assert list(qcow2.Disk([file], 10 << 30, io.BytesIO)) == [10 << 30]
 
 
+@pytest.mark.thorough
 @by_qemu
 @pytest.mark.parametrize(("why", "options"), REFUSED.items(), ids=REFUSED.keys())
 def test_what_is_not_read_is_refused_by_name(raw: bytes, why: str, options: list[str], tmp_path: Path) -> None:
@@ -118,6 +122,7 @@ def test_what_is_not_read_is_refused_by_name(raw: bytes, why: str, options: list
         disk_of((tmp_path / "file").read_bytes(), len(raw))
 
 
+@pytest.mark.thorough
 @by_qemu
 def test_files_that_need_another_file_are_refused(tmp_path: Path) -> None:
     qemu("create", "-f", "qcow2", tmp_path / "base", "1M")
@@ -128,6 +133,7 @@ def test_files_that_need_another_file_are_refused(tmp_path: Path) -> None:
             disk_of((tmp_path / name).read_bytes(), 1 << 20)
 
 
+@pytest.mark.thorough
 @by_qemu
 def test_an_encrypted_file_is_refused(tmp_path: Path) -> None:
     qemu("create", "-f", "qcow2", "--object", "secret,id=s,data=words", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10",
@@ -136,6 +142,7 @@ def test_an_encrypted_file_is_refused(tmp_path: Path) -> None:
         disk_of((tmp_path / "file").read_bytes(), 1 << 20)
 
 
+@pytest.mark.thorough
 @by_qemu
 def test_what_we_write_qemu_finds_whole_and_equal(raw: bytes, tmp_path: Path) -> None:
     (tmp_path / "raw").write_bytes(raw)
@@ -144,6 +151,7 @@ def test_what_we_write_qemu_finds_whole_and_equal(raw: bytes, tmp_path: Path) ->
     assert "identical" in qemu("compare", "-f", "raw", "-F", "qcow2", tmp_path / "raw", tmp_path / "file")
 
 
+@pytest.mark.thorough
 @by_qemu
 def test_a_file_of_more_clusters_than_one_block_counts_is_whole(tmp_path: Path) -> None:
     """Each cluster of 3 GiB is in use; they are written as holes, so that the disk of this machine has room."""
@@ -163,6 +171,7 @@ def disks() -> st.SearchStrategy[bytes]:
     return st.tuples(whole, st.integers(0, 4)).map(lambda pair: pair[0] + b"e" * 512 * pair[1])
 
 
+@pytest.mark.thorough
 @given(disks(), st.sampled_from([512, 70_001, 1 << 20]))
 @settings(max_examples=60, deadline=None)
 def test_what_is_written_is_read_again(disk: bytes, chunk: int) -> None:
@@ -173,6 +182,7 @@ def test_what_is_written_is_read_again(disk: bytes, chunk: int) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_what_is_written_by_us_waits_in_no_spool_but_its_header() -> None:
     disk = random.Random(2).randbytes(20 << 20)
     with tempfile.TemporaryFile() as spool:
@@ -240,6 +250,7 @@ def test_what_is_scattered_without_end_is_refused(monkeypatch: pytest.MonkeyPatc
         disk_of(file, SIZE)
 
 
+@pytest.mark.thorough
 @given(st.lists(st.tuples(st.one_of(st.integers(0, 103), st.integers(L1, L1 + 15), st.integers(L2, L2 + 200)),
                           st.integers(0, 255)), max_size=6), st.integers(0, len(GOOD)))  # fmt: skip
 @example([], len(GOOD))
@@ -268,6 +279,7 @@ def pieces(file: bytes) -> Iterator[bytes]:
         yield file[at : at + (1 << 18)]
 
 
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_disk() -> None:
     """Zeros of 1 TiB, and 64 MiB of data behind a piece that is always the same."""
     data = b"x" * qcow2.PIECE

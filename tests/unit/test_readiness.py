@@ -119,6 +119,7 @@ def test_a_service_that_is_not_ready_ends_the_start_and_is_named(
     assert said in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_a_service_that_gives_no_answer_is_unreachable(ready: Any) -> None:
     def mute(path: str, time: int) -> tuple[int, bytes]:
         raise Unreachable(f"GET {path}: no answer")

@@ -90,6 +90,7 @@ def _bare(tree: ast.AST, judged: bool) -> Iterator[int]:
                 yield one.lineno
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("room", ["tenant", "switch", "cloud", "prove", "judge"])
 def test_no_sentence_stands_where_a_reason_belongs(room: str) -> None:
     found = [
@@ -104,6 +105,7 @@ def test_no_sentence_stands_where_a_reason_belongs(room: str) -> None:
     ] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", locale.LANGUAGES)
 def test_every_reason_has_words_and_every_word_a_reason(language: str) -> None:
     messages = _messages(language)
@@ -111,6 +113,7 @@ def test_every_reason_has_words_and_every_word_a_reason(language: str) -> None:
     assert [m for m in messages.values() if m.fuzzy] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", locale.LANGUAGES)
 def test_the_words_ask_for_the_values_that_are_given(language: str) -> None:
     for id_, message in _messages(language).items():
@@ -124,6 +127,7 @@ def test_the_words_ask_for_the_values_that_are_given(language: str) -> None:
         assert not plural or all("count" in names for names in _used()[id_]), id_
 
 
+@pytest.mark.thorough
 def test_the_catalogues_decline_the_same_reasons() -> None:
     counted = [{i for i, m in _messages(one).items() if not isinstance(m.id, str)} for one in locale.LANGUAGES]
     assert counted[0] == counted[1]
@@ -165,6 +169,7 @@ def test_quantities_are_written_as_the_language_writes_them_and_names_are_not_to
     assert words(halves, "de") == "0,5 -> null"
 
 
+@pytest.mark.thorough
 def test_a_reason_of_a_newer_version_or_of_a_liar_is_told_without_a_traceback() -> None:
     assert words(Reason(id="plan.unheard-of", values={"name": "x"})) == "plan.unheard-of (name: x)"
     assert words(Reason(id="", values={})) == ""
@@ -177,6 +182,7 @@ def test_a_reason_of_a_newer_version_or_of_a_liar_is_told_without_a_traceback() 
             break
 
 
+@pytest.mark.thorough
 def test_nothing_of_babel_is_loaded_before_a_word_is_wanted() -> None:
     import subprocess
     import sys

@@ -20,6 +20,7 @@ REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
 CHECKED = evidence.check(REAL)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_one_file_without_external_resources(language: str) -> None:
     page = html.render(CHECKED, REAL, language)
@@ -30,6 +31,7 @@ def test_one_file_without_external_resources(language: str) -> None:
         assert words in page
 
 
+@pytest.mark.thorough
 def test_every_verdict_that_did_not_hold_and_every_left_object_is_named() -> None:
     page = html.render(CHECKED, REAL)
     for entry in CHECKED.bundle.plan.entries:
@@ -39,12 +41,14 @@ def test_every_verdict_that_did_not_hold_and_every_left_object_is_named() -> Non
     assert CHECKED.signer in page
 
 
+@pytest.mark.thorough
 def test_a_bundle_from_before_openings_were_judged_says_that_nobody_looked() -> None:
     page = html.render(CHECKED, REAL)
     assert "Nobody looked for it" in page and "Danach wurde nicht gesehen" in page
     assert "Öffnung<" not in page and not [v for v in CHECKED.verdicts if v.claim.kind == "opening"]
 
 
+@pytest.mark.thorough
 def test_what_is_open_on_the_target_stands_in_the_report_with_whether_it_was_allowed() -> None:
     told = CHECKED.bundle.verification
     opening = Opening.of(Opened.GATEWAY, "public", {"router:r": "router <edge>"})
@@ -65,6 +69,7 @@ def test_what_is_open_on_the_target_stands_in_the_report_with_whether_it_was_all
         assert ("Am Ziel schließen" in page) is (outcome is Outcome.FAILED)
 
 
+@pytest.mark.thorough
 def test_where_todays_judging_differs_from_the_bundles_own_both_are_told_and_the_worst_first() -> None:
     claims = [v.claim for v in CHECKED.verdicts if v.outcome is Outcome.HELD][:1]
     new = Claim(id="opening x", kind="opening", subject="router:<x>", text="a <new> claim")
@@ -107,6 +112,7 @@ def lead(page: str, language: str) -> str:
     return str(said)
 
 
+@pytest.mark.thorough
 def test_the_first_sentence_says_whether_it_can_be_moved_and_what_does_not_come_along() -> None:
     _, page = kept("drill-2026-11.unterbau")
     assert lead(page, "de") == (
@@ -118,6 +124,7 @@ def test_the_first_sentence_says_whether_it_can_be_moved_and_what_does_not_come_
     assert page.index('class="lead"') < page.index('class="verdict')
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("outcome", "says"), [(Outcome.HELD, "umziehen: "), (Outcome.FAILED, "so noch nicht von")])
 def test_the_first_sentence_never_says_more_than_the_outcome(outcome: Outcome, says: str) -> None:
     told, _ = kept("drill-2026-11.unterbau")
@@ -127,6 +134,7 @@ def test_the_first_sentence_never_says_more_than_the_outcome(outcome: Outcome, s
     assert ("schlug eine Prüfung fehl" in lead(page, "de")) is (outcome is Outcome.FAILED)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["drill.unterbau", "drill-2026-11.unterbau", "golden/format-2-drill.unterbau"])
 def test_wherever_a_person_has_to_do_something_the_page_says_what(name: str) -> None:
     told, page = kept(name)
@@ -140,6 +148,7 @@ def test_wherever_a_person_has_to_do_something_the_page_says_what(name: str) -> 
     assert page.count("Was ein Mensch tut") >= 2 + sum(map(bool, tables))
 
 
+@pytest.mark.thorough
 def test_what_is_changed_says_what_to_do_by_its_cause() -> None:
     told, _ = kept("drill-2026-11.unterbau")
     by_ref = {e.ref.partition(":")[0]: str(todo.of_entry(e)) for e in told.bundle.plan.entries if e.losses}
@@ -148,6 +157,7 @@ def test_what_is_changed_says_what_to_do_by_its_cause() -> None:
     assert "local disk" in disk[0] and "user_data" in disk[0]
 
 
+@pytest.mark.thorough
 def test_a_wide_tenant_is_drawn_in_bands_as_wide_as_a_page_and_nothing_is_left_out() -> None:
     told, _ = kept("drill-2026-11.unterbau")
     source = told.bundle.source

@@ -60,14 +60,17 @@ class Fake:
             raise self.errors.pop(0)
 
 
+@pytest.mark.thorough
 def test_each_twice(tmp_path: Path) -> None:
     laws.each_twice(laws.toy, lambda f: laws.toy_look(f), tmp_path / "a")
 
 
+@pytest.mark.thorough
 def test_failure_at_each(tmp_path: Path) -> None:
     laws.failure_at_each(laws.toy, laws.toy_look, tmp_path)
 
 
+@pytest.mark.thorough
 def test_failed_blocks_dependants_only_and_is_tried_again(tmp_path: Path) -> None:
     steps = [Fake("a", errors=[Forbidden("no\x1b[2J right")]), Fake("b", ("a",)), Fake("c")]
     with Journal(tmp_path / "j") as journal:
@@ -78,6 +81,7 @@ def test_failed_blocks_dependants_only_and_is_tried_again(tmp_path: Path) -> Non
     assert steps[2].calls == ["c"]
 
 
+@pytest.mark.thorough
 def test_transient_is_retried_with_growing_pauses_until_the_deadline(tmp_path: Path) -> None:
     pauses: list[float] = []
     policy = RetryPolicy(first_s=1, longest_s=3, deadline_s=9, sleep=pauses.append, clock=lambda: sum(pauses))
@@ -108,6 +112,7 @@ def kinds(journal: Journal) -> list[str]:
     return [e.kind for e in journal.events()]
 
 
+@pytest.mark.thorough
 def test_a_write_without_an_answer_is_noted_before_it_is_tried_again_and_stays_known(tmp_path: Path) -> None:
     seen: list[list[str]] = []
 
@@ -131,6 +136,7 @@ def test_a_write_without_an_answer_is_noted_before_it_is_tried_again_and_stays_k
         assert not journal.doubts
 
 
+@pytest.mark.thorough
 def test_what_a_killed_process_had_begun_is_in_doubt_from_the_resume_on_and_what_was_stopped_is_not(
     tmp_path: Path,
 ) -> None:
@@ -155,6 +161,7 @@ def test_what_a_killed_process_had_begun_is_in_doubt_from_the_resume_on_and_what
         assert journal.doubts == {"a": since}
 
 
+@pytest.mark.thorough
 def test_killed_after_a_stop_and_a_resume_it_is_in_doubt_again(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
         run([Fake("a", errors=[Interrupted("now")])], journal)
@@ -174,6 +181,7 @@ def test_a_deletion_without_an_answer_is_waited_for_but_makes_nothing(tmp_path: 
         assert journal.doubts.keys() == {"a"} and not journal.status.doubtful
 
 
+@pytest.mark.thorough
 def test_the_end_waits_for_what_may_come_late_and_says_so_and_hears_a_stop(tmp_path: Path) -> None:
     at = datetime(2026, 11, 25, 12, tzinfo=UTC)
     said: list[str] = []
@@ -222,6 +230,7 @@ def test_a_conflict_is_looked_at_again_while_it_may_be_one_with_ourselves(
     assert asked == [tries]
 
 
+@pytest.mark.thorough
 def test_a_defect_of_a_step_is_raised_and_not_recorded(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
         with pytest.raises(ZeroDivisionError):
@@ -229,6 +238,7 @@ def test_a_defect_of_a_step_is_raised_and_not_recorded(tmp_path: Path) -> None:
         assert journal.status.states["a"] == "intended"
 
 
+@pytest.mark.thorough
 def test_unwind_goes_backwards_keeps_what_a_failed_undo_needs_and_is_final(tmp_path: Path) -> None:
     calls: list[str] = []
     steps = [Fake("a", calls=calls), Fake("b", ("a",), calls=calls), Fake("c", ("b",), calls=calls)]
@@ -242,6 +252,7 @@ def test_unwind_goes_backwards_keeps_what_a_failed_undo_needs_and_is_final(tmp_p
     assert calls == ["a", "b", "c", "-c", "-b", "-b", "-a"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("steps", "words"),
     [
@@ -255,6 +266,7 @@ def test_impossible_graphs_are_named(tmp_path: Path, steps: list[Fake], words: s
         run(steps, journal)
 
 
+@pytest.mark.thorough
 def test_another_plan_is_refused_with_the_difference(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
         run([Fake("a")], journal, plan="1")
@@ -264,6 +276,7 @@ def test_another_plan_is_refused_with_the_difference(tmp_path: Path) -> None:
             run([Fake("a")], journal, plan="2")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "output", [{"password": "x"}, {"deep": [{"API_Token": "x"}]}, {"raw": b"x"}, {"p": SecretStr("x")}]
 )
@@ -279,6 +292,7 @@ def test_second_opener_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "j")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", ["UPDATE journal SET at='x' WHERE seq=2", "DELETE FROM journal WHERE seq=2"])
 def test_changed_journal_is_not_trusted(tmp_path: Path, change: str) -> None:
     with Journal(tmp_path / "j") as journal:
@@ -301,6 +315,7 @@ def test_marker_is_short_and_plain() -> None:
     assert len(marker.tag()) <= 60 and marker.tag().isascii() and marker.tag() != Marker(run="r", node="x").tag()
 
 
+@pytest.mark.thorough
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.sets(st.integers(0, 11), max_size=3), min_size=1, max_size=12), st.integers(1, 4))
 def test_random_graphs_run_in_order_and_any_prefix_resumes(shape: list[set[int]], workers: int) -> None:
@@ -318,6 +333,7 @@ def test_random_graphs_run_in_order_and_any_prefix_resumes(shape: list[set[int]]
             assert fold(journal.events()).outputs.keys() == {s.name for s in steps}
 
 
+@pytest.mark.thorough
 def test_never_more_than_workers_at_once(tmp_path: Path) -> None:
     gate, counter, lock = threading.Barrier(3), [0, 0], threading.Lock()
 
@@ -341,6 +357,7 @@ def test_illegal_order_is_an_error() -> None:
         fold([Event(kind="opened", data={"nodes": {"a": []}}), Event(kind="done", node="a")])
 
 
+@pytest.mark.thorough
 def test_full_disk_is_said_and_the_journal_takes_no_more(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
         journal._db.execute("PRAGMA max_page_count=3")

@@ -86,6 +86,7 @@ def test_what_was_undone_already_and_what_has_no_mark_is_not_asked_for(world: Wo
     assert world.runs().take_up() == ([path, plain], []) and world.cloud.asked == []
 
 
+@pytest.mark.thorough
 def test_runs_of_another_place_and_of_a_living_process_are_left_alone(world: World) -> None:
     mine, other = world.killed("1", "intended a"), world.killed("2", "intended a", place="verify-c")
     with Journal(world.killed("3", "intended a")):

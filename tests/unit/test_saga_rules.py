@@ -228,6 +228,7 @@ def test_a_secret_in_an_intent_or_a_message_never_reaches_the_journal(tmp_path: 
 # --- how long is waited
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("passed", "left"), [(-500, 120), (0, 120), (1, 119), (119, 1), (120, 0), (500, 0)],
 )  # fmt: skip
@@ -293,6 +294,7 @@ def test_a_lasting_error_is_not_tried_again_and_a_stop_is_heard() -> None:
 # --- what a step is given, and what is kept of it
 
 
+@pytest.mark.thorough
 def test_a_step_gets_its_intent_and_the_outputs_before_it_and_progress_is_passed_on(tmp_path: Path) -> None:
     first, second = Plain("a", output={"id": "1"}), Plain("b", ("a",), output={"id": "2"})
     heard: list[tuple[str, int, int | None]] = []
@@ -328,6 +330,7 @@ def test_a_step_is_stopped_at_its_next_word_and_goes_on_with_the_same_intent(tmp
     assert [s["intent"] for s in steps[0].seen] == [{"try": 0}, {"try": 0}]
 
 
+@pytest.mark.thorough
 def test_unwinding_hands_each_undo_what_was_intended_and_what_came_of_it(tmp_path: Path) -> None:
     first, second, third = Plain("a", output={"id": "1"}), Plain("b", errors=[Forbidden("no")]), Plain("c", ("b",))
     events: list[tuple[str, str]] = []
@@ -342,6 +345,7 @@ def test_unwinding_hands_each_undo_what_was_intended_and_what_came_of_it(tmp_pat
     assert events[0] == ("unwinding", "") and sorted(events[1:]) == [("undone", "a"), ("undone", "b")]
 
 
+@pytest.mark.thorough
 def test_an_undo_sees_what_came_of_all_steps(tmp_path: Path) -> None:
     seen: list[Outputs] = []
 
@@ -355,6 +359,7 @@ def test_an_undo_sees_what_came_of_all_steps(tmp_path: Path) -> None:
     assert seen == [{"a": {"id": "1"}, "b": {"id": "2"}}] * 2
 
 
+@pytest.mark.thorough
 def test_of_a_write_without_an_answer_is_kept_what_was_heard_instead(tmp_path: Path) -> None:
     error = Unreachable("cut off\x1b[2J")
     error.uncertain = True
@@ -364,6 +369,7 @@ def test_of_a_write_without_an_answer_is_kept_what_was_heard_instead(tmp_path: P
     assert noted.node == "a" and noted.data == {"kind": "Unreachable", "message": "cut off [2J"}
 
 
+@pytest.mark.thorough
 def test_an_undo_that_fails_is_kept_with_its_reason_and_blocks_what_it_needs(tmp_path: Path) -> None:
     first, second = Plain("a"), Plain("b", ("a",))
     with Journal(tmp_path / "j") as journal:
@@ -376,6 +382,7 @@ def test_an_undo_that_fails_is_kept_with_its_reason_and_blocks_what_it_needs(tmp
         assert journal.status.states == {"a": "done", "b": "undo failed"}
 
 
+@pytest.mark.thorough
 def test_other_needs_are_another_plan(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
         assert run([Plain("a"), Plain("b")], journal).complete
@@ -385,6 +392,7 @@ def test_other_needs_are_another_plan(tmp_path: Path) -> None:
         assert run([Plain("b"), Plain("a")], journal).complete, "their order is no difference"
 
 
+@pytest.mark.thorough
 def test_steps_that_came_or_went_are_another_plan_each_by_itself(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
         assert run([Plain("a"), Plain("b")], journal).complete
@@ -394,6 +402,7 @@ def test_steps_that_came_or_went_are_another_plan_each_by_itself(tmp_path: Path)
             run([Plain("a"), Plain("b"), Plain("c")], journal)
 
 
+@pytest.mark.thorough
 def test_a_step_is_told_how_long_its_own_unanswered_write_may_still_be_finished(tmp_path: Path) -> None:
     told: dict[str, list[float]] = {"a": [], "b": []}
 
@@ -410,6 +419,7 @@ def test_a_step_is_told_how_long_its_own_unanswered_write_may_still_be_finished(
     assert told == {"a": [0.0, 70.0], "b": [0.0]}
 
 
+@pytest.mark.thorough
 def test_a_journal_that_is_closed_lets_go_of_its_file_and_one_that_failed_says_what_to_do(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
         run([Plain("a")], journal)
@@ -431,6 +441,7 @@ def test_steps_come_in_an_order_in_which_each_has_what_it_needs() -> None:
     assert "remove one" in caught.value.remedy
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("text", ["no JSON", '{"kind": "a word of its own"}', "[]", "{}"])
 def test_an_entry_that_cannot_be_read_is_refused_with_its_file_and_its_number(tmp_path: Path, text: str) -> None:
     file = tmp_path / "j"

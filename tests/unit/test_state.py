@@ -49,6 +49,7 @@ def test_a_second_holder_is_refused_with_the_first_ones_process() -> None:
         pass
 
 
+@pytest.mark.thorough
 def test_a_phase_noted_twice_stands_once() -> None:
     folder = folders.begin("a", "b", keep=False, now=NOW)
     for _ in range(2):
@@ -56,6 +57,7 @@ def test_a_phase_noted_twice_stands_once() -> None:
     assert [p.name for p in folder.load().phases] == ["census"]
 
 
+@pytest.mark.thorough
 def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "f"
     files.write(path, b"old")

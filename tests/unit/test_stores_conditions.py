@@ -86,6 +86,7 @@ def wish(name: str, size: int = 3) -> StoredObject:
     return StoredObject(id="-", name=name, container="box", size_bytes=size, etag="")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mind", ANSWERS)
 def test_ours_is_written_and_written_again_and_theirs_stays(mind: str) -> None:
     with store(mind) as objects:
@@ -135,6 +136,7 @@ def test_a_large_object_is_streamed_and_looked_for_before() -> None:
     assert Store.asked[-2:] == ["HEAD", "PUT"]
 
 
+@pytest.mark.thorough
 def test_a_container_that_is_not_told_costs_its_objects_nothing() -> None:
     """Whether it keeps versions decides how an object is read, and not whether."""
     with store("refuses") as objects:

@@ -200,6 +200,7 @@ def test_what_was_observed_is_found_in_the_verdicts_again_by_side_and_thing() ->
 # --- the whole of a kind
 
 
+@pytest.mark.thorough
 def test_a_kind_is_complete_if_the_same_things_are_on_both_sides() -> None:
     mine = [Network(id=str(n), name=f"m{n}") for n in range(7)]
     theirs = [Network(id=f"t{n}", name=f"t{n}") for n in range(7)]
@@ -244,6 +245,7 @@ def test_of_a_kind_that_one_side_did_not_show_nobody_knows_whether_it_is_complet
     assert note.claim.text == say("claim.coverage", what="volumes", side=say(f"side.{blinded}"))
 
 
+@pytest.mark.thorough
 def test_what_is_left_what_is_from_birth_and_what_is_the_users_own_is_neither_missing_nor_surplus() -> None:
     def complete(source: Workload, target: Workload, kind: str, plan: Plan | None = None) -> Verdict:
         return verdict(compare(source, target, plan, {}), f"completeness {kind}")
@@ -533,6 +535,7 @@ def test_a_census_loses_its_doubt_only_about_what_owners_are_told_and_only_when_
     assert ownership.known(unsure, not_told) == ownership.known(unsure, None) == unsure
 
 
+@pytest.mark.thorough
 def test_a_trial_is_made_only_where_the_census_could_not_tell_is_read_back_and_taken_away(tmp_path: Path) -> None:
     clouds = {name: Simulator(tmp_path / name, name=name) for name in ("source", "target")}
     seen_ = {"source": here(**blind(OWNER_ONLY[-1])), "target": there(**blind(OWNER_ONLY[0]))}

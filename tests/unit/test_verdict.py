@@ -21,6 +21,7 @@ def seen(value: object, reason: str = "") -> Observation:
     return Observation(what="sha256", value=value, source=Source(where="here", at=NOW), reason=reason)
 
 
+@pytest.mark.thorough
 @given(st.lists(outcomes))
 def test_a_conjunction_holds_only_if_everything_was_looked_at(given_outcomes: list[Outcome]) -> None:
     held = conjoin(given_outcomes) is Outcome.HELD

@@ -18,6 +18,7 @@ LONG = timedelta(hours=1)
 ALARM = 60.0
 
 
+@pytest.mark.thorough
 def test_a_stop_ends_a_wait_long_before_its_deadline() -> None:
     stop, asked = threading.Event(), threading.Event()
 
@@ -32,6 +33,7 @@ def test_a_stop_ends_a_wait_long_before_its_deadline() -> None:
             waits.result(ALARM)
 
 
+@pytest.mark.thorough
 def test_what_ends_directly_after_a_stop_is_still_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most deletions that a clean-up asks for: it may go on."""
     monkeypatch.setattr(waiting, "GRACE_SECONDS", ALARM)
@@ -42,6 +44,7 @@ def test_what_ends_directly_after_a_stop_is_still_seen(monkeypatch: pytest.Monke
         assert waiting.wait(lambda: next(answers), LONG, "volume:1") == "gone"
 
 
+@pytest.mark.thorough
 def test_a_long_wait_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "QUIET_SECONDS", 0.0)
     said: list[str] = []
@@ -50,6 +53,7 @@ def test_a_long_wait_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(said) == 1 and said[0].startswith("waiting for attachment:s/v (last status: detaching): ")
 
 
+@pytest.mark.thorough
 def test_after_a_command_nobody_listens_any_more() -> None:
     stop = threading.Event()
     stop.set()
@@ -59,6 +63,7 @@ def test_after_a_command_nobody_listens_any_more() -> None:
         waiting.wait(lambda: None, timedelta(seconds=0.1), "volume:1")
 
 
+@pytest.mark.thorough
 def test_what_did_not_come_in_time_is_a_reason_in_each_language() -> None:
     with pytest.raises(Unreachable) as caught:
         waiting.wait(

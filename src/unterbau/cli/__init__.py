@@ -236,16 +236,44 @@ def allow_option(function: F) -> F:
                         help="Let something be open that was closed; the plan names each with its id.")(function)  # fmt: skip
 
 
+def headers_option(function: F) -> F:
+    """`--headers`."""
+    return click.option("--headers", is_flag=True,
+                        help="Read the headers of every object, also of more than 100: a request for each.")(function)  # fmt: skip
+
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Of a duration on the command line, in seconds."""
+
+
+def _duration(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Seconds of `45s`, `90m`, `12h`, `30d`."""
+    if value is None:
+        return None
+    number, unit = value[:-1], value[-1:]
+    if unit not in UNITS or not (number.isascii() and number.isdecimal()) or not int(number):
+        raise click.BadParameter(f"{value!r} is no duration; write a whole number and s, m, h or d, such as 30d")
+    return float(int(number) * UNITS[unit])
+
+
+def limit_option(function: F) -> F:
+    """`--limit`."""
+    return click.option("--limit", "limit_seconds", callback=_duration, metavar="DURATION",
+                        help="How long the move may take (30d, 12h, 90m): compared with what is predicted.")(function)  # fmt: skip
+
+
 @command(cli, "census")
 @bounded
 @click.argument("cloud_name", metavar="CLOUD")
-def census_(context: Context, cloud_name: str) -> Exit:
+@headers_option
+def census_(context: Context, cloud_name: str, headers: bool) -> Exit:
     """Read everything that the project owns in CLOUD, read-only. What cannot be read is named."""
     from unterbau import wiring
     from unterbau.switch import census
     from unterbau.switch.report import terminal
 
-    taken = census.take(wiring.open_cloud(cloud_name), now=wiring.now, progress=context.face.count)
+    cloud = wiring.open_cloud(cloud_name)
+    taken = census.take(cloud, now=wiring.now, progress=context.face.count, brief=not headers)
     context.show(lambda: terminal.census(taken), taken)
     return Exit.NOT_SHOWN if taken.not_shown else Exit.HELD
 
@@ -257,9 +285,12 @@ def census_(context: Context, cloud_name: str) -> Exit:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the plan to this file.")
 @map_option
 @allow_option
+@headers_option
+@limit_option
 def plan_(
-    context: Context, source: str, target: str, output: Path | None, choices: tuple[str, ...], allowed: tuple[str, ...]
-) -> Exit:
+    context: Context, source: str, target: str, output: Path | None, choices: tuple[str, ...],
+    allowed: tuple[str, ...], headers: bool, limit_seconds: float | None,
+) -> Exit:  # fmt: skip
     """Choose a fate for every object of SOURCE on TARGET, before anything is written."""
     from unterbau import files, wiring
     from unterbau.switch import drill as drills
@@ -273,8 +304,9 @@ def plan_(
         work.begin_again()
         if not drills.is_begun(folder):
             folder.plan.unlink(missing_ok=True)
-        work.census()
-        made = work.plan(drills.Words(choices, allowed))
+        words = drills.Words(choices, allowed, headers, limit_seconds)
+        work.census(words)
+        made = work.plan(words)
     if output is not None:
         files.write(output, folder.plan.read_bytes(), mode=0o644)
     context.show(lambda: terminal.plan(made), made)
@@ -453,12 +485,14 @@ def _show_closed(context: Context, closed: Closed) -> Exit:
 @exports
 @map_option
 @allow_option
+@headers_option
+@limit_option
 @late_writes
 @click.option("--list", "listing", is_flag=True, help="Show the drills of this machine.")
 def drill_(
     context: Context, source: str | None, target: str | None, keep: bool, report_file: Path | None, language: str,
     plan_file: Path | None, plan_output: Path | None, output: Path | None, everything: bool, choices: tuple[str, ...],
-    allowed: tuple[str, ...], listing: bool, exports: Exports, late_seconds: float,
+    allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, listing: bool, exports: Exports, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
     from unterbau import files, wiring
@@ -482,7 +516,7 @@ def drill_(
                          "Leave one of them out; `unterbau plan` takes --map.")  # fmt: skip
     folder, verdicts = drills.drill(
         source, target, keep=keep, tools=wiring.tools(context.face, context.stop, late_seconds), language=language,
-        words=drills.Words(choices, allowed), plan_file=plan_file, plan_output=plan_output,
+        words=drills.Words(choices, allowed, headers, limit_seconds), plan_file=plan_file, plan_output=plan_output,
     )  # fmt: skip
     for path, data in ((report_file, folder.report), (output, folder.verdicts)):
         if path is not None:

@@ -6,7 +6,8 @@ Verifier, mover and closer call it. Not here: what must be exported first, and w
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from unterbau.cloud.port import ByteStream, Cloud, Reader
 from unterbau.errors import Unsupported
@@ -22,6 +23,17 @@ def content(cloud: Reader, resource: Resource) -> AbstractContextManager[ByteStr
             return cloud.object_bytes(resource.container, resource.name)
         case _:
             raise Unsupported(f"{resource.ref} has no bytes to read")
+
+
+@contextmanager
+def whole(cloud: Reader, resource: Resource) -> Iterator[tuple[Resource, ByteStream]]:
+    """A thing and its bytes: as it is now, if only its listing was read, else as it was read. Raises as `content`."""
+    if isinstance(resource, StoredObject) and resource.by_listing:
+        with cloud.object_whole(resource.container, resource.name) as found:
+            yield found
+    else:
+        with content(cloud, resource) as stream:
+            yield resource, stream
 
 
 def own_content(cloud: Reader, resource: Resource) -> AbstractContextManager[ByteStream]:

@@ -92,6 +92,8 @@ def _plain(key: str) -> str:
     return key.lower().replace("_", "-")
 
 
+LOOKED_AT = 100
+"""Of more objects than these a brief listing reads no headers (`Reader.listing_brief`)."""
 Marker: TypeAlias = str
 Power: TypeAlias = Literal["ACTIVE", "SHUTOFF"]
 
@@ -147,6 +149,11 @@ class Reader(Protocol):
         `seen` is not called for: who wants it reads it by itself.
         """
 
+    def listing_brief(self, kind: Kind) -> Listing:
+        """As `listing`; where there are many objects the plain ones as the listings of their containers tell them, without
+        a request for each (`StoredObject.by_listing`). What a listing shows to be a link or to join others is read as ever.
+        """
+
     def surroundings(self) -> Surroundings:
         """What the cloud offers to the project."""
 
@@ -160,6 +167,12 @@ class Reader(Protocol):
 
     def object_bytes(self, container: str, name: str) -> AbstractContextManager[ByteStream]:
         """The content as stored (never unpacked); of an SLO or DLO the joined content."""
+
+    def object_whole(self, container: str, name: str) -> AbstractContextManager[tuple[Resource, ByteStream]]:
+        """A plain object and its content as it is now, from one answer.
+
+        Raises Conflict if it turns out to be a link or to join others, NotFound.
+        """
 
     def own_bytes(self, container: str, name: str) -> AbstractContextManager[ByteStream]:
         """What a large object holds itself: the body of a DLO, of an SLO the data in its manifest, one after the other."""

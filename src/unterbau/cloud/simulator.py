@@ -33,7 +33,7 @@ from pydantic import SecretBytes, TypeAdapter
 
 from unterbau import qcow2
 from unterbau.cloud.content import content
-from unterbau.cloud.port import Listing, Marker, Power, Surroundings, Take, owner_only
+from unterbau.cloud.port import LOOKED_AT, Listing, Marker, Power, Surroundings, Take, owner_only
 from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import (
@@ -261,6 +261,13 @@ class Simulator:
                         seen(one, stream)
         return found
 
+    def listing_brief(self, kind: Kind) -> Listing:
+        """See the port."""
+        found = self.listing(kind)
+        if len(found.resources) <= LOOKED_AT:
+            return found
+        return found.model_copy(update={"resources": tuple(r.as_listed() for r in found.resources)})
+
     def _as_told(self, resource: Resource) -> Resource:
         """Without what is kept from us."""
         if resource.ref in self.private:
@@ -317,6 +324,15 @@ class Simulator:
         if parts is None:
             raise Forbidden(f"{self.name}: {found.ref} leads into another account")
         yield Bytes(b"".join(self._content(part)[which] for part, which in parts))
+
+    @contextmanager
+    def object_whole(self, container: str, name: str) -> Iterator[tuple[Resource, Bytes]]:
+        """See the port."""
+        found = self._must(ref(WITH[Content.STORED], f"{container}/{name}"))
+        if found.is_linked():
+            raise Conflict(f"{self.name}: {found.ref} is more than its listing tells")
+        with self.object_bytes(container, name) as stream:
+            yield found, stream
 
     @contextmanager
     def own_bytes(self, container: str, name: str) -> Iterator[Bytes]:
@@ -543,7 +559,12 @@ class Simulator:
             if getattr(self._must(part), "etag", etag) != etag:
                 raise Conflict(f"{self.name}: {part} has another content")
         stored = wish.completed(self._side(), datetime.now(UTC))
-        made = stored.model_copy(update={"id": wish.place(), "marker": marker})
+        body = (
+            hashlib.md5(held, usedforsecurity=False).hexdigest()
+            if held and getattr(wish, "dlo_prefix", None) is not None
+            else ""
+        )
+        made = stored.model_copy(update={"id": wish.place(), "marker": marker, "body_etag": body})
         self._blob(made.ref).write_bytes(held)
         self._put(made)
 

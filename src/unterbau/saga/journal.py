@@ -222,6 +222,19 @@ def peek(path: Path) -> Status:
     return status
 
 
+def timeline(path: Path) -> list[tuple[datetime, str, str]]:
+    """(when, kind of event, step) of each entry of a journal, which another process may be writing. Raises LocalError."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            told = (
+                "SELECT at, json_extract(event, '$.kind'), coalesce(json_extract(event, '$.node'), '')"
+                " FROM journal ORDER BY seq"
+            )
+            return [(datetime.fromisoformat(at), kind, node) for at, kind, node in db.execute(told)]
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise LocalError(f"journal {path}: cannot be read ({error})") from None
+
+
 def _locked(path: Path) -> int:
     beside = path.with_name(path.name + ".lock")
     handle = files.take(beside)

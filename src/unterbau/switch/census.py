@@ -36,10 +36,12 @@ def take(
     progress: Callable[[str, int, int], None] = lambda label, done, total: None,
     pause: Callable[[float], None] = time.sleep,
     seen: Take | None = None,
+    brief: bool = False,
 ) -> Workload:
     """A census. `progress(label, done, total)` counts kinds; it is called from worker threads.
 
-    With `seen` what is small is read with it (`Reader.listing_read`), and perhaps more than once.
+    With `seen` what is small is read with it (`Reader.listing_read`), and perhaps more than once; `brief`: of many objects
+    only what the listings tell (`Reader.listing_brief`).
 
     Kinds whose listings do not agree (see `agreement`) are read again, with `pause` between; what still does not agree
     is not shown. Raises AuthFailed, Unreachable, ... if not even the identity could be read.
@@ -47,7 +49,7 @@ def take(
     identity = reader.identity()
     taken_at = now()
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        reading = _Reading(reader, identity, pool, progress, seen)
+        reading = _Reading(reader, identity, pool, progress, _listing_of(reader, seen, brief=brief))
         reading.read(reader.kinds(), f"census of {identity.name}")
         loose = reading.settle(pause)
     missing = [k for k in Kind if k not in reading.listings]
@@ -55,6 +57,8 @@ def take(
     not_shown += [n for found in reading.listings.values() for n in _notes(found)]
     not_shown += [*_notes(reading.around), *_notes(reading.unknown), *reading.failed, *notes(loose)]
     resources = [r for listing in reading.listed().values() for r in listing.resources]
+    if count := sum(r.is_brief() for r in resources):
+        not_shown.append(NotShown(what="object.headers", reason=Reason.of("census.by-listing", count=count)))
     return Workload(
         identity=identity,
         taken_at=taken_at,
@@ -62,6 +66,12 @@ def take(
         offering=reading.offering,
         not_shown=tuple(sorted({(n.what, n.reason): n for n in not_shown}.values(), key=lambda n: n.what)),
     )
+
+
+def _listing_of(reader: Reader, seen: Take | None, *, brief: bool) -> Callable[[Kind], Listing]:
+    if seen is not None:
+        return lambda kind: reader.listing_read(kind, seen)
+    return reader.listing_brief if brief else reader.listing
 
 
 class _Reading:
@@ -73,10 +83,10 @@ class _Reading:
         identity: CloudIdentity,
         pool: ThreadPoolExecutor,
         progress: Callable[[str, int, int], None],
-        seen: Take | None,
+        listing: Callable[[Kind], Listing],
     ) -> None:
         self.reader, self.identity, self.pool, self.progress = reader, identity, pool, progress
-        self.seen = seen
+        self._listing = listing
         self.listings: dict[Kind, Listing | NotShown] = {}
         self.around: Surroundings | NotShown = Surroundings(offering=Offering())
         self.unknown: tuple[NotShown, ...] | NotShown = ()
@@ -113,9 +123,6 @@ class _Reading:
                 self.listings[kind] = found
         self.around = around.result() if around else self.around
         self.unknown = unknown.result() if unknown else self.unknown
-
-    def _listing(self, kind: Kind) -> Listing:
-        return self.reader.listing(kind) if self.seen is None else self.reader.listing_read(kind, self.seen)
 
     def settle(self, pause: Callable[[float], None]) -> list[Loose]:
         """Read again what does not agree, a few times; returns what still does not."""
@@ -173,6 +180,11 @@ def own(workload: Workload, run: str) -> tuple[Resource, ...]:
     """The resources that this run did not make itself (its temporaries carry its marker)."""
     prefix = f"unterbau.{run}."
     return tuple(r for r in workload.resources if not (r.marker or "").startswith(prefix))
+
+
+def is_brief(workload: Workload) -> bool:
+    """Whether of some objects only the listing was read: it compares with a census that was taken so."""
+    return any(r.is_brief() for r in workload.resources)
 
 
 def digest(workload: Workload, run: str = "") -> str:

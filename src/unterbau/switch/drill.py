@@ -28,8 +28,8 @@ from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
 from unterbau.evidence import fingerprint, signing_key
 from unterbau.face import Face, first
-from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, peek, run, run_of, unwind, wait_out
-from unterbau.switch import census, child, evidence, folders, move, planning
+from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, peek, run, run_of, timeline, unwind, wait_out
+from unterbau.switch import census, child, evidence, folders, move, planning, prediction
 from unterbau.switch.evidence.bundle import Context, PhaseTime
 from unterbau.switch.folders import Folder
 from unterbau.switch.move import Swept
@@ -42,6 +42,8 @@ from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 
 M = TypeVar("M", bound=BaseModel)
+MEASURED = 3
+"""From how many earlier moves the time of a new one is predicted: the newest."""
 AGAIN = "Run the same command again: it goes on where it stopped."
 
 
@@ -89,10 +91,14 @@ class Closed(Model):
 
 @dataclass(frozen=True)
 class Words:
-    """What a person decides at the command line: `--map` and `--allow-opening`."""
+    """What a person decides at the command line: `--map`, `--allow-opening`, `--headers` and `--limit`."""
 
     choices: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    headers: bool = False
+    """`--headers`: those of every object are read for the plan."""
+    limit_seconds: float | None = None
+    """`--limit`: how long the move may take."""
 
 
 NO_WORDS = Words()
@@ -132,12 +138,12 @@ class Drill:
 
     # --- phases
 
-    def census(self) -> None:
+    def census(self, words: Words = NO_WORDS) -> None:
         """Both sides, as they are before anything is written."""
         for side, path in (("source", self.folder.source), ("target", self.folder.target)):
             if not path.exists():
-                cloud = self.tools.connect(getattr(self.state, side))
-                taken = census.take(cloud, now=self.tools.now, progress=self.tools.face.count)
+                cloud, brief = self.tools.connect(getattr(self.state, side)), side == "source" and not words.headers
+                taken = census.take(cloud, now=self.tools.now, progress=self.tools.face.count, brief=brief)
                 files.write(path, taken.model_dump_json(indent=1).encode())
 
     def plan(self, words: Words = NO_WORDS) -> Plan:
@@ -158,8 +164,26 @@ class Drill:
                 "allowed_openings": old.allowed_openings if old else (),
                 "source_census": digest_bytes(self.folder.source.read_bytes()),
             }
-            self._write_plan(made.model_copy(update=named))
+            self._write_plan(self._timed(made.model_copy(update=named), source, words.limit_seconds, old))
         return self.judged(words)
+
+    def _timed(self, made: Plan, source: Workload, limit: float | None, old: Plan | None) -> Plan:
+        """The plan with how long it will take, by the newest moves between these two."""
+        if limit is None and old is not None and old.prediction is not None:
+            limit = old.prediction.limit_seconds
+        runs, took = list[str](), list[prediction.Took]()
+        for folder, state in folders.drills():
+            between = (state.source, state.target) == (self.state.source, self.state.target)
+            if between and len(runs) < MEASURED and folder.run != self.folder.run and (found := _took(folder)):
+                runs.append(folder.run)
+                took += found
+        if not runs and limit is None:
+            return made
+        steps = move.steps(made, source, *self.clouds(), self.folder.path)
+        told = prediction.predict(
+            steps, made, prediction.measured(took), runs=runs, workers=self.tools.workers, limit_seconds=limit
+        )
+        return made.model_copy(update={"prediction": told})
 
     def _is_own_plan(self) -> bool:
         """Whether the plan file is as we wrote it, and not as a person edited it."""
@@ -435,7 +459,8 @@ class Drill:
 
     def _refuse_stale(self, plan: Plan, source: Workload) -> None:
         """Before the first write: the source must be what the plan was made from."""
-        now = census.take(self.tools.connect(self.state.source), now=self.tools.now)
+        cloud, brief = self.tools.connect(self.state.source), census.is_brief(source)
+        now = census.take(cloud, now=self.tools.now, brief=brief)
         if plan.source_census and plan.source_census != digest_bytes(self.folder.source.read_bytes()):
             raise PlanError("the plan was made from another census than the one in its folder", "Make a new plan.")
         before = census.digest(source) if plan.source_census else plan.source_digest
@@ -466,6 +491,15 @@ class _Counter:
             self.done += 1
             self.face.detail(f"{event.kind}: {event.node}")
             self.face.count(self.label, self.done, self.total)
+
+
+def _took(folder: Folder) -> list[prediction.Took]:
+    """How long the steps of a move took; nothing where it left no readable journal and plan."""
+    try:
+        plan = Plan.model_validate_json(folder.plan_begun.read_bytes())
+        return prediction.took(timeline(folder.journal), plan)
+    except (OSError, ValidationError, LocalError):
+        return []
 
 
 def read_plan(path: Path) -> Plan:
@@ -562,7 +596,7 @@ def drill(
                 files.write(plan_output, folder.plan.read_bytes(), mode=0o644)
 
         phases: list[tuple[str, str, Callable[[], object]]] = [
-            ("census", "census of both sides", work.census),
+            ("census", "census of both sides", lambda: work.census(words)),
             ("plan", "plan", plan),
             ("move", "move", work.move),
             ("verify", "verify, as a process of its own", work.verify),

@@ -20,7 +20,7 @@ from unterbau.errors import PlanError
 from unterbau.tenant.kinds import Check, CloudIdentity, Entry, Loss, Opened, R, Ref, ResourceBase
 from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Words, later
+from unterbau.verdict import Model, Outcome, Words, later
 
 PLAN_SCHEMA = "https://unterbau.example/schema/plan/v1"
 
@@ -44,6 +44,44 @@ def losses(entry: Entry, resource: ResourceBase, source: Workload) -> tuple[Loss
     for field, why in source.hidden.get(resource.ref, {}).items():
         add(field, why)
     return tuple(found.values())
+
+
+def spoken(seconds: float) -> str:
+    """A duration in the largest unit of which it has two: `45 s`, `12.5 min`, `3.1 h`, `4.2 d`."""
+    units = ((86400, "d"), (3600, "h"), (60, "min"))
+    size, unit = next(((s, u) for s, u in units if seconds >= 2 * s), (1, "s"))
+    return f"{seconds / size:.1f} {unit}" if size > 1 else f"{seconds:.0f} s"
+
+
+class Share(Model):
+    """What part of all work (0 to 1) the steps of one kind are."""
+
+    step: str
+    share: float
+
+
+class Prediction(Model):
+    """How long the steps of a move will take, by how long those of the moves `runs` took (`prediction`).
+
+    Without any `runs`, and where kinds of steps are `unmeasured`, there is no interval to rely on. `limit_seconds`: what a
+    person said that it may take.
+    """
+
+    lower_seconds: float
+    upper_seconds: float
+    runs: tuple[str, ...] = ()
+    slowest: tuple[Share, ...] = ()
+    unmeasured: tuple[str, ...] = ()
+    limit_seconds: float | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether it keeps the limit, if the whole interval tells the same."""
+        if self.limit_seconds is None or not self.runs or self.unmeasured:
+            return Outcome.NOT_SHOWN
+        if self.upper_seconds <= self.limit_seconds:
+            return Outcome.HELD
+        return Outcome.FAILED if self.lower_seconds > self.limit_seconds else Outcome.NOT_SHOWN
 
 
 class Plan(Model):
@@ -77,6 +115,8 @@ class Plan(Model):
     """Ids of the openings that a person allowed."""
     remarks: tuple[Words, ...] = later(())
     """What a person should know, and nobody can fail at."""
+    prediction: Prediction | None = later(None)
+    """How long it will take, if a move between these two was measured or a limit was named."""
     source_census: str = later("")
     """The census that it was made from: the digest of its file, byte by byte. `""`: by a version that named none."""
 

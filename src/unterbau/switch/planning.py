@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.switch import census
-from unterbau.switch.plan import Plan, losses
+from unterbau.switch.plan import Plan, Prediction, losses, spoken
 from unterbau.switch.planned_openings import of_plan
 from unterbau.tenant.kinds import KINDS, Check, Entry, Fate, Ground, Ref, Resource, Side, kind_of
 from unterbau.tenant.kinds.ground import external_by_name
@@ -98,8 +98,25 @@ def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str
     planner = _Planner(source, target, _chosen(plan.choices, source, target))
     return plan.model_copy(update={
         "openings": found, "allowed_openings": words,
-        "checks": (*planner.checks(plan.entries), _check_openings(found, words)), "remarks": planner.remarks(),
+        "checks": (*planner.checks(plan.entries), _check_openings(found, words), *_check_time(plan.prediction)),
+        "remarks": planner.remarks(),
     })  # fmt: skip
+
+
+def _check_time(prediction: Prediction | None) -> Iterator[Check]:
+    """What is predicted against the limit that a person named."""
+    if prediction is None or prediction.limit_seconds is None:
+        return
+    limit, outcome = spoken(prediction.limit_seconds), prediction.outcome
+    if not prediction.runs:
+        text = Reason.of("check.time.unmeasured", limit=limit)
+    elif prediction.unmeasured:
+        text = Reason.of("check.time.partly", steps=[*prediction.unmeasured], limit=limit)
+    else:
+        lower, upper = spoken(prediction.lower_seconds), spoken(prediction.upper_seconds)
+        text = Reason.of("check.time", lower=lower, upper=upper, limit=limit)
+    mend = {Outcome.HELD: "", Outcome.FAILED: Reason.of("do.more-time"), Outcome.NOT_SHOWN: Reason.of("do.rehearse")}
+    yield Check(name="time", outcome=outcome, text=text, remedy=mend[outcome])
 
 
 def _check_openings(found: Sequence[Opening], allowed: Sequence[str]) -> Check:

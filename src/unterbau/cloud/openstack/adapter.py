@@ -111,6 +111,13 @@ class OpenStack:
             service = self._service(kind)
             return _once(service.listing(kind, seen) if isinstance(service, ObjectService) else service.listing(kind))
 
+    def listing_brief(self, kind: Kind) -> Listing:
+        """As `Reader.listing_brief`."""
+        with _edge(kind.value):
+            service = self._service(kind)
+            found = service.listing(kind, brief=True) if isinstance(service, ObjectService) else service.listing(kind)
+        return _once(found)
+
     def surroundings(self) -> Surroundings:
         """As `Reader.surroundings`."""
         surveyor = Surveyor(
@@ -159,6 +166,10 @@ class OpenStack:
     def object_bytes(self, container: str, name: str) -> AbstractContextManager[Stream]:
         """As `Reader.object_bytes`."""
         return self._objects.bytes_of(container, name)
+
+    def object_whole(self, container: str, name: str) -> AbstractContextManager[tuple[StoredObject, Stream]]:
+        """As `Reader.object_whole`."""
+        return self._objects.whole_of(container, name)
 
     def own_bytes(self, container: str, name: str) -> AbstractContextManager[ByteStream]:
         """As `Reader.own_bytes`."""

@@ -144,6 +144,10 @@ class Told(dict[str, Any]):
         """The value of a key that is there, without being understood thereby."""
         return super().__getitem__(key)
 
+    def plain_or(self, key: str) -> Any:
+        """As `plain`; None for a key that is not there."""
+        return super().get(key)
+
     def unread(self) -> Iterable[tuple[str, Any]]:
         """(path, value) of what nobody read."""
         for key in self.names():

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -31,11 +32,22 @@ from unterbau.cloud.openstack.swift import (
     text_of_header,
 )
 from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
-from unterbau.cloud.port import ByteStream, Listing, Marker, Take, carries, marked, our_keys, owner_only, said
+from unterbau.cloud.port import (
+    LOOKED_AT,
+    ByteStream,
+    Listing,
+    Marker,
+    Take,
+    carries,
+    marked,
+    our_keys,
+    owner_only,
+    said,
+)
 from unterbau.cloud.waiting import stoppable
 from unterbau.errors import AuthFailed, Broken, CloudError, Conflict, Elsewhere, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, Source, StoredObject, ref
-from unterbau.tenant.kinds.object import KEPT_HEADERS
+from unterbau.tenant.kinds.object import KEPT_HEADERS, is_md5
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason, Words
 
@@ -129,8 +141,11 @@ class ObjectService:
 
     # --- reading
 
-    def listing(self, kind: Kind, seen: Take | None = None) -> Listing:
-        """All containers, or all objects of all containers; with `seen` their small contents, too (`port.listing_read`)."""
+    def listing(self, kind: Kind, seen: Take | None = None, *, brief: bool = False) -> Listing:
+        """All containers, or all objects of all containers; with `seen` their small contents, too (`port.listing_read`).
+
+        `brief`: see `port.listing_brief`.
+        """
         account = self._containers()
         names = [_name(entry) for entry in account.entries]
         notes = (
@@ -150,11 +165,18 @@ class ObjectService:
             reason = Reason.of("object.unread", count=len(unread), first=unread[0].what, why=unread[0].reason)
             notes += [NotShown(what=kind.value, reason=reason), *unread]
         entries = Reading(kind.value, _LISTED)
-        places = list[tuple[str, Json]]()
+        brief = brief and sum(len(one.entries) for one in listed.values()) > LOOKED_AT
+        places, told = list[tuple[str, Json]](), list[StoredObject]()
         for container, one_listing in listed.items():
+            short_of = brief and bool(one_listing.entries) and not self._has_versions(container)
             for entry in one_listing.entries:
+                reference = ref(kind, f"{container}/{_name(entry)}")
+                plain = entries.take(reference, entry, partial(_from_listing, container)) if short_of else None
+                if plain is not None:
+                    told.append(plain)
+                    continue
                 places.append((container, entry))
-                entries.take(ref(kind, f"{container}/{_name(entry)}"), entry, _listed)
+                entries.take(reference, entry, _listed)
         patience = _Patience()
 
         def taken(place: tuple[str, Json]) -> StoredObject | None:
@@ -169,7 +191,7 @@ class ObjectService:
 
         found = parallel(taken, places, PARALLEL)
         notes += [*entries.notes(), *reading.notes()]
-        return Listing(resources=tuple(o for o in found if o is not None), not_shown=tuple(notes))
+        return Listing(resources=(*told, *(o for o in found if o is not None)), not_shown=tuple(notes))
 
     def _objects_of(self, containers: Sequence[str]) -> dict[str, Listed[Json]]:
         """The listing of each container. Counts that follow late are waited for together, not one after the other."""
@@ -343,6 +365,21 @@ class ObjectService:
         """The content as stored; of a large object the joined content."""
         with self._swift.stream(quoted(container, name)) as stream:
             yield stream
+
+    @contextmanager
+    def whole_of(self, container: str, name: str) -> Iterator[tuple[StoredObject, Stream]]:
+        """A plain object and its content, from one answer. Raises Conflict if it is no plain one."""
+        reference = ref(Kind.OBJECT, f"{container}/{name}")
+        with self._swift.stream(quoted(container, name)) as stream:
+            if more := sorted(_NOT_PLAIN & stream.headers.keys()):
+                raise Conflict(
+                    f"object-store: {reference} is more than its listing tells ({more[0]})",
+                    "Make a new plan with --headers, for which the headers of every object are read.",
+                )
+            yield (
+                one(reference, stream.headers, lambda told: _object(container, name, told, self._swift.account())),
+                stream,
+            )
 
     @contextmanager
     def own_bytes_of(self, container: str, name: str) -> Iterator[ByteStream]:
@@ -724,6 +761,24 @@ def _object(container: str, name: str, told: Told, own_account: str) -> StoredOb
         metadata=metadata,
         last_modified=_modified(told),
     )
+
+
+def _from_listing(container: str, told: Told) -> StoredObject | None:
+    """A plain object as the listing of its container tells it; None for what wants its headers.
+
+    That is what has no bytes of its own (a DLO's manifest mostly, a link), what the listing shows to be joined, and what it
+    tells in another way than Swift's. Raises for nothing of these.
+    """
+    size, etag, kind = told.plain_or("bytes"), told.plain_or("hash"), told.plain_or("content_type")
+    if not (type(size) is int and size > 0 and isinstance(etag, str) and isinstance(kind, str)):
+        return None
+    if not is_md5(etag) or told.plain_or("slo_etag") or told.plain_or("symlink_path") or told.plain_or("version_id"):
+        return None
+    name = str(told["name"])
+    return StoredObject(
+        id=f"{container}/{name}", name=name, container=container, size_bytes=size, etag=etag, content_type=kind,
+        last_modified=told.date("last_modified"), by_listing=True,
+    )  # fmt: skip
 
 
 def _second(told: str | None) -> datetime | None:

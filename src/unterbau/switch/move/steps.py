@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
-from unterbau.cloud.content import content, own_content, unprotect
+from unterbau.cloud.content import own_content, unprotect, whole
 from unterbau.cloud.disks import RAW, Form, Forms, form_of, guest_bytes, length_of, names_form
 from unterbau.cloud.port import ByteStream, Cloud
 from unterbau.errors import Broken, CloudError, Conflict, NotFound
@@ -89,10 +89,10 @@ class Move:
         """The tag of what a step makes."""
         return Marker(run=self.plan.run, node=step).tag()
 
-    def wish(self, reference: Ref, done: Outputs) -> Resource:
-        """The object as it is to be on the target, with the target's ids."""
+    def wish(self, reference: Ref, done: Outputs, there: Resource | None = None) -> Resource:
+        """The object as it is to be on the target, with the target's ids. `there`: as it is now, if not as in the census."""
         entry = self.plan.by_ref[reference]
-        resource = entry.wish(self.workload.by_ref[reference])
+        resource = entry.wish(there or self.workload.by_ref[reference])
         return self.plan.translated(resource.with_ids(lambda r: self.new_id(r, done)))
 
     def new_id(self, reference: Ref, done: Outputs) -> str | None:
@@ -354,11 +354,13 @@ class WriteStep(CreateStep):
                 progress,
             )
             return {"id": wish.id, **passed}
-        passed = relay(
-            content(self.move.source, self.resource),
-            lambda data, size: target.write_object(wish, data, _marker(intent)),
-            progress,
-        )
+        with whole(self.move.source, self.resource) as (there, stream):
+            wish = self.move.wish(self.reference, done, there)
+            if why := wish.full():
+                raise Conflict(f"{self.reference}: {why}", "Remove one of them, or leave it out of the plan.")
+            passed = relay(
+                nullcontext(stream), lambda data, size: target.write_object(wish, data, _marker(intent)), progress
+            )
         return {"id": wish.id, **passed}
 
 

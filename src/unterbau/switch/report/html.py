@@ -15,6 +15,7 @@ from markupsafe import Markup
 from unterbau import pages
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
+from unterbau.switch.plan import spoken
 from unterbau.switch.report import todo
 from unterbau.switch.report.drawing import timeline, topology
 from unterbau.switch.report.ending import is_loss, is_opening
@@ -47,6 +48,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
     environment = pages.environment("unterbau.switch.report")
     environment.globals["words"] = outcome_words
     environment.filters["both"] = pages.said
+    environment.globals["spoken"] = spoken
     environment.globals["phase"] = lambda name: pages.said(PHASES.get(name) or name)
     template = environment.get_template("report.html.j2")
     return template.render(

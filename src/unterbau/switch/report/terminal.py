@@ -12,7 +12,7 @@ from typing import Any
 
 from unterbau.face import MARKS, STYLES, TEN, first, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
-from unterbau.switch.plan import Plan
+from unterbau.switch.plan import Plan, spoken
 from unterbau.switch.report.ending import Ending
 from unterbau.switch.report.ending import ending as sorted_out
 from unterbau.tenant.kinds import Fate
@@ -73,11 +73,23 @@ def plan(made: Plan) -> None:
     say("")
     for remark in made.remarks:
         say(safe(remark))
-    seconds = made.estimate_seconds or 0
-    say(f"{made.bytes_total / 2**20:.0f} MiB to move, about {seconds:.0f} s")
+    say(f"{made.bytes_total / 2**20:.0f} MiB to move, {_time(made)}")
     say(
         "What is made carries a mark (tag or metadata `unterbau`) that applications see; `close RUN --marks` takes it off."
     )
+
+
+def _time(made: Plan) -> str:
+    """How long it will take, and by what one knows."""
+    told = made.prediction
+    if told is None or not told.runs:
+        return (
+            f"about {spoken(made.estimate_seconds or 0)} by a rule of thumb: no move between these two was measured yet"
+        )
+    most = ", ".join(f"{one.step} {one.share:.0%}" for one in told.slowest)
+    unknown = f"; not measured, and not in it: {', '.join(told.unmeasured)}" if told.unmeasured else ""
+    runs = f"{'move' if len(told.runs) == 1 else 'moves'} {', '.join(told.runs)}"
+    return f"{spoken(told.lower_seconds)} to {spoken(told.upper_seconds)} by the steps of {runs}; most of it: {most or 'nothing'}{unknown}"
 
 
 def _losses(made: Plan) -> None:

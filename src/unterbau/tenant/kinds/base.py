@@ -451,6 +451,14 @@ class ResourceBase(Model):
         """Whether its content is that of others: joined, or shown."""
         return False
 
+    def is_brief(self) -> bool:
+        """Whether only what a brief listing tells is known of it."""
+        return False
+
+    def as_listed(self) -> Self:
+        """What a brief listing of its service tells of it (`cloud.port.Reader.listing_brief`)."""
+        return self
+
     def denied(self) -> str:
         """Why a member may not have it so, or ""."""
         return ""

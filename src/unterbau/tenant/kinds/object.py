@@ -35,6 +35,11 @@ our mark takes at most."""
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
+def is_md5(text: str) -> bool:
+    """Whether an ETag may be the MD5 of the bytes (32 hexadecimal digits), and not one of joined parts."""
+    return _MD5.fullmatch(text) is not None
+
+
 class Container(ResourceBase):
     """An object container; id = name. ACLs are Swift's text; project ids in them are those of this cloud.
 
@@ -230,6 +235,8 @@ class StoredObject(ResourceBase):
     ] = later(None)
     metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
     last_modified: Annotated[datetime | None, ignored("the moment of its writing in this cloud", moment=True)] = None
+    by_listing: Annotated[bool, ignored("who reads its bytes reads its headers")] = later(False)
+    """Whether only the listing of its container was read, which tells neither headers nor metadata."""
 
     def references(self) -> tuple[Ref, ...]:
         """The container, and the segments or the symlink's target, if that is in the own account."""
@@ -240,6 +247,20 @@ class StoredObject(ResourceBase):
     def is_linked(self) -> bool:
         """A manifest joins others, a symlink shows one."""
         return bool(self.segments is not None or self.symlink_to or self.dlo_prefix is not None)
+
+    def is_brief(self) -> bool:
+        """Neither its headers nor its metadata."""
+        return self.by_listing
+
+    def as_listed(self) -> Self:
+        """A plain one as Swift lists it: neither headers nor metadata. A DLO's manifest with a body looks like one, too."""
+        fields = ["id", "name", "container", "size_bytes", "etag", "content_type", "last_modified"]
+        told = {field: getattr(self, field) for field in fields}
+        if self.dlo_prefix is not None:
+            told |= {"size_bytes": self.body_bytes, "etag": self.body_etag}
+        if self.segments is not None or self.symlink_to or not told["size_bytes"] or not is_md5(told["etag"]):
+            return self
+        return type(self)(**told, by_listing=True)
 
     def place(self) -> str:
         """Its container, and its name."""
@@ -345,7 +366,7 @@ class StoredObject(ResourceBase):
 
     def md5(self) -> str:
         """Of its content (hex), where its ETag is one: Swift's of a plain object, not of what was uploaded in parts."""
-        return self.etag if not self.is_linked() and _MD5.fullmatch(self.etag) else ""
+        return self.etag if not self.is_linked() and is_md5(self.etag) else ""
 
     def pinned(self) -> Iterator[tuple[Ref, str]]:
         """Its segments, and what a static link shows."""
