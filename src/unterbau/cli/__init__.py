@@ -117,11 +117,22 @@ def cloud() -> None:
 @click.argument("name")
 @click.option("--force-upload", is_flag=True,
               help="Let tenants upload attached volumes to images (cinder's enable_force_upload).")  # fmt: skip
-def cloud_up(context: Context, name: str, force_upload: bool) -> None:
+@click.option(
+    "--with",
+    "with_",
+    metavar="PARTS",
+    help="guests,ovn: servers that run, and networks that carry packets. Needs root and Debian packages; "
+    "decided when the cloud is made.",
+)
+@click.option("--install", "install_packages", is_flag=True, help="Install the Debian packages that --with needs.")  # fmt: skip
+def cloud_up(context: Context, name: str, force_upload: bool, with_: str | None, install_packages: bool) -> None:
     """Bring up the cloud NAME; make it first if there is none. Does nothing if it runs."""
     from unterbau import reference
 
-    status = reference.up(name, progress=context.face.say, force_upload=force_upload)
+    parts = None if with_ is None else tuple(with_.split(","))
+    status = reference.up(
+        name, progress=context.face.say, force_upload=force_upload, with_=parts, install_packages=install_packages
+    )
     context.show(lambda: context.face.say(f"unterbau cloud env {name}   shows how to reach it"), plain(status))
 
 
