@@ -39,6 +39,7 @@ class Wanted:
     needs: tuple[str, ...] = ()
     ready: str | None = None
     port: int | None = None
+    socket: Path | None = None
     forked: bool = True
 
 

@@ -49,7 +49,7 @@ def _of(directory: Path) -> list[psutil.Process]:
     return [p for p in found if p.status() != psutil.STATUS_ZOMBIE]
 
 
-def _prepare(name: str, progress: Callable[[str], None], *, force_upload: bool) -> Layout:
+def _prepare(name: str, progress: Callable[[str], None], **more: object) -> Layout:
     home = disk.private_directory(clouds_home())
     layout = Layout(name, disk.private_directory(home / name), Path(sys.prefix), Ports.block(1))
     path = layout.root / "cloud.json"

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from unterbau.reference import disk, ports
+from unterbau.reference import disk, extras, guest_image, guests, ports
 from unterbau.reference.layout import REGION, Layout, Secrets
 from unterbau.reference.rest import Rest
 
@@ -205,7 +206,10 @@ def offering(layout: Layout, secrets: Secrets, say: Say) -> bool:
     rest = Rest(layout.ca)
     rest.log_in(layout.auth_url, password_auth("admin", secrets.admin, "admin"))
     with ThreadPoolExecutor(max_workers=4) as pool:
-        tasks = [pool.submit(part, rest, layout) for part in (_flavors, _network, _volume_types, _image)]
+        parts = [_flavors, _network, _volume_types, _image]
+        if extras.GUESTS in layout.extras:
+            parts += [_guest_flavor, _guest_image]
+        tasks = [pool.submit(part, rest, layout) for part in parts]
     for task in tasks:
         task.result()
     _mark(layout, "offering")
@@ -321,6 +325,24 @@ def _image_body() -> dict[str, str | int]:
         "image_build_date": "2026-11-01",
         "image_original_user": "root",
     }
+
+
+def _guest_flavor(rest: Rest, layout: Layout) -> None:
+    base = layout.url("nova", "/v2.1/flavors")
+    if guests.FLAVOR not in {f["name"] for f in rest.get(base)["flavors"]}:
+        rest.post(base, {"flavor": {"name": guests.FLAVOR, "vcpus": 1, "ram": guests.FLAVOR_MIB, "disk": 2}})
+
+
+def _guest_image(rest: Rest, layout: Layout) -> None:
+    file = guest_image.ensure(lambda line: None)
+    body = guest_image.image_body(file)
+    base = layout.url("glance", "/v2/images")
+    for image in rest.get(f"{base}?name={quote(str(body['name']))}&visibility=public")["images"]:
+        if image["status"] == "active":
+            return
+        rest.delete(f"{base}/{image['id']}")
+    image = rest.post(base, body)
+    rest.put(f"{base}/{image['id']}/file", file.read_bytes())
 
 
 def image_bytes() -> bytes:

@@ -7,9 +7,11 @@ beside it where upstream's default would not do.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from unterbau.reference import extras, guests, packets
 from unterbau.reference.layout import ADDRESS, REGION, Layout, Secrets
 from unterbau.reference.services import database
 
@@ -17,10 +19,11 @@ Section: TypeAlias = Mapping[str, object]
 File: TypeAlias = Mapping[str, Section]
 
 
-def render(layout: Layout, secrets: Secrets, *, force_upload: bool = False) -> dict[str, str]:
+def render(layout: Layout, secrets: Secrets, *, force_upload: bool = False, kvm: bool = False) -> dict[str, str]:
     """Text of each file by its path relative to `layout.etc`.
 
-    `force_upload` is Cinder's enable_force_upload: whether a tenant may upload an attached volume.
+    `force_upload` is Cinder's enable_force_upload: whether a tenant may upload an attached volume. `kvm`: how guests
+    run, where the cloud has them.
     """
     files: dict[str, File] = {
         "keystone/keystone.conf": _keystone(layout),
@@ -35,7 +38,20 @@ def render(layout: Layout, secrets: Secrets, *, force_upload: bool = False) -> d
         "swift/proxy-server.conf": _swift_proxy(layout, secrets),
     }
     files |= {f"swift/{name}-server.conf": _swift_server(layout, name) for name in _SWIFT_SERVERS}
-    return {path: _text(file) for path, file in files.items()}
+    plain: dict[str, str] = {}
+    if extras.OVN in layout.extras:
+        files["neutron/plugins/ml2/ml2_conf.ini"] = _over(_ml2(), packets.ml2(layout))
+        files["neutron/neutron.conf"] = _over(files["neutron/neutron.conf"], {"DEFAULT": packets.neutron()})
+        plain["ground.json"] = json.dumps(packets.ground(layout) | {"files": guests.inner_files()}, indent=1)
+    if extras.GUESTS in layout.extras:
+        files["nova/nova.conf"] = _over(files["nova/nova.conf"], guests.nova(layout, kvm=kvm))
+        plain |= guests.files(layout)
+    return {path: _text(file) for path, file in files.items()} | plain
+
+
+def _over(file: File, more: File) -> File:
+    """The file with these options in place of its own."""
+    return {**file, **{section: {**file.get(section, {}), **options} for section, options in more.items()}}
 
 
 def _text(file: File) -> str:

@@ -22,7 +22,7 @@ import psutil
 
 from unterbau import files
 from unterbau.errors import LocalError, ServiceDied, UsageError
-from unterbau.reference import clients, condition, disk, plant
+from unterbau.reference import clients, condition, disk, extras, plant
 from unterbau.reference import process as processes
 from unterbau.reference.condition import CloudStatus
 from unterbau.reference.layout import check_name, clouds_home
@@ -37,17 +37,27 @@ _STOP_SECONDS = 25.0
 _POLL_SECONDS = 0.05
 
 
-def up(name: str, *, progress: Progress, force_upload: bool = False) -> CloudStatus:
+def up(
+    name: str,
+    *,
+    progress: Progress,
+    force_upload: bool = False,
+    with_: tuple[str, ...] | None = None,
+    install_packages: bool = False,
+) -> CloudStatus:
     """Have the cloud running and complete, whatever state it is in now; says so if it runs already.
 
     `force_upload`: whether volumes in use may be uploaded to images by force (many clouds forbid it);
-    it takes effect when the cloud starts.
+    it takes effect when the cloud starts. `with_`: what it has beyond records and bytes (`extras.ALL`), decided when it
+    is made; None: what it has. `install_packages`: those of Debian that this needs.
 
     Raises:
-        UsageError: the name cannot name a cloud.
+        UsageError: the name cannot name a cloud, or the cloud has other extras.
         LocalError: disk, permission, port or installation; ServiceDied with the log's tail.
     """
     check_name(name)
+    if with_ is not None:
+        with_ = extras.chosen(with_)
     with _alone(name, progress):
         if _running(name):
             if _watch(name, progress).state == "running":
@@ -56,7 +66,7 @@ def up(name: str, *, progress: Progress, force_upload: bool = False) -> CloudSta
             progress(f"cloud {name} is not whole; starting it again")
             _stop(name)
         _clear(name)
-        plant.prepare(name, progress, force_upload=force_upload)
+        plant.prepare(name, progress, force_upload=force_upload, with_=with_, install_packages=install_packages)
         _spawn(name)
         found = _watch(name, progress)
         if found.state != "running":

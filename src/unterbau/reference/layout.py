@@ -86,6 +86,8 @@ class Layout:
     runtime: Path
     """The virtual environment in which the services run."""
     ports: Ports
+    extras: tuple[str, ...] = ()
+    """What it has beyond records and bytes (`extras.ALL`); chosen when it is made."""
 
     @property
     def etc(self) -> Path:

@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import secrets as random
+import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -19,14 +20,18 @@ from pathlib import Path
 
 import psutil
 
-from unterbau.errors import LocalError
+from unterbau.errors import LocalError, ServiceDied, UsageError
 from unterbau.reference import (
     bootstrap,
     clients,
     disk,
+    extras,
+    guest_image,
+    guests,
     install,
     needs,
     nursery,
+    packets,
     ports,
     process,
     readiness,
@@ -35,6 +40,9 @@ from unterbau.reference import (
 )
 from unterbau.reference.layout import Layout, Ports, Secrets, clouds_home
 from unterbau.reference.supervisor import Supervisor
+
+_TOOL_SECONDS = 30
+_TAIL = 500
 
 
 def root(name: str) -> Path:
@@ -47,7 +55,7 @@ def load(name: str) -> Layout:
     known = disk.read_json(root(name) / "cloud.json")
     if known is None:
         raise LocalError(f"there is no cloud {name} on this machine", f"Create it: unterbau cloud up {name}")
-    return Layout(name, root(name), Path(known["runtime"]), Ports(**known["ports"]))
+    return Layout(name, root(name), Path(known["runtime"]), Ports(**known["ports"]), tuple(known.get("with", ())))
 
 
 def load_secrets(layout: Layout) -> Secrets:
@@ -58,27 +66,90 @@ def load_secrets(layout: Layout) -> Secrets:
     return Secrets(**known)
 
 
-def prepare(name: str, progress: Callable[[str], None], *, force_upload: bool) -> Layout:
+def prepare(
+    name: str,
+    progress: Callable[[str], None],
+    *,
+    force_upload: bool,
+    with_: tuple[str, ...] | None = None,
+    install_packages: bool = False,
+) -> Layout:
     """Everything that must stand on disk before the services start; the cloud must not be running.
+
+    `with_`: the extras; None are those that it has. `install_packages`: of Debian, for the extras.
 
     Raises:
         LocalError: no room, no permission, a port that is taken, a failed installation or schema.
+        UsageError: a cloud that has other extras.
     """
     needs.demand(name)
+    chosen = _extras(name, with_)
+    extras.demand(chosen, install=install_packages, say=progress)
     home = disk.private_directory(clouds_home())
     disk.private_directory(root(name))
     disk.demand_room(home, install.CLOUD_BYTES)
     runtime = install.ensure(progress)
-    layout = _identify(name, runtime, force_upload)
+    layout = _identify(name, runtime, force_upload, chosen)
     secrets = _have_secrets(layout)
     if _first(layout):
         made = template.ensure(runtime, secrets, progress)
-    template.write_config(layout, secrets, force_upload=force_upload)
+    if chosen:
+        _lay_ground(layout, secrets, progress, force_upload)
+    else:
+        template.write_config(layout, secrets, force_upload=force_upload)
     _have_tls(layout)
     if _first(layout):
         template.copy_into(made, layout, secrets)
         disk.write_private(layout.root / ".databases.json", json.dumps({"template": made.name}))
     return layout
+
+
+def _extras(name: str, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    """A cloud has its extras from its making on: its networks and servers are recorded for them."""
+    known = disk.read_json(root(name) / "cloud.json")
+    if known is None:
+        return wanted or ()
+    has = tuple(known.get("with", ()))
+    if wanted is None or wanted == has:
+        return has
+    raise UsageError(
+        f"cloud {name} was made {'with ' + ','.join(has) if has else 'without guests and packets'}; that stays",
+        f"Make another cloud, or: unterbau cloud wipe {name}, then up --with {','.join(wanted)}",
+    )
+
+
+def _lay_ground(layout: Layout, secrets: Secrets, progress: Callable[[str], None], force_upload: bool) -> None:
+    """Configuration, databases and programs of the switch and of libvirtd."""
+    image = guest_image.ensure(progress)
+    kvm = guests.uses_kvm(image.with_name("vmlinuz"))
+    progress("guests run with KVM" if kvm else "guests are emulated: none starts with KVM here")
+    template.write_config(layout, secrets, force_upload=force_upload, kvm=kvm)
+    disk.private_directory(layout.var / "instances")  # Nova asks for its room before it makes it
+    (guests.programs(layout) / "qemu-system-x86_64").chmod(0o700)
+    home, binding = disk.private_directory(layout.var / "ovn"), disk.private_directory(guests.binding(layout))
+    for found in extras.BINDING.glob("libvirt*"):
+        if found.is_file():
+            (binding / found.name).unlink(missing_ok=True)
+            (binding / found.name).symlink_to(found)
+    for name, schema in packets.DATABASES.items():
+        if not (home / name).exists():
+            _tool(layout, "ovsdb-tool", "create", str(home / name), schema)
+
+
+def _tool(layout: Layout, *argv: str) -> None:
+    """A command of Open vSwitch or OVN that must succeed."""
+    environ = {**os.environ, **packets.environment(layout), "PATH": extras.SYSTEM}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, timeout=_TOOL_SECONDS)
+    if done.returncode:
+        raise ServiceDied(f"{argv[0]} ended with exit status {done.returncode}: {done.stderr.strip()[-_TAIL:]}")
+
+
+def _introduce(layout: Layout, say: Callable[[str], None]) -> None:
+    _tool(layout, "ovs-vsctl", *packets.introduction(layout))
+
+
+def _initialise(layout: Layout, program: str, database: str, say: Callable[[str], None]) -> None:
+    _tool(layout, program, f"--db={packets.sockets(layout, database)}", "init")
 
 
 def supervisor(layout: Layout) -> Supervisor:
@@ -99,6 +170,10 @@ def supervisor(layout: Layout) -> Supervisor:
 
     after: dict[str, Callable[[Callable[[str], None]], None]] = {"keystone": accounts}
     after |= {name: partial(_warm, ready, name) for name in readiness.LISTINGS}
+    if extras.OVN in layout.extras:
+        after["ovsdb"] = partial(_introduce, layout)
+        after["ovn-nb"] = partial(_initialise, layout, "ovn-nbctl", "nb")
+        after["ovn-sb"] = partial(_initialise, layout, "ovn-sbctl", "sb")
     probe = process.https_probe(layout.ca)
     return Supervisor(layout.root, services.services(layout), probe, after, finish, loaded.spawn)
 
@@ -111,7 +186,7 @@ def _first(layout: Layout) -> bool:
     return not (layout.root / ".databases.json").exists()
 
 
-def _identify(name: str, runtime: Path, force_upload: bool) -> Layout:
+def _identify(name: str, runtime: Path, force_upload: bool, chosen_extras: tuple[str, ...]) -> Layout:
     """Ports are chosen once and kept; before the first start a taken block is exchanged for another."""
     with disk.locked(clouds_home() / ".ports.lock"):
         path = root(name) / "cloud.json"
@@ -131,8 +206,10 @@ def _identify(name: str, runtime: Path, force_upload: bool) -> Layout:
             "ports": chosen.all(),
             "force_upload": force_upload,
         }
+        if chosen_extras:
+            text["with"] = chosen_extras
         disk.write_private(path, json.dumps(text, indent=1))
-    return Layout(name, root(name), runtime, chosen)
+    return Layout(name, root(name), runtime, chosen, chosen_extras)
 
 
 def _ports_of_others(name: str) -> set[int]:

@@ -72,6 +72,10 @@ class Service(Protocol):
         """TCP port on 127.0.0.1."""
 
     @property
+    def socket(self) -> Path | None:
+        """Unix socket that accepts when it is ready, where no path is asked for."""
+
+    @property
     def forked(self) -> bool:
         """Whether it may be a fork of what has loaded already."""
 
@@ -127,12 +131,12 @@ class Probe(Protocol):
 
 
 def https_probe(ca: Path, timeout_seconds: float = 5.0) -> Probe:
-    """A probe: any HTTP answer below 500 over verified TLS; without `ready` or port a service is ready."""
+    """A probe: any HTTP answer below 500 over verified TLS, or a socket that accepts; asked for neither, it is ready."""
     context = ssl.create_default_context(cafile=str(ca))
 
     def probe(service: Service) -> bool:
         if service.ready is None or service.port is None:
-            return True
+            return service.socket is None or _accepts(service.socket)
         connection = http.client.HTTPSConnection(ADDRESS, service.port, timeout=timeout_seconds, context=context)
         try:
             connection.request("GET", service.ready)
@@ -143,6 +147,15 @@ def https_probe(ca: Path, timeout_seconds: float = 5.0) -> Probe:
             connection.close()
 
     return probe
+
+
+def _accepts(place: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as asked:
+        try:
+            asked.connect(str(place))
+        except OSError:
+            return False
+    return True
 
 
 def listens(port: int, timeout_seconds: float = 1.0) -> bool:

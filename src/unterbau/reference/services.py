@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unterbau.reference import extras, guests, packets
 from unterbau.reference.layout import Layout
 
 PROGRAMS = Path(__file__).parent / "runtime"
@@ -44,6 +45,8 @@ class Service:
     ready: str | None = None
     """Path whose GET over https answers below 500 when the service is ready."""
     port: int | None = None
+    socket: Path | None = None
+    """Unix socket that accepts when the service is ready, where there is no `ready`."""
     forked: bool = True
     """Whether it may be a fork of what has loaded already (`runtime/nursery.py`)."""
 
@@ -60,16 +63,24 @@ class Command:
 def services(layout: Layout) -> tuple[Service, ...]:
     """All services, those first that load longest or that others wait for."""
     ports = layout.ports
-    hosts = tuple(f"{layout.name}-host-{n}" for n in range(1, COMPUTE_HOSTS + 1))
+    real, carried = extras.GUESTS in layout.extras, extras.OVN in layout.extras
+    hosts = tuple(f"{layout.name}-host-{n}" for n in range(1, (1 if real else COMPUTE_HOSTS) + 1))
+    # It loads for longer than all others, and waits for these itself before it needs them.
+    more = {"UNTERBAU_NOVA_NEEDS": f"{accounts_mark(layout)}:{ports.keystone}:{ports.placement}"}
+    if real:
+        more["UNTERBAU_LIBVIRT"] = str(guests.binding(layout))
     return (
+        *_below(layout),
         _service(
-            layout, "nova", ports.nova, "fused_nova.py", str(layout.etc / "nova/nova.conf"), after=hosts,
-            # It loads for longer than all others, and waits for these itself before it needs them.
-            more={"UNTERBAU_NOVA_NEEDS": f"{accounts_mark(layout)}:{ports.keystone}:{ports.placement}"},
+            layout, "nova", ports.nova, "fused_nova.py", str(layout.etc / "nova/nova.conf"), after=hosts, more=more,
+            needs=("libvirtd", "vswitchd") if real else (),
         ),
         _service(layout, "keystone", ports.keystone, "serve_wsgi.py", "keystone_app", ready="/v3"),
         _service(layout, "placement", ports.placement, "serve_wsgi.py", "placement.wsgi.api"),
-        _service(layout, "neutron", ports.neutron, "serve_wsgi.py", "neutron_app"),
+        _service(
+            layout, "neutron", ports.neutron, "serve_wsgi.py", "neutron_ovn_app" if carried else "neutron_app",
+            needs=("ovn-nb", "ovn-sb") if carried else (),
+        ),
         _service(layout, "cinder", ports.cinder, "fused_cinder.py", str(layout.etc / "cinder/cinder.conf")),
         _service(layout, "glance", ports.glance, "serve_wsgi.py", "glance.wsgi.api", ready="/healthcheck"),
         _service(layout, "barbican", ports.barbican, "serve_wsgi.py", "barbican_app"),
@@ -78,6 +89,25 @@ def services(layout: Layout) -> tuple[Service, ...]:
             ready="/healthcheck", forked=False,  # eventlet has to be there before all else
         ),
     )  # fmt: skip
+
+
+def _below(layout: Layout) -> tuple[Service, ...]:
+    """What guests and packets stand on, where the cloud has them."""
+    if not layout.extras:
+        return ()
+    environ = environment(layout) | packets.environment(layout)
+    # libvirtd finds QEMU by its PATH, and there first what we have put before it.
+    environ["PATH"] = f"{guests.programs(layout)}:/usr/sbin:/usr/bin:/sbin:/bin"
+    argv = (str(layout.python), str(PROGRAMS / "ground.py"), str(layout.etc / "ground.json"))
+    ground = Service("ground", argv, environ, socket=layout.run / "ground.sock", forked=False)
+    inside = [
+        Service(
+            daemon.name, packets.inside(layout, *daemon.argv), environ, daemon.needs,
+            socket=layout.run / daemon.socket if daemon.socket else None, forked=False,
+        )
+        for daemon in (*packets.daemons(layout), guests.daemon(layout))
+    ]  # fmt: skip
+    return ground, *inside
 
 
 def nursery(layout: Layout) -> tuple[str, ...]:
@@ -94,10 +124,11 @@ def _service(
     after: tuple[str, ...] = (),
     ready: str = "/",
     more: Mapping[str, str] = {},
+    needs: tuple[str, ...] = (),
     forked: bool = True,
 ) -> Service:
     argv = (str(layout.python), str(PROGRAMS / program), *arguments, str(port), *after)
-    return Service(name, argv, {**environment(layout), **more}, (), ready, port, forked)
+    return Service(name, argv, {**environment(layout), **more}, needs, ready, port, forked=forked)
 
 
 def accounts_mark(layout: Layout) -> Path:

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cloud with guests and packets: a server serves, a rule opens and closes, and nothing of the cloud stays behind.
+
+Needs root and the packages of `--with guests,ovn`. Where they are missing it says so for each test, and has shown nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import openstack
+import psutil
+import pytest
+from openstack.connection import Connection
+
+from unterbau import reference
+from unterbau.reference import extras, guest_image, guests, packets, plant
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(1200),
+    # openstacksdk, which asks here, warns about itself in several ways.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+NAME = "test-gaeste"
+WAIT = 120.0
+USER_DATA = """#!/bin/sh
+mkdir -p /srv/www /etc/local.d
+echo 'rows: 42' >/srv/www/index.html
+head -c 10485760 /dev/zero >/srv/www/large
+cat >/etc/local.d/web.start <<'X'
+#!/bin/sh
+httpd -p 80 -h /srv/www
+httpd -p 81 -h /srv/www
+X
+chmod 755 /etc/local.d/web.start
+"""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a cloud could leave on this machine, as a whole."""
+
+    processes: frozenset[str]
+    """Those in a network or process namespace that is not ours, and those that name the cloud's directory."""
+    mounts: tuple[str, ...]
+    devices: frozenset[str]
+    loops: frozenset[str]
+
+
+def _traces(root: Path) -> Traces:
+    own = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "pid", "mnt")}
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            told = f"{process.pid} {process.cmdline()}"
+            strange = any(os.readlink(f"/proc/{process.pid}/ns/{kind}") != mine for kind, mine in own.items())
+        except (OSError, psutil.Error):
+            continue
+        if strange or str(root) in told:
+            found.add(told)
+    mounts = [" ".join(line.split()[2:]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    loops = {str(p) for p in Path("/sys/block").glob("loop*/loop/backing_file")}
+    return Traces(frozenset(found), tuple(sorted(mounts)), frozenset(os.listdir("/sys/class/net")), frozenset(loops))
+
+
+@pytest.fixture(scope="module")
+def before() -> Traces:
+    """This machine without the cloud. Its runtime and image are made already: they stay, by intent."""
+    missing = [package.name for package in extras.absent()]
+    if os.geteuid() != 0 or missing:
+        why = f"the packages {' '.join(missing)} are not there" if missing else "it does not run as root"
+        pytest.skip(f"DID NOT RUN: guests and packets were not tested, because {why}")
+    return _traces(plant.root(NAME))
+
+
+@pytest.fixture(scope="module")
+def cloud(before: Traces) -> Iterator[str]:
+    """Name of the running cloud."""
+    reference.up(NAME, progress=lambda line: None, with_=extras.ALL)
+    yield NAME
+    if reference.exists(NAME):
+        reference.wipe(NAME)
+
+
+@pytest.fixture(scope="module")
+def tenant(cloud: str) -> Iterator[Connection]:
+    """The tenant's connection."""
+    config = openstack.config.OpenStackConfig(config_files=[str(reference.clouds_file(cloud))], load_envvars=False)
+    with Connection(config=config.get_one(cloud=cloud)) as connection:
+        yield connection
+
+
+@dataclass(frozen=True)
+class Web:
+    """A server that serves."""
+
+    server: str
+    address: str
+    group: str
+    seconds: float
+    """From the request for the server to its first answer."""
+
+
+def _page(address: str, path: str = "/", patience: float = 2.0) -> bytes:
+    connection = http.client.HTTPConnection(address, timeout=patience)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def _until(told: Callable[[], Any], seconds: float = WAIT) -> Any:
+    """What it gives once it gives something; what connections fail with on the way is no answer."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if found := told():
+                return found
+        except OSError:
+            pass
+        assert time.monotonic() < end, f"no answer within {seconds} s"
+        time.sleep(0.2)
+
+
+def _answers(address: str, port: int) -> bool | None:
+    """True: something accepts. False: it was refused. None: silence."""
+    try:
+        socket.create_connection((address, port), timeout=3).close()
+    except TimeoutError:
+        return None
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def web(tenant: Connection) -> Web:
+    """A server behind a floating IP, with a rule for port 80 and none for 81, where it listens too."""
+    public = tenant.network.find_network("public", ignore_missing=False)
+    network = tenant.network.create_network(name="inside")
+    subnet = tenant.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.5.0.0/24")
+    router = tenant.network.create_router(name="out", external_gateway_info={"network_id": public.id})
+    tenant.network.add_interface_to_router(router, subnet=subnet.id)
+    group = tenant.network.create_security_group(name="web")
+    _open(tenant, group.id, 80)
+    port = tenant.network.create_port(network_id=network.id, security_group_ids=[group.id])
+    address = str(tenant.network.create_ip(floating_network_id=public.id, port_id=port.id).floating_ip_address)
+    image = tenant.image.find_image(guest_image.NAME, ignore_missing=False)
+    flavor = tenant.compute.find_flavor(guests.FLAVOR, ignore_missing=False)
+    began = time.monotonic()
+    server = tenant.compute.create_server(
+        name="web", image_id=image.id, flavor_id=flavor.id, networks=[{"port": port.id}],
+        user_data=base64.b64encode(USER_DATA.encode()).decode(),
+    )  # fmt: skip
+    _until(lambda: _page(address))
+    return Web(server.id, address, group.id, time.monotonic() - began)
+
+
+def _open(tenant: Connection, group: str, port: int) -> None:
+    tenant.network.create_security_group_rule(
+        security_group_id=group, direction="ingress", ethertype="IPv4", protocol="tcp",
+        port_range_min=port, port_range_max=port,
+    )  # fmt: skip
+
+
+def test_a_server_from_user_data_serves_its_page_through_its_floating_ip(tenant: Connection, web: Web) -> None:
+    print(f"first answer {web.seconds:.1f} s after the request")  # noqa: T201 - a measurement, for who asks with -s
+    assert _page(web.address) == b"rows: 42\n"
+    server = tenant.compute.get_server(web.server)
+    assert server.status == "ACTIVE"
+    console = _until(lambda: tenant.compute.get_server_console_output(web.server)["output"])
+    assert "unterbau: eth0 10.5.0." in console
+
+
+def test_a_large_page_arrives_whole(web: Web) -> None:
+    assert _page(web.address, "/large", 60) == bytes(10 * 2**20)
+
+
+def test_a_closed_port_is_silent_and_answers_once_a_rule_opens_it(tenant: Connection, web: Web) -> None:
+    assert _answers(web.address, 80)
+    assert _answers(web.address, 81) is None, "the guest listens there, and no rule lets anybody in"
+    _open(tenant, web.group, 81)
+    _until(lambda: _answers(web.address, 81), 30)
+
+
+def test_what_dies_is_started_again_and_the_guest_answers_all_the_while(cloud: str, web: Web) -> None:
+    for name in ("libvirtd", "vswitchd", "controller"):
+        service = next(s for s in reference.status(cloud).services if s.name == name)
+        assert service.pid is not None
+        for process in psutil.Process(service.pid).children():
+            process.kill()
+        _until(partial(_again, cloud, name), 60)
+        assert _until(lambda: _page(web.address), 60) == b"rows: 42\n"
+
+
+def _again(cloud: str, name: str) -> bool:
+    return any(s.name == name and s.restarts and s.state == "running" for s in reference.status(cloud).services)
+
+
+def test_what_ran_at_down_boots_again_at_up_and_has_its_data(
+    cloud: str, web: Web, before: Traces, tenant: Connection
+) -> None:
+    reference.down(cloud)
+    _until(lambda: _traces(plant.root(cloud)) == before, 30)
+    reference.up(cloud, progress=lambda line: None)
+    assert _until(lambda: _page(web.address)) == b"rows: 42\n"
+    assert tenant.compute.get_server(web.server).status == "ACTIVE"
+
+
+def test_nothing_stays_behind_a_killed_supervisor(cloud: str, web: Web, before: Traces) -> None:
+    running = reference.status(cloud)
+    during = _traces(running.root)
+    assert during.processes > before.processes, "the comparison sees what runs"
+    assert packets.device(plant.load(cloud)) in during.devices
+    assert running.supervisor_pid is not None
+    os.kill(running.supervisor_pid, signal.SIGKILL)
+    _until(lambda: _traces(running.root) == before, 30)
+    reference.up(cloud, progress=lambda line: None)
+    assert _until(lambda: _page(web.address)) == b"rows: 42\n"
+
+
+def test_nothing_stays_of_a_cloud_that_is_wiped(cloud: str, before: Traces) -> None:
+    root = plant.root(cloud)
+    run = plant.load(cloud).run
+    reference.wipe(cloud)
+    _until(lambda: _traces(root) == before, 30)
+    assert not root.exists() and not run.exists()

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests and packets are asked for by name, need what they say they need, and change nothing of a cloud without them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from unterbau.errors import LocalError, UsageError
+from unterbau.reference import config, disk, extras, guest_image, packets, plant, services
+from unterbau.reference.layout import Layout, Ports, Secrets
+
+SECRETS = Secrets(*"abcdefghi")
+
+
+def _layout(*parts: str) -> Layout:
+    return Layout("quelle", Path("/clouds/quelle"), Path("/runtime"), Ports.block(21000), parts)
+
+
+def test_a_part_that_does_not_exist_is_named_with_those_that_do() -> None:
+    with pytest.raises(UsageError) as caught:
+        extras.chosen(["guests", "moon"])
+    assert "moon" in caught.value.what and "guests, ovn" in caught.value.remedy
+
+
+@pytest.mark.parametrize("alone", extras.ALL)
+def test_one_part_alone_is_refused_and_both_are_taken_in_any_order(alone: str) -> None:
+    with pytest.raises(UsageError):
+        extras.chosen([alone])
+    assert extras.chosen(["ovn", " guests"]) == extras.ALL
+    assert extras.chosen([]) == ()
+
+
+def test_missing_packages_are_one_message_with_the_command_and_what_each_is_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = (extras.Package("moon", "shines", "no-such-program"), extras.Package("sun", "warms", "/no/such/file"))
+    monkeypatch.setattr(extras, "PACKAGES", (*gone, extras.Package("shell", "is there", "/bin/sh")))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(LocalError) as caught:
+        extras.demand(extras.ALL, install=False, say=lambda line: None)
+    assert caught.value.remedy.startswith("apt-get install --no-install-recommends moon sun ")
+    assert caught.value.things == ("moon: shines", "sun: warms")
+
+
+def test_who_is_not_root_is_told_that_the_small_cloud_needs_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LocalError, match="root"):
+        extras.demand(extras.ALL, install=False, say=lambda line: None)
+    extras.demand((), install=False, say=lambda line: None)
+
+
+def test_a_cloud_keeps_the_parts_it_was_made_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert plant._extras("eins", extras.ALL) == extras.ALL
+    disk.private_directory(plant.root("eins"))
+    disk.write_private(plant.root("eins") / "cloud.json", json.dumps({"with": extras.ALL}))
+    assert plant._extras("eins", None) == extras.ALL
+    with pytest.raises(UsageError, match="guests,ovn"):
+        plant._extras("eins", ())
+
+
+def test_a_cloud_without_parts_has_no_service_and_no_option_of_them() -> None:
+    plain, full = _layout(), _layout(*extras.ALL)
+    names = [s.name for s in services.services(plain)]
+    assert len(names) == 8 and {s.name for s in services.services(full)} - set(names) == {
+        "ground", "ovsdb", "ovn-nb", "ovn-sb", "vswitchd", "northd", "controller", "libvirtd",
+    }  # fmt: skip
+    without = "\n".join(config.render(plain, SECRETS).values())
+    assert "libvirt" not in without and "ovn" not in without and "geneve" not in without
+    within = config.render(full, SECRETS)
+    assert "compute_driver = libvirt.LibvirtDriver" in within["nova/nova.conf"]
+    assert "mechanism_drivers = ovn" in within["neutron/plugins/ml2/ml2_conf.ini"]
+
+
+def test_every_daemon_stands_in_the_ground_and_waits_for_it() -> None:
+    found = {s.name: s for s in services.services(_layout(*extras.ALL))}
+    for daemon in packets.daemons(_layout(*extras.ALL)):
+        chain = [daemon.name]
+        while found[chain[-1]].needs:
+            chain.append(found[chain[-1]].needs[0])
+        assert chain[-1] == "ground"
+        assert "nsenter" in found[daemon.name].argv[2]
+
+
+def test_an_archive_is_read_as_it_was_written() -> None:
+    members = [("bin", b"", 0o40755), ("bin/odd", b"12345", 0o100755), ("a", bytes(4096), 0o100644)]
+    archive = b"".join(guest_image._packed(*m) for m in members) + guest_image._packed("TRAILER!!!", b"", 0)
+    read = dict(guest_image._unpacked(gzip.decompress(gzip.compress(archive))))
+    assert read == {name: data for name, data, _ in members} | {"TRAILER!!!": b""}
+
+
+def test_the_disk_says_where_its_two_partitions_are() -> None:
+    table = guest_image.partition_table(2**20, 32 * 2**20, 2**30)
+    assert len(table) == 72 and table[-2:] == b"\x55\xaa"
+    entries = [table[6 + 16 * n : 22 + 16 * n] for n in range(4)]
+    starts = [(int.from_bytes(e[8:12], "little"), int.from_bytes(e[12:16], "little")) for e in entries]
+    assert starts == [(2048, 65536), (2048 + 65536, 2**21), (0, 0), (0, 0)]
+    assert [e[0] for e in entries] == [0x80, 0, 0, 0]
