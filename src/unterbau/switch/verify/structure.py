@@ -219,17 +219,13 @@ class _Comparison:
 
     def _guests(self) -> Iterator[Verdict]:
         """Whether what ran runs: a rehearsal shows it of no guest."""
-        moving = self._moving(Kind.SERVER)
+        entries = self.plan.by_ref if self.plan else {}
+        moving = [r for r in self.source.resources if r.is_guest() and r.ref in entries and entries[r.ref].fate.moves]
         if self.plan is not None and self.plan.guests and moving:
             claim = Claim(
-                id="guests", kind="service", subject="guests", text=Reason.of("claim.guests", count=len(moving))
+                id="guests", kind="coverage", subject="guests", text=Reason.of("claim.guests", count=len(moving))
             )
             yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=rehearsed(self.plan.guests))
-
-    def _moving(self, kind: Kind) -> list[Ref]:
-        entries = self.plan.by_ref if self.plan else {}
-        refs = (r.ref for r in self.source.resources if r.own_kind is kind)
-        return [r for r in refs if r in entries and entries[r].fate.moves]
 
     def services(self, answers: Sequence[Answer]) -> tuple[Verdict, ...]:
         """Whether the application answers as it did."""

@@ -435,6 +435,10 @@ class ResourceBase(Model):
         """Whether it goes with another thing, and cannot go before it."""
         return False
 
+    def is_guest(self) -> bool:
+        """Whether it runs something of the user's, wherever it is made."""
+        return False
+
     def rehearsed(self, guests: Guests, side: Side) -> Self:
         """As it is made if guests are to do nothing, or to stay among themselves; `side` is that on which it is now."""
         return self

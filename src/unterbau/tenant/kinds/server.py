@@ -268,6 +268,10 @@ class Server(ResourceBase):
         """Its lock is taken away before it goes, and with it the reason."""
         return {"locked": False, "locked_reason": ""} if self.ref in gone else {}
 
+    def is_guest(self) -> bool:
+        """It boots."""
+        return True
+
     def rehearsed(self, guests: Guests, side: Side) -> Self:
         """Stopped, if it is to be still."""
         return self.model_copy(update={"status": "SHUTOFF"}) if guests is Guests.STILL else self
