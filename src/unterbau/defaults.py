@@ -7,6 +7,9 @@ They stand here, where nothing else is loaded, so that `unterbau --help` need no
 LATE_SECONDS = 120.0
 """How long a cloud is given to finish a request that it did not answer."""
 
+PROBE_WAIT = 60.0
+"""How long the target's application may take to answer as the source's did: guests start, and so do services."""
+
 LOOK_SECONDS = 20.0
 """How long each section of a look of `prove` may take."""
 

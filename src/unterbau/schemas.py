@@ -12,6 +12,7 @@ from typing import Any
 ALL = {
     "census": "tenant.workload:Workload",
     "plan": "switch.plan:Plan",
+    "answers": "switch.probes.model:Recorded",
     "verdicts": "switch.verify:Contents",
     "closed": "switch.close:Closed",
     "marks": "switch.close:Marks",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unterbau import __version__
-from unterbau.defaults import LATE_SECONDS
+from unterbau.defaults import LATE_SECONDS, PROBE_WAIT
 
 if TYPE_CHECKING:
     from unterbau.cloud.port import Cloud
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from unterbau.reference import tenant as seed
     from unterbau.stack.model import Stack
     from unterbau.switch.drill import Tools
+    from unterbau.switch.probes.running import Prober
 
 LIBRARIES = ("openstacksdk", "keystoneauth1", "pydantic", "securesystemslib", "cryptography")
 
@@ -132,14 +133,23 @@ def versions() -> dict[str, str]:
     return {"unterbau": __version__, "python": platform.python_version()} | {n: version(n) for n in LIBRARIES}
 
 
-def tools(face: Face, stop: threading.Event, late_seconds: float = LATE_SECONDS) -> Tools:
+def prober(stop: threading.Event) -> Prober:
+    """What asks places from outside both clouds."""
+    from unterbau.switch.probes.running import Prober
+
+    return Prober(now=now, stop=stop)
+
+
+def tools(
+    face: Face, stop: threading.Event, late_seconds: float = LATE_SECONDS, probe_wait: float = PROBE_WAIT
+) -> Tools:
     """What the phases of a drill work with."""
     from unterbau.reference.layout import data_home
     from unterbau.switch.drill import Tools
 
     return Tools(
         connect=open_cloud, now=now, face=face, stop=stop, keys=data_home() / "keys", versions=versions, secrets=secrets,
-        late_seconds=late_seconds,
+        late_seconds=late_seconds, probe_wait=probe_wait, probing=prober,
     )  # fmt: skip
 
 

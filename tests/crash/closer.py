@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from unterbau.errors import Forbidden, OverQuota
 from unterbau.face import Face
 from unterbau.saga import Journal, Marker
 from unterbau.switch import close, drill, folders, verify
+from unterbau.switch.probes.running import Prober
 from unterbau.tenant.kinds import (
     NOTHING,
     Attachment,
@@ -106,6 +108,17 @@ def cloud(root: Path, name: str) -> Simulator:
     """A cloud by one of its names."""
     own = name.removesuffix("-again")
     return Cloud(root / own, name=own)
+
+
+def prober(root: Path, stop: threading.Event) -> Prober:
+    """What asks the places of these clouds: `ROOT/places.json` says which port of loopback each is, `ADDRESS:PORT` or `*:PORT`."""
+
+    def place(address: str, port: int) -> tuple[str, int]:
+        path = root / "places.json"
+        told = json.loads(path.read_text()) if path.exists() else {}
+        return "127.0.0.1", told.get(f"{address}:{port}", told.get(f"*:{port}", 1))
+
+    return Prober(now=wiring.now, stop=stop, place=place, rate=1000.0, seconds=5.0)
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -264,9 +277,10 @@ def main() -> None:
 
     wiring.open_cloud = functools.partial(cloud, root)
     wiring.secrets = lambda name: ()
+    wiring.prober = functools.partial(prober, root)
     tools = wiring.tools
     program = (sys.executable, __file__, str(root), "0")
-    wiring.tools = lambda *given: dataclasses.replace(tools(*given), program=program)
+    wiring.tools = lambda *given: dataclasses.replace(tools(*given), program=program, probing=wiring.prober)
     close.Journal = functools.partial(Journal, on_write=on_write)  # type: ignore[assignment,attr-defined]
     if sys.argv[1] in ("close", "drill"):
         sys.argv += ["--late-writes", "0"]  # a request to this simulator ends with its client

@@ -156,6 +156,7 @@ def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
         "move",
         "verify",
         "close",
+        "probe",
         "drill",
         "completion",
         "schema",

@@ -21,6 +21,7 @@ from unterbau import __version__
 from unterbau.cli import verbs
 from unterbau.cli.frame import (
     EXITS,
+    OUT,
     Context,
     Exports,
     F,
@@ -31,6 +32,7 @@ from unterbau.cli.frame import (
     complain,
     exports,
     late_writes,
+    probe_wait,
 )
 from unterbau.errors import Exit, Interrupted, LocalError, UnterbauError, UsageError
 from unterbau.schemas import ALL
@@ -38,6 +40,7 @@ from unterbau.schemas import ALL
 if TYPE_CHECKING:
     from unterbau.reference import CloudStatus
     from unterbau.switch.close import Closed, Confirm, Question
+    from unterbau.switch.drill import Words
 
 
 def plain(status: CloudStatus) -> dict[str, Any]:
@@ -236,6 +239,30 @@ def allow_option(function: F) -> F:
                         help="Let something be open that was closed; the plan names each with its id.")(function)  # fmt: skip
 
 
+def probe_options(function: F) -> F:
+    """`--probe`, `--probes`: the command gets `looking` and `probes_file`."""
+    looked = click.option(
+        "--probe",
+        "looking",
+        is_flag=True,
+        help="Connect to what SOURCE opens to the world, a few times a second, and plan to ask what answers.",
+    )
+    return click.option("--probes", "probes_file", type=click.Path(path_type=Path, dir_okay=False),
+                        help="Also ask what this file says (docs/probes.md).")(looked(function))  # fmt: skip
+
+
+def _decided(
+    choices: tuple[str, ...], allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, looking: bool,
+    probes_file: Path | None,
+) -> Words:  # fmt: skip
+    """What the command line decides. Raises UsageError for a file that is none of probes."""
+    from unterbau.switch import answered
+    from unterbau.switch.drill import Words
+
+    probes = answered.read_probes(probes_file) if probes_file else ()
+    return Words(choices, allowed, headers, limit_seconds, probes, str(probes_file or ""), looking)
+
+
 def headers_option(function: F) -> F:
     """`--headers`."""
     return click.option("--headers", is_flag=True,
@@ -287,9 +314,10 @@ def census_(context: Context, cloud_name: str, headers: bool) -> Exit:
 @allow_option
 @headers_option
 @limit_option
+@probe_options
 def plan_(
     context: Context, source: str, target: str, output: Path | None, choices: tuple[str, ...],
-    allowed: tuple[str, ...], headers: bool, limit_seconds: float | None,
+    allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, looking: bool, probes_file: Path | None,
 ) -> Exit:  # fmt: skip
     """Choose a fate for every object of SOURCE on TARGET, before anything is written."""
     from unterbau import files, wiring
@@ -297,6 +325,7 @@ def plan_(
     from unterbau.switch.report import terminal
     from unterbau.verdict import Outcome, exit_code
 
+    decided = _decided(choices, allowed, headers, limit_seconds, looking, probes_file)
     tools = wiring.tools(context.face, context.stop)
     folder = drills.start(source, target, keep=True, tools=tools)
     with folder.locked():
@@ -304,9 +333,8 @@ def plan_(
         work.begin_again()
         if not drills.is_begun(folder):
             folder.plan.unlink(missing_ok=True)
-        words = drills.Words(choices, allowed, headers, limit_seconds)
-        work.census(words)
-        made = work.plan(words)
+        work.census(decided)
+        made = work.plan(decided)
     if output is not None:
         files.write(output, folder.plan.read_bytes(), mode=0o644)
     context.show(lambda: terminal.plan(made), made)
@@ -353,29 +381,41 @@ def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seco
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write all verdicts to this file (JSON).")
 @click.option("--drill", "of", type=click.Path(path_type=Path, file_okay=False), hidden=True)
 @click.option("--all", "everything", is_flag=True, help="Show what held, too.")
+@click.option(
+    "--answers",
+    "answers_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What SOURCE answered to the plan's probes before it stopped (`unterbau probe -o`).",
+)
+@probe_wait
 @exports
 @late_writes
 def verify_(
     context: Context, source: str, target: str, plan_file: Path | None, output: Path | None, of: Path | None,
-    everything: bool, exports: Exports, late_seconds: float,
+    everything: bool, answers_file: Path | None, probe_wait: float, exports: Exports, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """Compare SOURCE and TARGET by our own enumeration and hashes, whoever moved the tenant.
 
     Reader rights show structure, images and objects; volumes and secrets need the role member.
     """
     from unterbau import files, wiring
-    from unterbau.switch import child, folders, verify
+    from unterbau.switch import answered, child, folders, verify
     from unterbau.switch import drill as drills
+    from unterbau.switch.probes.running import of_both
     from unterbau.switch.report import terminal, told
     from unterbau.verdict import exit_code
 
     plan = drills.read_plan(plan_file) if plan_file else None
+    recorded = answered.read_answers(answers_file) if answers_file else None
     left, right = wiring.open_cloud(source), wiring.open_cloud(target)
     face = context.face
+    if recorded is not None:
+        answered.demand_of(recorded, left.identity(), str(answers_file))
+    asked = of_both(wiring.prober(context.stop), recorded.answers if recorded else None, probe_wait, face.count)
     with child.bound(of, context.stop, face.say):
         seen = verify.look(
             left, right, plan, work=folders.verifications(), now=wiring.now, stop=context.stop, count=face.count,
-            passed=face.bytes, late_seconds=late_seconds, say=face.say,
+            passed=face.bytes, late_seconds=late_seconds, say=face.say, asked=asked,
         )  # fmt: skip
         if output is not None:
             files.write(output, seen.model_dump_json(indent=1).encode())
@@ -384,6 +424,48 @@ def verify_(
         context.face.say(f"left behind, since the cloud would not delete it: {name}; the next verification tries again")
     context.show(lambda: terminal.verdicts(seen.verdicts, plan, everything=everything), seen)
     return exit_code(v.outcome for v in seen.verdicts)
+
+
+@command(cli, "probe")
+@bounded
+@click.argument("cloud_name", metavar="CLOUD")
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), help="Ask what this plan says.")
+@click.option(
+    "--probes",
+    "probes_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Ask what this file says (docs/probes.md).",
+)
+@click.option("-o", "--output", type=OUT, help="Also write the answers to this file, for `verify --answers`.")
+@click.option("--drill", "of", type=click.Path(path_type=Path, file_okay=False), hidden=True)
+def probe_(
+    context: Context, cloud_name: str, plan_file: Path | None, probes_file: Path | None, output: Path | None, of: Path | None
+) -> Exit:  # fmt: skip
+    """Ask from outside what the application in CLOUD answers, and record it: before a source stops.
+
+    At most four questions a second go to one address. Nobody logs in; of what is answered only hashes are kept.
+    """
+    from unterbau import files, wiring
+    from unterbau.switch import answered, child
+    from unterbau.switch import drill as drills
+    from unterbau.switch.report import terminal
+    from unterbau.verdict import exit_code
+
+    if (plan_file is None) == (probes_file is None):
+        raise UsageError("say what to ask", "--plan PLAN, or --probes FILE")
+    given = answered.read_probes(probes_file) if probes_file else drills.read_plan(plan_file or Path()).probes
+    with child.bound(of, context.stop, context.face.say):
+        found, outcomes = answered.ask(
+            wiring.open_cloud(cloud_name),
+            given,
+            str(probes_file or plan_file),
+            wiring.prober(context.stop),
+            context.face,
+        )
+        if output is not None:
+            files.write(output, found.model_dump_json(indent=1).encode())
+    context.show(lambda: terminal.answers(found, given), found)
+    return exit_code(outcomes)
 
 
 @command(cli, "close")
@@ -487,12 +569,15 @@ def _show_closed(context: Context, closed: Closed) -> Exit:
 @allow_option
 @headers_option
 @limit_option
+@probe_options
+@probe_wait
 @late_writes
 @click.option("--list", "listing", is_flag=True, help="Show the drills of this machine.")
 def drill_(
     context: Context, source: str | None, target: str | None, keep: bool, report_file: Path | None, language: str,
     plan_file: Path | None, plan_output: Path | None, output: Path | None, everything: bool, choices: tuple[str, ...],
-    allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, listing: bool, exports: Exports, late_seconds: float,
+    allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, looking: bool, probes_file: Path | None,
+    probe_wait: float, listing: bool, exports: Exports, late_seconds: float,
 ) -> Exit:  # fmt: skip
     """The whole of it: census, plan, move, verify, clean up, signed evidence, report."""
     from unterbau import files, wiring
@@ -514,9 +599,13 @@ def drill_(
     if plan_file is not None and choices:
         raise UsageError("--map chooses while a plan is made, and --plan names one that is made",
                          "Leave one of them out; `unterbau plan` takes --map.")  # fmt: skip
+    if plan_file is not None and (looking or probes_file):
+        raise UsageError("--probe and --probes say what is asked while a plan is made, and --plan names one that is made",
+                         "Leave one of them out; `unterbau plan` takes --probe and --probes.")  # fmt: skip
+    decided = _decided(choices, allowed, headers, limit_seconds, looking, probes_file)
     folder, verdicts = drills.drill(
-        source, target, keep=keep, tools=wiring.tools(context.face, context.stop, late_seconds), language=language,
-        words=drills.Words(choices, allowed, headers, limit_seconds), plan_file=plan_file, plan_output=plan_output,
+        source, target, keep=keep, tools=wiring.tools(context.face, context.stop, late_seconds, probe_wait),
+        language=language, words=decided, plan_file=plan_file, plan_output=plan_output,
     )  # fmt: skip
     for path, data in ((report_file, folder.report), (output, folder.verdicts)):
         if path is not None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unterbau.defaults import BOUND, LATE_SECONDS
+from unterbau.defaults import BOUND, LATE_SECONDS, PROBE_WAIT
 from unterbau.errors import Exit, UnterbauError
 
 if TYPE_CHECKING:
@@ -206,6 +206,13 @@ late_writes = click.option(
     help="How long a cloud may still finish a write that it did not answer: the end waits so long after the last of them.",
 )  # fmt: skip
 """Of every command that writes in a cloud."""
+
+
+probe_wait = click.option(
+    "--probe-wait", "probe_wait", type=click.FloatRange(0, 86400), default=PROBE_WAIT, show_default=True,
+    metavar="SECONDS", help="How long the target's application may take until it answers as the source's did.",
+)  # fmt: skip
+"""Of every command that asks both sides."""
 
 
 class Exports:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ValidationError
 from unterbau import files
 from unterbau.canonical import digest_bytes
 from unterbau.cloud.port import Cloud
-from unterbau.defaults import LATE_SECONDS
+from unterbau.defaults import LATE_SECONDS, PROBE_WAIT
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
 from unterbau.evidence import fingerprint, signing_key
 from unterbau.face import Face, first
@@ -34,6 +34,9 @@ from unterbau.switch.evidence.bundle import Context, PhaseTime
 from unterbau.switch.folders import Folder
 from unterbau.switch.move import Swept
 from unterbau.switch.plan import Plan
+from unterbau.switch.probes import proposing, written
+from unterbau.switch.probes.model import Probe
+from unterbau.switch.probes.running import RATE, Prober
 from unterbau.switch.report import html
 from unterbau.switch.report.ending import called
 from unterbau.switch.verify import Contents
@@ -65,6 +68,14 @@ class Tools:
     workers: int = 8
     late_seconds: float = LATE_SECONDS
     """How long a cloud may still finish a write that it did not answer."""
+    probe_wait: float = PROBE_WAIT
+    """How long the target's application may take until it answers as the source's did (seconds)."""
+    probing: Callable[[threading.Event], Prober] | None = None
+    """What asks places from outside."""
+
+    def prober(self) -> Prober:
+        """One that hears our stop."""
+        return self.probing(self.stop) if self.probing else Prober(now=self.now, stop=self.stop)
 
 
 class Moved(RunResult):
@@ -91,7 +102,7 @@ class Closed(Model):
 
 @dataclass(frozen=True)
 class Words:
-    """What a person decides at the command line: `--map`, `--allow-opening`, `--headers` and `--limit`."""
+    """What a person decides at the command line: `--map`, `--allow-opening`, `--headers`, `--limit`, `--probe(s)`."""
 
     choices: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
@@ -99,6 +110,12 @@ class Words:
     """`--headers`: those of every object are read for the plan."""
     limit_seconds: float | None = None
     """`--limit`: how long the move may take."""
+    probes: tuple[Probe, ...] = ()
+    """`--probes`: those of a file, with addresses as it has them."""
+    file: str = ""
+    """That file's name."""
+    recognise: bool = False
+    """`--probe`: what is open to the world is looked at."""
 
 
 NO_WORDS = Words()
@@ -121,7 +138,12 @@ class Drill:
         """
         if not self._begun():
             edited = self.folder.plan.exists() and not self._is_own_plan()
-            for path in (self.folder.journal, *(() if edited else (self.folder.source,)), self.folder.target):
+            for path in (
+                self.folder.journal,
+                self.folder.answers,
+                *(() if edited else (self.folder.source,)),
+                self.folder.target,
+            ):
                 path.unlink(missing_ok=True)
         if self.folder.load().failed:
             self.folder.verdicts.unlink(missing_ok=True)
@@ -156,16 +178,41 @@ class Drill:
         if chosen:
             self._refuse_begun("another choice (--map) comes too late")
             self.tools.face.say("the plan is made anew: something else is chosen with --map")
+        if old is not None and words.probes and old.probes != self._given(words):
+            self._refuse_begun("other probes (--probes) come too late")
+            chosen = True
         if old is None or chosen or (self._is_own_plan() and not self._begun()):
             source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
             choices = words.choices or (old.choices if old else ())
-            made = planning.make(source, target, run=self.folder.run, now=self.tools.now(), choices=choices)
+            made = planning.make(source, target, run=self.folder.run, now=self.tools.now(), choices=choices,
+                                 probes=self._probes(words, source))  # fmt: skip
             named = {
                 "allowed_openings": old.allowed_openings if old else (),
                 "source_census": digest_bytes(self.folder.source.read_bytes()),
             }
             self._write_plan(self._timed(made.model_copy(update=named), source, words.limit_seconds, old))
         return self.judged(words)
+
+    def _given(self, words: Words) -> tuple[Probe, ...]:
+        """The probes of the file, at Refs of the source. Raises UsageError."""
+        return written.resolved(words.probes, self.read(self.folder.source, Workload), words.file)
+
+    def _probes(self, words: Words, source: Workload) -> tuple[Probe, ...]:
+        """What is asked: by the file, and what was recognised at the source now, if it may be looked at."""
+        given = self._given(words) if words.probes else ()
+        if not words.recognise:
+            return given
+        world = proposing.world(source)
+        asked = (*world.open, *world.shut)
+        addresses = list(dict.fromkeys(place.address for place in asked))
+        self.tools.face.say(
+            f"--probe: connecting to {len(asked)} ports of {len(addresses)} public addresses of {source.identity.name}, "
+            f"at most {RATE:.0f} times a second each: {', '.join(addresses[:8])}{' ...' if len(addresses) > 8 else ''}"
+        )
+        found = self.tools.prober().recognise(
+            asked, lambda done, of: self.tools.face.count("ports looked at", done, of)
+        )
+        return (*given, *proposing.proposed(world, found, [p.id for p in given]))
 
     def _timed(self, made: Plan, source: Workload, limit: float | None, old: Plan | None) -> Plan:
         """The plan with how long it will take, by the newest moves between these two."""
@@ -249,6 +296,7 @@ class Drill:
         if not self._begun():
             self._refuse_stale(plan, source)
             self._refuse_taken(plan)
+            self.ask_source(plan)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
             name = self.plan_name(plan, journal)
             counter = _Counter(steps, journal, "steps of the move", self.tools.face)
@@ -280,19 +328,30 @@ class Drill:
             return digest_bytes(begun.read_bytes() if same else evidence.spelled_plan(plan))
         return journal.status.plan if back else plan.digest()
 
+    def ask_source(self, plan: Plan) -> None:
+        """Record what the source answers to the plan's probes, while it runs. The verifier's process asks, and no other."""
+        if plan.probes:
+            argv = ["probe", self.state.source, "--plan", str(self.folder.plan), "--output", str(self.folder.answers)]
+            self._in_child(argv, self.folder.answers, "who asks the source", "the asking")
+
     def verify(self) -> Contents:
         """The verifier, as a process of its own that gets no more than the names and the plan."""
         if not self.folder.verdicts.exists():
-            argv = [*self.tools.program, "verify", self.state.source, self.state.target]
+            argv = ["verify", self.state.source, self.state.target]
             argv += ["--plan", str(self.folder.plan), "--output", str(self.folder.verdicts)]
-            argv += ["--drill", str(self.folder.path), *(["--quiet"] if self.tools.face.quiet else [])]
-            argv += ["--late-writes", str(self.tools.late_seconds)]
-            code = child.call(argv, self.tools.stop)
-            if code not in (Exit.HELD, Exit.FAILED, Exit.NOT_SHOWN) or not self.folder.verdicts.exists():
-                if code == Exit.INTERRUPTED or self.tools.stop.is_set():
-                    raise Interrupted("the verification was stopped", AGAIN)
-                raise Failed(f"the verifier ended with exit code {code}", "Its message stands above. " + AGAIN)
+            argv += ["--late-writes", str(self.tools.late_seconds), "--probe-wait", str(self.tools.probe_wait)]
+            argv += ["--answers", str(self.folder.answers)] if self.folder.answers.exists() else []
+            self._in_child(argv, self.folder.verdicts, "the verifier", "the verification")
         return self.read(self.folder.verdicts, Contents)
+
+    def _in_child(self, argv: Sequence[str], result: Path, who: str, what: str) -> None:
+        """Run a verb of this program as a process of its own, which ends with the drill. Raises Interrupted, Failed."""
+        more = ["--drill", str(self.folder.path), *(["--quiet"] if self.tools.face.quiet else [])]
+        code = child.call([*self.tools.program, *argv, *more], self.tools.stop)
+        if code not in (Exit.HELD, Exit.FAILED, Exit.NOT_SHOWN) or not result.exists():
+            if code == Exit.INTERRUPTED or self.tools.stop.is_set():
+                raise Interrupted(f"{what} was stopped", AGAIN)
+            raise Failed(f"{who} ended with exit code {code}", "Its message stands above. " + AGAIN)
 
     def close_target(self) -> Closed:
         """Take back what the move made, on both clouds, sweep, and look at what remains."""

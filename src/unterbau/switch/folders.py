@@ -67,6 +67,8 @@ class Folder:
         self.plan = path / "plan.yaml"
         self.plan_begun = path / "plan.json"
         """The plan as the move was begun with; the journal names it by the digest of these bytes."""
+        self.answers = path / "source-answers.json"
+        """What the source's application answered before the move began."""
         self.journal = path / "journal.db"
         self.close_journal = path / "close-journal.db"
         self.close_source_journal = path / "close-source-journal.db"

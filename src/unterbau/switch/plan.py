@@ -17,6 +17,7 @@ from pydantic import Field
 
 from unterbau import canonical
 from unterbau.errors import PlanError
+from unterbau.switch.probes.model import Probe, faults
 from unterbau.tenant.kinds import Check, CloudIdentity, Entry, Loss, Opened, R, Ref, ResourceBase
 from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
@@ -115,6 +116,8 @@ class Plan(Model):
     """Ids of the openings that a person allowed."""
     remarks: tuple[Words, ...] = later(())
     """What a person should know, and nobody can fail at."""
+    probes: tuple[Probe, ...] = later(())
+    """What the verifier asks of the application on both sides."""
     prediction: Prediction | None = later(None)
     """How long it will take, if a move between these two was measured or a limit was named."""
     source_census: str = later("")
@@ -146,10 +149,11 @@ class Plan(Model):
 
     def check_against(self, source: Workload) -> None:
         """Refuse a plan that cannot be obeyed. Raises PlanError naming every unknown id, gap or cycle."""
-        faults = [*self._unknown(source), *self._gaps(), *self._cycle()]
-        if faults:
+        found = [*self._unknown(source), *self._gaps(), *self._cycle()]
+        found += [f"probe {number + 1} {name}: {what}" for number, name, what in faults(self.probes, source)]
+        if found:
             raise PlanError(
-                "the plan cannot be obeyed: " + "; ".join(faults[:8]),
+                "the plan cannot be obeyed: " + "; ".join(found[:8]),
                 "Mend these lines of the plan, or make a new plan.",
             )
 

@@ -23,6 +23,8 @@ from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.switch import census
 from unterbau.switch.plan import Plan, Prediction, losses, spoken
 from unterbau.switch.planned_openings import of_plan
+from unterbau.switch.probes.model import Probe
+from unterbau.switch.probes.proposing import world
 from unterbau.tenant.kinds import KINDS, Check, Entry, Fate, Ground, Ref, Resource, Side, kind_of
 from unterbau.tenant.kinds.ground import external_by_name
 from unterbau.tenant.openings.model import Opening
@@ -47,8 +49,9 @@ def make(
     rate_bytes_per_second: float | None = None,
     choices: Sequence[str] = (),
     allowed: Sequence[str] = (),
+    probes: Sequence[Probe] = (),
 ) -> Plan:
-    """The plan. `choices` are a person's (`external:NAME=NAME`), `allowed` ids of openings.
+    """The plan. `choices` are a person's (`external:NAME=NAME`), `allowed` ids of openings, `probes` what will be asked.
 
     Raises Refused if source and target are the same project of the same cloud; UsageError for a choice among
     things that are not there, and for an id that opens nothing.
@@ -76,6 +79,7 @@ def make(
         bytes_total=total,
         estimate_seconds=round(total / rate + moving * SECONDS_A_STEP, 1),
         choices=tuple(choices),
+        probes=tuple(probes),
     )
     return judged(plan, source, target, allowed)
 
@@ -99,7 +103,7 @@ def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str
     return plan.model_copy(update={
         "openings": found, "allowed_openings": words,
         "checks": (*planner.checks(plan.entries), _check_openings(found, words), *_check_time(plan.prediction)),
-        "remarks": planner.remarks(),
+        "remarks": (*planner.remarks(), *_of_probes(plan, source)),
     })  # fmt: skip
 
 
@@ -130,6 +134,14 @@ def _check_openings(found: Sequence[Opening], allowed: Sequence[str]) -> Check:
     told += [Reason.of("check.more", more=len(shut) - TOLD_AT_MOST)] if len(shut) > TOLD_AT_MOST else []
     return Check(name=OPENINGS, outcome=Outcome.FAILED, text=Reason.of("check.would-open", openings=joined(told)),
                  remedy=Reason.of("do.allow-opening"))  # fmt: skip
+
+
+def _of_probes(plan: Plan, source: Workload) -> tuple[Words, ...]:
+    """What will be asked of the application; or what is open to the world and will not be."""
+    if plan.probes:
+        return (Reason.of("plan.probes", count=len(plan.probes)),)
+    unasked = len(world(source).open)
+    return (Reason.of("plan.no-probes", count=unasked),) if unasked else ()
 
 
 class Choice(Model):

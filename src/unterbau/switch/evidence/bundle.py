@@ -29,11 +29,11 @@ from unterbau.switch.closing import Closing, Sealed, deleted
 from unterbau.switch.evidence.closing import check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import JUDGINGS, Contents, compare, lost, observed
+from unterbau.switch.verify import JUDGINGS, PROBES, Contents, compare, lost, observed
 from unterbau.switch.verify.structure import LOSSES, REMAINDER, side_words
 from unterbau.tenant.kinds import Kind, Ref, kind_of
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Claim, Model, Observation, Outcome, Reason, Source, Verdict, Words, conjoin, joined
+from unterbau.verdict import Claim, Model, Observation, Outcome, Reason, Source, Verdict, Words, conjoin, joined, later
 
 NOT_TESTED = (
     Reason.of("not-tested.contracts"),
@@ -94,6 +94,8 @@ class Redaction(Model):
     """Claims that come out otherwise without the names."""
     openings: bool
     """Whether openings are judged; they are not where some were allowed by name."""
+    probes: bool = later(True)
+    """Whether what the application answered is judged; it is not where probes were asked."""
     closing: bool
     """Whether nothing is left out; else how the source was emptied is."""
 
@@ -223,6 +225,7 @@ def _as_redacted(verdicts: Iterable[Verdict], redaction: Redaction) -> Iterator[
             outcome=redaction.outcome.value,
         ),
         "openings": None if redaction.openings else Reason.of("evidence.redacted.openings"),
+        "probes": None if redaction.probes else Reason.of("evidence.redacted.probes"),
         "closing": None if redaction.closing else Reason.of("evidence.redacted.closing"),
     }  # fmt: skip
     for name, reason in told.items():
@@ -240,12 +243,21 @@ def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: 
     A plan of before losses were announced could announce none: that they were not told is *not shown*.
     """
     told = bundle.verification
-    if set(told.judging) == set(JUDGINGS):
+    today = (*JUDGINGS, PROBES) if bundle.plan.probes else JUDGINGS
+    if set(told.judging) >= set(today):
         return
     before = {v.claim.id: v.outcome for v in then}
-    judged = bundle.model_copy(update={"verification": told.model_copy(update={"judging": JUDGINGS})})
+    judged = bundle.model_copy(update={"verification": told.model_copy(update={"judging": today})})
     for verdict in (
-        *compare(told.source, told.target, bundle.plan, hashes, temporary=temporaries.markers(bundle.plan)),
+        *compare(
+            told.source,
+            told.target,
+            bundle.plan,
+            hashes,
+            today,
+            temporary=temporaries.markers(bundle.plan),
+            answers=told.answers,
+        ),
         *of_the_whole(judged),
     ):
         if verdict.claim.kind == lost.KIND and LOSSES not in told.judging:

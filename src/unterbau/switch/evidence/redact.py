@@ -35,7 +35,7 @@ from unterbau.switch.evidence.bundle import (
     spelled_plan,
 )
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import OPENINGS, Contents, compare, observed
+from unterbau.switch.verify import OPENINGS, PROBES, Contents, compare, observed
 from unterbau.tenant.kinds import Kind
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Reason, Words
@@ -71,7 +71,8 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
     mask = _Mask(salt)
     sides = {name: _workload(mask, model) for name, model in (("source", bundle.source), ("target", bundle.target))}
     told = bundle.verification
-    judging = tuple(j for j in told.judging if j != OPENINGS or not bundle.plan.openings)
+    kept = {OPENINGS: not bundle.plan.openings, PROBES: False}
+    judging = tuple(j for j in told.judging if kept.get(j, True))
     source, target = _workload(mask, told.source), _workload(mask, told.target)
     plan = _plan(mask, bundle.plan).model_copy(
         update={"source_census": canonical.digest_bytes(spelled_census(sides["source"]))}
@@ -101,7 +102,7 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
         redaction=Redaction(
             original=canonical.digest_bytes(opened.data), signer=checked.signer, sealed=bundle.context.sealed,
             outcome=checked.outcome, commitment=commitment(salt), withheld=tuple(withheld),
-            openings=judging == told.judging, closing=bundle.closing is None,
+            openings=(OPENINGS in judging) == (OPENINGS in told.judging), probes=PROBES not in told.judging, closing=bundle.closing is None,
         ),
     )  # fmt: skip
     return seal(made, signer)
@@ -230,7 +231,9 @@ def _workload(mask: _Mask, workload: Workload) -> Workload:
 
 
 def _plan(mask: _Mask, plan: Plan) -> Plan:
-    plain = plan.model_dump(mode="json", exclude={"checks", "remarks", "openings", "allowed_openings", "choices"})
+    plain = plan.model_dump(
+        mode="json", exclude={"checks", "remarks", "openings", "allowed_openings", "choices", "probes"}
+    )
     masked: dict[str, Any] = mask.plain(plain)
     for entry, old in zip(masked["entries"], plain["entries"], strict=True):
         for change, was in zip(entry["changes"], old["changes"], strict=True):

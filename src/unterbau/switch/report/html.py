@@ -16,19 +16,20 @@ from unterbau import pages
 from unterbau.face import printable
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import spoken
+from unterbau.switch.probes.judging import sentence
 from unterbau.switch.report import todo
 from unterbau.switch.report.drawing import timeline, topology
 from unterbau.switch.report.ending import is_loss, is_opening
-from unterbau.switch.verify import LOSSES, OPENINGS
+from unterbau.switch.verify import LOSSES, OPENINGS, PROBES
 from unterbau.tenant.kinds import Attachment, Entry, Fate, FloatingIp, Port, Ref, Server, Volume
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Reason, Verdict
 
 KINDS_DE = {
     "structure": "Aufbau", "content": "Inhalt", "completeness": "Vollständigkeit", "coverage": "Abdeckung",
-    "opening": "Öffnung", "loss": "Verlust",
+    "opening": "Öffnung", "loss": "Verlust", "service": "Dienst",
 }  # fmt: skip
-_LATER = {"opening": OPENINGS, "loss": LOSSES}
+_LATER = {"opening": OPENINGS, "loss": LOSSES, "service": PROBES}
 """Kinds of claims that older bundles have not -> the judging that brought them."""
 
 
@@ -66,6 +67,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         unseen=[v for v in checked.verdicts if v.outcome is Outcome.NOT_SHOWN and v.claim.kind != "loss"],
         losses=[v for v in checked.verdicts if v.claim.kind == "loss"],
         first=_first(checked),
+        service=sentence((*checked.verdicts, *checked.today)),
         do=lambda verdict: todo.of_verdict(verdict, bundle.plan),
         do_entry=todo.of_entry,
         changed=[e for e in entries if e.fate is Fate.CHANGED],

@@ -13,6 +13,9 @@ from typing import Any
 from unterbau.face import MARKS, STYLES, TEN, first, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Plan, spoken
+from unterbau.switch.probes.judging import sentence
+from unterbau.switch.probes.model import Probe, Recorded
+from unterbau.switch.probes.model import called as asked
 from unterbau.switch.report.ending import Ending
 from unterbau.switch.report.ending import ending as sorted_out
 from unterbau.tenant.kinds import Fate
@@ -65,6 +68,12 @@ def plan(made: Plan) -> None:
             for o in made.openings
         ])  # fmt: skip
     _losses(made)
+    if made.probes:
+        say("")
+        say("Asked from outside, on both sides:")
+        table(["probe", "kind", "at", "port"], [
+            [safe(p.id), p.kind, safe(p.at), str(p.port)] for p in made.probes
+        ])  # fmt: skip
     say("")
     table(["check", "outcome", "what"], [
         [safe(c.name), f"[{STYLES[c.outcome]}]{MARKS[c.outcome]}[/]", safe(f"{c.text} {c.remedy}".rstrip())]
@@ -104,6 +113,20 @@ def _losses(made: Plan) -> None:
         table(["loss", "count", "why"], [[safe(n), str(len(w)), safe(w[0])] for n, w in sorted(found.items())])
 
 
+def answers(found: Recorded, probes: Iterable[Probe]) -> None:
+    """What each place answered: a line a probe."""
+    by_id = {p.id: p for p in probes}
+    rows = []
+    for one in found.answers:
+        facts = ", ".join(
+            f"{k} {v}" for k, v in one.facts.items() if not isinstance(v, list) and k in ("status", "code")
+        )
+        told = [facts, f"changes by itself: {', '.join(one.unsteady)}" if one.unsteady else "", words(one.reason)]
+        what = asked(by_id[one.probe], one.address) if one.probe in by_id else one.address
+        rows.append([safe(one.probe), safe(what), safe(one.state.value), safe("; ".join(t for t in told if t))])
+    table(["probe", "what", "answer", "facts"], rows)
+
+
 def ending(told: Ending, *, everything: bool = False) -> None:
     """What was lost, what opened, what failed, what was not shown: ten of each unless everything was asked for."""
     for title, items in (
@@ -132,7 +155,10 @@ def verdicts(
     found: Sequence[Verdict], plan: Plan | None = None, steps: Mapping[str, str] | None = None, *,
     everything: bool = False,
 ) -> None:  # fmt: skip
-    """How it ended, what held if everything was asked for, then how many claims of which kind were judged."""
+    """What the application answers, how it ended, what held if everything was asked for, then the claims by kind."""
+    if first_ := sentence(found):
+        say(words(first_))
+        say("")
     ending(sorted_out(plan, found, steps), everything=everything)
     held = [v for v in found if v.outcome is Outcome.HELD] if everything else []
     if held:

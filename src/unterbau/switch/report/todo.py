@@ -21,6 +21,7 @@ FAILED: Mapping[str, Reason] = {
     "structure": Reason.of("ending.structure"),
     "content": Reason.of("ending.content"),
     "completeness": Reason.of("ending.completeness"),
+    "service": Reason.of("ending.service"),
 }
 """What to do with a claim of a kind that failed; `ANYTHING` with any other."""
 CHECK, ASK = Reason.of("todo.check"), Reason.of("todo.ask")
@@ -34,6 +35,8 @@ BY_CAUSE = {
     "plan.shared": _SHARE, "plan.container.grants": _SHARE, "plan.secret.users": _SHARE,
     "plan.image.private": ASK, "plan.network.private": ASK,
     "plan.container.versions": LOST,
+    "service.lost.host-key": Reason.of("todo.host-key"), "service.lost.certificate": Reason.of("todo.certificate"),
+    "service.lost.address": Reason.of("todo.dns"),
 }  # fmt: skip
 """Id of the reason why something is changed or lost -> what to do."""
 
@@ -59,7 +62,9 @@ def of_verdict(verdict: Verdict, plan: Plan | None) -> Words:
         if verdict.outcome is Outcome.FAILED:
             return FAILED["structure"]
         announced = [e for e in entry.losses if verdict.claim.id == f"lost {e.id}"] if entry is not None else []
-        return of_loss(entry, announced[0]) if entry is not None and announced else LOST
+        if entry is not None and announced:
+            return of_loss(entry, announced[0])
+        return joined(_by_cause(verdict.reason)) or LOST
     if is_left(verdict):
         return of_entry(entry) if entry is not None else LEFT
     if verdict.outcome is Outcome.FAILED:

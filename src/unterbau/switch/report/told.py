@@ -20,6 +20,7 @@ KINDS = {
     "coverage": Reason.of("kind.coverage"),
     "opening": Reason.of("kind.opening"),
     "loss": Reason.of("kind.loss"),
+    "service": Reason.of("kind.service"),
 }
 """What claims of each kind say."""
 

@@ -17,13 +17,14 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
@@ -50,8 +51,9 @@ from unterbau.saga import (
 )
 from unterbau.switch import census, temporaries
 from unterbau.switch.plan import Plan
+from unterbau.switch.probes.model import Answer, Probe
 from unterbau.switch.verify import ownership
-from unterbau.switch.verify.structure import JUDGINGS, OWNED, compare
+from unterbau.switch.verify.structure import JUDGINGS, OWNED, PROBES, compare, counterparts
 from unterbau.tenant.kinds import CloudIdentity, Content, Kind, Passage, Ref, Resource, ref
 from unterbau.tenant.kinds import Source as Making
 from unterbau.tenant.kinds.volume import QCOW2
@@ -83,6 +85,12 @@ class Contents(Model):
     """Names of the judgings by which the verdicts were made, beside that of format 1."""
     stamps: dict[str, datetime] = later({})
     """`source volume:ID` -> its `updated_at` right after it was hashed, if it stood unattached all the while."""
+    answers: tuple[Answer, ...] = later(())
+    """What the plan's probes were answered on both sides."""
+
+
+Asked: TypeAlias = Callable[[Sequence[Probe], Workload, Workload, Mapping[Ref, Ref]], tuple[Answer, ...]]
+"""What was answered on both sides to these probes; the last argument maps objects of the source to those of the target."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +109,15 @@ class Seen:
         """The same look with another source: what was taken from it since an earlier look, put back."""
         return replace(self, source=source, hashes=hashes)
 
-    def contents(self, plan: Plan | None) -> Contents:
-        """The comparison of what was seen."""
+    def contents(self, plan: Plan | None, answers: tuple[Answer, ...] | None = None) -> Contents:
+        """The comparison of what was seen, and of what the plan's probes were answered (None: nobody asked)."""
+        judging = JUDGINGS if answers is None else (*JUDGINGS, PROBES)
+        verdicts = compare(
+            self.source, self.target, plan, self.hashes, judging, temporary=temporaries.markers(plan), answers=answers or (),
+        )  # fmt: skip
         return Contents(
-            source=self.source, target=self.target, verdicts=compare(self.source, self.target, plan, self.hashes, temporary=temporaries.markers(plan)),
-            started=self.started, ended=self.ended, left_behind=self.left, judging=JUDGINGS,
+            source=self.source, target=self.target, verdicts=verdicts,
+            started=self.started, ended=self.ended, left_behind=self.left, judging=judging, answers=answers or (),
             stamps={f"{side} {reference}": at for (side, reference), at in sorted(self.stamps.items())},
         )  # fmt: skip
 
@@ -123,17 +135,24 @@ def look(
     passed: Callable[[str, int, int | None], None] = lambda label, done, total: None,
     late_seconds: float = LATE_SECONDS,
     say: Callable[[str], None] = lambda line: None,
+    asked: Asked | None = None,
 ) -> Contents:
     """Verify. `work` is the folder of the journals of temporaries: one for all verifications of this user.
 
     `late_seconds`: how long a cloud may still finish a write that it did not answer; if there was one, the end waits for it.
+    `asked` asks the plan's probes, once both sides are known.
     Raises AuthFailed, Unreachable if a side cannot be read at all; Interrupted when `stop` is set.
     """
     seen = observe(
         {"source": source, "target": target}, work=work, now=now, stop=stop, workers=workers, count=count, passed=passed,
         late_seconds=late_seconds, say=say,
     )  # fmt: skip
-    return seen.contents(plan)
+    if plan is None or not plan.probes:
+        return seen.contents(plan)
+    if asked is None:
+        return seen.contents(plan, ())
+    pairs = counterparts(seen.source, seen.target, plan, seen.hashes)
+    return seen.contents(plan, asked(plan.probes, seen.source, seen.target, pairs))
 
 
 def observe(

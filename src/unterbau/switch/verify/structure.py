@@ -16,6 +16,8 @@ from pydantic import JsonValue
 
 from unterbau import canonical
 from unterbau.switch.plan import Plan
+from unterbau.switch.probes.judging import Places, services
+from unterbau.switch.probes.model import Answer
 from unterbau.switch.verify import lost
 from unterbau.switch.verify.opened import openings
 from unterbau.tenant.kinds import OWNER_ONLY, Fate, Kind, Ref, Resource
@@ -39,6 +41,8 @@ PROVIDED = "provided images"
 """An image of the provider is the same on both sides if both clouds tell the same hash of it."""
 JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES, TEMPORARIES, PROVIDED)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
+PROBES = "probes"
+"""What the application answered on both sides; named only where a plan has probes and they were asked."""
 
 
 class Keys:
@@ -118,18 +122,19 @@ def compare(
     judging: Sequence[str] = JUDGINGS,
     *,
     temporary: Collection[str] = (),
+    answers: Sequence[Answer] = (),
 ) -> tuple[Verdict, ...]:
     """All verdicts. `hashes` maps (`source` or `target`, Ref) to what was seen of a content.
 
     `judging` names the judgings beside that of format 1 (see `JUDGINGS`); `temporary` are the marks of what the move of
-    the plan makes for a moment.
+    the plan makes for a moment; `answers` what the plan's probes were answered.
     """
     source, target = (_lasting(w, max(source.taken_at, target.taken_at)) for w in (source, target))
     apart = [_parted(w, temporary if TEMPORARIES in judging else ()) for w in (source, target)]
     (source, ours), (target, theirs) = apart
     found = _Comparison(source, target, plan, hashes, judging)
     left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
-    return (*found.verdicts(), *left)
+    return (*found.verdicts(), *found.services(answers), *left)
 
 
 def _lasting(workload: Workload, at: datetime) -> Workload:
@@ -207,6 +212,13 @@ class _Comparison:
         if OPENINGS in self.judging:
             found += openings(self.source, self.target, self.plan, self.counterparts())
         return tuple(found)
+
+    def services(self, answers: Sequence[Answer]) -> tuple[Verdict, ...]:
+        """Whether the application answers as it did."""
+        if PROBES not in self.judging or self.plan is None:
+            return ()
+        left = {e.ref: e.why for e in self.plan.entries if not e.fate.moves}
+        return services(self.plan.probes, answers, Places(self.source, self.target, self.counterparts(), left))
 
     def left_over(self, side: str, rest: Sequence[Resource]) -> Verdict:
         """That the move left none of what it made for a moment."""
