@@ -14,10 +14,12 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from pydantic import SecretBytes
 
 from unterbau.cloud.port import Cloud
+from unterbau.cloud.waiting import wait
 from unterbau.errors import Conflict
 from unterbau.reference import guest_image, guests
 from unterbau.tenant.kinds import (
@@ -56,7 +58,7 @@ from unterbau.tenant.kinds import (
     id_of,
     ref,
 )
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason
 
 WAIT = timedelta(minutes=5)
 MIB = 2**20
@@ -124,6 +126,14 @@ def plant(
         progress(f"planting: {part.__name__.replace('_', ' ')}")
         part()
     return Planted(refs=gardener.refs, sha256=gardener.sha256)
+
+
+@runtime_checkable
+class _Console(Protocol):
+    """A cloud that tells what a server wrote to its console."""
+
+    def console(self, server_id: str) -> str:
+        """What it wrote so far."""
 
 
 class _Planting:
@@ -388,6 +398,14 @@ class _Planting:
             Source(disks=disks, user_data=text),
         )  # fmt: skip
         self.floating_ip()
+        self._until_it_is_up(self.id(Kind.SERVER, "fv-web-1"))
+
+    def _until_it_is_up(self, server: str) -> None:
+        """By the last line of its console: what it serves answers from then on."""
+        cloud = self.cloud
+        if isinstance(cloud, _Console):
+            wait(lambda: guest_image.UP in cloud.console(server) or None, WAIT,
+                 Reason.of("wait.power", server=server, status="ACTIVE"))  # fmt: skip
 
     def objects(self) -> None:
         """Containers with an ACL and metadata; odd names, a large object, symlinks, one that expires."""
