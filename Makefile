@@ -27,9 +27,9 @@ demo-guests: $(READY)
 	$(BIN)/unterbau cloud up $(SOURCE_CLOUD)-echt --with guests,ovn --install
 	$(BIN)/unterbau cloud up $(TARGET_CLOUD)-echt --with guests,ovn
 	$(BIN)/unterbau cloud seed $(SOURCE_CLOUD)-echt --tenant fachverfahren
-	$(BIN)/unterbau drill $(SOURCE_CLOUD)-echt $(TARGET_CLOUD)-echt --probe --report demo-guests-report.html; code=$$?; \
+	$(BIN)/unterbau drill $(SOURCE_CLOUD)-echt $(TARGET_CLOUD)-echt --probe --keep --report demo-guests-report.html; code=$$?; \
 	  echo; echo "The report: $(CURDIR)/demo-guests-report.html (drill ended with exit code $$code; 3 means: nothing failed, something was not shown)"; \
-	  echo "Two clouds are still running. Stop them: $(BIN)/unterbau cloud down $(SOURCE_CLOUD)-echt $(TARGET_CLOUD)-echt"; \
+	  echo "Two clouds are still running. Before another time: $(BIN)/unterbau cloud wipe $(TARGET_CLOUD)-echt"; \
 	  test $$code -eq 0 -o $$code -eq 3
 
 # What needs the two clouds runs in one process, everything else beside it in another; the first one's output comes last.
