@@ -13,5 +13,6 @@ for name in (
     "bench.prove",
     "bench.judge",
     "bench.start",
+    "bench.control",
 ):
     runpy.run_module(name, run_name="__main__")

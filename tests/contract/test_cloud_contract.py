@@ -20,6 +20,7 @@ from making import WAIT, Maker, opened_again, server_with
 from pydantic import SecretBytes
 
 from unterbau.cloud.disks import form_of, guest_bytes, length_of
+from unterbau.cloud.openstack.network import TAGGED_AT_BIRTH
 from unterbau.cloud.port import ByteStream, Cloud, Listing
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound
@@ -77,6 +78,43 @@ def test_a_port_that_nothing_is_bound_to_keeps_its_users_word(cloud: Cloud, make
     wish = Port(id="-", name="vip", network_id=network, mac_address="fa:16:3e:77:00:03", role="vip:keepalived")
     there = cloud.read(ref(Kind.PORT, make.ensure(wish)))
     assert isinstance(there, Port) and there.role == "vip:keepalived"
+
+
+@pytest.mark.parametrize("extension", [TAGGED_AT_BIRTH, "none that is here"])
+def test_a_port_is_made_once_with_its_mark_tags_and_description(
+    cloud: Cloud, make: Maker, extension: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether Neutron tags it as it makes it, or afterwards."""
+    monkeypatch.setattr("unterbau.cloud.openstack.network.TAGGED_AT_BIRTH", extension)
+    network = make.ensure(Network(id="-", name=f"n-{make.tag}"))
+    wish = Port(
+        id="-", name="p", network_id=network, mac_address="fa:16:3e:77:00:04", description="why", tags=("a", "b")
+    )
+    port = make.ensure(wish, "p")
+    for reader in (cloud, opened_again(cloud)):
+        assert reader.ensure(wish, make.marker("p")) == port
+        there = reader.settle(ref(Kind.PORT, port), WAIT)
+        assert isinstance(there, Port)
+        assert (there.marker, there.tags, there.description) == (make.marker("p"), ("a", "b"), "why")
+    assert [p.id for p in cloud.listing(Kind.PORT).resources if p.marker == make.marker("p")] == [port]
+    with pytest.raises(Conflict):
+        cloud.ensure(wish.model_copy(update={"name": "another"}), make.marker("other"))
+
+
+def test_rules_that_are_asked_for_at_once_are_made_once_each(cloud: Cloud, make: Maker) -> None:
+    group = make.ensure(SecurityGroup(id="-", name=f"g-{make.tag}"), "g")
+    wishes = [SecurityGroupRule(id="-", name="", security_group_id=group, direction="ingress", ethertype="IPv4", protocol="tcp",
+                                port_range_min=n, port_range_max=n, remote_ip_prefix="10.0.0.0/8") for n in range(1, 25)]  # fmt: skip
+    cloud.ensure(wishes[5], make.marker("r"))
+
+    def ensure(wish: SecurityGroupRule) -> str:
+        return cloud.ensure(wish, make.marker("r"))
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(ensure, wishes))
+    there = {r.id: r for r in cloud.listing(Kind.SECURITY_GROUP_RULE).resources if isinstance(r, SecurityGroupRule)}
+    assert [there[i].port_range_min for i in ids] == [w.port_range_min for w in wishes]
+    assert sum(r.security_group_id == group for r in there.values()) == len(wishes)
 
 
 def test_a_thing_of_the_same_name_is_not_adopted(cloud: Cloud, make: Maker) -> None:

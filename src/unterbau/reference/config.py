@@ -243,7 +243,7 @@ def _ml2() -> File:
             "type_drivers": "local,flat,vlan,vxlan",
             "tenant_network_types": "vxlan",
             "mechanism_drivers": "instantbind",
-            "extension_drivers": "port_security,qos,dns",
+            "extension_drivers": "port_security,qos,dns,tag_ports_during_bulk_creation",
             "overlay_ip_version": 4,
         },
         "ml2_type_flat": {"flat_networks": "*"},

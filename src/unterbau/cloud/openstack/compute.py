@@ -22,7 +22,7 @@ from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.service import eldest, from_metadata, from_tags, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Power, carries, marked, our_keys
+from unterbau.cloud.port import Listing, Marker, Power, is_marker, marked, markers, our_keys
 from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, Source, ref
@@ -86,6 +86,11 @@ class ComputeService:
         self._making = threading.Lock()
         self._claimed: dict[str, Marker] = {}
         """Server groups that this process made or found for a marker: twins take none of each other's."""
+        self._at_first: frozenset[Marker] | None = None
+        """What the servers carried when this process first looked for one."""
+        self._sought: set[Marker] = set()
+        """The servers that this process looked for already, so that a request of its own may have made them."""
+        self._flavors: dict[str, str] = {}
 
     # --- reading
 
@@ -337,11 +342,11 @@ class ComputeService:
         return id_
 
     def _ensure_server(self, wish: Server, marker: Marker, source: Source) -> str:
-        listed = self.raw()
-        found = eldest(e for e in listed if carries(e.get("metadata") or {}, marker) or marker in (e.get("tags") or ()))
+        candidates = self._candidates(wish, marker)
+        found = eldest(e for e in candidates if marker in _carried(e))
         if found is not None:
             return str(found["id"])
-        if any(_is_mute(s) for s in listed):
+        if any(map(_is_mute, candidates)):
             raise Unreachable(
                 "compute: a cell of this cloud does not answer: whether the server was made cannot be told"
             )
@@ -350,6 +355,21 @@ class ComputeService:
         if wish.server_group_id:
             request["os:scheduler_hints"] = {"group": wish.server_group_id}
         return str(self._api().json("POST", "/servers", request, quiet=False)["server"]["id"])
+
+    def _candidates(self, wish: Server, marker: Marker) -> Sequence[Json]:
+        """The servers that may be it. Those of its name, since a project may hold thousands; all where it may be there.
+
+        Nova asked for a name tells nothing of a cell that does not answer. So all are asked for once at first, and
+        again for a server that was there then, or that this process asked for before.
+        """
+        with self._making:
+            if self._at_first is None:
+                listed = self.raw()
+                if not any(map(_is_mute, listed)):
+                    self._at_first = frozenset(m for server in listed for m in _carried(server))
+            again = self._at_first is None or marker in self._at_first or marker in self._sought
+            self._sought.add(marker)
+        return self.raw() if again else self._api().pages("/servers/detail", "servers", name=_pattern(wish.name))
 
     def _server_body(self, wish: Server, marker: Marker, source: Source) -> Json:
         body: Json = {
@@ -375,20 +395,28 @@ class ComputeService:
         return body | {k: v for k, v in optional.items() if v}
 
     def _flavor_id(self, name: str) -> str:
-        found = next((f for f in self._api().pages("/flavors/detail", "flavors") if f.get("name") == name), None)
-        if found is None:
+        """The id of a flavor, whose name is its own; asked for once."""
+        if name not in self._flavors:
+            self._flavors = {f.get("name", ""): by_id(f) for f in self._api().pages("/flavors/detail", "flavors")}
+        if name not in self._flavors:
             raise NotFound(
                 f"compute: no flavor of the name {name}",
                 "Map the flavor in the plan to one that the cloud has.",
             )
-        return str(found["id"])
+        return self._flavors[name]
 
     # --- waiting, power, deleting
 
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
         """A server until ACTIVE or SHUTOFF; the others are there at once."""
-        good = ("ACTIVE", "SHUTOFF") if kind is Kind.SERVER else ()
-        return settled(kind, id_, deadline, lambda: self.read(kind, id_), good, ("ERROR", "DELETED"))
+        if kind is Kind.SERVER:
+            settled(kind, id_, deadline, lambda: self._state(id_), ("ACTIVE", "SHUTOFF"), ("ERROR", "DELETED"))
+        return settled(kind, id_, deadline, lambda: self.read(kind, id_), ())
+
+    def _state(self, id_: str) -> Server | None:
+        """How a server stands, in one request."""
+        entry = self._entry(id_)
+        return one(ref(Kind.SERVER, id_), entry, lambda told: self._server(told, (), ())[0]) if entry else None
 
     def set_power(self, server_id: str, power: Power, deadline: timedelta) -> None:
         """Start or stop, and wait for it."""
@@ -453,6 +481,19 @@ class ComputeService:
         gone(lambda: self._api().json("DELETE", f"{path}/{id_}"))
         if kind is Kind.SERVER:
             wait_gone(kind, id_, deadline, lambda: (self._entry(id_) or {}).get("OS-EXT-STS:vm_state"))
+
+
+def _carried(server: Json) -> set[Marker]:
+    """The markers that a server carries, in its metadata or as tags."""
+    return {*markers(server.get("metadata") or {}).values(), *filter(is_marker, server.get("tags") or ())}
+
+
+def _pattern(name: str) -> str:
+    """A regular expression for which Nova tells the servers of this name, and perhaps some more.
+
+    It is read by the provider's database, each in its own dialect: what is not the same in all of them is left open.
+    """
+    return f"^{re.sub('[^A-Za-z0-9_-]+', '.*', name)}$"
 
 
 def _members(group: Json) -> Sequence[Any]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Neutron (Networking API v2.0) behind the port. Called by `cloud`; knows nothing of servers.
 
-The marker is a tag. Clouds that take tags only after creation (no `tag-creation`) and kinds that need a
-second step (a security group loses the rules that the cloud adds) carry the marker as their description until
-they are finished: whatever still has it there is half-made and ours. Rules and address groups have no tags: a finished
+The marker is a tag. Neutron tags by a request of its own, so until they are finished things carry the marker as their
+description: whatever still has it there is half-made and ours. Only ports are tagged as they are made, in one transaction, by clouds with
+`tag-ports-during-bulk-creation`. Rules and address groups have no tags: a finished
 address group is told by `before`, a rule, which takes no update either, is unique by content within its group.
 """
 
@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import LOST, Reading, Table, Told, ignorable, lost, one, truth
+from unterbau.cloud.openstack.gathered import Gathered
 from unterbau.cloud.openstack.http import Api, Json, by_id, entries, named_by
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, only, settled, short, wait_gone
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, is_marker, said
-from unterbau.errors import Conflict, Forbidden, NotFound
+from unterbau.errors import CloudError, Conflict, Forbidden, NotFound, OverQuota
 from unterbau.tenant.kinds import (
     AddressGroup,
     AddressPair,
@@ -82,7 +83,9 @@ _PATHS: Mapping[Kind, tuple[str, str]] = {
     Kind.SECURITY_GROUP: ("security-groups", "security_group"),
     Kind.SECURITY_GROUP_RULE: ("security-group-rules", "security_group_rule"),
 }
-_UNTAGGED = frozenset({Kind.ADDRESS_GROUP, Kind.SECURITY_GROUP_RULE})
+_RULES = "/v2.0/security-group-rules"
+TAGGED_AT_BIRTH = "tag-ports-during-bulk-creation"
+"""The extension (Neutron 16) by which a port gets its tags in the transaction that makes it; without it they are passed over."""
 SHARED_KINDS = frozenset({Kind.NETWORK, Kind.SECURITY_GROUP, Kind.ADDRESS_GROUP})
 """Kinds that RBAC policies share and that are modelled; a policy names the kind as we do."""
 
@@ -195,6 +198,10 @@ class NetworkService:
         self._lock = threading.Lock()
         self._extensions: frozenset[str] | None = None
         self._modes: dict[str, str | None] = {}
+        self._rules: dict[str, Gathered[Json, str | None]] = {}
+        """By security group: Neutron makes many rules at once of one group only."""
+        self._told: dict[str, Json] = {}
+        """What the last write of a thing answered, by its id, for the `settle` that follows."""
 
     # --- reading
 
@@ -282,9 +289,15 @@ class NetworkService:
         if isinstance(resource, AddressGroup):
             return self._ensure_address_group(resource, marker, before)
         kind = resource.own_kind
-        entry = self._find(kind, marker) or self._create(kind, resource, marker)
-        self._finish(kind, entry, resource, marker)
-        return str(entry["id"])
+        if isinstance(resource, Port) and resource.mac_address:
+            entry = self._port(resource, marker)
+        else:
+            entry = self._find(kind, marker) or self._create(kind, resource, marker)
+        id_ = str(entry["id"])
+        told = self._finish(kind, entry, resource, marker)
+        if told is not None:
+            self._told[id_] = told
+        return id_
 
     def unmark(self, resource: Resource, marker: Marker) -> None:
         """The one tag (DELETE ../tags/TAG); a router interface's is its port's."""
@@ -296,28 +309,45 @@ class NetworkService:
         tagged = self.raw(collection, tags=marker) if "standard-attr-tag" in self.extensions() else []
         return eldest(tagged or self.raw(collection, description=marker))
 
+    def _port(self, wish: Port, marker: Marker) -> Json:
+        """Neutron refuses a second port with its MAC on the network, so it is looked for only then."""
+        try:
+            return self._create(Kind.PORT, wish, marker)
+        except (Conflict, OverQuota):
+            found = self._find(Kind.PORT, marker)
+            if found is None:
+                raise
+            return found
+
     def _create(self, kind: Kind, wish: Resource, marker: Marker) -> Json:
         collection, single = _PATHS[kind]
         body = self._body(wish)
-        # With the creation, or not at all: tags in a POST are a second write of Neutron's, which may be missing.
-        body["description"] = marker
+        if isinstance(wish, Port) and TAGGED_AT_BIRTH in self.extensions():
+            body["tags"] = [marker, *wish.tags]
+        else:
+            body["description"] = marker
         return dict(self._api().json("POST", f"/v2.0/{collection}", {single: body})[single])
 
-    def _finish(self, kind: Kind, entry: Json, wish: Resource, marker: Marker) -> None:
-        """The second steps, each done only if it is not done yet; the description comes last."""
+    def _finish(self, kind: Kind, entry: Json, wish: Resource, marker: Marker) -> Json | None:
+        """The second steps, each done only if it is not done yet; the description comes last.
+
+        What Neutron tells of it then, None if that is not known.
+        """
         path = f"/v2.0/{_PATHS[kind][0]}/{entry['id']}"
-        if marker not in entry.get("tags", ()) and "standard-attr-tag" in self.extensions():
+        tagged = marker in entry.get("tags", ())
+        if not tagged and "standard-attr-tag" in self.extensions():
             self._api().json("PUT", f"{path}/tags", {"tags": [marker, *getattr(wish, "tags", ())]})
         if isinstance(wish, RouterInterface) and not entry.get("device_id"):
             self._add_interface(wish, str(entry["id"]))
         if entry.get("description") != marker:
-            return
+            return entry if tagged and not isinstance(wish, RouterInterface) else None
         if kind is Kind.SECURITY_GROUP:
             self._remove_rules(str(entry["id"]))
         last: Json = {"description": getattr(wish, "description", "")}
         if isinstance(wish, Network) and wish.mtu and wish.mtu < (entry.get("mtu") or wish.mtu + 1):
             last["mtu"] = wish.mtu
-        self._api().json("PUT", path, {_PATHS[kind][1]: last})
+        single = _PATHS[kind][1]
+        return dict(self._api().json("PUT", path, {single: last})[single])
 
     def _remove_rules(self, group_id: str) -> None:
         rules = self.raw("security-group-rules", security_group_id=group_id)
@@ -339,21 +369,43 @@ class NetworkService:
         return [r for r in rules if all(r.get(f) == getattr(wish, f) for f in _RULE_IDENTITY)]
 
     def _ensure_rule(self, wish: SecurityGroupRule, before: frozenset[str]) -> str:
-        """Neutron refuses a second one like it, so it is looked for only then."""
+        """Neutron refuses a second one like it, so it is looked for only then. Rules of a group go together (bulk).
+
+        It makes all of them or none; of those that it refused together each is asked for by itself.
+        """
         body = {f: getattr(wish, f) for f in _RULE_IDENTITY if getattr(wish, f) is not None}
         if wish.remote_address_group_id:
             self._refuse_unless("security-groups-remote-address-group", "rules with a remote address group")
         body["description"] = wish.description
+        together = self._rules.setdefault(wish.security_group_id, Gathered(self._make_rules))
         try:
-            answer = self._api().json("POST", "/v2.0/security-group-rules", {"security_group_rule": body})
-        except Conflict:
+            return together(body) or self._make_rule(body)
+        except (Conflict, OverQuota):
             there = [str(rule["id"]) for rule in self._same_rules(wish)]
             if before.intersection(there):
                 raise Conflict(f"network: security group {wish.security_group_id} has this rule already") from None
             if not there:
                 raise
             return there[0]
+
+    def _make_rule(self, body: Json) -> str:
+        answer = self._api().json("POST", _RULES, {"security_group_rule": body})
         return str(answer["security_group_rule"]["id"])
+
+    def _make_rules(self, bodies: Sequence[Json]) -> list[str | None]:
+        """Their ids; None for all if they were refused, or if not each is told at its place."""
+        if len(bodies) == 1:
+            return [self._make_rule(bodies[0])]
+        try:
+            made = entries(
+                self._api().json("POST", _RULES, {"security_group_rules": list(bodies)}), "security_group_rules"
+            )
+        except CloudError as error:
+            if error.uncertain or error.transient:
+                raise
+            made = []
+        alike = (all(m.get(f) == b.get(f) for f in _RULE_SOUGHT) for m, b in zip(made, bodies, strict=False))
+        return [by_id(m) for m in made] if len(made) == len(bodies) and all(alike) else [None] * len(bodies)
 
     def _refuse_unless(self, extension: str, what: str) -> None:
         if extension not in self.extensions():
@@ -448,8 +500,11 @@ class NetworkService:
         self._api().json("PUT", f"/v2.0/routers/{wish.id}", {"router": {"routes": routes}})
 
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
-        """Neutron's answers are final: only ERROR is waited out."""
-        return settled(kind, id_, deadline, lambda: self._read(kind, id_), (), ("ERROR",))
+        """Neutron's answers are final, those to a write, too: only ERROR is waited out."""
+        told = self._told.pop(id_, None)
+        model = partial(self._model, kind)
+        look = partial(self._read, kind, id_) if told is None else partial(one, ref(kind, id_), told, model)
+        return settled(kind, id_, deadline, look, (), ("ERROR",))
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """Delete; a leg that is attached is detached (which deletes its port)."""

@@ -16,7 +16,7 @@ source gives none all of it passes (`cloud.disks`).
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -87,9 +87,22 @@ class Move:
         """In which forms each side gives and takes disks."""
         return {"source": Forms(self.source, "source"), "target": Forms(self.target, "target")}
 
+    @cached_property
+    def by_kind(self) -> Mapping[Kind, Sequence[Ref]]:
+        """The objects of the plan."""
+        found: dict[Kind, list[Ref]] = {}
+        for entry in self.plan.entries:
+            found.setdefault(kind_of(entry.ref), []).append(entry.ref)
+        return found
+
     def marker(self, step: str) -> str:
         """The tag of what a step makes."""
         return Marker(run=self.plan.run, node=step).tag()
+
+    def makes(self, reference: Ref) -> bool:
+        """Whether this move makes it, and not finds it on the target."""
+        entry = self.plan.by_ref.get(reference)
+        return entry is not None and entry.fate.moves and entry.stands_in is None
 
     def wish(self, reference: Ref, done: Outputs, there: Resource | None = None) -> Resource:
         """The object as it is to be on the target, with the target's ids. `there`: as it is now, if not as in the census."""
@@ -209,9 +222,9 @@ class CreateStep:
         return self.move.marker(self.name)
 
     def intend(self, done: Outputs) -> JsonObject:
-        """Name, tag, and what exists that looks alike."""
+        """Name, tag, and what exists that looks alike; in a thing that this run made nothing was before it."""
         wish = self.move.wish(self.reference, done)
-        before = self.move.target.lookalikes(wish)
+        before = () if self.move.makes(self.resource.within()) else self.move.target.lookalikes(wish)
         return {"side": "target", "name": wish.name, "marker": self.marker, "before": list(before)}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
@@ -234,7 +247,8 @@ class CreateStep:
         """Find or create, with what is known of earlier attempts that got no answer, and of what other steps made."""
         before = _before(intent)
         if wish.KNOWN.marker.indistinct:
-            before += tuple(str(o["id"]) for step, o in done.items() if step != self.name and "id" in o)
+            others = (done.get(r, {}) for r in self.move.by_kind[wish.own_kind] if r != self.name)
+            before += tuple(str(made["id"]) for made in others if "id" in made)
             self._await_lost(wish, before, attempt)
         target = self.move.target
         return insist(lambda: target.ensure(wish, _marker(intent), before=before, source=source), attempt)

@@ -435,6 +435,10 @@ class ResourceBase(Model):
         """Whether it goes with another thing, and cannot go before it."""
         return False
 
+    def within(self) -> Ref:
+        """What it is a part of, and what is made without any of its like; "": nothing."""
+        return ""
+
     def holder(self) -> Ref:
         """What holds it for as long as it runs, so that it goes first when both go; "": nothing."""
         return ""

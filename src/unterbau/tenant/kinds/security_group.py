@@ -154,6 +154,10 @@ class SecurityGroupRule(ResourceBase):
             raise ValueError("a rule has at most one remote")
         return self
 
+    def within(self) -> Ref:
+        """Its group."""
+        return ref(Kind.SECURITY_GROUP, self.security_group_id)
+
     def with_ids(self, new_id: Callable[[Ref], str | None]) -> Self:
         """As everywhere, but refuses to lose a remote: a rule without its remote is open to the world."""
         moved = super().with_ids(new_id)
