@@ -95,7 +95,9 @@ class LiveWriteStep(WriteStep):
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """The id, and what passed; or that it is gone."""
-        return _as_it_is(self.move, self.reference, str(intent["marker"]), done, progress)
+        listed = self.resource.is_brief()  # then one request tells what it is now, with its bytes
+        there = self.resource if listed else self.move.source.read(self.reference)
+        return _as_it_is(self.move, self.reference, there, str(intent["marker"]), done, progress)
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete it by its mark: it may have gone meanwhile, and its place be another's."""
@@ -167,11 +169,12 @@ class ChangesStep(Gate):
             if isinstance(there, StoredObject) and there.is_linked():
                 linked.append(reference)
                 return {}
-            return _as_it_is(self.move, reference, made[reference], done, progress)
+            return _as_it_is(self.move, reference, there, made[reference], done, progress)
 
         with ThreadPoolExecutor(max_workers=OBJECTS_AT_ONCE) as pool:
             told = list(pool.map(plain, made))
-        told += [_as_it_is(self.move, one, made[one], done, progress) for one in sorted(linked, key=self._depth)]
+        for one in sorted(linked, key=self._depth):
+            told.append(_as_it_is(self.move, one, self.move.source.read(one), made[one], done, progress))
         for reference, marker in gone.items():
             _remove_ours(self.move, reference, marker)
         sizes = (one.get("bytes", 0) for one in told)
@@ -190,9 +193,10 @@ def _remove_ours(move: Move, reference: Ref, marker: str) -> None:
         remove(move.target, kind_of(reference), id_of(reference))
 
 
-def _as_it_is(move: Move, reference: Ref, marker: str, done: Outputs, progress: Progress) -> JsonObject:
+def _as_it_is(
+    move: Move, reference: Ref, there: Resource | None, marker: str, done: Outputs, progress: Progress
+) -> JsonObject:
     """Carry the object as the source has it now. One that is gone meanwhile, or goes while it is read, is not carried."""
-    there = move.source.read(reference)
     if there is None:
         return {"gone": True}
     try:
