@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -111,3 +112,11 @@ def test_what_cannot_load_is_told_with_its_log_each_time(tmp_path: Path) -> None
         with pytest.raises(ServiceDied, match="No module named 'no_such_module'"):
             _start(broken, tmp_path, "")
     broken.close()
+
+
+def test_whoever_loads_without_looking_for_garbage_looks_for_it_once_loaded() -> None:
+    """Swift kept 80 KB of each request for ever: it alone does not call `serve`."""
+    programs = [p for p in Path(nursery.__file__).with_name("runtime").glob("*.py") if p.name != "https_server.py"]
+    loading = {p.name: p.read_text() for p in programs if "import https_server" in p.read_text()}
+    assert len(loading) > 3
+    assert all(re.search(r"https_server\.(serve|loaded)\(", text) for text in loading.values()), loading.keys()

@@ -106,6 +106,7 @@ def listen_tls(port):
 def answer(listener, conf_path, name):
     """Serve one application for ever."""
     app = loadapp(conf_path, global_conf={"log_name": name}, allow_modify_pipeline=False)
+    https_server.loaded()
     eventlet.wsgi.server(
         listener,
         app,

@@ -59,6 +59,7 @@ def main(order):
         pathlib.Path(left).unlink(missing_ok=True)
     wait_for_absence(order["device"])
     https_server.end_with_supervisor()
+    https_server.loaded()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     checked(libc.unshare(NEWPID), "unshare")
     told, tells = os.pipe()

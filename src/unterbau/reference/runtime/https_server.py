@@ -17,7 +17,8 @@ import sys
 import threading
 from traceback import format_exc
 
-# What a service loads stays: looking for cycles in it while it loads is a tenth of the start.
+# What a service loads stays: looking for cycles in it while it loads is a tenth of the start. Whoever imports this calls
+# `loaded`, or `serve`, which does.
 gc.disable()
 
 ADDRESS = "127.0.0.1"
@@ -39,6 +40,12 @@ def _wait_for_end(handle):
     while os.read(handle, 1):
         pass
     os._exit(1)
+
+
+def loaded():
+    """All is loaded: from now on garbage is looked for, and not in what was loaded."""
+    gc.freeze()
+    gc.enable()
 
 
 class KeptOpen:
@@ -109,6 +116,5 @@ def serve(application, port, threads=THREADS):
     server.keep_alive_conn_limit = 200
     server.server_name = ADDRESS
     server.error_log = log_defect
-    gc.freeze()
-    gc.enable()
+    loaded()
     server.safe_start()
