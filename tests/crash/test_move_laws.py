@@ -28,7 +28,7 @@ def look(folder: Path) -> object:
     return [Counter((reference.partition(":")[0], name) for reference, name in side.items()) for side in raw]
 
 
-@pytest.fixture(scope="module", params=["as it is", "cut over"])
+@pytest.fixture(scope="module", params=["as it is", pytest.param("cut over", marks=pytest.mark.long)])
 def make(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[Path], Sequence[Step]]:
     """The steps of the move in a folder with a copy of the two clouds of its own."""
     root = tmp_path_factory.mktemp("world")
