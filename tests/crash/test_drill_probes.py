@@ -97,7 +97,7 @@ def test_a_drill_shows_that_the_application_answers_as_it_did(world: World) -> N
         page = stack.enter_context(world.page(b"rows 1 2 3"))
         mail = stack.enter_context(speakers.talking(speakers.saying(b"220 hello\r\n")))
         world.place(any80=page, any25=mail)
-        code, out, err = world.run("drill", "a", "b", "--probes", world.file(), "--probe-wait", "0")
+        code, out, err = world.run("drill", "a", "b", "--keep", "--probes", world.file(), "--probe-wait", "0")
     assert code == Exit.NOT_SHOWN, out + err  # what is lost, as the plan says
     assert out.startswith(SENTENCE), out
     assert world.asked == ["/rows"] * 3, "twice at the source, once at the target"

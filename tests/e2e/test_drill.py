@@ -27,6 +27,7 @@ from worst_cases import CASES, LATER, demand_held, demand_nothing_temporary
 from unterbau import reference, wiring
 from unterbau.reference import tenant as seed
 from unterbau.switch import evidence
+from unterbau.tenant.kinds import Port, Server
 from unterbau.verdict import Outcome
 
 pytestmark = [
@@ -79,6 +80,9 @@ def test_a_rehearsal_proves_the_move_and_leaves_both_clouds_as_they_were(
     for case in (*CASES, *LATER):
         demand_held(case, checked.bundle, checked.verdicts)
     demand_nothing_temporary(checked.bundle)
+    there = checked.bundle.verification.target
+    assert {s.status for s in there.of(Server)} == {"SHUTOFF"}, "a rehearsal's servers do nothing"
+    assert {p.admin_state_up for p in there.of(Port) if p.device_owner.startswith("compute:")} == {False}
     assert [inventory.everything(side) for side in sides] == before
     assert report.read_text().startswith("<!doctype html>")
     _no_secret_anywhere(two_clouds, home, done)

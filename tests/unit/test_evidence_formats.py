@@ -37,7 +37,7 @@ from unterbau.prove import evidence as proofs
 from unterbau.saga import Journal
 from unterbau.switch import drill, evidence, folders, verify
 from unterbau.tenant.kinds import Container
-from unterbau.tenant.kinds.fate import Change, Fate
+from unterbau.tenant.kinds.fate import Change, Fate, Guests
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, words
 
@@ -281,7 +281,7 @@ class Between:
     def begun_long_ago(self, steps: int) -> None:
         """As a version before format 2 leaves it when it is killed: the old chain, no plan.json, no census named."""
         self.work.census()
-        plan = self.work.plan().model_copy(update={"source_census": ""})
+        plan = self.work.plan().model_copy(update={"source_census": "", "guests": Guests.RUN})
         from unterbau.switch import move, planning
 
         files.write(self.folder.plan, planning.dump(plan).encode())
@@ -371,7 +371,7 @@ def test_where_judgings_differ_both_are_told_and_the_stricter_one_decides(betwee
     entries = tuple(
         e.model_copy(update={"fate": Fate.CHANGED, "changes": (acl,)}) if e.ref == box.ref else e for e in plan.entries
     )
-    edited = plan.model_copy(update={"entries": entries, "openings": ()})
+    edited = plan.model_copy(update={"entries": entries, "openings": (), "guests": Guests.RUN})
     from unterbau.saga import run
     from unterbau.switch import move
     from unterbau.switch.evidence.bundle import Bundle, Context, spelled_plan

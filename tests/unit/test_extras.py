@@ -101,3 +101,8 @@ def test_the_disk_says_where_its_two_partitions_are() -> None:
     starts = [(int.from_bytes(e[8:12], "little"), int.from_bytes(e[12:16], "little")) for e in entries]
     assert starts == [(2048, 65536), (2048 + 65536, 2**21), (0, 0), (0, 0)]
     assert [e[0] for e in entries] == [0x80, 0, 0, 0]
+
+
+def test_the_seed_waits_for_the_line_that_the_image_writes_last() -> None:
+    last = (guest_image.ADDED / "begin").read_text(encoding="utf-8").splitlines()[-1]
+    assert guest_image.UP in last

@@ -574,6 +574,7 @@ def _show_closed(context: Context, closed: Closed) -> Exit:
 @click.argument("source", required=False)
 @click.argument("target", required=False)
 @click.option("--keep", is_flag=True, help="Keep what was made on the target (the default is a rehearsal).")
+@click.option("--boot", is_flag=True, help="Let the servers of a rehearsal run, within their own networks alone.")
 @click.option("--report", "report_file", type=click.Path(path_type=Path, dir_okay=False), help="Copy the report here.")
 @click.option(
     "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report, at first."
@@ -592,7 +593,7 @@ def _show_closed(context: Context, closed: Closed) -> Exit:
 @late_writes
 @click.option("--list", "listing", is_flag=True, help="Show the drills of this machine.")
 def drill_(
-    context: Context, source: str | None, target: str | None, keep: bool, report_file: Path | None, language: str,
+    context: Context, source: str | None, target: str | None, keep: bool, boot: bool, report_file: Path | None, language: str,
     plan_file: Path | None, plan_output: Path | None, output: Path | None, everything: bool, choices: tuple[str, ...],
     allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, looking: bool, probes_file: Path | None,
     probe_wait: float, listing: bool, exports: Exports, late_seconds: float,
@@ -614,6 +615,9 @@ def drill_(
         raise UsageError(
             "a drill needs a SOURCE and a TARGET", f"Known clouds: {', '.join(wiring.cloud_names()) or 'none'}"
         )
+    if keep and boot:
+        raise UsageError("--boot is of a rehearsal, and with --keep what ran at the source runs at the target",
+                         "Leave one of them out.")  # fmt: skip
     if plan_file is not None and choices:
         raise UsageError("--map chooses while a plan is made, and --plan names one that is made",
                          "Leave one of them out; `unterbau plan` takes --map.")  # fmt: skip
@@ -622,7 +626,7 @@ def drill_(
                          "Leave one of them out; `unterbau plan` takes --probe and --probes.")  # fmt: skip
     decided = _decided(choices, allowed, headers, limit_seconds, looking, probes_file)
     folder, verdicts = drills.drill(
-        source, target, keep=keep, tools=wiring.tools(context.face, context.stop, late_seconds, probe_wait),
+        source, target, keep=keep, boot=boot, tools=wiring.tools(context.face, context.stop, late_seconds, probe_wait),
         language=language, words=decided, plan_file=plan_file, plan_output=plan_output,
     )  # fmt: skip
     for path, data in ((report_file, folder.report), (output, folder.verdicts)):

@@ -27,6 +27,8 @@ from unterbau.reference.layout import data_home
 LOCK = Path(__file__).parent / "guest-image.lock"
 ADDED = Path(__file__).parent / "guest"
 NAME = "Alpine 3.23"
+UP = "unterbau: the guest is up"
+"""The console's line when the first programs of a boot have ended; `guest/begin` writes it."""
 ROOM_BYTES = 1500 * 2**20
 MIB = 2**20
 _SECTOR = 512

@@ -13,11 +13,15 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from pydantic import SecretBytes
 
 from unterbau.cloud.port import Cloud
+from unterbau.cloud.waiting import wait
 from unterbau.errors import Conflict
+from unterbau.reference import guest_image, guests
 from unterbau.tenant.kinds import (
     NOTHING,
     AddressGroup,
@@ -54,11 +58,14 @@ from unterbau.tenant.kinds import (
     id_of,
     ref,
 )
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason
 
 WAIT = timedelta(minutes=5)
 MIB = 2**20
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuJ4LFmsmGxZ4PVKg7nUH2mF4o7Gc6rmS+QPEnHYkYk betrieb@fachverfahren"
+FINGERPRINT = "2c:0a:a4:7f:c1:00:00:00:00:00:00:00:00:00:00:00"
+ROWS = 40
+"""Of the database of the form that serves, at first."""
 IMAGE_PROPERTIES = {
     "architecture": "x86_64",
     "hypervisor_type": "qemu",
@@ -103,15 +110,30 @@ def plant(
     now: datetime,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Planted:
-    """Plant the whole tenant, or what is missing of it. Takes about a minute on an embedded cloud."""
+    """Plant the whole tenant, or what is missing of it. Takes about a minute on an embedded cloud.
+
+    On a cloud whose guests run (it offers their image and flavor) it is the form that serves: one web server behind a
+    floating IP, whose page shows the rows of a database on a volume, and a hash over them.
+    """
     gardener = _Planting(cloud, seed, now, progress)
-    for part in (
+    parts: Sequence[Callable[[], None]] = (
         gardener.access, gardener.networks, gardener.images, gardener.volumes, gardener.servers,
         gardener.floating_ip, gardener.objects, gardener.secrets,
-    ):  # fmt: skip
+    )  # fmt: skip
+    if gardener.alpine is not None:
+        parts = (gardener.web_network, gardener.web_server, gardener.objects, gardener.secrets)
+    for part in parts:
         progress(f"planting: {part.__name__.replace('_', ' ')}")
         part()
     return Planted(refs=gardener.refs, sha256=gardener.sha256)
+
+
+@runtime_checkable
+class _Console(Protocol):
+    """A cloud that tells what a server wrote to its console."""
+
+    def console(self, server_id: str) -> str:
+        """What it wrote so far."""
 
 
 class _Planting:
@@ -122,6 +144,9 @@ class _Planting:
         self.refs: dict[str, Ref] = {}
         self.sha256: dict[str, str] = {}
         self.offering = cloud.surroundings().offering
+        runs = any(f.name == guests.FLAVOR for f in self.offering.flavors)
+        self.alpine = next((i.id for i in self.offering.images if runs and i.name == guest_image.NAME), None)
+        """The image that guests boot, on a cloud where they run."""
 
     # --- helpers
 
@@ -154,8 +179,7 @@ class _Planting:
 
     def access(self) -> None:
         """Keypair, server group, address group, security groups that refer to each other."""
-        md5 = "2c:0a:a4:7f:c1:00:00:00:00:00:00:00:00:00:00:00"
-        self.have(Keypair(id="fv-betrieb", name="fv-betrieb", public_key=PUBLIC_KEY, fingerprint=md5))
+        self.have(Keypair(id="fv-betrieb", name="fv-betrieb", public_key=PUBLIC_KEY, fingerprint=FINGERPRINT))
         self.have(ServerGroup(id="-", name="fv-web", policy="anti-affinity"))
         self.have(
             AddressGroup(id="-", name="fv-verwaltungsnetz", description="Netze der Häuser",
@@ -335,6 +359,53 @@ class _Planting:
                            port_id=self.id(Kind.PORT, "fv-web-1-front"), fixed_ip_address="10.10.1.11"),
                 name="www",
             )  # fmt: skip
+
+    # --- the form that serves
+
+    def web_network(self) -> None:
+        """One network behind the edge router; port 80 is open to all, 81 to the operators alone."""
+        self.have(Keypair(id="fv-betrieb", name="fv-betrieb", public_key=PUBLIC_KEY, fingerprint=FINGERPRINT))
+        web = self.have(SecurityGroup(id="-", name="fv-web", description="Webserver"))
+        admin = self.have(SecurityGroup(id="-", name="fv-betrieb", description="Betrieb"))
+        tcp = {"protocol": "tcp", "direction": "ingress"}
+        self._rule(_rule(web, **tcp, ports=(80, 80), remote_ip_prefix="0.0.0.0/0"))
+        self._rule(_rule(web, **tcp, ports=(81, 81), remote_group_id=admin))
+        self._rule(_rule(web, direction="egress"))
+        front = self.have(Network(id="-", name="fv-front", description="Zugang", tags=("zone-dmz",)))
+        v4 = self.have(Subnet(id="-", name="fv-front-v4", network_id=front, ip_version=4, cidr="10.10.1.0/24",
+                              gateway_ip="10.10.1.1"))  # fmt: skip
+        external = self.offering.external_networks[0].id
+        edge = self.have(Router(id="-", name="fv-edge", external_network_id=external, tags=("rand",)))
+        self.have(RouterInterface(id="-", name="edge-v4", router_id=edge, network_id=front,
+                                  fixed_ips=(FixedIp(subnet_id=v4, ip_address="10.10.1.1"),)))  # fmt: skip
+        self.have(Port(id="-", name="fv-web-1-front", network_id=front, mac_address="fa:16:3e:10:01:11", security_group_ids=(web,),
+                       fixed_ips=(FixedIp(subnet_id=v4, ip_address="10.10.1.11"),)))  # fmt: skip
+
+    def web_server(self) -> None:
+        """Boots from a volume, keeps its rows on another: both travel. Its user data writes the program and first rows."""
+        root = self.have(Volume(id="-", name="fv-web-root", status="", size_gib=2, volume_type=self._type(), bootable=True),
+                         Source(image_id=self.alpine))  # fmt: skip
+        data = self.have(Volume(id="-", name="fv-daten", status="", size_gib=1, volume_type=self._type(),
+                                metadata={"zweck": "Akten"}))  # fmt: skip
+        disks = (Attachment(id="-", server_id="-", volume_id=root, boot_index=0),
+                 Attachment(id="-", server_id="-", volume_id=data))  # fmt: skip
+        rows = "\n".join(f"{n};Akte {n};{self.bytes_of(f'row-{n}', 8).hex()}" for n in range(1, ROWS + 1))
+        text = Path(__file__).with_name("serving.sh").read_text(encoding="utf-8").replace("@ROWS@", rows)
+        self.have(
+            Server(id="-", name="fv-web-1", description="Webserver 1", status="ACTIVE", flavor=self._flavor("SCS-1L-1"),
+                   key_name="fv-betrieb", port_ids=(self.id(Kind.PORT, "fv-web-1-front"),), tags=("web",),
+                   metadata={"verfahren": "FV-1"}),
+            Source(disks=disks, user_data=text),
+        )  # fmt: skip
+        self.floating_ip()
+        self._until_it_is_up(self.id(Kind.SERVER, "fv-web-1"))
+
+    def _until_it_is_up(self, server: str) -> None:
+        """By the last line of its console: what it serves answers from then on."""
+        cloud = self.cloud
+        if isinstance(cloud, _Console):
+            wait(lambda: guest_image.UP in cloud.console(server) or None, WAIT,
+                 Reason.of("wait.power", server=server, status="ACTIVE"))  # fmt: skip
 
     def objects(self) -> None:
         """Containers with an ACL and metadata; odd names, a large object, symlinks, one that expires."""

@@ -41,7 +41,7 @@ from unterbau.switch.probes.running import RATE, Prober
 from unterbau.switch.report import html
 from unterbau.switch.report.ending import called
 from unterbau.switch.verify import Contents
-from unterbau.tenant.kinds import Ref, kind_of, ref
+from unterbau.tenant.kinds import Guests, Ref, kind_of, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 
@@ -193,9 +193,14 @@ class Drill:
             named = {
                 "allowed_openings": old.allowed_openings if old else (),
                 "source_census": digest_bytes(self.folder.source.read_bytes()),
+                "guests": self._guests(),
             }
             self._write_plan(self._timed(made.model_copy(update=named), source, words.limit_seconds, old))
         return self.judged(words)
+
+    def _guests(self) -> Guests:
+        """What becomes of the servers, whatever the plan's file says: a rehearsal's are copies of what runs elsewhere."""
+        return Guests.RUN if self.state.keep else Guests.CONFINED if self.state.boot else Guests.STILL
 
     def _given(self, words: Words) -> tuple[Probe, ...]:
         """The probes of the file, at Refs of the source. Raises UsageError."""
@@ -257,7 +262,7 @@ class Drill:
             return plan
         source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
         plan.check_against(source)
-        found = planning.judged(plan, source, target, words.allowed)
+        found = planning.judged(plan.model_copy(update={"guests": self._guests()}), source, target, words.allowed)
         if found != plan and self._is_own_plan():
             self._write_plan(found)
         elif found != plan:
@@ -513,7 +518,8 @@ class Drill:
     def _context(self) -> Context:
         phases = tuple(PhaseTime(name=p.name, started=p.started, ended=p.ended) for p in self.folder.load().phases)
         plan = self.load_plan()
-        words = ["unterbau", "drill", self.state.source, self.state.target, *(["--keep"] if self.state.keep else [])]
+        words = ["unterbau", "drill", self.state.source, self.state.target, *(["--keep"] if self.state.keep else []),
+                 *(["--boot"] if self.state.boot else [])]  # fmt: skip
         words += [w for c in plan.choices for w in ("--map", c)]
         words += [w for o in plan.allowed_openings for w in ("--allow-opening", o)]
         return Context(
@@ -650,7 +656,7 @@ def _digest(data: bytes) -> str:
 
 def _as_written(plan: Plan) -> Plan:
     """The plan without what is found from it: two files of one plan are equal so."""
-    found = {"openings": (), "allowed_openings": (), "checks": (), "remarks": (), "cut_over": None}
+    found = {"openings": (), "allowed_openings": (), "checks": (), "remarks": (), "guests": "", "cut_over": None}
     return plan.model_copy(update=found)
 
 
@@ -663,7 +669,7 @@ def _refuse_failed_checks(plan: Plan) -> None:
         )
 
 
-def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
+def start(source: str, target: str, *, keep: bool, tools: Tools, boot: bool = False) -> Folder:
     """The folder of the drill to work on: the unfinished one between these two, or a new one."""
     if source == target:
         raise Refused(f"source and target are the same cloud ({source})", "Name two.")
@@ -672,14 +678,15 @@ def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
     with folders.choosing(source, target):
         found = folders.unfinished(source, target)
         if found is None:
-            return folders.begin(source, target, keep, tools.now())
+            return folders.begin(source, target, keep, tools.now(), boot=boot)
     told = found.load()
-    if told.keep != keep and not is_begun(found):  # only planned so far: nothing was made anywhere
-        found.save(told.model_copy(update={"keep": keep}))
-    elif told.keep != keep:
+    if (told.keep, told.boot) != (keep, boot) and not is_begun(found):  # only planned so far: nothing was made anywhere
+        found.save(told.model_copy(update={"keep": keep, "boot": boot}))
+    elif (told.keep, told.boot) != (keep, boot):
+        word, had = ("--keep", told.keep) if told.keep != keep else ("--boot", told.boot)
         raise Refused(
             f"drill {found.run} between {source} and {target} is unfinished and was begun "
-            + ("with" if told.keep else "without") + " --keep",
+            + ("with" if had else "without") + f" {word}",
             "Finish it with the same command, or take it back: unterbau close " + found.run + " --target",
         )  # fmt: skip
     tools.face.say(f"resuming drill {found.run}")
@@ -687,7 +694,7 @@ def start(source: str, target: str, *, keep: bool, tools: Tools) -> Folder:
 
 
 def drill(
-    source: str, target: str, *, keep: bool, tools: Tools, language: str = "en", words: Words = NO_WORDS,
+    source: str, target: str, *, keep: bool, tools: Tools, boot: bool = False, language: str = "en", words: Words = NO_WORDS,
     plan_file: Path | None = None, plan_output: Path | None = None,
 ) -> tuple[Folder, tuple[Verdict, ...]]:  # fmt: skip
     """The whole of it, by the plan of `plan_file` if one is given; `plan_output` gets the plan, also if it is refused.
@@ -696,7 +703,7 @@ def drill(
 
     Raises Interrupted (resume by the same call) and whatever a phase raises.
     """
-    folder = start(source, target, keep=keep, tools=tools)
+    folder = start(source, target, keep=keep, boot=boot, tools=tools)
     work = Drill(folder, tools)
     with folder.locked(), work.alone():
         work.begin_again()

@@ -46,6 +46,8 @@ class DrillState(Model):
     source: str
     target: str
     keep: bool
+    boot: bool = False
+    """Whether the guests of a rehearsal run."""
     created: datetime
     phases: tuple[Phase, ...] = ()
     finished: bool = False
@@ -166,14 +168,14 @@ def drills() -> tuple[tuple[Folder, DrillState], ...]:
     return tuple(sorted(found, key=lambda pair: pair[1].created, reverse=True))
 
 
-def begin(source: str, target: str, keep: bool, now: datetime) -> Folder:
+def begin(source: str, target: str, keep: bool, now: datetime, *, boot: bool = False) -> Folder:
     """A new drill's folder, durable with its state."""
     run = f"{now:%Y%m%d}-{secrets.token_hex(4)}"
     made = Folder(root() / run)
     with files.translated(made.path):
         made.path.mkdir(mode=0o700)
         files.sync_folder(made.path.parent)
-    made.save(DrillState(run=run, source=source, target=target, keep=keep, created=now))
+    made.save(DrillState(run=run, source=source, target=target, keep=keep, boot=boot, created=now))
     return made
 
 

@@ -18,7 +18,20 @@ from pydantic import Field
 from unterbau import canonical
 from unterbau.errors import PlanError
 from unterbau.switch.probes.model import Probe, faults
-from unterbau.tenant.kinds import Check, CloudIdentity, Entry, Kind, Loss, Opened, R, Ref, ResourceBase, kind_of
+from unterbau.tenant.kinds import (
+    Check,
+    CloudIdentity,
+    Entry,
+    Guests,
+    Kind,
+    Loss,
+    Opened,
+    R,
+    Ref,
+    ResourceBase,
+    Side,
+    kind_of,
+)
 from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Words, later
@@ -125,10 +138,18 @@ class Plan(Model):
     source_census: str = later("")
     """The census that it was made from: the digest of its file, byte by byte. `""`: by a version that named none."""
 
+    guests: Guests = later(Guests.RUN)
+    """What becomes of the servers: a rehearsal's are still, or confined."""
+
     @cached_property
     def by_ref(self) -> Mapping[Ref, Entry]:
         """Entries by Ref."""
         return {e.ref: e for e in self.entries}
+
+    def wish(self, resource: R, source: Side) -> R:
+        """An object of the source as it is to be on the target (ids are still the source's). Raises PlanError."""
+        entry = self.by_ref.get(resource.ref)
+        return (entry.wish(resource) if entry else resource).rehearsed(self.guests, source)
 
     def would_lose(self) -> tuple[Loss, ...]:
         """What does not come along: each object that is left (its field is ""), and each loss of one that moves."""

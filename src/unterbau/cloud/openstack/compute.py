@@ -22,7 +22,7 @@ from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.service import eldest, from_metadata, from_tags, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
-from unterbau.cloud.port import Listing, Marker, Power, is_marker, marked, markers, our_keys
+from unterbau.cloud.port import Listing, Marker, Power, carries, is_marker, marked, markers, our_keys
 from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, Source, ref
@@ -343,7 +343,10 @@ class ComputeService:
 
     def _ensure_server(self, wish: Server, marker: Marker, source: Source) -> str:
         candidates = self._candidates(wish, marker)
-        found = eldest(e for e in candidates if marker in _carried(e))
+        # Not every marker is of a run: the seed's own counts as the tenant's words.
+        found = eldest(
+            e for e in candidates if carries(e.get("metadata") or {}, marker) or marker in (e.get("tags") or ())
+        )
         if found is not None:
             return str(found["id"])
         if any(map(_is_mute, candidates)):

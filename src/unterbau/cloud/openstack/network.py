@@ -480,16 +480,22 @@ class NetworkService:
         return self._modes[ip.subnet_id]
 
     def _interface_body(self, wish: RouterInterface) -> Json:
-        """A port that Neutron knows as a router's from birth: it then gets no SLAAC address beside its own."""
+        """A port that becomes a leg afterwards.
+
+        Where the network has SLAAC subnets it is known as a router's from birth: it then gets no such address beside its
+        own. Only there, because Neutron with OVN (2023.2 and later, 29.0.0 among them) answers 500 to a router's port
+        that has no router yet.
+        """
         body: Json = {
             "name": wish.name,
             "network_id": wish.network_id,
-            "device_owner": ROUTER_INTERFACE,
             "fixed_ips": [ip.model_dump() for ip in wish.fixed_ips],
             "security_groups": [],
         }
         if "port-security" in self.extensions():
             body["port_security_enabled"] = False
+        if any(s.get("ipv6_address_mode") in AUTO_MODES for s in self.raw("subnets", network_id=wish.network_id)):
+            body["device_owner"] = ROUTER_INTERFACE
         return body
 
     # --- changing and deleting

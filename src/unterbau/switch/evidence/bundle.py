@@ -439,6 +439,8 @@ def _consistent(bundle: Bundle, reading: Reading) -> None:
         raise BundleError(f"context.json is of drill {bundle.context.run}, plan.json of {plan.run}", NOT_OURS)
     if bundle.context.rehearsal != (bundle.closed is not None):
         raise BundleError("context.json and the members differ on whether it was a rehearsal", NOT_OURS)
+    if plan.guests and not bundle.context.rehearsal:
+        raise BundleError("plan.json keeps guests from running, which only a rehearsal does", NOT_OURS)
     for source, target in ((bundle.source, bundle.target), (told.source, told.target)):
         check_pair(plan, source, target)
     if bundle.closed is not None:

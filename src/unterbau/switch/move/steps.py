@@ -106,8 +106,7 @@ class Move:
 
     def wish(self, reference: Ref, done: Outputs, there: Resource | None = None) -> Resource:
         """The object as it is to be on the target, with the target's ids. `there`: as it is now, if not as in the census."""
-        entry, resource = self.plan.by_ref.get(reference), there or self.workload.by_ref[reference]
-        resource = entry.wish(resource) if entry is not None else resource  # one that came later has no entry
+        resource = self.plan.wish(there or self.workload.by_ref[reference], self.workload)
         return self.plan.translated(resource.with_ids(lambda r: self.new_id(r, done)))
 
     def new_id(self, reference: Ref, done: Outputs) -> str | None:
@@ -129,7 +128,7 @@ def steps(plan: Plan, workload: Workload, source: Cloud, target: Cloud, work: Pa
     made: list[Step] = []
     for entry in plan.entries:
         if entry.fate.moves and entry.stands_in is None:
-            resource = entry.wish(workload.by_ref[entry.ref])
+            resource = plan.wish(workload.by_ref[entry.ref], workload)
             made += _steps_of(move, resource, _needs(plan, entry.needs))
     return _chained_attachments(move, made)
 
@@ -456,14 +455,14 @@ class PowerStep:
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """Stop it, lock it."""
         reference = ref(kind_of(self.reference), str(self.move.new_id(self.reference, done)))
-        resource, there = self.move.workload.by_ref[self.reference], self.move.target.read(reference)
+        resource, there = self.move.wish(self.reference, done), self.move.target.read(reference)
         if there is None:
             raise NotFound(f"{reference} does not exist on the target")
         power = resource.power()
         if power and there.power() != power:
             self.move.target.set_power(there.id, power)
         if resource.protection():
-            self.move.target.set_lock(there.id, True, self.move.wish(self.reference, done).protected_for())
+            self.move.target.set_lock(there.id, True, resource.protected_for())
         return {}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:

@@ -9,7 +9,7 @@ given, declares differences: then the left side of a comparison is the object as
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -20,7 +20,7 @@ from unterbau.switch.probes.judging import Places, services
 from unterbau.switch.probes.model import Answer
 from unterbau.switch.verify import lost
 from unterbau.switch.verify.opened import openings
-from unterbau.tenant.kinds import OWNER_ONLY, Fate, Kind, Ref, Resource, Server
+from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource, Server
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined, judge_equal, words
 
@@ -43,6 +43,11 @@ JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES, TEMPORARIES, P
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 PROBES = "probes"
 """What the application answered on both sides; named only where a plan has probes and they were asked."""
+
+
+def rehearsed(guests: Guests) -> Reason:
+    """Why a rehearsal does not show something of what its servers do."""
+    return Reason.of("rehearsal.still") if guests is Guests.STILL else Reason.of("rehearsal.confined")
 
 
 class Keys:
@@ -203,10 +208,8 @@ class _Comparison:
         """The source with the plan's declared changes."""
         if self.plan is None:
             return self.source
-        entries, stopped = self.plan.by_ref, frozenset(self.plan.cut_over or ())
-        resources = tuple(
-            _before_its_stop(entries[r.ref].wish(r), stopped) if r.ref in entries else r for r in self.source.resources
-        )
+        plan, stopped = self.plan, frozenset(self.plan.cut_over or ())
+        resources = tuple(plan.wish(_before_its_stop(r, stopped), self.source) for r in self.source.resources)
         return self.source.model_copy(update={"resources": resources})
 
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -220,14 +223,28 @@ class _Comparison:
             found += [self._owner(side) for side in ("source", "target") if (side, OWNED) in self.hashes]
         if OPENINGS in self.judging:
             found += openings(self.source, self.target, self.plan, self.counterparts())
-        return tuple(found)
+        return (*found, *self._guests())
+
+    def _guests(self) -> Iterator[Verdict]:
+        """Whether what ran runs: a rehearsal shows it of no guest."""
+        entries = self.plan.by_ref if self.plan else {}
+        moving = [r for r in self.source.resources if r.is_guest() and r.ref in entries and entries[r.ref].fate.moves]
+        if self.plan is not None and self.plan.guests and moving:
+            claim = Claim(
+                id="guests", kind="coverage", subject="guests", text=Reason.of("claim.guests", count=len(moving))
+            )
+            yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=rehearsed(self.plan.guests))
 
     def services(self, answers: Sequence[Answer]) -> tuple[Verdict, ...]:
         """Whether the application answers as it did."""
         if PROBES not in self.judging or self.plan is None:
             return ()
         left = {e.ref: e.why for e in self.plan.entries if not e.fate.moves}
-        return services(self.plan.probes, answers, Places(self.source, self.target, self.counterparts(), left))
+        found = services(self.plan.probes, answers, Places(self.source, self.target, self.counterparts(), left))
+        if not self.plan.guests:
+            return found
+        unseen: dict[str, object] = {"outcome": Outcome.NOT_SHOWN, "reason": rehearsed(self.plan.guests)}
+        return tuple(v.model_copy(update=unseen) for v in found)
 
     def left_over(self, side: str, rest: Sequence[Resource]) -> Verdict:
         """That the move left none of what it made for a moment."""
@@ -333,9 +350,11 @@ class _Comparison:
             return None
         if not entry.fate.moves:
             return False, Reason.of("verify.left", why=entry.why)
-        if entry.fate is Fate.CHANGED:
-            return True, Reason.of("verify.changed", why=entry.why)
-        return None
+        told = [entry.why] if entry.fate is Fate.CHANGED else []
+        plan, before = self.plan, self.source.by_ref.get(resource.ref)
+        if plan and plan.guests and before is not None and entry.wish(before) != resource:
+            told.append(rehearsed(plan.guests))
+        return (True, Reason.of("verify.changed", why=joined(told))) if told else None
 
     def _kind_unseen(self, kind: Kind) -> Words:
         return next((n.reason for n in self.target.not_shown if n.what == kind.value), "")

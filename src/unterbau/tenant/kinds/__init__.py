@@ -19,7 +19,7 @@ from typing import Annotated, TypeAlias, get_args
 from pydantic import Field
 
 from unterbau.tenant.kinds.base import Kind, R, Ref, ResourceBase, id_of, kind_of, ref
-from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate, Loss
+from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate, Guests, Loss
 from unterbau.tenant.kinds.flavor import Flavor
 from unterbau.tenant.kinds.floating_ip import FloatingIp
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
@@ -36,7 +36,7 @@ from unterbau.tenant.kinds.security_group import AddressGroup, SecurityGroup, Se
 from unterbau.tenant.kinds.server import Attachment, Keypair, Server, ServerGroup
 from unterbau.tenant.kinds.volume import Backup, Passage, Snapshot, Volume
 
-__all__ = ["KINDS", "NOTHING", "OWNER_ONLY", "AddressGroup", "AddressPair", "AllocationPool", "Attachment", "Backup", "Becomes", "Change", "Check", "CloudIdentity", "Container", "Content", "DhcpOption", "Entry", "ExternalNetwork", "Fate", "FixedIp", "Flavor", "FloatingIp", "Ground", "Image", "Keypair", "Kind", "Known", "Loss", "Mark", "Network", "Offering", "Opened", "Passage", "Policy", "Port", "Quota", "R", "Ref", "Relations", "Resource", "ResourceBase", "Route", "Router", "RouterInterface", "Secret", "SecretContainer", "SecretEntry", "SecurityGroup", "SecurityGroupRule", "Segment", "Server", "ServerGroup", "Side", "Snapshot", "Source", "StoredObject", "Subnet", "Told", "Volume", "VolumeType", "id_of", "kind_of", "ref"]  # fmt: skip
+__all__ = ["KINDS", "NOTHING", "OWNER_ONLY", "AddressGroup", "AddressPair", "AllocationPool", "Attachment", "Backup", "Becomes", "Change", "Check", "CloudIdentity", "Container", "Content", "DhcpOption", "Entry", "ExternalNetwork", "Fate", "FixedIp", "Flavor", "FloatingIp", "Ground", "Guests", "Image", "Keypair", "Kind", "Known", "Loss", "Mark", "Network", "Offering", "Opened", "Passage", "Policy", "Port", "Quota", "R", "Ref", "Relations", "Resource", "ResourceBase", "Route", "Router", "RouterInterface", "Secret", "SecretContainer", "SecretEntry", "SecurityGroup", "SecurityGroupRule", "Segment", "Server", "ServerGroup", "Side", "Snapshot", "Source", "StoredObject", "Subnet", "Told", "Volume", "VolumeType", "id_of", "kind_of", "ref"]  # fmt: skip
 
 Resource: TypeAlias = Annotated[
     Network | Subnet | Router | RouterInterface | Port | AddressGroup | SecurityGroup | SecurityGroupRule

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeA
 from pydantic import Field, JsonValue
 
 from unterbau import canonical
-from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate
+from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate, Guests
 from unterbau.tenant.kinds.policy import Becomes, Content, Known, Policy, Told, changed, ignored
 from unterbau.verdict import Model, Reason, Words, joined
 
@@ -434,6 +434,14 @@ class ResourceBase(Model):
     def leaves_with_another(self) -> bool:
         """Whether it goes with another thing, and cannot go before it."""
         return False
+
+    def is_guest(self) -> bool:
+        """Whether it runs something of the user's, wherever it is made."""
+        return False
+
+    def rehearsed(self, guests: Guests, side: Side) -> Self:
+        """As it is made if guests are to do nothing, or to stay among themselves; `side` is that on which it is now."""
+        return self
 
     def within(self) -> Ref:
         """What it is a part of, and what is made without any of its like; "": nothing."""

@@ -35,6 +35,17 @@ class Fate(StrEnum):
         return self in (Fate.CARRIED, Fate.CHANGED)
 
 
+class Guests(StrEnum):
+    """What becomes of the guests that move. In a rehearsal they are copies of what runs elsewhere, and must do nothing there."""
+
+    RUN = ""
+    """As they ran."""
+    STILL = "still"
+    """Nothing leaves them from birth, and they are stopped as soon as they are whole."""
+    CONFINED = "confined"
+    """They run, and reach the project's own networks alone."""
+
+
 class Change(Model):
     """A field of the model that will differ on the target. `to` replaces the field in the wish.
 

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
-from unterbau.tenant.kinds.fate import Change, Entry
+from unterbau.tenant.kinds.fate import Change, Entry, Guests
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.network import NOT_CARRIED
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, chosen, ignored, left
@@ -40,6 +40,12 @@ class FloatingIp(ResourceBase):
     qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = later(None)
     status: Annotated[str, ignored("it follows from what uses the address", moment=True)] = ""
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
+
+    def rehearsed(self, guests: Guests, side: Side) -> Self:
+        """For nothing, if guests are confined: there is no router that leads to them from outside."""
+        if guests is not Guests.CONFINED:
+            return self
+        return self.model_copy(update={"port_id": None, "fixed_ip_address": None})
 
     def called(self) -> str:
         """Its description, or the address it leads to."""

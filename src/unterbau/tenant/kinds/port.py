@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import model_validator
 
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
-from unterbau.tenant.kinds.fate import Entry
-from unterbau.tenant.kinds.ground import Ground, Relations
+from unterbau.tenant.kinds.fate import Entry, Guests
+from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.network import NOT_CARRIED
 from unterbau.tenant.kinds.policy import (
     TRAFFIC,
@@ -151,6 +151,11 @@ class Port(ResourceBase):
             yield "extra_dhcp_opt"
         if self.tags:
             yield "standard-attr-tag"
+
+    def rehearsed(self, guests: Guests, side: Side) -> Self:
+        """Switched off, if a guest has it that is to be still. Nova waits for no such port (`_build_vif_model`)."""
+        taken = [*self.claims(), *side.relations.naming(Kind.SERVER, "port_ids", self.id)]
+        return self.model_copy(update={"admin_state_up": False}) if guests is Guests.STILL and taken else self
 
     def claims(self) -> Iterator[tuple[Ref, str]]:
         """Its server."""

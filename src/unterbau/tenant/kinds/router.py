@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import JsonValue
 
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
-from unterbau.tenant.kinds.fate import Change, Entry
+from unterbau.tenant.kinds.fate import Change, Entry, Guests
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.network import IN_ZONES, NOT_CARRIED, Route, Subnet, zones
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored, left
@@ -52,6 +52,15 @@ class Router(ResourceBase):
     ha: Annotated[bool | None, carried(member=False)] = None
     availability_zone_hints: Annotated[tuple[str, ...], IN_ZONES] = ()
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
+
+    def rehearsed(self, guests: Guests, side: Side) -> Self:
+        """Without its gateway, if guests are confined; with the routes to next hops on its legs' own networks."""
+        if guests is not Guests.CONFINED:
+            return self
+        legs = [ip_network(s.cidr) for leg in self.held_by(side.relations) for s in _subnets(leg, side)]
+        near = tuple(r for r in self.routes if any(ip_address(r.nexthop) in cidr for cidr in legs))
+        update = {"external_network_id": None, "external_fixed_ips": (), "enable_snat": None, "routes": near}
+        return self.model_copy(update=update)
 
     def natural_key(self, key: Key) -> str:
         """Its name."""

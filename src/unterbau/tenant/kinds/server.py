@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 from pydantic import Field, JsonValue
 
 from unterbau.tenant.kinds.base import MOST_TAGS, Key, Kind, Ref, ResourceBase, ref
-from unterbau.tenant.kinds.fate import Change, Entry
+from unterbau.tenant.kinds.fate import Change, Entry, Guests
 from unterbau.tenant.kinds.flavor import Flavor, nearest, size_of
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.image import twin
@@ -267,6 +267,14 @@ class Server(ResourceBase):
     def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
         """Its lock is taken away before it goes, and with it the reason."""
         return {"locked": False, "locked_reason": ""} if self.ref in gone else {}
+
+    def is_guest(self) -> bool:
+        """It boots."""
+        return True
+
+    def rehearsed(self, guests: Guests, side: Side) -> Self:
+        """Stopped, if it is to be still."""
+        return self.model_copy(update={"status": "SHUTOFF"}) if guests is Guests.STILL else self
 
     def power(self) -> Literal["", "SHUTOFF"]:
         """A server is made running."""
