@@ -135,7 +135,7 @@ def with_plan(root: Path) -> Path:
     plan = planning.make(*censuses, run="cut", now=NOW)
     place = mover.folder(root)
     place.path.mkdir()
-    place.save(DrillState(run="cut", source="a", target="b", keep=False, created=NOW))
+    place.save(DrillState(run="cut", source="a", target="b", keep=True, created=NOW))
     place.plan.write_text(planning.dump(plan))
     for path, taken in zip((place.source, place.target), censuses, strict=True):
         path.write_text(taken.model_dump_json())
