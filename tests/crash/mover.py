@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that the crash suite kills: `mover.py ROOT KILL_AFTER run|unwind calm|late`.
+"""The process that the crash suite kills: `mover.py ROOT KILL_AFTER run|pre-copy|cut-over|unwind calm|late`.
 
 It moves the seeded tenant between the two simulators under ROOT as `unterbau move` does, or takes the move back as
 `unterbau close --target` does, and, after journal write number KILL_AFTER of this process, kills itself with SIGKILL: nothing
@@ -71,8 +71,10 @@ def main() -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     drill.Journal = functools.partial(Journal, on_write=on_write)  # type: ignore[assignment,attr-defined]
-    if what == "run":
-        moved = work(root, mood).move()
+    if what != "unwind":
+        moved = work(root, mood).move(
+            cut="pre-copy" if what == "pre-copy" else "cut-over" if what == "cut-over" else ""
+        )
         print("\n".join(moved.swept.named))  # noqa: T201 - the test reads it
         return 0 if moved.complete else 1
     print("\n".join(work(root, mood).close_target().swept.named))  # noqa: T201 - the test reads it

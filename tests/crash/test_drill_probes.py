@@ -217,6 +217,22 @@ def test_the_source_is_asked_before_it_stops_and_the_target_after(world: World) 
         assert code == Exit.USAGE and "answers of project" in err
 
 
+def test_a_cut_over_asks_the_source_once_more_before_it_stops(world: World) -> None:
+    plan = str(world.root / "plan.yaml")
+    text = PROBES.replace("- {kind: tcp, at: ADDRESS, port: 25}\n", "")
+    with world.page(b"rows 1") as first, world.page(b"rows 1 2") as second:
+        world.place(any80=second, source80=first)
+        world.run("plan", "a", "b", "--probes", world.file(text), "-o", plan)
+        code, out, err = world.run("move", plan, "--pre-copy", "--late-writes", "0")
+        assert code == Exit.HELD, out + err
+        world.place(source80=second)  # a row was written meanwhile
+        code, out, err = world.run("move", plan, "--cut-over", "--late-writes", "0")
+        assert code == Exit.HELD, out + err
+        world.place(source80=speakers.free())
+        code, out, err = world.run("drill", "a", "b", "--keep", "--probe-wait", "0")
+    assert out.startswith(SENTENCE), out + err
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

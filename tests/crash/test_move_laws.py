@@ -28,14 +28,16 @@ def look(folder: Path) -> object:
     return [Counter((reference.partition(":")[0], name) for reference, name in side.items()) for side in raw]
 
 
-@pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Sequence[Step]]:
+@pytest.fixture(scope="module", params=["as it is", pytest.param("cut over", marks=pytest.mark.long)])
+def make(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[Path], Sequence[Step]]:
     """The steps of the move in a folder with a copy of the two clouds of its own."""
     root = tmp_path_factory.mktemp("world")
     source, target = Simulator(root / "a", name="a"), Simulator(root / "b", name="b")
     seed.plant(source, now=NOW)
     workload, other = (census.take(c, now=lambda: NOW) for c in (source, target))
     plan = planning.make(workload, other, run="laws", now=NOW)
+    if request.param == "cut over":
+        plan = plan.model_copy(update={"cut_over": tuple(move.running(workload.resources))})
 
     def steps(folder: Path) -> Sequence[Step]:
         for side in "ab":

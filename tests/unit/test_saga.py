@@ -367,3 +367,14 @@ def test_full_disk_is_said_and_the_journal_takes_no_more(tmp_path: Path) -> None
             journal.append(Event(kind="unwinding"))
     with Journal(tmp_path / "j") as journal:
         assert run([Fake("a")], journal).complete
+
+
+@pytest.mark.thorough
+def test_what_is_held_back_is_not_begun_and_the_next_run_does_it(tmp_path: Path) -> None:
+    steps = [Fake("a"), Fake("b", ("a",)), Fake("c", ("b",))]
+    with Journal(tmp_path / "j") as journal:
+        first = run(steps, journal, held=("b", "c"))
+        assert first.complete and first.done == ("a",)
+        assert journal.status.states == {"a": "done", "b": "planned", "c": "planned"}
+        assert run(steps, journal).done == ("a", "b", "c")
+    assert [s.calls for s in steps] == [["a"], ["b"], ["c"]]

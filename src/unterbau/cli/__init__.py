@@ -346,9 +346,23 @@ def plan_(
 @command(cli, "move")
 @bounded
 @click.argument("plan_file", metavar="PLAN", type=click.Path(path_type=Path))
+@click.option(
+    "--pre-copy",
+    "cut",
+    flag_value="pre-copy",
+    help="Copy what wants no stopped source, and no more: neither disks nor servers.",
+)
+@click.option(
+    "--cut-over",
+    "cut",
+    flag_value="cut-over",
+    help="Stop the servers of the source, carry what changed since, then disks and servers.",
+)
 @allow_option
 @late_writes
-def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seconds: float) -> Exit:
+def move_(
+    context: Context, plan_file: Path, cut: str | None, allowed: tuple[str, ...], late_seconds: float
+) -> Exit:  # fmt: skip
     """Create on the target what PLAN says. Killed or stopped at any moment, the same command finishes it."""
     from unterbau import wiring
     from unterbau.switch import drill as drills
@@ -362,8 +376,12 @@ def move_(context: Context, plan_file: Path, allowed: tuple[str, ...], late_seco
     work = drills.Drill(folder, tools)
     with folder.locked(), work.alone():
         work.adopt(plan_file)
-        result = work.move(drills.Words(allowed=allowed))
+        result = work.move(
+            drills.Words(allowed=allowed), "pre-copy" if cut == "pre-copy" else "cut-over" if cut else ""
+        )
     context.show(lambda: terminal.moved(result), result)
+    if cut == "pre-copy" and result.complete:
+        context.face.say(f"What is left stops servers of {folder.load().source}: unterbau move {plan_file} --cut-over")
     if allowed:
         context.face.say(f"the plan with what you allowed, for `verify --plan`: {folder.plan}")
     if result.complete:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TypeVar
@@ -75,6 +75,7 @@ def run(
     stop: threading.Event | None = None,
     retry: RetryPolicy | None = None,
     late_seconds: float = LATE_SECONDS,
+    held: Collection[str] = (),
     listener: Callable[[Event], None] = lambda event: None,
     progress: Callable[[str, int, int | None], None] = lambda node, done, total: None,
 ) -> RunResult:
@@ -84,7 +85,7 @@ def run(
     difference. A failed step blocks its dependants, all others go on; the next run tries it again.
     `listener` and `progress` are called from worker threads. An error outside our tree is a defect of a
     step: no new step starts, and it is raised when the running ones ended. `late_seconds`: how long a cloud may go on
-    with a write that it did not answer (see `late`).
+    with a write that it did not answer (see `late`). `held`: steps that are not begun this time, with all that need them.
     """
     by_name = graph(steps)
     work = _Work(journal, stop or threading.Event(), retry or RetryPolicy(), listener)
@@ -104,7 +105,9 @@ def run(
         work.record("done", name, work.tried(name, lambda: step.act(intent, done, attempt)))
 
     finished = {n for n in by_name if journal.status.states[n] == "done"}
-    return _drive({n: tuple(s.needs) for n, s in by_name.items()}, finished, forward, "failed", workers, work)
+    return _drive(
+        {n: tuple(s.needs) for n, s in by_name.items() if n not in held}, finished, forward, "failed", workers, work
+    )
 
 
 def unwind(

@@ -269,7 +269,7 @@ class TargetClosing(_Closing):
             made = {
                 line.step: f"{line.kind}:{line.id}"
                 for line in move.ledger(journal.status)
-                if line.side == "target" and line.id is not None and line.step in sealed.plan.by_ref
+                if line.side == "target" and line.id is not None and (line.by or line.step in sealed.plan.by_ref)
             }
             taken = frozenset(made.values()) if journal.status.unwinding else frozenset[Ref]()
             guard = _Guard(self, clouds, sealed, there, taken)
@@ -328,7 +328,9 @@ class TargetClosing(_Closing):
         clouds: tuple[Cloud, Cloud],
     ) -> dict[Ref, Words]:
         """Take the steps of the move back, but for what is kept. Returns what is kept besides, and why."""
-        steps = [_Guarded(s, guard, made) for s in move.steps(sealed.plan, sealed.source, *clouds)]
+        spared = [one for one, there in made.items() if there in guard.stayed]
+        planned = move.sparing(move.steps(sealed.plan, sealed.source, *clouds), spared)
+        steps = [_Guarded(s, guard, made) for s in planned]
         result = unwind(
             steps, journal, plan=self.plan_name(sealed.plan, journal, back=True), workers=self.tools.workers, stop=self.tools.stop,
             listener=self._counted("undone", "steps taken back", len(journal.status.intents)),

@@ -9,6 +9,7 @@ fates, steps or verdicts: those are `planning`, `move` and `verify`.
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 import sys
 import threading
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -45,6 +46,9 @@ from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
 
 M = TypeVar("M", bound=BaseModel)
+Cut: TypeAlias = Literal["", "pre-copy", "cut-over"]
+"""How a move treats a source that lives (`Drill.move`)."""
+_OF_OBJECTS = re.compile(r"(new|gone|changed): object:")
 MEASURED = 3
 """From how many earlier moves the time of a new one is predicted: the newest."""
 AGAIN = "Run the same command again: it goes on where it stopped."
@@ -291,33 +295,80 @@ class Drill:
                 f"Finish it as it was begun, or take it back: unterbau close {self.folder.run} --target",
             )
 
-    def move(self, words: Words = NO_WORDS) -> Moved:
-        """Run the plan's steps, or those that are not done yet; when all are done, sweep what was made twice."""
-        plan, source = self.judged(words), self.read(self.folder.source, Workload)
+    def move(self, words: Words = NO_WORDS, cut: Cut = "") -> Moved:
+        """Run the plan's steps, or those that are not done yet; when all are done, sweep what was made twice.
+
+        `cut`: `pre-copy` runs those that want no stopped source, `cut-over` all of them, and stops the source's servers.
+        """
+        plan, source = self._cut(self.judged(words), cut), self.read(self.folder.source, Workload)
         plan.check_against(source)
         _refuse_failed_checks(plan)
         steps = move.steps(plan, source, *self.clouds(), self.folder.path)
-        names = {e.ref: e.name for e in plan.entries}
         if not self._begun():
             self._refuse_stale(plan, source)
             self._refuse_taken(plan)
             self.ask_source(plan)
+        late = move.until_stop(steps)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
-            name = self.plan_name(plan, journal)
-            counter = _Counter(steps, journal, "steps of the move", self.tools.face)
-            result = run(
-                steps, journal, plan=name, workers=self.tools.workers, stop=self.tools.stop,
-                late_seconds=self.tools.late_seconds, listener=counter.event,
-                progress=lambda step, done, of: self.tools.face.bytes(called(step, names), done, of),
-            )  # fmt: skip
+            moved = self._run(plan, steps, journal, held=late)
+            if late and cut != "pre-copy" and moved.complete:
+                if not any(journal.status.states[f"stop of {r}"] != "planned" for r in plan.cut_over or ()):
+                    self.ask_source(plan)  # what it answers last
+                names = ", ".join(source.by_ref[r].name for r in plan.cut_over or () if r in source.by_ref)
+                self.tools.face.say(
+                    f"what can be copied beforehand is there; stopped at {self.state.source}: {names or 'nothing'}"
+                )
+                moved = self._run(plan, steps, journal)
             errors = dict(journal.status.errors)
-            swept = self._sweep(journal) if result.complete else Swept()
-        if result.interrupted:
+        if moved.interrupted:
             raise Interrupted("the move was stopped", AGAIN)
-        lines = [f"failed: {name}: {errors[name]['message']}" for name in result.failed]
+        lines = [f"failed: {name}: {errors[name]['message']}" for name in moved.failed]
         for line in first(lines, "each stands at the end"):
             self.tools.face.say(line)
+        return moved
+
+    def _run(self, plan: Plan, steps: Sequence[Step], journal: Journal, held: Collection[str] = ()) -> Moved:
+        """Run them, but for those that are held back; sweep if all came to their end."""
+        names = {e.ref: e.name for e in plan.entries}
+        name = self.plan_name(plan, journal)
+        counter = _Counter(steps, journal, "steps of the move", self.tools.face)
+        result = run(
+            steps, journal, plan=name, workers=self.tools.workers, stop=self.tools.stop,
+            late_seconds=self.tools.late_seconds, held=held, listener=counter.event,
+            progress=lambda step, done, of: self.tools.face.bytes(called(step, names), done, of),
+        )  # fmt: skip
+        swept = self._sweep(journal) if result.complete else Swept()
         return Moved(**result.model_dump(), swept=swept)
+
+    def _cut(self, plan: Plan, cut: Cut) -> Plan:
+        """The plan with what the move stops at the source: durable before the first write. Nothing stops without `cut`.
+
+        Raises Refused if a move that was begun in the other way is to go on in this one.
+        """
+        if not self._begun():
+            source, moving = self.read(self.folder.source, Workload), {e.ref for e in plan.entries if e.fate.moves}
+            stopped = tuple(r for r in move.running(source.resources) if r in moving) if cut else None
+            if plan.cut_over != stopped:
+                plan = plan.model_copy(update={"cut_over": stopped})
+                if self._is_own_plan():
+                    self._write_plan(plan)
+                else:
+                    files.write(self.folder.plan, planning.dump(plan).encode())
+            return plan
+        if plan.cut_over is None and cut:
+            self._refuse_begun(f"it was begun as one that stops nothing, and --{cut} comes too late")
+        if plan.cut_over is not None and cut != "cut-over":
+            states = peek(self.folder.journal).states
+            stops = [states.get(f"stop of {r}", "planned") for r in plan.cut_over]
+            if not cut and set(stops) - {"done"}:
+                servers = ", ".join(plan.by_ref[r].name for r in plan.cut_over)
+                raise Refused(
+                    f"the move of drill {self.folder.run} was begun with --pre-copy: what is left stops servers of "
+                    f"{self.state.source} ({servers or 'none runs'})",
+                    "Finish it: unterbau move PLAN --cut-over. Or take it back: "
+                    f"unterbau close {self.folder.run} --target",
+                )
+        return plan
 
     def plan_name(self, plan: Plan, journal: Journal, *, back: bool = False) -> str:
         """What the journal names this plan by: the digest of the file that was written when the move began.
@@ -531,7 +582,9 @@ class Drill:
         before = census.digest(source) if plan.source_census else plan.source_digest
         if census.digest(now, self.folder.run) != before:
             lines = census.difference(source, now, self.folder.run)
-            if plan.source_census and not lines:  # what is gone is gone by its own word
+            if plan.cut_over is not None:  # the source lives: what became of its objects is carried at the cut-over
+                lines = tuple(line for line in lines if not _OF_OBJECTS.match(line))
+            if not lines and (plan.source_census or plan.cut_over is not None):  # what is gone is gone by its own word
                 return
             raise PlanError(
                 "the source changed since the plan was made: " + "; ".join(lines[:6]),
@@ -603,7 +656,8 @@ def _digest(data: bytes) -> str:
 
 def _as_written(plan: Plan) -> Plan:
     """The plan without what is found from it: two files of one plan are equal so."""
-    return plan.model_copy(update={"openings": (), "allowed_openings": (), "checks": (), "remarks": (), "guests": ""})
+    found = {"openings": (), "allowed_openings": (), "checks": (), "remarks": (), "guests": "", "cut_over": None}
+    return plan.model_copy(update=found)
 
 
 def _refuse_failed_checks(plan: Plan) -> None:

@@ -18,7 +18,20 @@ from pydantic import Field
 from unterbau import canonical
 from unterbau.errors import PlanError
 from unterbau.switch.probes.model import Probe, faults
-from unterbau.tenant.kinds import Check, CloudIdentity, Entry, Guests, Loss, Opened, R, Ref, ResourceBase, Side
+from unterbau.tenant.kinds import (
+    Check,
+    CloudIdentity,
+    Entry,
+    Guests,
+    Kind,
+    Loss,
+    Opened,
+    R,
+    Ref,
+    ResourceBase,
+    Side,
+    kind_of,
+)
 from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Words, later
@@ -118,6 +131,8 @@ class Plan(Model):
     """What a person should know, and nobody can fail at."""
     probes: tuple[Probe, ...] = later(())
     """What the verifier asks of the application on both sides."""
+    cut_over: tuple[Ref, ...] | None = later(None)
+    """Servers of the source that the move stops: what ran there runs on the target alone. None: it stops nothing."""
     prediction: Prediction | None = later(None)
     """How long it will take, if a move between these two was measured or a limit was named."""
     source_census: str = later("")
@@ -159,6 +174,12 @@ class Plan(Model):
         """Refuse a plan that cannot be obeyed. Raises PlanError naming every unknown id, gap or cycle."""
         found = [*self._unknown(source), *self._gaps(), *self._cycle()]
         found += [f"probe {number + 1} {name}: {what}" for number, name, what in faults(self.probes, source)]
+        moving = {e.ref for e in self.entries if e.fate.moves}
+        found += [
+            f"{r} cannot be stopped: it is no server that moves"
+            for r in self.cut_over or ()
+            if r not in moving or kind_of(r) is not Kind.SERVER
+        ]
         if found:
             raise PlanError(
                 "the plan cannot be obeyed: " + "; ".join(found[:8]),

@@ -68,6 +68,8 @@ class LedgerLine(Model):
     marker: str
     id: str | None
     state: str
+    by: str = ""
+    """The step that made it with others, if `step` is not its name."""
 
 
 @dataclass(frozen=True)
@@ -353,28 +355,29 @@ class WriteStep(CreateStep):
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """The id (container/name), and what passed."""
-        wish = self.move.wish(self.reference, done)
-        target = self.move.target
-        if wish.has_ended(datetime.now(UTC)):  # no store takes what has ended, and the source has it no more
-            return {"id": wish.id, "ended": True}
-        if wish.is_linked():
-            if not wish.own_size():
-                target.write_manifest(wish, _marker(intent))
-                return {"id": wish.id}
-            passed = relay(
-                own_content(self.move.source, self.resource),
-                lambda data, size: target.write_manifest(wish, _marker(intent), data),
-                progress,
-            )
-            return {"id": wish.id, **passed}
-        with whole(self.move.source, self.resource) as (there, stream):
-            wish = self.move.wish(self.reference, done, there)
-            if why := wish.full():
-                raise Conflict(f"{self.reference}: {why}", "Remove one of them, or leave it out of the plan.")
-            passed = relay(
-                nullcontext(stream), lambda data, size: target.write_object(wish, data, _marker(intent)), progress
-            )
+        return carry(self.move, self.resource, _marker(intent), done, progress)
+
+
+def carry(move: Move, resource: Resource, marker: str, done: Outputs, progress: Progress) -> JsonObject:
+    """Write an object on the target as `resource` tells it; one whose listing alone was read is asked for what it is now."""
+    wish = move.wish(resource.ref, done, resource)
+    target = move.target
+    if wish.has_ended(datetime.now(UTC)):  # no store takes what has ended, and the source has it no more
+        return {"id": wish.id, "ended": True}
+    if wish.is_linked():
+        if not wish.own_size():
+            target.write_manifest(wish, marker)
+            return {"id": wish.id}
+        passed = relay(
+            own_content(move.source, resource), lambda data, size: target.write_manifest(wish, marker, data), progress
+        )
         return {"id": wish.id, **passed}
+    with whole(move.source, resource) as (there, stream):
+        wish = move.wish(resource.ref, done, there)
+        if why := wish.full():
+            raise Conflict(f"{resource.ref}: {why}", "Remove one of them, or leave it out of the plan.")
+        passed = relay(nullcontext(stream), lambda data, size: target.write_object(wish, data, marker), progress)
+    return {"id": wish.id, **passed}
 
 
 class PayloadStep(CreateStep):
@@ -508,7 +511,8 @@ class TemporaryStep:
         """The id; of an image also its form; for the arrival also what passed."""
         if self.what == ARRIVAL:
             return self._arrived(done, progress)
-        origin = str(done[self.needs[0]]["id"]) if self.needs else self.disk.id
+        before = [need for need in self.needs if need.endswith(f" of {self.reference}")]
+        origin = str(done[before[0]]["id"]) if before else self.disk.id
         passage = self.disk.passage(self.what)
         wish, source = passage.make(str(intent["name"]), origin)
 
@@ -644,6 +648,9 @@ def _before(intent: JsonObject) -> tuple[str, ...]:
 def ledger(status: Status) -> tuple[LedgerLine, ...]:
     """What the run made or meant to make, from the fold of its journal."""
     lines = []
+    for output in status.outputs.values():
+        if isinstance(listed := output.get("made"), dict):
+            lines += [_of_many(str(output["by"]), one, str(mark), status) for one, mark in listed.items()]
     for step, intent in status.intents.items():
         if "marker" not in intent:
             continue
@@ -663,3 +670,12 @@ def ledger(status: Status) -> tuple[LedgerLine, ...]:
             )
         )
     return tuple(lines)
+
+
+def _of_many(step: str, reference: Ref, mark: str, status: Status) -> LedgerLine:
+    """One of the things that one step makes."""
+    ended = status.states[step] == "done"
+    return LedgerLine(
+        step=reference, side="target", kind=kind_of(reference).value, name=id_of(reference), marker=mark,
+        id=id_of(reference) if ended else None, state=status.states[step], by=step,
+    )  # fmt: skip

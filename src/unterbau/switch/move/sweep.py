@@ -64,7 +64,7 @@ def sweep(
     policy = retry or RetryPolicy()
     lines = ledger(status)
     held = {(x.side, x.kind, x.id) for x in lines if x.id and x.state not in ("undone", "tidied")}
-    concerned = [x for x in lines if x.step in steps]
+    concerned = [x for x in lines if x.step in steps or x.by in steps]
     finds: list[_Find] = []
     for side, cloud in clouds.items():
         for kind in sorted({Kind(x.kind) for x in concerned if x.side == side} - _WITHOUT, key=_ORDER.__getitem__):
@@ -84,7 +84,7 @@ def temporaries(status: Status) -> tuple[str, ...]:
 
 def left_over(status: Status, closed: Workload) -> tuple[str, ...]:
     """The steps whose markers stand on the target although everything was taken back."""
-    steps = {str(intent["marker"]): step for step, intent in status.intents.items() if "marker" in intent}
+    steps = {line.marker: line.step for line in ledger(status)}
     return tuple(dict.fromkeys(steps[r.marker] for r in closed.resources if r.marker in steps))
 
 

@@ -20,7 +20,7 @@ from unterbau.switch.probes.judging import Places, services
 from unterbau.switch.probes.model import Answer
 from unterbau.switch.verify import lost
 from unterbau.switch.verify.opened import openings
-from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource
+from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource, Server
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined, judge_equal, words
 
@@ -149,6 +149,13 @@ def _lasting(workload: Workload, at: datetime) -> Workload:
     return workload.model_copy(update={"resources": tuple(r for r in workload.resources if not r.has_ended(at))})
 
 
+def _before_its_stop(resource: Resource, stopped: Collection[Ref]) -> Resource:
+    """As it was before the move stopped it, which the plan says."""
+    if resource.ref not in stopped or not isinstance(resource, Server):
+        return resource
+    return resource.model_copy(update={"status": "ACTIVE"})
+
+
 def _parted(workload: Workload, temporary: Collection[str]) -> tuple[Workload, list[Resource]]:
     """The side without what carries one of these marks (or is still called so), and that."""
     rest = [r for r in workload.resources if r.marker in temporary or r.name in temporary]
@@ -201,7 +208,8 @@ class _Comparison:
         """The source with the plan's declared changes."""
         if self.plan is None:
             return self.source
-        resources = tuple(self.plan.wish(r, self.source) for r in self.source.resources)
+        plan, stopped = self.plan, frozenset(self.plan.cut_over or ())
+        resources = tuple(plan.wish(_before_its_stop(r, stopped), self.source) for r in self.source.resources)
         return self.source.model_copy(update={"resources": resources})
 
     def verdicts(self) -> tuple[Verdict, ...]:

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a move that ends with a cut-over: what is copied while the source lives, its stop, and what changed until then.
+
+`steps` makes them of a plan that says so (`Plan.cut_over`); `drill` runs first those that wait for no stop (`held_back`).
+The order is in the steps' needs: all that can be copied beforehand, then the source's servers stop, then what became of the
+objects meanwhile, disks, servers. A step that failed beforehand keeps the source running. Undone, the servers run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unterbau.cloud.port import Cloud
+from unterbau.errors import NotFound
+from unterbau.saga import JsonObject, Outputs, Progress, Step
+from unterbau.switch.move.steps import BondsStep, CreateStep, Move, TemporaryStep, WriteStep, carry, remove
+from unterbau.switch.move.steps import steps as copying
+from unterbau.switch.plan import Plan
+from unterbau.tenant.kinds import Kind, Ref, Resource, Server, StoredObject, id_of, kind_of, ref
+from unterbau.tenant.workload import Workload
+
+COPIED, STOPPED = "all that is copied beforehand", "all that is stopped"
+LATER, LOOK, CHANGES = "place of what comes later", "look at the objects again", "changes of the objects"
+"""Names of steps."""
+OBJECTS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What others wait for; it does nothing."""
+
+    name: str
+    needs: tuple[str, ...]
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Nothing is made."""
+        return {}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """Nothing."""
+        return {}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Nothing was made."""
+
+
+@dataclass(frozen=True)
+class StopStep:
+    """A server of the source is stopped; undone, it runs again. What it was is durable before."""
+
+    move: Move
+    reference: Ref
+    needs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Step`."""
+        return f"stop of {self.reference}"
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Whether it ran, and was locked."""
+        there = self.move.source.read(self.reference)
+        if not isinstance(there, Server):
+            return {"ran": False, "locked": False}
+        return {"ran": there.status == "ACTIVE", "locked": there.locked, "reason": there.locked_reason}
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """Stop it."""
+        if intent["ran"]:
+            self._power("SHUTOFF", intent)
+        return {}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Start it, if it ran."""
+        if intent["ran"]:
+            self._power("ACTIVE", intent)
+
+    def _power(self, power: Any, intent: JsonObject) -> None:
+        source, id_ = self.move.source, id_of(self.reference)
+        with suppress(NotFound):  # it is gone: it does not run, and nobody brings it back
+            if intent["locked"]:
+                source.set_lock(id_, False)
+            source.set_power(id_, power)
+            if intent["locked"]:
+                source.set_lock(id_, True, str(intent.get("reason", "")))
+
+
+class LiveWriteStep(WriteStep):
+    """An object of a source that lives: as it is now, or not at all."""
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """The id, and what passed; or that it is gone."""
+        listed = self.resource.is_brief()  # then one request tells what it is now, with its bytes
+        there = self.resource if listed else self.move.source.read(self.reference)
+        return _as_it_is(self.move, self.reference, there, str(intent["marker"]), done, progress)
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Delete it by its mark: it may have gone meanwhile, and its place be another's."""
+        super().undo(intent, None, done)
+
+
+@dataclass(frozen=True)
+class LaterStep(Gate):
+    """Before any object is written: it makes nothing, and its undoing takes away what `ChangesStep` made.
+
+    So that goes after what was carried before and may join it, as large objects do.
+    """
+
+    move: Move
+    spared: frozenset[Ref] = frozenset()
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """Delete what was carried at the cut-over, by its mark, but for what is spared."""
+        for reference, marker in _marks(done.get(LOOK, {}), "made").items():
+            if reference not in self.spared:
+                _remove_ours(self.move, reference, marker)
+
+
+@dataclass(frozen=True)
+class LookStep(Gate):
+    """What became of the objects since the census, by ETag, size and time of the listings: durable before anything is written."""
+
+    move: Move
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """What is to be carried (`made`) and what goes (`gone`), each with its mark; `by`: the step that does so.
+
+        What was not listed whole takes nothing away that is still there.
+        """
+        listing = self.move.source.listing_brief(Kind.OBJECT)
+        now = {r.ref: r for r in listing.resources if isinstance(r, StoredObject)}
+        before = {r.ref: r for r in self.move.workload.of(StoredObject)}
+        made = [r.ref for r in now.values() if self._is_ours(r) and _stamp(r) != _stamp(before.get(r.ref))]
+        gone = [r.ref for r in before.values() if self._is_ours(r) and r.ref not in now]
+        unseen = {n.what for n in listing.not_shown}
+        if unseen:
+            gone = [r for r in gone if self.move.source.read(r) is None]
+        return {
+            "by": CHANGES, "made": {r: self.move.marker(r) for r in made}, "gone": {r: self.move.marker(r) for r in gone}
+        }  # fmt: skip
+
+    def _is_ours(self, one: StoredObject) -> bool:
+        """Whether its container is carried, and itself not left; of a later one that shows another account's nobody carries it."""
+        entry = self.move.plan.by_ref.get(ref(Kind.CONTAINER, one.container))
+        own = self.move.plan.by_ref.get(one.ref)
+        if own is not None:
+            return own.fate.moves
+        return entry is not None and entry.fate.moves and one.symlink_account is None
+
+
+@dataclass(frozen=True)
+class ChangesStep(Gate):
+    """New and changed objects are carried, those that are gone go, if we made them. `LaterStep` takes it back."""
+
+    move: Move
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """How many were carried and went. Plain ones first: what joins or shows others needs them."""
+        made, gone = _marks(done[LOOK], "made"), _marks(done[LOOK], "gone")
+        linked: list[Ref] = []
+
+        def plain(reference: Ref) -> JsonObject:
+            there = self.move.source.read(reference)
+            if isinstance(there, StoredObject) and there.is_linked():
+                linked.append(reference)
+                return {}
+            return _as_it_is(self.move, reference, there, made[reference], done, progress)
+
+        with ThreadPoolExecutor(max_workers=OBJECTS_AT_ONCE) as pool:
+            told = list(pool.map(plain, made))
+        for one in sorted(linked, key=self._depth):
+            told.append(_as_it_is(self.move, one, self.move.source.read(one), made[one], done, progress))
+        for reference, marker in gone.items():
+            _remove_ours(self.move, reference, marker)
+        sizes = (one.get("bytes", 0) for one in told)
+        return {"carried": len(made), "removed": len(gone), "bytes": sum(n for n in sizes if isinstance(n, int))}
+
+    def _depth(self, reference: Ref) -> int:
+        """Symlinks after what they show, large objects before those."""
+        there = self.move.source.read(reference)
+        return int(isinstance(there, StoredObject) and there.symlink_to is not None)
+
+
+def _remove_ours(move: Move, reference: Ref, marker: str) -> None:
+    """Delete an object of the target if it still carries our mark."""
+    there = move.target.read(reference)
+    if there is not None and there.marker == marker:
+        remove(move.target, kind_of(reference), id_of(reference))
+
+
+def _as_it_is(
+    move: Move, reference: Ref, there: Resource | None, marker: str, done: Outputs, progress: Progress
+) -> JsonObject:
+    """Carry the object as the source has it now. One that is gone meanwhile, or goes while it is read, is not carried."""
+    if there is None:
+        return {"gone": True}
+    try:
+        return carry(move, there, marker, done, progress)
+    except NotFound:
+        if move.source.read(reference) is None:
+            return {"gone": True}
+        raise
+
+
+def _stamp(one: StoredObject | None) -> tuple[object, ...]:
+    """What a listing tells of an object's content and time."""
+    return () if one is None else (one.etag, one.size_bytes, one.last_modified)
+
+
+def _marks(output: JsonObject, field: str) -> dict[Ref, str]:
+    told = output.get(field)
+    return {str(r): str(m) for r, m in told.items()} if isinstance(told, dict) else {}
+
+
+def steps(plan: Plan, workload: Workload, source: Cloud, target: Cloud, work: Path | None = None) -> list[Step]:
+    """All steps of the move. `workload` is the census that the plan was made from; `work`: a folder for temporary files."""
+    made = copying(plan, workload, source, target, work)
+    if plan.cut_over is None:
+        return made
+    return _with_stop(Move(plan, workload, source, target, work), made, plan.cut_over)
+
+
+def until_stop(steps: Sequence[Step]) -> frozenset[str]:
+    """Names of the steps that wait for the stop of the source, or are it."""
+    return _held_back(steps, {s.name for s in steps if isinstance(s, StopStep) or s.name == STOPPED})
+
+
+def sparing(steps: Iterable[Step], spared: Collection[Ref]) -> list[Step]:
+    """The steps, whose undoing leaves these objects where they are, if they came later."""
+    return [replace(s, spared=frozenset(spared)) if isinstance(s, LaterStep) else s for s in steps]
+
+
+def _with_stop(move: Move, steps: Sequence[Step], stopped: Iterable[Ref]) -> list[Step]:
+    """The steps of a move between which the source's servers `stopped` stop."""
+    live = [_live(s) for s in steps]
+    late = _held_back(live, {s.name for s in live if _waits(s)})
+    early = tuple(s.name for s in live if s.name not in late)
+    stops = [StopStep(move, reference, (COPIED,)) for reference in stopped]
+    gate = Gate(STOPPED, (COPIED, *(s.name for s in stops)))
+    containers = tuple(s.name for s in live if isinstance(s, CreateStep) and kind_of(s.reference) is Kind.CONTAINER)
+    made: list[Step] = [LaterStep(LATER, containers, move), Gate(COPIED, (LATER, *early)), *stops, gate]
+    made += [LookStep(LOOK, (STOPPED,), move), ChangesStep(CHANGES, (LOOK,), move)]
+    for step in live:
+        made.append(_waiting(step) if _waits(step) else step)
+    return made
+
+
+def _held_back(steps: Sequence[Step], roots: Collection[str]) -> frozenset[str]:
+    """These steps, and all that need them."""
+    waiting: dict[str, list[str]] = {}
+    for step in steps:
+        for need in step.needs:
+            waiting.setdefault(need, []).append(step.name)
+    found, ahead = set(roots), list(roots)
+    while ahead:
+        more = [name for name in waiting.get(ahead.pop(), ()) if name not in found]
+        found.update(more)
+        ahead += more
+    return frozenset(found)
+
+
+def _live(step: Step) -> Step:
+    """Objects are carried as they are, after the place of those that come later."""
+    return LiveWriteStep(step.move, step.reference, (*step.needs, LATER)) if isinstance(step, WriteStep) else step
+
+
+def _waits(step: Step) -> bool:
+    """Whether the step itself wants a stopped source: the first on the way of a disk, a server, the versions of a container."""
+    if isinstance(step, TemporaryStep):
+        return not step.needs
+    if isinstance(step, BondsStep):
+        return kind_of(step.reference) is Kind.CONTAINER
+    return isinstance(step, CreateStep) and kind_of(step.reference) is Kind.SERVER
+
+
+def _waiting(step: Step) -> Step:
+    more = CHANGES if isinstance(step, BondsStep) else STOPPED
+    waiting: Any = step
+    made: Step = replace(waiting, needs=(*step.needs, more))
+    return made
+
+
+def running(resources: Iterable[Resource]) -> list[Ref]:
+    """The servers that run."""
+    return [r.ref for r in resources if isinstance(r, Server) and r.status == "ACTIVE"]
