@@ -19,11 +19,11 @@ from unterbau import canonical
 from unterbau.errors import PlanError
 from unterbau.switch.probes.model import Probe, faults
 from unterbau.tenant.kinds import (
+    KINDS,
     Check,
     CloudIdentity,
     Entry,
     Guests,
-    Kind,
     Loss,
     Opened,
     R,
@@ -178,7 +178,7 @@ class Plan(Model):
         found += [
             f"{r} cannot be stopped: it is no server that moves"
             for r in self.cut_over or ()
-            if r not in moving or kind_of(r) is not Kind.SERVER
+            if r not in moving or not KINDS[kind_of(r)].RUNS
         ]
         if found:
             raise PlanError(

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from unterbau.saga import JsonObject, Outputs, Progress, Step
 from unterbau.switch.move.steps import BondsStep, CreateStep, Move, TemporaryStep, WriteStep, carry, remove
 from unterbau.switch.move.steps import steps as copying
 from unterbau.switch.plan import Plan
-from unterbau.tenant.kinds import Kind, Ref, Resource, Server, StoredObject, id_of, kind_of, ref
+from unterbau.tenant.kinds import KINDS, Ref, Resource, id_of, kind_of
+from unterbau.tenant.kinds.object import STORE, STORED
 from unterbau.tenant.workload import Workload
 
 COPIED, STOPPED = "all that is copied beforehand", "all that is stopped"
@@ -65,9 +67,9 @@ class StopStep:
     def intend(self, done: Outputs) -> JsonObject:
         """Whether it ran, and was locked."""
         there = self.move.source.read(self.reference)
-        if not isinstance(there, Server):
+        if there is None:
             return {"ran": False, "locked": False}
-        return {"ran": there.status == "ACTIVE", "locked": there.locked, "reason": there.locked_reason}
+        return {"ran": there.runs(), "locked": there.protection() == "locked", "reason": there.protected_for()}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """Stop it."""
@@ -132,9 +134,9 @@ class LookStep(Gate):
 
         What was not listed whole takes nothing away that is still there.
         """
-        listing = self.move.source.listing_brief(Kind.OBJECT)
-        now = {r.ref: r for r in listing.resources if isinstance(r, StoredObject)}
-        before = {r.ref: r for r in self.move.workload.of(StoredObject)}
+        listing = self.move.source.listing_brief(STORED)
+        now = {r.ref: r for r in listing.resources}
+        before = {r.ref: r for r in self.move.workload.resources if r.own_kind is STORED}
         made = [r.ref for r in now.values() if self._is_ours(r) and _stamp(r) != _stamp(before.get(r.ref))]
         gone = [r.ref for r in before.values() if self._is_ours(r) and r.ref not in now]
         unseen = {n.what for n in listing.not_shown}
@@ -144,13 +146,13 @@ class LookStep(Gate):
             "by": CHANGES, "made": {r: self.move.marker(r) for r in made}, "gone": {r: self.move.marker(r) for r in gone}
         }  # fmt: skip
 
-    def _is_ours(self, one: StoredObject) -> bool:
+    def _is_ours(self, one: Resource) -> bool:
         """Whether its container is carried, and itself not left; of a later one that shows another account's nobody carries it."""
-        entry = self.move.plan.by_ref.get(ref(Kind.CONTAINER, one.container))
         own = self.move.plan.by_ref.get(one.ref)
         if own is not None:
             return own.fate.moves
-        return entry is not None and entry.fate.moves and one.symlink_account is None
+        entries = [self.move.plan.by_ref.get(holder) for holder in one.held()]
+        return all(e is not None and e.fate.moves for e in entries) and one.parts(self.move.workload) is not None
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class ChangesStep(Gate):
 
         def plain(reference: Ref) -> JsonObject:
             there = self.move.source.read(reference)
-            if isinstance(there, StoredObject) and there.is_linked():
+            if there is not None and there.is_linked():
                 linked.append(reference)
                 return {}
             return _as_it_is(self.move, reference, there, made[reference], done, progress)
@@ -183,7 +185,7 @@ class ChangesStep(Gate):
     def _depth(self, reference: Ref) -> int:
         """Symlinks after what they show, large objects before those."""
         there = self.move.source.read(reference)
-        return int(isinstance(there, StoredObject) and there.symlink_to is not None)
+        return int(there is not None and not there.has_content())
 
 
 def _remove_ours(move: Move, reference: Ref, marker: str) -> None:
@@ -207,9 +209,13 @@ def _as_it_is(
         raise
 
 
-def _stamp(one: StoredObject | None) -> tuple[object, ...]:
-    """What a listing tells of an object's content and time."""
-    return () if one is None else (one.etag, one.size_bytes, one.last_modified)
+def _stamp(one: Resource | None) -> tuple[object, ...]:
+    """What a listing tells of an object's content and time, which a header has in whole seconds, rounded up."""
+    if one is None:
+        return ()
+    at = getattr(one, "last_modified", None)
+    second = at and (at + timedelta(microseconds=999_999)).replace(microsecond=0)
+    return getattr(one, "etag", ""), getattr(one, "size_bytes", 0), second
 
 
 def _marks(output: JsonObject, field: str) -> dict[Ref, str]:
@@ -242,7 +248,7 @@ def _with_stop(move: Move, steps: Sequence[Step], stopped: Iterable[Ref]) -> lis
     early = tuple(s.name for s in live if s.name not in late)
     stops = [StopStep(move, reference, (COPIED,)) for reference in stopped]
     gate = Gate(STOPPED, (COPIED, *(s.name for s in stops)))
-    containers = tuple(s.name for s in live if isinstance(s, CreateStep) and kind_of(s.reference) is Kind.CONTAINER)
+    containers = tuple(s.name for s in live if isinstance(s, CreateStep) and kind_of(s.reference) is STORE)
     made: list[Step] = [LaterStep(LATER, containers, move), Gate(COPIED, (LATER, *early)), *stops, gate]
     made += [LookStep(LOOK, (STOPPED,), move), ChangesStep(CHANGES, (LOOK,), move)]
     for step in live:
@@ -274,8 +280,8 @@ def _waits(step: Step) -> bool:
     if isinstance(step, TemporaryStep):
         return not step.needs
     if isinstance(step, BondsStep):
-        return kind_of(step.reference) is Kind.CONTAINER
-    return isinstance(step, CreateStep) and kind_of(step.reference) is Kind.SERVER
+        return kind_of(step.reference) is STORE
+    return isinstance(step, CreateStep) and KINDS[kind_of(step.reference)].RUNS
 
 
 def _waiting(step: Step) -> Step:
@@ -287,4 +293,4 @@ def _waiting(step: Step) -> Step:
 
 def running(resources: Iterable[Resource]) -> list[Ref]:
     """The servers that run."""
-    return [r.ref for r in resources if isinstance(r, Server) and r.status == "ACTIVE"]
+    return [r.ref for r in resources if r.runs()]

@@ -20,7 +20,7 @@ from unterbau.switch.probes.judging import Places, services
 from unterbau.switch.probes.model import Answer
 from unterbau.switch.verify import lost
 from unterbau.switch.verify.opened import openings
-from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource, Server
+from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined, judge_equal, words
 
@@ -151,9 +151,7 @@ def _lasting(workload: Workload, at: datetime) -> Workload:
 
 def _before_its_stop(resource: Resource, stopped: Collection[Ref]) -> Resource:
     """As it was before the move stopped it, which the plan says."""
-    if resource.ref not in stopped or not isinstance(resource, Server):
-        return resource
-    return resource.model_copy(update={"status": "ACTIVE"})
+    return resource.as_running() if resource.ref in stopped else resource
 
 
 def _parted(workload: Workload, temporary: Collection[str]) -> tuple[Workload, list[Resource]]:

@@ -437,7 +437,18 @@ class ResourceBase(Model):
 
     def is_guest(self) -> bool:
         """Whether it runs something of the user's, wherever it is made."""
+        return self.RUNS
+
+    RUNS: ClassVar[bool] = False
+    """Whether things of the kind run, and can be stopped."""
+
+    def runs(self) -> bool:
+        """Whether it runs now."""
         return False
+
+    def as_running(self) -> Self:
+        """As it is when it runs."""
+        return self
 
     def rehearsed(self, guests: Guests, side: Side) -> Self:
         """As it is made if guests are to do nothing, or to stay among themselves; `side` is that on which it is now."""

@@ -410,6 +410,8 @@ REFUSING = ".r:-unterbau.invalid"
 
 TRIED = Kind.CONTAINER
 """The kind of a trial."""
+STORE, STORED = Kind.CONTAINER, Kind.OBJECT
+"""The kind that things are stored in, and theirs: while a source lives they change by themselves."""
 
 
 def trial(name: str) -> Container:

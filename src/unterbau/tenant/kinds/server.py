@@ -268,9 +268,15 @@ class Server(ResourceBase):
         """Its lock is taken away before it goes, and with it the reason."""
         return {"locked": False, "locked_reason": ""} if self.ref in gone else {}
 
-    def is_guest(self) -> bool:
-        """It boots."""
-        return True
+    RUNS = True
+
+    def runs(self) -> bool:
+        """ACTIVE (Nova, server status)."""
+        return self.status == "ACTIVE"
+
+    def as_running(self) -> Self:
+        """ACTIVE."""
+        return self.model_copy(update={"status": "ACTIVE"})
 
     def rehearsed(self, guests: Guests, side: Side) -> Self:
         """Stopped, if it is to be still."""
