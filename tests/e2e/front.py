@@ -50,6 +50,12 @@ class Front(Server):
         for connection in self._opened:
             connection.close()
 
+    def left(self) -> None:
+        """Its connections go with it: a drill has many threads, and there are many drills."""
+        for connection in self._kept.__dict__.values():
+            connection.close()
+        self._kept.__dict__.clear()
+
     def answer(self, asked: Asked) -> Told:
         return self.after(asked, self.pass_on(self.before(asked)))
 

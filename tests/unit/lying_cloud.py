@@ -124,6 +124,11 @@ class Server:
                     told.way(client, data) if told.way else client.sendall(data)
         except OSError:
             client.close()
+        finally:
+            self.left()
+
+    def left(self) -> None:
+        """The client of this thread is gone."""
 
     def _request(self, stream: Any, secure: bool) -> Asked | None:
         first = stream.readline().decode("latin-1").split(" ")
