@@ -91,7 +91,7 @@ def plant(mixture: Mixture) -> list[str]:
         for port in range(10):
             ensure(k.SecurityGroupRule(id="-", security_group_id=group, direction="ingress", ethertype="IPv4", protocol="tcp", port_range_min=1000 + port, port_range_max=1000 + port, remote_ip_prefix="10.0.0.0/8"))  # fmt: skip
     for number in range(mixture.volumes):
-        ensure(k.Volume(id="-", name=f"volume-{number}", size_gib=1))
+        ensure(k.Volume(id="-", name=f"volume-{number}", status="", size_gib=1))
     if mixture.small or mixture.large:
         ensure(k.Container(id="-", name="box"))
     sizes = [KIB] * mixture.small + [size * MIB for size in mixture.large]
@@ -104,7 +104,7 @@ def plant(mixture: Mixture) -> list[str]:
         assert there is not None
         cloud.unmark(there)
     for number in range(mixture.secrets):
-        key = k.Secret(id="-", name=f"secret-{number}", secret_type="opaque", payload_content_type="application/octet-stream")  # noqa: S106  # fmt: skip
+        key = k.Secret(id="-", name=f"secret-{number}", content_type="application/octet-stream")  # fmt: skip
         id_ = ensure(key)
         cloud.write_secret(id_, key, SecretBytes(os.urandom(32)))
     return made

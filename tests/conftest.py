@@ -8,6 +8,7 @@ are not touched, and are taken down and wiped at the end unless UNTERBAU_TEST_KE
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -38,6 +39,18 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 SOURCE, TARGET = "test-quelle", "test-ziel"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def files_enough() -> Iterator[None]:
+    """Five thousand tests in one process, servers and clients of hundreds of them: they may have as many files as the machine allows.
+
+    A program of ours has what it is given: those that are started as processes are started with it.
+    """
+    given, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (given, most))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,11 +8,13 @@ one port and a certificate that the client trusts, and plays along, so that a cl
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,7 +80,13 @@ def clients(listener: socket.socket) -> Iterator[socket.socket]:
     while True:
         try:
             client, _ = listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in (
+                errno.EMFILE,
+                errno.ENFILE,
+            ):  # it is the test's process that has no file left: others close
+                time.sleep(0.1)
+                continue
             return
         yield client
 
