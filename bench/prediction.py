@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -68,6 +69,7 @@ def plant(mixture: Mixture) -> list[str]:
     from pydantic import SecretBytes
 
     from unterbau import wiring
+    from unterbau.errors import Unreachable
     from unterbau.tenant import kinds as k
 
     cloud, made = wiring.open_cloud(SOURCE), list[str]()
@@ -106,7 +108,12 @@ def plant(mixture: Mixture) -> list[str]:
     for number in range(mixture.secrets):
         key = k.Secret(id="-", name=f"secret-{number}", content_type="application/octet-stream")  # fmt: skip
         id_ = ensure(key)
-        cloud.write_secret(id_, key, SecretBytes(os.urandom(32)))
+        for _ in range(
+            3
+        ):  # a connection that was kept may be closed at that moment; a write is not sent again by itself
+            with suppress(Unreachable):
+                cloud.write_secret(id_, key, SecretBytes(os.urandom(32)))
+                break
     return made
 
 
