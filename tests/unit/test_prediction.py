@@ -21,7 +21,7 @@ from unterbau.face import Face
 from unterbau.switch import folders
 from unterbau.switch.drill import Drill, Tools, Words
 from unterbau.switch.plan import Prediction, spoken
-from unterbau.switch.prediction import LOWER, SMALL, UPPER, Took, measured, predict, subject_of_step, took
+from unterbau.switch.prediction import LOWER, SMALL, UPPER, Took, measured, newest, predict, subject_of_step, took
 from unterbau.tenant.kinds import Container, StoredObject
 from unterbau.verdict import Outcome
 
@@ -59,6 +59,19 @@ def test_the_thing_of_a_step_is_found_whatever_its_name() -> None:
 
 
 @pytest.mark.thorough
+def test_of_each_kind_of_step_the_newest_moves_that_had_one_are_taken() -> None:
+    """A move without volumes does not make one forget how long they take."""
+
+    def one(step: str, seconds: float) -> Took:
+        return Took(step=step, bytes=0, seconds=seconds)
+
+    moves = [(f"new-{n}", [one("object", float(n))]) for n in range(4)]
+    runs, steps = newest([*moves, ("older", [one("object", 9.0), one("volume", 7.0)]), ("empty", [])])
+    assert runs == ["new-0", "new-1", "new-2", "older"]
+    assert [s.seconds for s in steps if s.step == "object"] == [0.0, 1.0, 2.0]
+    assert [s.seconds for s in steps if s.step == "volume"] == [7.0]
+
+
 @given(
     constant=st.floats(0.01, 50),
     rate=st.floats(0, 1e-6),

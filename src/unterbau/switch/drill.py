@@ -49,8 +49,8 @@ M = TypeVar("M", bound=BaseModel)
 Cut: TypeAlias = Literal["", "pre-copy", "cut-over"]
 """How a move treats a source that lives (`Drill.move`)."""
 _OF_OBJECTS = re.compile(r"(new|gone|changed): object:")
-MEASURED = 3
-"""From how many earlier moves the time of a new one is predicted: the newest."""
+LOOKED_BACK = 12
+"""How many earlier drills between the same two are looked at for how long their steps took."""
 AGAIN = "Run the same command again: it goes on where it stopped."
 
 
@@ -227,12 +227,12 @@ class Drill:
         """The plan with how long it will take, by the newest moves between these two."""
         if limit is None and old is not None and old.prediction is not None:
             limit = old.prediction.limit_seconds
-        runs, took = list[str](), list[prediction.Took]()
-        for folder, state in folders.drills():
-            between = (state.source, state.target) == (self.state.source, self.state.target)
-            if between and len(runs) < MEASURED and folder.run != self.folder.run and (found := _took(folder)):
-                runs.append(folder.run)
-                took += found
+        between = [
+            (folder.run, _took(folder))
+            for folder, state in folders.drills()
+            if (state.source, state.target) == (self.state.source, self.state.target) and folder.run != self.folder.run
+        ]
+        runs, took = prediction.newest(between[:LOOKED_BACK])
         if not runs and limit is None:
             return made
         steps = move.steps(made, source, *self.clouds(), self.folder.path)

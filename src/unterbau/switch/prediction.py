@@ -9,7 +9,7 @@ the engine has and in its order (`saga.engine`): the last end is the middle of t
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from heapq import heappop, heappush
@@ -18,6 +18,8 @@ from typing import Protocol
 from unterbau.switch.plan import Plan, Prediction, Share
 from unterbau.verdict import Model
 
+MEASURED = 3
+"""From how many moves the seconds of one kind of step are taken: the newest that had one."""
 LOWER, UPPER = 0.72, 1.44
 """The ends of the interval, of the middle: the upper is twice the lower."""
 FARTHEST = 4.0
@@ -82,6 +84,18 @@ def took(events: Iterable[tuple[datetime, str, str]], plan: Plan) -> list[Took]:
         elif kind != "uncertain":  # tried again, stopped, or taken back: its time is not its own
             begun.pop(node, None) if node else begun.clear()
     return found
+
+
+def newest(moves: Iterable[tuple[str, Sequence[Took]]]) -> tuple[list[str], list[Took]]:
+    """The moves to predict by, and their steps: of each kind those of the newest `MEASURED` that had one. Newest first."""
+    seen, runs, steps = Counter[str](), list[str](), list[Took]()
+    for run, ones in moves:
+        fresh = [one for one in ones if seen[one.step] < MEASURED]
+        if fresh:
+            runs.append(run)
+            steps += fresh
+            seen.update({one.step for one in fresh})
+    return runs, steps
 
 
 def measured(steps: Iterable[Took]) -> dict[str, Rate]:
