@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
@@ -227,12 +228,12 @@ class Drill:
         """The plan with how long it will take, by the newest moves between these two."""
         if limit is None and old is not None and old.prediction is not None:
             limit = old.prediction.limit_seconds
-        between = [
-            (folder.run, _took(folder))
+        between = (
+            folder
             for folder, state in folders.drills()
             if (state.source, state.target) == (self.state.source, self.state.target) and folder.run != self.folder.run
-        ]
-        runs, took = prediction.newest(between[:LOOKED_BACK])
+        )
+        runs, took = prediction.newest((folder.run, _took(folder)) for folder in islice(between, LOOKED_BACK))
         if not runs and limit is None:
             return made
         steps = move.steps(made, source, *self.clouds(), self.folder.path)
