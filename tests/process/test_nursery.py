@@ -115,7 +115,7 @@ def test_what_cannot_load_is_told_with_its_log_each_time(tmp_path: Path) -> None
 
 
 def test_whoever_loads_without_looking_for_garbage_looks_for_it_once_loaded() -> None:
-    """Swift kept 80 KB of each request for ever: it alone does not call `serve`."""
+    """Swift kept the garbage of each request for ever: it alone does not call `serve`."""
     programs = [p for p in Path(nursery.__file__).with_name("runtime").glob("*.py") if p.name != "https_server.py"]
     loading = {p.name: p.read_text() for p in programs if "import https_server" in p.read_text()}
     assert len(loading) > 3
