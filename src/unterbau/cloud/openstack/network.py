@@ -86,6 +86,8 @@ _PATHS: Mapping[Kind, tuple[str, str]] = {
 _RULES = "/v2.0/security-group-rules"
 TAGGED_AT_BIRTH = "tag-ports-during-bulk-creation"
 """The extension (Neutron 16) by which a port gets its tags in the transaction that makes it; without it they are passed over."""
+LEGS_OF_AGENTS = "l3-port-ip-change-not-allowed"
+"""The extension (Neutron 15) of routers whose legs an agent serves, which keep the addresses that they were made with; OVN's have none."""
 SHARED_KINDS = frozenset({Kind.NETWORK, Kind.SECURITY_GROUP, Kind.ADDRESS_GROUP})
 """Kinds that RBAC policies share and that are modelled; a policy names the kind as we do."""
 
@@ -482,9 +484,9 @@ class NetworkService:
     def _interface_body(self, wish: RouterInterface) -> Json:
         """A port that becomes a leg afterwards.
 
-        Where the network has SLAAC subnets it is known as a router's from birth: it then gets no such address beside its
-        own. Only there, because Neutron with OVN (2023.2 and later, 29.0.0 among them) answers 500 to a router's port
-        that has no router yet.
+        Where legs are an agent's it is known as a router's from birth: else a SLAAC subnet that stands on its network, or comes
+        there meanwhile, gives it an address beside its own, and Neutron then refuses the leg that is to have one. OVN's Neutron
+        (2023.2 and later, 29.0.0 among them) answers 500 to a router's port that has no router yet.
         """
         body: Json = {
             "name": wish.name,
@@ -494,7 +496,7 @@ class NetworkService:
         }
         if "port-security" in self.extensions():
             body["port_security_enabled"] = False
-        if any(s.get("ipv6_address_mode") in AUTO_MODES for s in self.raw("subnets", network_id=wish.network_id)):
+        if LEGS_OF_AGENTS in self.extensions():
             body["device_owner"] = ROUTER_INTERFACE
         return body
 
