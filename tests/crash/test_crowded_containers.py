@@ -81,6 +81,7 @@ def resealed(data: bytes, name: str, text: bytes) -> bytes:
     return packed({**files, STATEMENT: sign_anew(files, statement, CryptoSigner.generate_ed25519())})
 
 
+@pytest.mark.holds("container.holds")
 def test_the_bundle_has_a_manifest_a_side_and_one_claim_for_all_of_its_objects(kept: Kept) -> None:
     data = kept.folder.bundle.read_bytes()
     told = evidence.check(data)

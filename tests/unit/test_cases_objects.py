@@ -177,22 +177,31 @@ def test_of_many_objects_the_headers_are_carried_as_the_move_meets_them_and_an_o
 ) -> None:
     source, target = clouds
     plant_many(source)
-    brief, other = census.take(source, now=lambda: NOW, brief=True), census.take(target, now=lambda: NOW)
+    listed = tmp_path / "listed.jsonl"
+    brief, other = census.take(source, now=lambda: NOW, brief=True, place=listed), census.take(target, now=lambda: NOW)
     assert census.is_brief(brief) and [n.what for n in brief.not_shown if n.what == "object.headers"]
     assert not any(r.metadata for r in brief.resources if isinstance(r, StoredObject))
     made = planning.make(brief, other, run="r", now=NOW)
-    assert {e.fate for e in made.entries if e.ref.startswith("object:")} == {Fate.CARRIED}
+    assert {e.ref: (e.fate, e.objects) for e in made.entries if e.objects} == {"container:b": (Fate.CARRIED, MANY + 3)}
+    assert not [e.ref for e in made.entries if e.ref.startswith("object:")]
     noted = source.read("object:b/007")
     assert isinstance(noted, StoredObject)
     source._put(noted.model_copy(update={"metadata": {"n": "changed since"}}))
     with Journal(tmp_path / "journal.db") as journal:
-        result = run(move.steps(made, brief, source, target), journal, workers=4)
-        assert set(result.failed) == {"object:b/full", "object:b/body"}
+        steps = move.steps(made, brief, source, target, listed=listed)
+        result = run(steps, journal, workers=4)
+        failed = {
+            name
+            for name in ("full", "body")
+            for e in journal.status.errors.values()
+            if f"{name}: " in str(e["message"])
+        }
+        assert failed == {"full", "body"} and {n.partition("/")[0] for n in result.failed} == {"part of container:b"}
     arrived = target.read("object:b/007")
     assert isinstance(arrived, StoredObject) and arrived.metadata == {"n": "changed since"}
     seen = verify.look(source, target, made, work=tmp_path, now=lambda: NOW)
-    failed = {v.claim.id: str(v.reason) for v in seen.verdicts if v.outcome is Outcome.FAILED}
-    assert failed == {"content container:b": "2 objects are missing on the target, such as body, full"}
+    told = {v.claim.id: str(v.reason) for v in seen.verdicts if v.outcome is Outcome.FAILED}
+    assert told == {"content container:b": "2 objects are missing on the target, such as body, full"}
 
 
 def test_few_objects_are_read_whole_by_a_brief_census_too(clouds: tuple[Simulator, Simulator]) -> None:

@@ -179,8 +179,8 @@ class Reader(Protocol):
         One that could not be read stands in `not_shown` by its Ref.
         """
 
-    def listing_brief(self, kind: Kind) -> Listing:
-        """As `listing`; where there are many objects the plain ones as the listings of their containers tell them, without
+    def listing_brief(self, kind: Kind, without: Collection[str] = ()) -> Listing:
+        """As `listing`, without the objects of these containers; where there are many objects the plain ones as the listings of their containers tell them, without
         a request for each (`StoredObject.by_listing`). What a listing shows to be a link or to join others is read as ever.
         """
 

@@ -50,7 +50,6 @@ from unterbau.tenant.kinds import (
     Ref,
     Resource,
     Source,
-    StoredObject,
     VolumeType,
     id_of,
     ref,
@@ -262,12 +261,16 @@ class Simulator:
 
     def listing_read(self, kind: Kind, seen: Take, without: Collection[str] = ()) -> Listing:
         """See the port."""
-        found = self.listing(kind)
-        if without:
-            kept = (r for r in found.resources if r.KNOWN.content is not Content.STORED or _box(r) not in without)
-            found = found.model_copy(update={"resources": tuple(kept)})
+        found = self._listed_without(kind, without)
         self._show(found.resources, seen)
         return found
+
+    def _listed_without(self, kind: Kind, without: Collection[str]) -> Listing:
+        found = self.listing(kind)
+        if not without:
+            return found
+        kept = (r for r in found.resources if r.KNOWN.content is not Content.STORED or _box(r) not in without)
+        return found.model_copy(update={"resources": tuple(kept)})
 
     def _show(self, things: Iterable[Resource], seen: Take) -> None:
         for one in things:
@@ -288,8 +291,7 @@ class Simulator:
         for start in range(0, len(held), PAGE):
             listed = [r.as_listed() for r in held[start : start + PAGE]]
             plain = tuple(r for r in listed if r.is_brief())
-            others = (StoredObject.named(container, r.name) for r in listed if not r.is_brief())
-            yield Page(plain, tuple(others), len(held))
+            yield Page(plain, tuple(r.as_named() for r in listed if not r.is_brief()), len(held))
 
     def read_again(self, things: Sequence[Resource], seen: Take) -> Listing:
         """See the port."""
@@ -297,9 +299,9 @@ class Simulator:
         self._show(found, seen)
         return Listing(resources=tuple(found))
 
-    def listing_brief(self, kind: Kind) -> Listing:
+    def listing_brief(self, kind: Kind, without: Collection[str] = ()) -> Listing:
         """See the port."""
-        found = self.listing(kind)
+        found = self._listed_without(kind, without)
         if len(found.resources) <= LOOKED_AT:
             return found
         return found.model_copy(update={"resources": tuple(r.as_listed() for r in found.resources)})

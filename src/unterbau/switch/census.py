@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -19,6 +20,7 @@ from unterbau import canonical
 from unterbau.cloud.port import Listing, Reader, Surroundings, Take, said
 from unterbau.errors import CloudError
 from unterbau.switch.agreement import Loose, is_elsewhere, loose_ends, notes
+from unterbau.switch.crowd import Crowd
 from unterbau.tenant.kinds import CloudIdentity, Kind, Offering, Ref, Resource, kind_of
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Reason
@@ -38,17 +40,22 @@ def take(
     seen: Take | None = None,
     brief: bool = False,
     without: Collection[str] = (),
+    place: Path | None = None,
 ) -> Workload:
     """A census. `progress(label, done, total)` counts kinds; it is called from worker threads.
 
     With `seen` what is small is read with it (`Reader.listing_read`), and perhaps more than once; `brief`: of many objects
-    only what the listings tell (`Reader.listing_brief`). `without`: containers whose objects `seen` does not get, nor the census.
+    only what the listings tell (`Reader.listing_brief`). `without`: containers whose objects `seen` does not get, nor the census. `place`:
+    where of a brief census the manifest of crowded containers goes, whose plain objects are then no things of their own.
 
     Kinds whose listings do not agree (see `agreement`) are read again, with `pause` between; what still does not agree
     is not shown. Raises AuthFailed, Unreachable, ... if not even the identity could be read.
     """
     identity = reader.identity()
     taken_at = now()
+    crowd = Crowd(reader, place, pause) if brief and place is not None else None
+    if crowd is not None:
+        without = crowd.find()
     with ThreadPoolExecutor(max_workers=workers) as pool:
         reading = _Reading(reader, identity, pool, progress, _listing_of(reader, seen, without, brief=brief))
         reading.read(reader.kinds(), f"census of {identity.name}")
@@ -58,7 +65,11 @@ def take(
     not_shown += [n for found in reading.listings.values() for n in _notes(found)]
     not_shown += [*_notes(reading.around), *_notes(reading.unknown), *reading.failed, *notes(loose)]
     resources = [r for listing in reading.listed().values() for r in listing.resources]
-    if count := sum(r.is_brief() for r in resources):
+    if crowd is not None:
+        resources = crowd.completed(resources)
+        known = {n.what for n in not_shown}
+        not_shown += [n for n in crowd.notes.values() if n.what not in known]
+    if count := sum(r.in_brief() for r in resources):
         not_shown.append(NotShown(what="object.headers", reason=Reason.of("census.by-listing", count=count)))
     return Workload(
         identity=identity,
@@ -74,7 +85,7 @@ def _listing_of(
 ) -> Callable[[Kind], Listing]:
     if seen is not None:
         return lambda kind: reader.listing_read(kind, seen, without)
-    return reader.listing_brief if brief else reader.listing
+    return (lambda kind: reader.listing_brief(kind, without)) if brief else reader.listing
 
 
 class _Reading:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResul
 from unterbau.switch import census, closing, evidence, folders, move
 from unterbau.switch.drill import AGAIN, Drill
 from unterbau.switch.move import Swept
+from unterbau.switch.plan import Plan
 from unterbau.switch.verify import Again, counterparts, observe, observed
 from unterbau.tenant.kinds import KINDS, CloudIdentity, Content, Loss, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
@@ -271,6 +272,7 @@ class TargetClosing(_Closing):
                 for line in move.ledger(journal.status)
                 if line.side == "target" and line.id is not None and (line.by or line.step in sealed.plan.by_ref)
             }
+            made |= {reference: reference for reference in self.written(journal)}
             taken = frozenset(made.values()) if journal.status.unwinding else frozenset[Ref]()
             guard = _Guard(self, clouds, sealed, there, taken)
             kept = guard.kept(made.values())
@@ -301,7 +303,7 @@ class TargetClosing(_Closing):
         """The target may go only while the source, as it is asked now, has all that was moved."""
         told = sealed.verification
         pairs = counterparts(told.source, told.target, sealed.plan, observed(told.verdicts))
-        moved = [e.ref for e in sealed.plan.entries if e.fate.moves and pairs.get(e.ref) in target.by_ref]
+        moved = [r for r in told.source.by_ref if pairs.get(r) in target.by_ref and _moves(sealed.plan, r)]
         unseen = {n.what: n.reason for n in source.not_shown}
         blind = [r for r in moved if r not in source.by_ref and kind_of(r).value in unseen]
         if blind:
@@ -309,11 +311,9 @@ class TargetClosing(_Closing):
             raise Refused(
                 f"whether the source still has {blind[0]} is not shown: {unseen[kind]}", "Mend the cause and run again."
             )
-        missing = [
-            r for r in moved if r not in source.by_ref and not sealed.source.by_ref[r].has_ended(self.tools.now())
-        ]
+        missing = [r for r in moved if r not in source.by_ref and not told.source.by_ref[r].has_ended(self.tools.now())]
         if missing:
-            names = ", ".join(f"{r} ({sealed.source.by_ref[r].name})" for r in missing[:5])
+            names = ", ".join(f"{r} ({told.source.by_ref[r].name})" for r in missing[:5])
             raise Refused(
                 f"the source no longer has {len(missing)} things that were moved, so the target has the only copy: {names}",
                 "Bring them back to the source, or delete them on the target by hand if nobody needs them; then run again.",
@@ -329,8 +329,8 @@ class TargetClosing(_Closing):
     ) -> dict[Ref, Words]:
         """Take the steps of the move back, but for what is kept. Returns what is kept besides, and why."""
         spared = [one for one, there in made.items() if there in guard.stayed]
-        planned = move.sparing(move.steps(sealed.plan, sealed.source, *clouds), spared)
-        steps = [_Guarded(s, guard, made) for s in planned]
+        planned = move.sparing(self.steps(sealed.plan, sealed.source), spared)
+        steps = [_guarded(s, guard, made) for s in planned]
         result = unwind(
             steps, journal, plan=self.plan_name(sealed.plan, journal, back=True), workers=self.tools.workers, stop=self.tools.stop,
             listener=self._counted("undone", "steps taken back", len(journal.status.intents)),
@@ -354,6 +354,7 @@ class MarksClosing(_Closing):
         self.own_bundle(self.folder.bundle.read_bytes())
         with Journal(self.folder.journal, now=self.tools.now) as journal:
             made = {f"{x.kind}:{x.id}": x.marker for x in move.ledger(journal.status) if x.side == "target" and x.id}
+            made |= self.written(journal)
         target = self.clouds()[1]
         taken, left, lock = list[Ref](), dict[Ref, str](), threading.Lock()
 
@@ -486,6 +487,26 @@ class _Guarded:
         if whose:
             self.guard.demand(whose)
         self.step.undo(intent, output, done)
+
+
+def _moves(plan: Plan, reference: Ref) -> bool:
+    entry = plan.entry_of(reference)
+    return entry is not None and entry.fate.moves
+
+
+def _guarded(step: Step, guard: _Guard, made: Mapping[str, Ref]) -> Step:
+    """The step whose undoing asks first; of a part of a container for each of its objects."""
+    if not isinstance(step, move.PartStep):
+        return _Guarded(step, guard, made)
+
+    def allowed(reference: Ref) -> bool:
+        try:
+            guard.demand(reference)
+        except Failed:
+            return False
+        return True
+
+    return replace(step, allowed=allowed)
 
 
 def _whose(step: str, made: Mapping[str, Ref]) -> Ref:

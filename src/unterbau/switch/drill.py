@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -51,6 +52,7 @@ M = TypeVar("M", bound=BaseModel)
 Cut: TypeAlias = Literal["", "pre-copy", "cut-over"]
 """How a move treats a source that lives (`Drill.move`)."""
 _OF_OBJECTS = re.compile(r"(new|gone|changed): object:")
+_OF_HOLDINGS = re.compile(r"changed: container:.*\(holds\)", re.DOTALL)
 LOOKED_BACK = 12
 """How many earlier drills between the same two are looked at for how long their steps took."""
 AGAIN = "Run the same command again: it goes on where it stopped."
@@ -147,7 +149,7 @@ class Drill:
             for path in (
                 self.folder.journal,
                 self.folder.answers,
-                *(() if edited else (self.folder.source,)),
+                *(() if edited else (self.folder.source, self.folder.source_listed)),
                 self.folder.target,
             ):
                 path.unlink(missing_ok=True)
@@ -171,7 +173,10 @@ class Drill:
         for side, path in (("source", self.folder.source), ("target", self.folder.target)):
             if not path.exists():
                 cloud, brief = self.tools.connect(getattr(self.state, side)), side == "source" and not words.headers
-                taken = census.take(cloud, now=self.tools.now, progress=self.tools.face.count, brief=brief)
+                taken = census.take(
+                    cloud, now=self.tools.now, progress=self.tools.face.count, brief=brief,
+                    place=self.folder.source_listed,
+                )  # fmt: skip
                 files.write(path, taken.model_dump_json(indent=1).encode())
 
     def plan(self, words: Words = NO_WORDS) -> Plan:
@@ -237,7 +242,7 @@ class Drill:
         runs, took = prediction.newest((folder.run, _took(folder)) for folder in islice(between, LOOKED_BACK))
         if not runs and limit is None:
             return made
-        steps = move.steps(made, source, *self.clouds(), self.folder.path)
+        steps = self.steps(made, source)
         told = prediction.predict(
             steps, made, prediction.measured(took), runs=runs, workers=self.tools.workers, limit_seconds=limit
         )
@@ -305,7 +310,7 @@ class Drill:
         plan, source = self._cut(self.judged(words), cut), self.read(self.folder.source, Workload)
         plan.check_against(source)
         _refuse_failed_checks(plan)
-        steps = move.steps(plan, source, *self.clouds(), self.folder.path)
+        steps = self.steps(plan, source)
         if not self._begun():
             self._refuse_changed(plan, source)
             self.ask_source(plan)
@@ -417,6 +422,7 @@ class Drill:
             with Journal(self.folder.journal, now=self.tools.now) as journal:
                 swept = self._take_back(journal)
                 made = [f"{x.kind}:{x.id}" for x in move.ledger(journal.status) if x.side == "target" and x.id]
+                made += self.written(journal)
                 after = self._target_now()
                 late = () if self.state.keep else move.left_over(journal.status, after)
                 if late:
@@ -427,6 +433,12 @@ class Drill:
         files.write(self.folder.target_closed, after.model_dump_json(indent=1).encode())
         gone = tuple(r for r in made if r not in after.by_ref)
         return Closed(deleted=gone, rest=after, swept=swept, verdict=self._remainder(after))
+
+    def written(self, journal: Journal) -> dict[Ref, str]:
+        """Ref -> mark of each object that parts of crowded containers wrote."""
+        if not any("mark" in intent for intent in journal.status.intents.values()):
+            return {}
+        return dict(move.written(self.steps(self.load_plan(), self.read(self.folder.source, Workload)), journal.status))
 
     def _remainder(self, after: Workload) -> Verdict | None:
         if self.state.keep or not self.folder.target.exists():
@@ -441,7 +453,7 @@ class Drill:
 
     def _take_back(self, journal: Journal) -> Swept:
         plan, source = self.load_plan(), self.read(self.folder.source, Workload)
-        steps = move.steps(plan, source, *self.clouds(), self.folder.path)
+        steps = self.steps(plan, source)
 
         def back() -> RunResult:
             counter = _Counter(steps, journal, "steps taken back", self.tools.face, back=True)
@@ -469,7 +481,8 @@ class Drill:
         asked = wait_out(journal, late, now=self.tools.now, stop=self.tools.stop, say=self.tools.face.say)
         plan, source = self.load_plan(), self.read(self.folder.source, Workload)
         concerned = journal.status.doubtful.union(more)
-        swept = move.sweep(plan, source, *self.clouds(), journal.status, concerned, stop=self.tools.stop)
+        swept = move.sweep(plan, source, *self.clouds(), journal.status, concerned, stop=self.tools.stop,
+                           listed=self.folder.source_listed)  # fmt: skip
         if asked or swept.removed or swept.named:
             told: JsonObject = {"removed": [*swept.removed], "named": [*swept.named]}
             journal.append(Event(kind="swept", data=told))
@@ -546,6 +559,10 @@ class Drill:
 
     # --- helpers
 
+    def steps(self, plan: Plan, source: Workload) -> list[Step]:
+        """Those of the move. `source` is the census that the plan was made from. Raises LocalError."""
+        return move.steps(plan, source, *self.clouds(), self.folder.path, self.folder.source_listed)
+
     def clouds(self) -> tuple[Cloud, Cloud]:
         """Source and target."""
         return self.tools.connect(self.state.source), self.tools.connect(self.state.target)
@@ -572,7 +589,9 @@ class Drill:
         self._refuse_taken(plan, target_now.result())
 
     def _source_now(self, *, brief: bool) -> Workload:
-        return census.take(self.tools.connect(self.state.source), now=self.tools.now, brief=brief)
+        with TemporaryDirectory(prefix="unterbau-census-") as passing:
+            place = Path(passing) / "listed.jsonl" if self.folder.source_listed.exists() else None
+            return census.take(self.tools.connect(self.state.source), now=self.tools.now, brief=brief, place=place)
 
     def _refuse_taken(self, plan: Plan, now: Workload) -> None:
         """The target must be what the plan was made for, and nobody else be writing there."""
@@ -599,7 +618,7 @@ class Drill:
         if census.digest(now, self.folder.run) != before:
             lines = census.difference(source, now, self.folder.run)
             if plan.cut_over is not None:  # the source lives: what became of its objects is carried at the cut-over
-                lines = tuple(line for line in lines if not _OF_OBJECTS.match(line))
+                lines = tuple(line for line in lines if not (_OF_OBJECTS.match(line) or _OF_HOLDINGS.match(line)))
             if not lines and (plan.source_census or plan.cut_over is not None):  # what is gone is gone by its own word
                 return
             raise PlanError(

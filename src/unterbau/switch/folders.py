@@ -63,6 +63,8 @@ class Folder:
         self.run = path.name
         self.state = path / "drill.json"
         self.source = path / "source-census.json"
+        self.source_listed = path / "source-census.contents.jsonl"
+        """What crowded containers of the source hold, as the census listed it."""
         self.target = path / "target-census.json"
         self.target_after = path / "target-census-after.json"
         self.target_closed = path / "target-census-closed.json"

@@ -20,7 +20,8 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from unterbau.tenant.kinds import StoredObject
+from unterbau.tenant.kinds import Ref, Resource, StoredObject
+from unterbau.tenant.kinds.object import stored
 from unterbau.verdict import Words
 
 LONGEST = 2**18
@@ -43,8 +44,10 @@ class Line:
     plain: dict[str, Any]
 
     @classmethod
-    def of(cls, thing: StoredObject, sha256: str, unread: Words = "") -> Line:
+    def of(cls, thing: Resource, sha256: str, unread: Words = "") -> Line:
         """Of an object and what was found of its content."""
+        if not isinstance(thing, StoredObject):
+            raise TypeError(f"{thing.ref} is no object")
         plain = thing.model_dump(mode="json", exclude_defaults=True, exclude={"id", "kind", "container", "by_listing"})
         plain["name"] = thing.name
         return cls(thing.container, plain | ({"sha256": sha256} if sha256 else {}) | _told(unread))
@@ -58,6 +61,11 @@ class Line:
     def name(self) -> str:
         """Its name within the container."""
         return str(self.plain["name"])
+
+    @property
+    def ref(self) -> Ref:
+        """Of the object."""
+        return stored(self.container, self.name)
 
     @property
     def sha256(self) -> str:
@@ -83,19 +91,17 @@ class Line:
         """What must be the same on both sides, its content among it."""
         return {name: value for name, value in self.plain.items() if name not in _APART}
 
-    def thing(self) -> StoredObject:
-        """The object. Raises Damaged."""
+    @property
+    def listed(self) -> dict[str, Any]:
+        """What stays the same in one cloud as long as nobody writes it anew."""
+        return {name: value for name, value in self.plain.items() if name not in ("last_modified", "marker")}
+
+    def thing(self, *, by_listing: bool = False) -> StoredObject:
+        """The object; `by_listing`: of a line that a listing told. Raises Damaged."""
         told = {name: value for name, value in self.plain.items() if name not in _OWN}
         try:
-            return StoredObject.model_validate(
-                {
-                    "size_bytes": 0,
-                    "etag": "",
-                    **told,
-                    "id": f"{self.container}/{self.name}",
-                    "container": self.container,
-                }
-            )
+            place = {"id": f"{self.container}/{self.name}", "container": self.container, "by_listing": by_listing}
+            return StoredObject.model_validate({"size_bytes": 0, "etag": "", **told, **place})
         except ValidationError:
             raise Damaged(f"a line of {self.container} is no object") from None
 
@@ -113,8 +119,10 @@ class Sum:
     """What a container holds, in one: objects, bytes, and the root of the tree of their lines.
 
     The tree is that of RFC 6962, 2.1, with SHA-256; a leaf is what of a line must be the same on both sides (`Line.facts`).
-    So two containers with the same objects have the same root.
+    So two containers with the same objects have the same root. `listed`: a leaf is what a listing tells, of one cloud.
     """
+
+    listed: bool = False
 
     objects: int = 0
     size_bytes: int = 0
@@ -125,7 +133,8 @@ class Sum:
         """One more, behind those before."""
         self.objects += 1
         self.size_bytes += line.size_bytes
-        count, root = 1, hashlib.sha256(b"\0" + _spelled(line.facts)).digest()
+        leaf = line.listed if self.listed else line.facts
+        count, root = 1, hashlib.sha256(b"\0" + _spelled(leaf)).digest()
         while self._roots and self._roots[-1][0] == count:
             count, root = 2 * count, hashlib.sha256(b"\1" + self._roots.pop()[1] + root).digest()
         self._roots.append((count, root))
@@ -197,6 +206,36 @@ class Manifest:
 
 
 NONE = Manifest(tuple)
+_HEAD = b'{"container":'
+
+
+def parts(path: Path, size_of: Callable[[str], int]) -> dict[str, list[tuple[int, int]]]:
+    """Of a manifest's file: container -> (offset of its first line, how many) of each part. `size_of` tells how many lines one has.
+
+    Raises Damaged, OSError.
+    """
+    found: dict[str, list[tuple[int, int]]] = {}
+    size, here = 1, list[tuple[int, int]]()
+    with path.open("rb") as file:
+        at = 0
+        while line := file.readline(LONGEST + 1):
+            if line.startswith(_HEAD):
+                name = str(_read(line)["container"])
+                size, here = size_of(name), found.setdefault(name, [])
+            elif here and here[-1][1] < size:
+                here[-1] = (here[-1][0], here[-1][1] + 1)
+            else:
+                here.append((at, 1))
+            at += len(line)
+    return found
+
+
+def part(path: Path, container: str, at: int, count: int) -> Iterator[Line]:
+    """The lines of one part. Raises Damaged, OSError."""
+    with path.open("rb") as file:
+        file.seek(at)
+        lines = (_read(file.readline(LONGEST + 1)) for _ in range(count))
+        yield from _within(container, lines, [])
 
 
 def head(container: str) -> bytes:

@@ -23,6 +23,7 @@ from unterbau.tenant.kinds import (
     Check,
     CloudIdentity,
     Entry,
+    Fate,
     Guests,
     Loss,
     Opened,
@@ -30,8 +31,11 @@ from unterbau.tenant.kinds import (
     Ref,
     ResourceBase,
     Side,
+    id_of,
     kind_of,
+    ref,
 )
+from unterbau.tenant.kinds.object import STORE, store_of
 from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Words, later
@@ -145,6 +149,17 @@ class Plan(Model):
     def by_ref(self) -> Mapping[Ref, Entry]:
         """Entries by Ref."""
         return {e.ref: e for e in self.entries}
+
+    def entry_of(self, reference: Ref) -> Entry | None:
+        """What becomes of a thing of the source: by its own entry, or as one of the objects that a crowded container holds."""
+        own = self.by_ref.get(reference)
+        box = self.by_ref.get(ref(STORE, store_of(reference)))
+        if own is not None or box is None or not box.objects:
+            return own
+        name = id_of(reference).partition("/")[2]
+        if not box.fate.moves:
+            return Entry(ref=reference, name=name, fate=box.fate, why=box.why, remedy=box.remedy)
+        return Entry(ref=reference, name=name, fate=Fate.CARRIED, needs=(box.ref,))
 
     def wish(self, resource: R, source: Side) -> R:
         """An object of the source as it is to be on the target (ids are still the source's). Raises PlanError."""

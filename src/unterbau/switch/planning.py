@@ -65,7 +65,7 @@ def make(
     planner = _Planner(source, target, _chosen(choices, source, target))
     entries = planner.entries()
     total = sum(e.bytes for e in entries if e.fate.moves)
-    moving = sum(e.fate.moves and e.stands_in is None for e in entries)
+    moving = sum(1 + e.objects for e in entries if e.fate.moves and e.stands_in is None)
     rate = rate_bytes_per_second or 50e6
     plan = Plan(
         run=run,

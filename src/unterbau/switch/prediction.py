@@ -16,6 +16,7 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from unterbau.switch.plan import Plan, Prediction, Share
+from unterbau.tenant.kinds import Ref
 from unterbau.verdict import Model
 
 MEASURED = 3
@@ -70,17 +71,40 @@ def subject_of_step(name: str) -> str:
     return head.rpartition(" ")[2] + colon + rest
 
 
+class _Work:
+    """What a step of a plan has to do: bytes, and how often. A part of a container (`container:box/7`) does it once an object."""
+
+    def __init__(self, plan: Plan, names: Iterable[str]) -> None:
+        self._plan = plan
+        self._parts = Counter(box for name in set(names) if (box := self._box(name)))
+
+    def _box(self, name: str) -> Ref:
+        """The crowded container of which it is a part, or ""."""
+        subject = subject_of_step(name)
+        entry = None if subject in self._plan.by_ref else self._plan.by_ref.get(subject.rpartition("/")[0])
+        return entry.ref if entry is not None and entry.objects else ""
+
+    def of(self, name: str) -> tuple[int, float]:
+        box = self._box(name)
+        if not box:
+            entry = self._plan.by_ref.get(subject_of_step(name))
+            return (0 if entry is None or entry.objects else entry.bytes), 1.0
+        entry = self._plan.by_ref[box]
+        return entry.bytes // entry.objects, entry.objects / self._parts[box]
+
+
 def took(events: Iterable[tuple[datetime, str, str]], plan: Plan) -> list[Took]:
     """The steps of a journal that were done at their first attempt: (when, kind of event, step) of each entry."""
     begun: dict[str, datetime] = {}
-    found = []
-    for at, kind, node in events:
+    found, listed = [], list(events)
+    work = _Work(plan, (node for _, kind, node in listed if kind == "intended"))
+    for at, kind, node in listed:
         if kind == "intended":
             begun[node] = at
         elif kind == "done" and node in begun:
-            entry = plan.by_ref.get(subject_of_step(node))
-            seconds = (at - begun.pop(node)).total_seconds()
-            found.append(Took(step=kind_of_step(node), bytes=entry.bytes if entry else 0, seconds=max(0.0, seconds)))
+            size, times = work.of(node)
+            seconds = (at - begun.pop(node)).total_seconds() / times
+            found.append(Took(step=kind_of_step(node), bytes=size, seconds=max(0.0, seconds)))
         elif kind != "uncertain":  # tried again, stopped, or taken back: its time is not its own
             begun.pop(node, None) if node else begun.clear()
     return found
@@ -128,12 +152,13 @@ def predict(
     """The interval, what is slowest, and kinds of steps that nobody measured. `runs`: the moves that `rates` are from."""
     seconds: dict[str, float] = {}
     unmeasured = set[str]()
+    work = _Work(plan, (step.name for step in steps))
     for step in steps:
-        entry, kind = plan.by_ref.get(subject_of_step(step.name)), kind_of_step(step.name)
-        size, rate = entry.bytes if entry else 0, rates.get(kind)
+        kind, (size, times) = kind_of_step(step.name), work.of(step.name)
+        rate = rates.get(kind)
         if rate is None or size > FARTHEST * max(rate.largest, SMALL):
             unmeasured.add(kind)
-        seconds[step.name] = rate.seconds(size) if rate else 0.0
+        seconds[step.name] = rate.seconds(size) * times if rate else 0.0
     middle = _makespan(steps, seconds, workers)
     busy = defaultdict[str, float](float)
     for name, one in seconds.items():

@@ -129,12 +129,13 @@ class OpenStack:
         with _edge(Kind.OBJECT.value):
             return self._objects.read_again([_is(one, StoredObject) for one in things], seen)
 
-    def listing_brief(self, kind: Kind) -> Listing:
+    def listing_brief(self, kind: Kind, without: Collection[str] = ()) -> Listing:
         """As `Reader.listing_brief`."""
         with _edge(kind.value):
             service = self._service(kind)
-            found = service.listing(kind, brief=True) if isinstance(service, ObjectService) else service.listing(kind)
-        return _once(found)
+            if isinstance(service, ObjectService):
+                return _once(service.listing(kind, brief=True, without=without))
+            return _once(service.listing(kind))
 
     def surroundings(self) -> Surroundings:
         """As `Reader.surroundings`."""

@@ -169,9 +169,9 @@ class _Judge:
         given = resource.from_birth(self.look.source)
         if given:
             return given
-        if resource.ref not in self.sealed.source.by_ref:
+        entry = self.sealed.plan.entry_of(resource.ref)
+        if entry is None:
             return Reason.of("close.after-census")
-        entry = self.sealed.plan.by_ref[resource.ref]
         if not entry.fate.moves:
             return Reason.of("close.not-moved", why=entry.why)
         return self._unheld(resource)
@@ -218,8 +218,9 @@ class _Judge:
 
     def losses(self, resource: Resource) -> tuple[Loss, ...]:
         """What the plan announced, and what was not shown of it now on either side."""
-        entry = self.sealed.plan.by_ref[resource.ref]
-        found = {one.id: one for one in losses(entry, self.sealed.source.by_ref[resource.ref], self.sealed.source)}
+        found: dict[str, Loss] = {}
+        if (entry := self.sealed.plan.by_ref.get(resource.ref)) is not None:
+            found |= {one.id: one for one in losses(entry, self.sealed.source.by_ref[resource.ref], self.sealed.source)}
         there = self.look.target.hidden.get(self.pairs.get(resource.ref, ""), {})
         for name, why in {**there, **self.look.source.hidden.get(resource.ref, {})}.items():
             found.setdefault(f"{resource.ref}.{name}", Loss.of(resource.ref, name, why))

@@ -59,7 +59,7 @@ class _Check:
         check_pair(sealed.plan, self.look.source, self.look.target)
         judge_again(self.look, sealed.plan, self.hashes, NAME, reading)
         back = frozenset(attempt.put_back)
-        if not back <= sealed.source.by_ref.keys():
+        if any(sealed.plan.entry_of(reference) is None for reference in back):
             raise BundleError(f"{NAME}: what was put back was never at the source", NOT_OURS)
         self.pairs = counterparts(self.look.source, self.look.target, sealed.plan, self.hashes)
         self.decision: Decision = closing.decide(sealed, self.look, self.pairs, attempt.accepted, back)

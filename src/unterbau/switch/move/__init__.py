@@ -2,11 +2,13 @@
 """From plan to target: the steps for each kind, and the bytes from cloud to cloud."""
 
 from unterbau.switch.move.cutting import running, sparing, steps, until_stop
+from unterbau.switch.move.parts import PartStep, written
 from unterbau.switch.move.steps import LedgerLine, ledger
 from unterbau.switch.move.sweep import Swept, left_over, sweep, temporaries
 
 __all__ = [
     "LedgerLine",
+    "PartStep",
     "Swept",
     "ledger",
     "left_over",
@@ -16,4 +18,5 @@ __all__ = [
     "sweep",
     "temporaries",
     "until_stop",
+    "written",
 ]

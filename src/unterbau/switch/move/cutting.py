@@ -8,21 +8,24 @@ objects meanwhile, disks, servers. A step that failed beforehand keeps the sourc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from unterbau.cloud.port import Cloud
 from unterbau.errors import NotFound
 from unterbau.saga import JsonObject, Outputs, Progress, Step
-from unterbau.switch.move.steps import BondsStep, CreateStep, Move, TemporaryStep, WriteStep, carry, remove
+from unterbau.switch.manifest import Line
+from unterbau.switch.move.parts import PartStep, parts, remove_marked, with_parts
+from unterbau.switch.move.steps import BondsStep, CreateStep, Move, TemporaryStep, WriteStep, carry
 from unterbau.switch.move.steps import steps as copying
 from unterbau.switch.plan import Plan
-from unterbau.tenant.kinds import KINDS, Ref, Resource, id_of, kind_of
+from unterbau.tenant.kinds import KINDS, Ref, Resource, id_of, kind_of, ref
 from unterbau.tenant.kinds.object import STORE, STORED
 from unterbau.tenant.workload import Workload
 
@@ -30,6 +33,7 @@ COPIED, STOPPED = "all that is copied beforehand", "all that is stopped"
 LATER, LOOK, CHANGES = "place of what comes later", "look at the objects again", "changes of the objects"
 """Names of steps."""
 OBJECTS_AT_ONCE = 8
+_ENDED: tuple[Line | None, str] = (None, "")
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class LaterStep(Gate):
         """Delete what was carried at the cut-over, by its mark, but for what is spared."""
         for reference, marker in _marks(done.get(LOOK, {}), "made").items():
             if reference not in self.spared:
-                _remove_ours(self.move, reference, marker)
+                remove_marked(self.move, reference, marker)
 
 
 @dataclass(frozen=True)
@@ -134,17 +138,63 @@ class LookStep(Gate):
 
         What was not listed whole takes nothing away that is still there.
         """
-        listing = self.move.source.listing_brief(STORED)
+        listing = self.move.source.listing_brief(STORED, self.boxes)
         now = {r.ref: r for r in listing.resources}
-        before = {r.ref: r for r in self.move.workload.resources if r.own_kind is STORED}
+        before = {
+            r.ref: r for r in self.move.workload.resources
+            if r.own_kind is STORED and r.id.partition("/")[0] not in self.boxes
+        }  # fmt: skip
         made = [r.ref for r in now.values() if self._is_ours(r) and _stamp(r) != _stamp(before.get(r.ref))]
         gone = [r.ref for r in before.values() if self._is_ours(r) and r.ref not in now]
         unseen = {n.what for n in listing.not_shown}
         if unseen:
             gone = [r for r in gone if self.move.source.read(r) is None]
-        return {
-            "by": CHANGES, "made": {r: self.move.marker(r) for r in made}, "gone": {r: self.move.marker(r) for r in gone}
-        }  # fmt: skip
+        marks = {r: self.move.marker(r) for r in (*made, *gone)}
+        for box, held in self.boxes.items():
+            self._look_into(box, held, made, gone, marks)
+        return {"by": CHANGES, "made": {r: marks[r] for r in made}, "gone": {r: marks[r] for r in gone}}
+
+    @cached_property
+    def boxes(self) -> Mapping[str, Sequence[PartStep]]:
+        """Crowded containers, with the parts by which they are carried."""
+        found: dict[str, list[PartStep]] = {}
+        for part in parts(self.move):
+            found.setdefault(id_of(part.container), []).append(part)
+        return found
+
+    def _look_into(
+        self, box: str, held: Sequence[PartStep], made: list[Ref], gone: list[Ref], marks: dict[Ref, str]
+    ) -> None:
+        """The same of a crowded container: its listing beside the manifest, both in the order of names."""
+        apart = {r.ref: r for r in self.move.workload.resources if r.own_kind is STORED and r.id.startswith(f"{box}/")}
+        there = set[Ref]()
+        listed = ((line, part.mark) for part in held for line in part.lines())
+        line, mark = next(listed, _ENDED)
+        for page in self.move.source.pages(box):
+            for one in sorted((*page.plain, *page.others), key=lambda r: r.name):
+                while line is not None and line.name < one.name:
+                    gone.append(reference := ref(STORED, f"{box}/{line.name}"))
+                    marks[reference] = mark
+                    line, mark = next(listed, _ENDED)
+                before: Resource | None = apart.get(one.ref)
+                if before is not None:
+                    there.add(one.ref)
+                known = line is not None and line.name == one.name
+                if line is not None and known:
+                    before = line.thing(by_listing=True)
+                now = self.move.source.read(one.ref) if one in page.others else one
+                if now is not None and self._is_ours(now) and _stamp(now) != _stamp(before):
+                    made.append(one.ref)
+                    marks[one.ref] = mark if known else self.move.marker(one.ref)
+                if known:
+                    line, mark = next(listed, _ENDED)
+        while line is not None:
+            gone.append(reference := ref(STORED, f"{box}/{line.name}"))
+            marks[reference] = mark
+            line, mark = next(listed, _ENDED)
+        left = [r.ref for r in apart.values() if self._is_ours(r) and r.ref not in there]
+        gone += left
+        marks.update((r, self.move.marker(r)) for r in left)
 
     def _is_ours(self, one: Resource) -> bool:
         """Whether its container is carried, and itself not left; of a later one that shows another account's nobody carries it."""
@@ -178,7 +228,7 @@ class ChangesStep(Gate):
         for one in sorted(linked, key=self._depth):
             told.append(_as_it_is(self.move, one, self.move.source.read(one), made[one], done, progress))
         for reference, marker in gone.items():
-            _remove_ours(self.move, reference, marker)
+            remove_marked(self.move, reference, marker)
         sizes = (one.get("bytes", 0) for one in told)
         return {"carried": len(made), "removed": len(gone), "bytes": sum(n for n in sizes if isinstance(n, int))}
 
@@ -186,13 +236,6 @@ class ChangesStep(Gate):
         """Symlinks after what they show, large objects before those."""
         there = self.move.source.read(reference)
         return int(there is not None and not there.has_content())
-
-
-def _remove_ours(move: Move, reference: Ref, marker: str) -> None:
-    """Delete an object of the target if it still carries our mark."""
-    there = move.target.read(reference)
-    if there is not None and there.marker == marker:
-        remove(move.target, kind_of(reference), id_of(reference))
 
 
 def _as_it_is(
@@ -223,12 +266,18 @@ def _marks(output: JsonObject, field: str) -> dict[Ref, str]:
     return {str(r): str(m) for r, m in told.items()} if isinstance(told, dict) else {}
 
 
-def steps(plan: Plan, workload: Workload, source: Cloud, target: Cloud, work: Path | None = None) -> list[Step]:
-    """All steps of the move. `workload` is the census that the plan was made from; `work`: a folder for temporary files."""
-    made = copying(plan, workload, source, target, work)
+def steps(
+    plan: Plan, workload: Workload, source: Cloud, target: Cloud, work: Path | None = None, listed: Path | None = None
+) -> list[Step]:
+    """All steps of the move. `workload` is the census that the plan was made from; `work`: a folder for temporary files.
+
+    `listed`: the manifest that this census wrote of crowded containers. Raises LocalError if it is none.
+    """
+    move = Move(plan, workload, source, target, work, listed)
+    made = with_parts(move, copying(move))
     if plan.cut_over is None:
         return made
-    return _with_stop(Move(plan, workload, source, target, work), made, plan.cut_over)
+    return _with_stop(move, made, plan.cut_over)
 
 
 def until_stop(steps: Sequence[Step]) -> frozenset[str]:
@@ -238,7 +287,8 @@ def until_stop(steps: Sequence[Step]) -> frozenset[str]:
 
 def sparing(steps: Iterable[Step], spared: Collection[Ref]) -> list[Step]:
     """The steps, whose undoing leaves these objects where they are, if they came later."""
-    return [replace(s, spared=frozenset(spared)) if isinstance(s, LaterStep) else s for s in steps]
+    kept = frozenset(spared)
+    return [replace(s, spared=kept) if isinstance(s, LaterStep) else s for s in steps]
 
 
 def _with_stop(move: Move, steps: Sequence[Step], stopped: Iterable[Ref]) -> list[Step]:
@@ -272,6 +322,8 @@ def _held_back(steps: Sequence[Step], roots: Collection[str]) -> frozenset[str]:
 
 def _live(step: Step) -> Step:
     """Objects are carried as they are, after the place of those that come later."""
+    if isinstance(step, PartStep):
+        return replace(step, needs=(*step.needs, LATER), live=True)
     return LiveWriteStep(step.move, step.reference, (*step.needs, LATER)) if isinstance(step, WriteStep) else step
 
 

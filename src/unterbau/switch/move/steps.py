@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
@@ -72,15 +72,30 @@ class LedgerLine(Model):
     """The step that made it with others, if `step` is not its name."""
 
 
+@dataclass
+class Passed:
+    """How far an attempt at a part of a container came (`parts`)."""
+
+    at: int = 0
+    objects: int = 0
+    size_bytes: int = 0
+    gone: int = 0
+
+
 @dataclass(frozen=True)
 class Move:
-    """What all steps of one move share. `work`: a folder for temporary files, else the system's."""
+    """What all steps of one move share. `work`: a folder for temporary files, else the system's.
+
+    `listed`: the manifest of what crowded containers hold, which the census of the plan wrote.
+    """
 
     plan: Plan
     workload: Workload
     source: Cloud
     target: Cloud
     work: Path | None = None
+    listed: Path | None = None
+    passed: dict[str, Passed] = field(default_factory=dict, compare=False)
 
     @cached_property
     def forms(self) -> Mapping[str, Forms]:
@@ -122,10 +137,10 @@ class Move:
         return str(made) if made is not None else None
 
 
-def steps(plan: Plan, workload: Workload, source: Cloud, target: Cloud, work: Path | None = None) -> list[Step]:
-    """All steps of the move. `workload` is the census that the plan was made from; `work`: a folder for temporary files."""
-    move = Move(plan, workload, source, target, work)
+def steps(move: Move) -> list[Step]:
+    """The steps of a move for the things of its plan; what crowded containers hold comes to them in `parts`."""
     made: list[Step] = []
+    plan, workload = move.plan, move.workload
     for entry in plan.entries:
         if entry.fate.moves and entry.stands_in is None:
             resource = plan.wish(workload.by_ref[entry.ref], workload)

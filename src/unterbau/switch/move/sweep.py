@@ -11,10 +11,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from unterbau.cloud.port import Cloud
 from unterbau.errors import CloudError, Failed, Interrupted
 from unterbau.saga import RetryPolicy, Status
+from unterbau.switch.move.parts import lines_of, parts
 from unterbau.switch.move.steps import LedgerLine, Move, ledger, marked, remove
 from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import KINDS, Kind, Ref, Resource, kind_of, ref
@@ -55,6 +57,7 @@ def sweep(
     *,
     stop: threading.Event,
     retry: RetryPolicy | None = None,
+    listed: Path | None = None,
 ) -> Swept:
     """Remove what these steps made and the ledger does not hold by id, on both sides; name what only looks alike.
 
@@ -62,7 +65,8 @@ def sweep(
     """
     clouds = {"source": source, "target": target}
     policy = retry or RetryPolicy()
-    lines = ledger(status)
+    move = Move(plan, workload, source, target, None, listed)
+    lines = [*ledger(status), *lines_of(parts(move), status, steps)]
     held = {(x.side, x.kind, x.id) for x in lines if x.id and x.state not in ("undone", "tidied")}
     concerned = [x for x in lines if x.step in steps or x.by in steps]
     finds: list[_Find] = []
@@ -72,7 +76,6 @@ def sweep(
             found = policy.call(lambda c=cloud, k=kind, o=own: _carrying(c, k, o), stop)  # type: ignore[misc]
             finds += [_Find(side, cloud, kind, r) for r in found if (side, kind, r.id) not in held]
     removed = _removed(finds, policy, stop)
-    move = Move(plan, workload, source, target)
     alike = [name for line in concerned for name in policy.call(lambda x=line: _alike(move, status, x, held), stop)]  # type: ignore[misc]
     return Swept(removed=removed, named=tuple(dict.fromkeys(alike)))
 
@@ -85,6 +88,7 @@ def temporaries(status: Status) -> tuple[str, ...]:
 def left_over(status: Status, closed: Workload) -> tuple[str, ...]:
     """The steps whose markers stand on the target although everything was taken back."""
     steps = {line.marker: line.step for line in ledger(status)}
+    steps |= {str(intent["mark"]): step for step, intent in status.intents.items() if "mark" in intent}
     return tuple(dict.fromkeys(steps[r.marker] for r in closed.resources if r.marker in steps))
 
 

@@ -23,14 +23,15 @@ from unterbau.cloud.paging import PAUSES
 from unterbau.cloud.port import ByteStream, Cloud, said
 from unterbau.errors import CloudError
 from unterbau.switch.manifest import Line, Manifest, Sum, head
-from unterbau.tenant.kinds import Kind, Ref, Resource, StoredObject, ref
+from unterbau.tenant.kinds import Ref, Resource, ref
+from unterbau.tenant.kinds.object import STORE, STORED
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Observation, Reason, Source, Words
 
 T = TypeVar("T")
 BATCH = 1000
 """How many objects are under way at once."""
-OBJECT = f"{Kind.OBJECT.value}:"
+OBJECT = f"{STORED.value}:"
 WHAT = "objects"
 """What an observation of a container is of."""
 SUFFIX = ".jsonl"
@@ -111,7 +112,7 @@ class Containers:
         path, done = beside(self.place, side), [0]
         with files.translated(path), open(path, "wb", opener=_private) as file:
             for name in self.names:
-                reference = ref(Kind.CONTAINER, name)
+                reference = ref(STORE, name)
                 sums, doubt = self._container(side, name, file, notes, done)
                 where = Source(where=f"{side}: {reference}", at=self.now())
                 found[side, reference] = Observation(what=WHAT, value=sums.told(), source=where, reason=doubt)
@@ -158,7 +159,7 @@ class Containers:
             later = dict(zip([r.ref for r in rest], pool.map(lambda r: self._content(side, r), rest), strict=True))
         for listed in objects:
             thing = there.get(listed.ref)
-            if isinstance(thing, StoredObject):
+            if thing is not None:
                 known = hashes[thing.ref][1] if thing.ref in hashes and thing.has_content() else ""
                 yield Line.of(thing, *later.get(thing.ref, (known, "")))
             elif listed.ref in unread:

@@ -14,6 +14,7 @@ from unterbau.switch.plan import Plan
 from unterbau.switch.verify.contents import Contents
 from unterbau.switch.verify.structure import compare, observed
 from unterbau.tenant.kinds import Kind, Ref, Resource, kind_of
+from unterbau.tenant.kinds.object import STORE
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Observation, Source
 
@@ -42,7 +43,7 @@ def expanded(told: Contents, plan: Plan | None, manifests: Mapping[str, Manifest
 
 
 def _is_of_a_container(reference: str) -> bool:
-    return reference.startswith(f"{Kind.CONTAINER.value}:") and kind_of(reference) is Kind.CONTAINER
+    return reference.startswith(f"{STORE.value}:") and kind_of(reference) is STORE
 
 
 def _with_objects(

@@ -15,7 +15,8 @@ from datetime import datetime
 from unterbau.switch.manifest import NONE, Damaged, Line, Manifest, Sum
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import lost
-from unterbau.tenant.kinds import Entry, Fate, Kind, Ref, ref
+from unterbau.tenant.kinds import Entry, Fate, Ref, ref
+from unterbau.tenant.kinds.object import STORE, stored
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Verdict, Words, joined
 
@@ -108,7 +109,7 @@ class Judge:
             (name, left), (same, right) = (one or ("", iter(())) for one in pair)
             if name != same:
                 raise Damaged("the sides are not of the same containers")
-            reference = ref(Kind.CONTAINER, name)
+            reference = ref(STORE, name)
             found, lost_ones = self._joined(name, left, right)
             seen = [hashes.get((side, reference)) for side in ("source", "target")]
             if reference not in self.source.by_ref or reference not in self.target.by_ref or None in seen:
@@ -149,7 +150,7 @@ class Judge:
 
     def _pair(self, container: str, found: Holding, one: Line | None, other: Line | None) -> None:
         """Judge an object by its lines; the plan may leave it, or change it."""
-        entry = self._entry(ref(Kind.OBJECT, f"{container}/{(one or other or _NOBODY).name}"))
+        entry = self._entry(stored(container, (one or other or _NOBODY).name))
         if one is not None and entry is not None and not entry.fate.moves:
             found.stayed.add(one.name)
             one = None
@@ -181,7 +182,7 @@ class Judge:
 
     def _losses(self, line: Line) -> Iterator[Verdict]:
         """What the plan says will be lost of it."""
-        reference = ref(Kind.OBJECT, f"{line.container}/{line.name}")
+        reference = line.ref
         entry = self._entry(reference)
         if self.plan is not None and entry is not None and entry.fate.moves and (entry.losses or entry.changes):
             yield from lost.announced(self.plan, line.thing(), f"object {reference.partition(':')[2]}")

@@ -25,7 +25,7 @@ from unterbau.tenant.kinds.floating_ip import FloatingIp
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.image import Image
 from unterbau.tenant.kinds.network import AllocationPool, Network, Route, Subnet
-from unterbau.tenant.kinds.object import OWNER_ONLY, Container, Segment, StoredObject
+from unterbau.tenant.kinds.object import OWNER_ONLY, Container, Holds, Segment, StoredObject
 from unterbau.tenant.kinds.offering import CloudIdentity, ExternalNetwork, Offering, Quota, VolumeType
 from unterbau.tenant.kinds.origin import NOTHING, Source
 from unterbau.tenant.kinds.policy import Becomes, Content, Known, Mark, Opened, Policy, Told
@@ -36,7 +36,7 @@ from unterbau.tenant.kinds.security_group import AddressGroup, SecurityGroup, Se
 from unterbau.tenant.kinds.server import Attachment, Keypair, Server, ServerGroup
 from unterbau.tenant.kinds.volume import Backup, Passage, Snapshot, Volume
 
-__all__ = ["KINDS", "NOTHING", "OWNER_ONLY", "AddressGroup", "AddressPair", "AllocationPool", "Attachment", "Backup", "Becomes", "Change", "Check", "CloudIdentity", "Container", "Content", "DhcpOption", "Entry", "ExternalNetwork", "Fate", "FixedIp", "Flavor", "FloatingIp", "Ground", "Guests", "Image", "Keypair", "Kind", "Known", "Loss", "Mark", "Network", "Offering", "Opened", "Passage", "Policy", "Port", "Quota", "R", "Ref", "Relations", "Resource", "ResourceBase", "Route", "Router", "RouterInterface", "Secret", "SecretContainer", "SecretEntry", "SecurityGroup", "SecurityGroupRule", "Segment", "Server", "ServerGroup", "Side", "Snapshot", "Source", "StoredObject", "Subnet", "Told", "Volume", "VolumeType", "id_of", "kind_of", "ref"]  # fmt: skip
+__all__ = ["KINDS", "NOTHING", "OWNER_ONLY", "AddressGroup", "AddressPair", "AllocationPool", "Attachment", "Backup", "Becomes", "Change", "Check", "CloudIdentity", "Container", "Content", "DhcpOption", "Entry", "ExternalNetwork", "Fate", "FixedIp", "Flavor", "FloatingIp", "Ground", "Guests", "Holds", "Image", "Keypair", "Kind", "Known", "Loss", "Mark", "Network", "Offering", "Opened", "Passage", "Policy", "Port", "Quota", "R", "Ref", "Relations", "Resource", "ResourceBase", "Route", "Router", "RouterInterface", "Secret", "SecretContainer", "SecretEntry", "SecurityGroup", "SecurityGroupRule", "Segment", "Server", "ServerGroup", "Side", "Snapshot", "Source", "StoredObject", "Subnet", "Told", "Volume", "VolumeType", "id_of", "kind_of", "ref"]  # fmt: skip
 
 Resource: TypeAlias = Annotated[
     Network | Subnet | Router | RouterInterface | Port | AddressGroup | SecurityGroup | SecurityGroupRule

@@ -478,6 +478,14 @@ class ResourceBase(Model):
         """Whether only what a brief listing tells is known of it."""
         return False
 
+    def in_brief(self) -> int:
+        """How many things it is of which only what a brief listing tells is known."""
+        return int(self.is_brief())
+
+    def as_named(self) -> Self:
+        """What a listing tells of it that tells no more than its name."""
+        return self
+
     def as_listed(self) -> Self:
         """What a brief listing of its service tells of it (`cloud.port.Reader.listing_brief`)."""
         return self

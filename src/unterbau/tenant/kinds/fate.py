@@ -99,6 +99,8 @@ class Entry(Model):
     stands_in: str | None = None
     bytes: int = 0
     losses: tuple[Loss, ...] = later(())
+    objects: int = later(0)
+    """Of a crowded container: how many objects it holds that have no entries of their own; what becomes of it becomes of them."""
 
     def wish(self, resource: A) -> A:
         """The resource with the declared changes (ids are still the source's). Raises PlanError."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, kind_of, ref
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, id_of, kind_of, ref
 from unterbau.tenant.kinds.fate import Change, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, Told, carried, changed, ignored, left
@@ -38,6 +38,14 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 def is_md5(text: str) -> bool:
     """Whether an ETag may be the MD5 of the bytes (32 hexadecimal digits), and not one of joined parts."""
     return _MD5.fullmatch(text) is not None
+
+
+class Holds(Model):
+    """What a container holds that is no thing of its own in a census: how many objects, their bytes, the root of their listing's tree."""
+
+    objects: int
+    size_bytes: int
+    tree: str
 
 
 class Container(ResourceBase):
@@ -68,10 +76,26 @@ class Container(ResourceBase):
     object_count: Annotated[int, ignored("its objects are compared one by one", moment=True)] = 0
     bytes_used: Annotated[int, ignored("its objects are compared one by one", moment=True)] = 0
     metadata: Annotated[dict[str, str], carried()] = Field(default_factory=dict)
+    holds: Annotated[Holds | None, ignored("its objects are compared by a claim of their own")] = later(None)
+    """Of a crowded one in a brief census: its plain objects, which no census lists (`switch.crowd`)."""
 
     def full(self) -> Words:
         """Its metadata."""
         return no_room(self.metadata)
+
+    def is_brief(self) -> bool:
+        """Whether of its objects only the listing was read."""
+        return self.holds is not None
+
+    def in_brief(self) -> int:
+        """The objects that it holds."""
+        return self.holds.objects if self.holds is not None else 0
+
+    def uses(self) -> Iterator[tuple[str, str, int]]:
+        """What the objects take that it holds."""
+        if self.holds is not None:
+            yield "object_store", "bytes", self.holds.size_bytes
+            yield "object_store", "objects", self.holds.objects
 
     def natural_key(self, key: Key) -> str:
         """Its name."""
@@ -102,7 +126,8 @@ class Container(ResourceBase):
         if self.versions_enabled:  # the census names those that there are: they are a loss of their own
             why = Reason.of("plan.container.versions")
             changes.append(Change(field="versions_enabled", was=True, to=True, why=why))
-        return self.carry(ground, *changes)
+        entry = self.carry(ground, *changes, size=self.holds.size_bytes if self.holds else 0)
+        return entry.model_copy(update={"objects": self.holds.objects if self.holds else 0})
 
     def upheld(self, relations: Relations, itself: bool) -> list[Ref]:
         """Kept for itself it keeps its objects."""
@@ -141,9 +166,8 @@ class Container(ResourceBase):
 
     def born(self, origin: Source, number: int) -> Self:
         """It counts for itself, synchronises with nobody, and keeps versions only when that is set (`bound`)."""
-        sums = {"object_count": 0, "bytes_used": 0, "sync_to": None, "versions_enabled": False} | dict.fromkeys(
-            LOCATIONS
-        )
+        sums = {"object_count": 0, "bytes_used": 0, "sync_to": None, "versions_enabled": False, "holds": None}
+        sums |= dict.fromkeys(LOCATIONS)
         kept = {k: v for k, v in as_headers(self.metadata).items() if v}
         return self.model_copy(update={**sums, "metadata": kept})
 
@@ -256,6 +280,10 @@ class StoredObject(ResourceBase):
     def is_brief(self) -> bool:
         """Neither its headers nor its metadata."""
         return self.by_listing
+
+    def as_named(self) -> Self:
+        """Of a container's listing."""
+        return self.named(self.container, self.name)
 
     def as_listed(self) -> Self:
         """A plain one as Swift lists it: neither headers nor metadata. A DLO's manifest with a body looks like one, too."""
@@ -417,6 +445,16 @@ TRIED = Kind.CONTAINER
 """The kind of a trial."""
 STORE, STORED = Kind.CONTAINER, Kind.OBJECT
 """The kind that things are stored in, and theirs: while a source lives they change by themselves."""
+
+
+def stored(container: str, name: str) -> Ref:
+    """The Ref of an object."""
+    return ref(STORED, f"{container}/{name}")
+
+
+def store_of(reference: Ref) -> str:
+    """The container of the object of a Ref, "" if that is of another kind."""
+    return id_of(reference).partition("/")[0] if kind_of(reference) is STORED else ""
 
 
 def trial(name: str) -> Container:
