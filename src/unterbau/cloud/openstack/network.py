@@ -44,6 +44,7 @@ from unterbau.tenant.kinds import (
     Subnet,
     ref,
 )
+from unterbau.tenant.kinds.network import AUTO_MODES
 from unterbau.tenant.kinds.port import own_role
 from unterbau.tenant.workload import NotShown
 
@@ -51,7 +52,6 @@ ROUTER_INTERFACE = "network:router_interface"
 ROUTER_OWNERS = frozenset(
     {ROUTER_INTERFACE, "network:router_interface_distributed", "network:ha_router_replicated_interface"}
 )
-AUTO_MODES = frozenset({"slaac", "dhcpv6-stateless"})
 _RULE_SOUGHT = (
     "security_group_id",
     "direction",
