@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -311,8 +312,7 @@ class Drill:
         _refuse_failed_checks(plan)
         steps = move.steps(plan, source, *self.clouds(), self.folder.path)
         if not self._begun():
-            self._refuse_stale(plan, source)
-            self._refuse_taken(plan)
+            self._refuse_changed(plan, source)
             self.ask_source(plan)
         late = move.until_stop(steps)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
@@ -599,9 +599,20 @@ class Drill:
         except ValidationError as error:
             raise LocalError(f"{path} is damaged ({error.error_count()} faults)", "Start the drill anew.") from None
 
-    def _refuse_taken(self, plan: Plan) -> None:
-        """Before the first write: the target must be what the plan was made for, and nobody else be writing there."""
-        before, now = self.read(self.folder.target, Workload), self._target_now()
+    def _refuse_changed(self, plan: Plan, source: Workload) -> None:
+        """Before the first write: both sides are looked at again, beside each other."""
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            target_now = pool.submit(self._target_now)
+            source_now = pool.submit(self._source_now, brief=census.is_brief(source))
+        self._refuse_stale(plan, source, source_now.result())
+        self._refuse_taken(plan, target_now.result())
+
+    def _source_now(self, *, brief: bool) -> Workload:
+        return census.take(self.tools.connect(self.state.source), now=self.tools.now, brief=brief)
+
+    def _refuse_taken(self, plan: Plan, now: Workload) -> None:
+        """The target must be what the plan was made for, and nobody else be writing there."""
+        before = self.read(self.folder.target, Workload)
         others = sorted({run for r in now.resources if (run := run_of(r.marker)) and r.ref not in before.by_ref})
         if others:
             raise Refused(
@@ -616,10 +627,8 @@ class Drill:
                 f"the target changed since the plan was made: {'; '.join(lines[:6])}", "Make a new plan.", lines
             )
 
-    def _refuse_stale(self, plan: Plan, source: Workload) -> None:
-        """Before the first write: the source must be what the plan was made from."""
-        cloud, brief = self.tools.connect(self.state.source), census.is_brief(source)
-        now = census.take(cloud, now=self.tools.now, brief=brief)
+    def _refuse_stale(self, plan: Plan, source: Workload, now: Workload) -> None:
+        """The source must be what the plan was made from."""
         if plan.source_census and plan.source_census != digest_bytes(self.folder.source.read_bytes()):
             raise PlanError("the plan was made from another census than the one in its folder", "Make a new plan.")
         before = census.digest(source) if plan.source_census else plan.source_digest
