@@ -30,7 +30,7 @@ from unterbau.switch.evidence.closing import check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.plan import Plan
 from unterbau.switch.probes.outage import Watched
-from unterbau.switch.verify import JUDGINGS, PROBES, Contents, compare, lost, observed
+from unterbau.switch.verify import JUDGINGS, OF_ANSWERS, Contents, compare, lost, observed
 from unterbau.switch.verify.structure import LOSSES, REMAINDER, side_words
 from unterbau.tenant.kinds import Kind, Ref, kind_of
 from unterbau.tenant.workload import Workload
@@ -249,7 +249,7 @@ def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: 
     A plan of before losses were announced could announce none: that they were not told is *not shown*.
     """
     told = bundle.verification
-    today = (*JUDGINGS, PROBES) if bundle.plan.probes else JUDGINGS
+    today = (*JUDGINGS, *OF_ANSWERS) if bundle.plan.probes else JUDGINGS
     if set(told.judging) >= set(today):
         return
     before = {v.claim.id: v.outcome for v in then}

@@ -2,9 +2,18 @@
 """The independent verifier: own enumeration, own hashes, own verdicts. It imports nothing of the mover."""
 
 from unterbau.switch.verify.contents import Again, Contents, Seen, look, observe, pair
-from unterbau.switch.verify.structure import JUDGINGS, LOSSES, OPENINGS, PROBES, compare, counterparts, observed
+from unterbau.switch.verify.structure import (
+    JUDGINGS,
+    LOSSES,
+    OF_ANSWERS,
+    OPENINGS,
+    PROBES,
+    compare,
+    counterparts,
+    observed,
+)
 
 __all__ = [
-    "JUDGINGS", "LOSSES", "OPENINGS", "PROBES", "Again", "Contents", "Seen", "compare", "counterparts", "look", "observe", "observed",
+    "JUDGINGS", "LOSSES", "OF_ANSWERS", "OPENINGS", "PROBES", "Again", "Contents", "Seen", "compare", "counterparts", "look", "observe", "observed",
     "pair",
 ]  # fmt: skip
