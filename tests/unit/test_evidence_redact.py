@@ -211,7 +211,7 @@ def test_the_command_makes_bundle_and_salt_and_refuses_what_it_cannot(
 def _said_by_us(schema: Any, field: str = "") -> Iterator[str]:
     """Fields whose words a model lists itself (enumerations, literals)."""
     if isinstance(schema, dict):
-        if ("enum" in schema or isinstance(schema.get("const"), str)) and field:
+        if field and any(isinstance(one, str) for one in (*schema.get("enum", ()), schema.get("const"))):
             yield field
         for name, one in schema.get("properties", {}).items():
             yield from _said_by_us(one, name)

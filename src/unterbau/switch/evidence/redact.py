@@ -43,7 +43,7 @@ from unterbau.verdict import Observation, Reason, Words
 KEPT = frozenset({
     "kind", "schema", "status", "direction", "ethertype", "protocol", "disk_format", "container_format", "visibility",
     "policy", "type", "secret_type", "fate", "vnic_type", "hash_algo", "ipv6_address_mode", "ipv6_ra_mode", "algorithm",
-    "mode", "field", "guests", "resource", "service", "network_extensions", "object_features", "services", "run",
+    "mode", "field", "disk_config", "guests", "resource", "service", "network_extensions", "object_features", "services", "run",
     "taken_at", "made_at", "created_at", "updated_at", "last_modified", "delete_at", "expiration", "started", "ended",
 })  # fmt: skip
 """Fields whose words are the API's, ours, or times: no tenant chooses them."""
