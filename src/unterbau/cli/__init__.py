@@ -433,7 +433,7 @@ def verify_(
     with child.bound(of, context.stop, face.say):
         seen = verify.look(
             left, right, plan, work=folders.verifications(), now=wiring.now, stop=context.stop, count=face.count,
-            passed=face.bytes, late_seconds=late_seconds, say=face.say, asked=asked,
+            passed=face.bytes, late_seconds=late_seconds, say=face.say, asked=asked, place=output,
         )  # fmt: skip
         if output is not None:
             files.write(output, seen.model_dump_json(indent=1).encode())

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The independent verifier: own enumeration, own hashes, own verdicts. It imports nothing of the mover."""
 
+from unterbau.switch.verify.containers import beside
 from unterbau.switch.verify.contents import Again, Contents, Seen, look, observe, pair
+from unterbau.switch.verify.expanding import expanded
 from unterbau.switch.verify.structure import (
     JUDGINGS,
     LOSSES,
@@ -14,6 +16,6 @@ from unterbau.switch.verify.structure import (
 )
 
 __all__ = [
-    "JUDGINGS", "LOSSES", "OF_ANSWERS", "OPENINGS", "PROBES", "Again", "Contents", "Seen", "compare", "counterparts", "look", "observe", "observed",
+    "JUDGINGS", "LOSSES", "OF_ANSWERS", "OPENINGS", "PROBES", "Again", "Contents", "Seen", "beside", "compare", "counterparts", "expanded", "look", "observe", "observed",
     "pair",
 ]  # fmt: skip

@@ -15,10 +15,12 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from unterbau import canonical
+from unterbau.switch.manifest import Manifest
 from unterbau.switch.plan import Plan
 from unterbau.switch.probes.judging import Places, answering, services
 from unterbau.switch.probes.model import Answer, SideName
 from unterbau.switch.verify import lost
+from unterbau.switch.verify.holding import Judge
 from unterbau.switch.verify.opened import openings
 from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource
 from unterbau.tenant.workload import Workload
@@ -132,18 +134,23 @@ def compare(
     *,
     temporary: Collection[str] = (),
     answers: Sequence[Answer] = (),
+    manifests: Mapping[str, Manifest] = {},
 ) -> tuple[Verdict, ...]:
     """All verdicts. `hashes` maps (`source` or `target`, Ref) to what was seen of a content.
+
+    `manifests`: what the crowded containers of each side hold, whose objects the censuses leave out. Raises Damaged.
 
     `judging` names the judgings beside that of format 1 (see `JUDGINGS`); `temporary` are the marks of what the move of
     the plan makes for a moment; `answers` what the plan's probes were answered.
     """
-    source, target = (_lasting(w, max(source.taken_at, target.taken_at)) for w in (source, target))
+    at = max(source.taken_at, target.taken_at)
+    source, target = (_lasting(w, at) for w in (source, target))
     apart = [_parted(w, temporary if TEMPORARIES in judging else ()) for w in (source, target)]
     (source, ours), (target, theirs) = apart
     found = _Comparison(source, target, plan, hashes, judging, answers)
     left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
-    return (*found.verdicts(), *found.services(), *left)
+    held = Judge(source, target, plan, at, LOSSES in judging).verdicts(hashes, manifests) if manifests else ()
+    return (*found.verdicts(), *held, *found.services(), *left)
 
 
 def _lasting(workload: Workload, at: datetime) -> Workload:
