@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from unterbau.cloud.bounds import Bounds
 from unterbau.errors import Interrupted, Unreachable
-from unterbau.verdict import Reason, Words
+
+if TYPE_CHECKING:
+    from unterbau.verdict import Words
 
 T = TypeVar("T")
 QUIET_SECONDS = 20.0
@@ -84,6 +86,8 @@ def wait(look: Callable[[], T | None], deadline: timedelta, what: Words, *, last
         now = time.monotonic()
         left = deadline.total_seconds() - (now - begun)
         if left <= 0:
+            from unterbau.verdict import Reason  # here, so that the first request waits for no library of models
+
             why = Reason.of("wait.not-within", what=_so_far(what, last()), seconds=round(deadline.total_seconds()))
             raise Unreachable(str(why), why=why)
         if heed.stop.is_set():
@@ -100,6 +104,8 @@ def wait(look: Callable[[], T | None], deadline: timedelta, what: Words, *, last
 
 
 def _so_far(what: Words, last: str) -> Words:
+    from unterbau.verdict import Reason
+
     return Reason.of("wait.last", what=what, status=last) if last else what
 
 

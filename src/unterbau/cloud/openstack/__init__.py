@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unterbau.cloud.openstack.session import cloud_names, find_session
-from unterbau.cloud.openstack.survey import Survey
 
 if TYPE_CHECKING:
     from unterbau.cloud.openstack.adapter import OpenStack
+    from unterbau.cloud.openstack.survey import Survey
 
 __all__ = ["cloud_names", "connect", "secrets", "survey"]
 
@@ -35,8 +35,15 @@ def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta 
 def survey(
     name: str, now: Callable[[], datetime], *, region: str | None = None, config_files: Sequence[Path] = ()
 ) -> Survey:
-    """The cloud of that name for single reads with provenance. Raises ConfigError as `connect` does."""
-    return Survey(find_session(name, config_files, region=region), now)
+    """The cloud of that name for single reads with provenance. Raises ConfigError as `connect` does.
+
+    Its token is asked for at once: what reads and judges may be loaded meanwhile.
+    """
+    session = find_session(name, config_files, region=region)
+    entering = session.entering(now)
+    from unterbau.cloud.openstack.survey import Survey
+
+    return Survey(session, now, entering)
 
 
 def secrets(name: str, config_files: Sequence[Path] = ()) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from pydantic import JsonValue
 
 from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.errors import FOREIGN, translate, translated
-from unterbau.cloud.openstack.session import Session, catalog_digest, official_type, services
+from unterbau.cloud.openstack.session import Entered, Session, catalog_digest, official_type, services
 from unterbau.cloud.survey import Item, Reply, Request, Subject
 from unterbau.errors import Broken, CloudError, Elsewhere
 from unterbau.places import split, without_user
@@ -35,8 +36,8 @@ LARGEST = 64 << 20
 class Survey:
     """One identity in one cloud, asked for what is offered to it."""
 
-    def __init__(self, session: Session, now: Callable[[], datetime]) -> None:
-        self._session, self._now = session, now
+    def __init__(self, session: Session, now: Callable[[], datetime], entering: Future[Entered]) -> None:
+        self._session, self._now, self._entering = session, now, entering
         self._numbers = itertools.count(1)
         self._access: access.AccessInfo | None = None
 
@@ -49,13 +50,13 @@ class Survey:
 
     def enter(self) -> tuple[Request, Subject, tuple[Item, ...]]:
         """As `Surveyed.enter`. The token's body is a secret: no digest of it is kept."""
-        began, clock = self._now(), time.monotonic()
-        self._access = token = self._session.access()
+        entered = self._entering.result()
+        self._access = token = entered.token
         path = split(self._session.auth_url).path.rstrip("/")
         request = Request(
             id=self._id(), service="identity", method="POST",
-            path=f"{path if _VERSION.search(path) else path + '/v3'}/auth/tokens", status=201, began=began,
-            seconds=round(time.monotonic() - clock, 4),
+            path=f"{path if _VERSION.search(path) else path + '/v3'}/auth/tokens", status=201,
+            began=entered.began, seconds=entered.seconds,
         )  # fmt: skip
         return request, self._subject(token), tuple(services(token))
 
