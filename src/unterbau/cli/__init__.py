@@ -9,6 +9,7 @@ Each verb loads what it works with when it runs.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -62,6 +63,7 @@ def main() -> None:
     rarely, and at the end no more, which is a fifth of a short command's time.
     """
     gc.set_threshold(RUBBISH)
+    atexit.register(gc.freeze)
     try:
         result = cli.main(standalone_mode=False, prog_name="unterbau")
         code = int(result) if isinstance(result, int) else Exit.HELD
@@ -80,7 +82,6 @@ def main() -> None:
         code = tell(
             LocalError(f"{error.filename or 'this machine'}: {error.strerror or error}", "Mend it and run again.")
         )
-    gc.freeze()
     sys.exit(int(code))
 
 

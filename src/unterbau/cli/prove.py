@@ -226,6 +226,7 @@ def _watch(
     seconds: float, tls: bool, interval: float,
 ) -> Exit:  # fmt: skip
     """Again and again until Ctrl-C: the whole once, then what changed, each look kept in the history."""
+    from unterbau.cloud.waiting import closing
     from unterbau.prove import history
     from unterbau.prove.proof import prove
     from unterbau.switch import folders
@@ -234,7 +235,8 @@ def _watch(
     last = Exit.NOT_SHOWN
     folder = folders.root().parent / "prove" / "history"
     while not context.stop.is_set():
-        inventories, errors = _look(context, clouds, None, seconds, tls)
+        with closing():
+            inventories, errors = _look(context, clouds, None, seconds, tls)
         for error in errors:
             context.face.say(f"{wiring.now():%Y-%m-%d %H:%M:%S}  {error.what}")
         found = [prove(i, question()) for i in inventories]

@@ -2,7 +2,7 @@
 """A real OpenStack behind the port: the only room that imports keystoneauth, openstacksdk, requests, urllib3.
 
 `wiring` calls `connect`; everyone else holds the port. One module a service; `errors` is the one edge where
-foreign exceptions become ours. What only the port wants is loaded with it: `survey` does without.
+foreign exceptions become ours. What only the port wants is loaded with it: `survey` does without, and asks for a token before `reads` is loaded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from unterbau.cloud.openstack.session import cloud_names, find_session
 
 if TYPE_CHECKING:
     from unterbau.cloud.openstack.adapter import OpenStack
-    from unterbau.cloud.openstack.survey import Survey
+    from unterbau.cloud.openstack.reads import Survey
 
 __all__ = ["cloud_names", "connect", "secrets", "survey"]
 
@@ -41,7 +41,7 @@ def survey(
     """
     session = find_session(name, config_files, region=region)
     entering = session.entering(now)
-    from unterbau.cloud.openstack.survey import Survey
+    from unterbau.cloud.openstack.reads import Survey
 
     return Survey(session, now, entering)
 

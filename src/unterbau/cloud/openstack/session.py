@@ -65,8 +65,13 @@ class Session:
         self._checked: access.AccessInfo | None = None
         with translated(f"cloud {name}"):
             self.session = region.get_session()
-        weakref.finalize(self, self.session.session.close)  # its connections, when nobody speaks to the cloud any more
+        weakref.finalize(self, self.session.session.close)  # when nobody speaks to the cloud any more
+        heeded().opened.add(self)
         self._known = guard(self.session, region.config, pool_connections=16, pool_maxsize=POOL)
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self.session.session.close()
 
     @property
     def auth_url(self) -> str:
