@@ -14,9 +14,11 @@ from unterbau.face import TEN, first
 from unterbau.face.results import MARKS, STYLES, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Plan, spoken
+from unterbau.switch.probes import outage as outages
 from unterbau.switch.probes.judging import sentence
 from unterbau.switch.probes.model import Probe, Recorded
 from unterbau.switch.probes.model import called as asked
+from unterbau.switch.probes.outage import Watched
 from unterbau.switch.report.ending import Ending
 from unterbau.switch.report.ending import ending as sorted_out
 from unterbau.tenant.kinds import Fate
@@ -128,6 +130,17 @@ def answers(found: Recorded, probes: Iterable[Probe]) -> None:
     table(["probe", "what", "answer", "facts"], rows)
 
 
+def outage(found: Watched) -> None:
+    """How long nobody answered: a line a probe, and the longest."""
+    rows = []
+    for one in found.courses:
+        seconds = one.seconds()
+        last, first_ = (f"{at:%H:%M:%S}" if at else "not seen" for at in (one.source.last, one.target.first))
+        rows.append([safe(one.probe), last, first_, "not shown" if seconds is None else f"{seconds:.1f} s"])
+    table(["probe", "source answered last", "target answered first", "nobody answered"], rows)
+    say(words(outages.sentence(found)))
+
+
 def ending(told: Ending, *, everything: bool = False) -> None:
     """What was lost, what opened, what failed, what was not shown: ten of each unless everything was asked for."""
     for title, items in (
@@ -194,9 +207,11 @@ def drills(found: Iterable[tuple[Any, Any]]) -> None:
     table(["drill", "source", "target", "state", "folder"], rows)
 
 
-def moved(result: Any) -> None:
-    """How a move ended."""
+def moved(result: Any, seen: Watched | None = None) -> None:
+    """How a move ended, and how long nobody answered meanwhile, if anybody looked."""
     say(f"{len(result.done)} steps done, {len(result.failed)} failed, {len(result.blocked)} waiting for them")
+    if seen is not None:
+        outage(seen)
 
 
 def closed(rest: Sequence[str], kept: Mapping[str, Words], *, everything: bool = False) -> None:
