@@ -9,6 +9,8 @@ Each verb loads what it works with when it runs.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import sys
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
     from unterbau.switch.drill import Words
 
 
+RUBBISH = 50_000
+"""So many new things are made until it is looked for what none of them needs any more (Python: 700)."""
+
+
 def plain(status: CloudStatus) -> dict[str, Any]:
     """A cloud's status as plain data."""
     import dataclasses
@@ -51,7 +57,13 @@ def plain(status: CloudStatus) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Entry point: run, and turn any error of ours into one message and its exit code."""
+    """Entry point: run, and turn any error of ours into one message and its exit code.
+
+    A command makes many things that stay, above all while it loads, and then the process ends: so rubbish is looked for
+    rarely, and at the end no more, which is a fifth of a short command's time.
+    """
+    gc.set_threshold(RUBBISH)
+    atexit.register(gc.freeze)
     try:
         result = cli.main(standalone_mode=False, prog_name="unterbau")
         code = int(result) if isinstance(result, int) else Exit.HELD
@@ -293,14 +305,21 @@ def limit_option(function: F) -> F:
 @bounded
 @click.argument("cloud_name", metavar="CLOUD")
 @headers_option
-def census_(context: Context, cloud_name: str, headers: bool) -> Exit:
+@click.option(
+    "--objects", "objects_file", type=OUT, help="Write the objects of crowded containers to this file, a line each."
+)
+def census_(context: Context, cloud_name: str, headers: bool, objects_file: Path | None) -> Exit:
     """Read everything that the project owns in CLOUD, read-only. What cannot be read is named."""
+    from tempfile import TemporaryDirectory
+
     from unterbau import wiring
     from unterbau.switch import census
     from unterbau.switch.report import terminal
 
     cloud = wiring.open_cloud(cloud_name)
-    taken = census.take(cloud, now=wiring.now, progress=context.face.count, brief=not headers)
+    with TemporaryDirectory(prefix="unterbau-census-") as passing:
+        place = objects_file or Path(passing) / "listed.jsonl"
+        taken = census.take(cloud, now=wiring.now, progress=context.face.count, brief=not headers, place=place)
     context.show(lambda: terminal.census(taken), taken)
     return Exit.NOT_SHOWN if taken.not_shown else Exit.HELD
 
@@ -359,9 +378,10 @@ def plan_(
     help="Stop the servers of the source, carry what changed since, then disks and servers.",
 )
 @allow_option
+@probe_wait
 @late_writes
 def move_(
-    context: Context, plan_file: Path, cut: str | None, allowed: tuple[str, ...], late_seconds: float
+    context: Context, plan_file: Path, cut: str | None, allowed: tuple[str, ...], probe_wait: float, late_seconds: float
 ) -> Exit:  # fmt: skip
     """Create on the target what PLAN says. Killed or stopped at any moment, the same command finishes it."""
     from unterbau import wiring
@@ -372,14 +392,15 @@ def move_(
     plan = drills.read_plan(plan_file)
     folder = folders.folder(plan.run)
     folder.load()
-    tools = wiring.tools(context.face, context.stop, late_seconds)
+    tools = wiring.tools(context.face, context.stop, late_seconds, probe_wait)
     work = drills.Drill(folder, tools)
     with folder.locked(), work.alone():
         work.adopt(plan_file)
         result = work.move(
             drills.Words(allowed=allowed), "pre-copy" if cut == "pre-copy" else "cut-over" if cut else ""
         )
-    context.show(lambda: terminal.moved(result), result)
+    seen = work.outage()
+    context.show(lambda: terminal.moved(result, seen), result)
     if cut == "pre-copy" and result.complete:
         context.face.say(f"What is left stops servers of {folder.load().source}: unterbau move {plan_file} --cut-over")
     if allowed:
@@ -455,13 +476,21 @@ def verify_(
     help="Ask what this file says (docs/probes.md).",
 )
 @click.option("-o", "--output", type=OUT, help="Also write the answers to this file, for `verify --answers`.")
+@click.option(
+    "--to", "target", metavar="TARGET",
+    help="Ask both, five times a second, until TARGET answers as CLOUD did: how long nobody answered.",
+)  # fmt: skip
+@click.option(
+    "--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="With --to: no longer than that."
+)
 @click.option("--drill", "of", type=click.Path(path_type=Path, file_okay=False), hidden=True)
 def probe_(
-    context: Context, cloud_name: str, plan_file: Path | None, probes_file: Path | None, output: Path | None, of: Path | None
+    context: Context, cloud_name: str, plan_file: Path | None, probes_file: Path | None, output: Path | None, target: str | None,
+    seconds: float | None, of: Path | None,
 ) -> Exit:  # fmt: skip
     """Ask from outside what the application in CLOUD answers, and record it: before a source stops.
 
-    At most four questions a second go to one address. Nobody logs in; of what is answered only hashes are kept.
+    At most four questions a second go to one address (five with --to). Nobody logs in; of what is answered only hashes are kept.
     """
     from unterbau import files, wiring
     from unterbau.switch import answered, child
@@ -471,6 +500,14 @@ def probe_(
 
     if (plan_file is None) == (probes_file is None):
         raise UsageError("say what to ask", "--plan PLAN, or --probes FILE")
+    if target is not None:
+        if plan_file is None:
+            raise UsageError(
+                "--to needs the plan: it says what is asked, and what becomes of it on TARGET", "--plan PLAN"
+            )
+        return _handed_over(context, (cloud_name, target), plan_file, output, seconds, of)
+    if seconds is not None:
+        raise UsageError("--for says how long both are asked", "Name the other one: --to TARGET.")
     given = answered.read_probes(probes_file) if probes_file else drills.read_plan(plan_file or Path()).probes
     with child.bound(of, context.stop, context.face.say):
         found, outcomes = answered.ask(
@@ -484,6 +521,31 @@ def probe_(
             files.write(output, found.model_dump_json(indent=1).encode())
     context.show(lambda: terminal.answers(found, given), found)
     return exit_code(outcomes)
+
+
+def _handed_over(
+    context: Context,
+    names: tuple[str, str],
+    plan_file: Path,
+    output: Path | None,
+    seconds: float | None,
+    of: Path | None,
+) -> Exit:
+    """`probe --to`."""
+    from unterbau import files, wiring
+    from unterbau.switch import child, handover
+    from unterbau.switch import drill as drills
+    from unterbau.switch.report import terminal
+
+    plan, source, target = drills.read_plan(plan_file), *map(wiring.open_cloud, names)
+    with child.bound(of, context.stop, context.face.say, lock=child.WATCH):
+        earlier = handover.read_watched(output) if of is not None and output is not None and output.exists() else None
+        found = handover.watch(
+            source, target, plan, wiring.prober(context.stop), context.face, seconds=seconds, earlier=earlier,
+            keep=lambda seen: files.write(output, seen.model_dump_json(indent=1).encode()) if output else None,
+        )  # fmt: skip
+    context.show(lambda: terminal.outage(found), found)
+    return Exit.HELD if found.seconds() is not None else Exit.NOT_SHOWN
 
 
 @command(cli, "close")

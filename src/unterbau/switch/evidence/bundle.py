@@ -30,7 +30,8 @@ from unterbau.switch.evidence.closing import check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.manifest import Manifest
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import JUDGINGS, PROBES, Contents, compare, lost, observed
+from unterbau.switch.probes.outage import Watched
+from unterbau.switch.verify import JUDGINGS, OF_ANSWERS, Contents, compare, lost, observed
 from unterbau.switch.verify import expanded as look_expanded
 from unterbau.switch.verify.structure import LOSSES, REMAINDER, side_words
 from unterbau.tenant.kinds import Kind, Ref, kind_of
@@ -56,7 +57,8 @@ _OF_THE_MOMENT = frozenset(
 
 
 OPTIONAL = (
-    ("closed", "target-census-closed.json"), ("closing", "source-closing.json"), ("redaction", "redaction.json")
+    ("closed", "target-census-closed.json"), ("closing", "source-closing.json"), ("redaction", "redaction.json"),
+    ("outage", "outage.json"),
 )  # fmt: skip
 """Fields of a bundle that it may lack, and their members."""
 MANIFESTS = {side: f"contents-{side}{LINES}" for side in ("source", "target")}
@@ -105,7 +107,10 @@ class Redaction(Model):
 
 
 class Bundle(Model):
-    """Everything in a bundle. `closed` is the target after the clean-up of a rehearsal, `closing` how the source was emptied."""
+    """Everything in a bundle. `closed` is the target after the clean-up of a rehearsal, `closing` how the source was emptied.
+
+    `outage` is what was seen from outside while the application went from one to the other; nothing is judged by it.
+    """
 
     source: Workload
     target: Workload
@@ -118,6 +123,7 @@ class Bundle(Model):
     closed: Workload | None = None
     closing: Closing | None = None
     redaction: Redaction | None = None
+    outage: Watched | None = None
     held: dict[str, bytes] = Field(default={}, exclude=True)
     """What the crowded containers of each side held at the verification: side -> a manifest's text (`switch.manifest`)."""
 
@@ -269,7 +275,7 @@ def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: 
     A plan of before losses were announced could announce none: that they were not told is *not shown*.
     """
     told = bundle.verification
-    today = (*JUDGINGS, PROBES) if bundle.plan.probes else JUDGINGS
+    today = (*JUDGINGS, *OF_ANSWERS) if bundle.plan.probes else JUDGINGS
     if set(told.judging) >= set(today):
         return
     before = {v.claim.id: v.outcome for v in then}

@@ -36,7 +36,7 @@ from unterbau.switch.evidence.bundle import (
 )
 from unterbau.switch.manifest import Line, Manifest, text
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import OPENINGS, PROBES, Contents, compare, lost, observed
+from unterbau.switch.verify import OF_ANSWERS, OPENINGS, PROBES, Contents, compare, lost, observed
 from unterbau.tenant.kinds import Kind, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Reason, Verdict, Words
@@ -44,11 +44,11 @@ from unterbau.verdict import Observation, Reason, Verdict, Words
 KEPT = frozenset({
     "kind", "schema", "status", "direction", "ethertype", "protocol", "disk_format", "container_format", "visibility",
     "policy", "type", "secret_type", "fate", "vnic_type", "hash_algo", "ipv6_address_mode", "ipv6_ra_mode", "algorithm",
-    "mode", "field", "resource", "service", "network_extensions", "object_features", "services", "run",
+    "mode", "field", "disk_config", "guests", "resource", "service", "network_extensions", "object_features", "services", "run",
     "taken_at", "made_at", "created_at", "updated_at", "last_modified", "delete_at", "expiration", "started", "ended",
 })  # fmt: skip
 """Fields whose words are the API's, ours, or times: no tenant chooses them."""
-REFS, ACLS = frozenset({"ref", "needs", "what"}), frozenset({"read_acl", "write_acl"})
+REFS, ACLS = frozenset({"ref", "needs", "what", "cut_over"}), frozenset({"read_acl", "write_acl"})
 SAID = frozenset({"why", "remedy", "reason", "text"})
 BY_USERS = frozenset({"metadata", "properties", "image_metadata", "extra_specs"})
 """Fields that are tables whose keys a user chooses."""
@@ -72,7 +72,7 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
     mask = _Mask(salt)
     sides = {name: _workload(mask, model) for name, model in (("source", bundle.source), ("target", bundle.target))}
     told = bundle.verification
-    kept = {OPENINGS: not bundle.plan.openings, PROBES: False}
+    kept = {OPENINGS: not bundle.plan.openings, **dict.fromkeys(OF_ANSWERS, False)}
     judging = tuple(j for j in told.judging if kept.get(j, True))
     source, target = _workload(mask, told.source), _workload(mask, told.target)
     plan = _plan(mask, bundle.plan).model_copy(
@@ -91,7 +91,11 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
     )  # fmt: skip
     if len(before) != len(after):
         raise Refused("without the names other claims would be judged", "Give the auditor the original.")
-    withheld = [a.claim.id for b, a in _pairs(mask, bundle, before, after) if b.outcome is not a.outcome]
+    judged = {v.claim.id: v.outcome for v in told.verdicts}
+    withheld = [
+        a.claim.id for b, a in _pairs(mask, bundle, before, after)
+        if b.outcome is not a.outcome or judged.get(b.claim.id, b.outcome) is not b.outcome
+    ]  # fmt: skip
     made = Bundle(
         source=sides["source"],
         target=sides["target"],

@@ -144,7 +144,7 @@ def steps(move: Move) -> list[Step]:
     for entry in plan.entries:
         if entry.fate.moves and entry.stands_in is None:
             resource = plan.wish(workload.by_ref[entry.ref], workload)
-            made += _steps_of(move, resource, _needs(plan, entry.needs))
+            made += _steps_of(move, resource, _needs(plan, (*entry.needs, *resource.after(workload))))
     return _chained_attachments(move, made)
 
 

@@ -10,15 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from unterbau.face import MARKS, STYLES, TEN, first, listed, safe, say, table
+from unterbau.face import TEN, first
+from unterbau.face.results import MARKS, STYLES, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Plan, spoken
+from unterbau.switch.probes import outage as outages
 from unterbau.switch.probes.judging import sentence
 from unterbau.switch.probes.model import Probe, Recorded
 from unterbau.switch.probes.model import called as asked
+from unterbau.switch.probes.outage import Watched
 from unterbau.switch.report.ending import Ending
 from unterbau.switch.report.ending import ending as sorted_out
 from unterbau.tenant.kinds import Fate
+from unterbau.tenant.kinds.object import STORE, STORED
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict, Words, words
 
@@ -34,6 +38,8 @@ def census(workload: Workload) -> None:
     rows = []
     for kind, called in names.items():
         rows.append([kind, str(len(called)), safe(_some(called))])
+    if held := {r.name: r.in_brief() for r in workload.resources if r.own_kind is STORE and r.in_brief()}:
+        rows.append([f"{STORED.value}s listed only", str(sum(held.values())), safe(f"in {_some([*held])}")])
     say(f"{workload.identity.name}: project {workload.identity.project_name} ({workload.identity.project_id})")
     table(["kind", "count", "names"], rows)
     not_shown([(n.what, n.reason) for n in workload.not_shown])
@@ -127,6 +133,17 @@ def answers(found: Recorded, probes: Iterable[Probe]) -> None:
     table(["probe", "what", "answer", "facts"], rows)
 
 
+def outage(found: Watched) -> None:
+    """How long nobody answered: a line a probe, and the longest."""
+    rows = []
+    for one in found.courses:
+        seconds = one.seconds()
+        last, first_ = (f"{at:%H:%M:%S}" if at else "not seen" for at in (one.source.last, one.target.first))
+        rows.append([safe(one.probe), last, first_, "not shown" if seconds is None else f"{seconds:.1f} s"])
+    table(["probe", "source answered last", "target answered first", "nobody answered"], rows)
+    say(words(outages.sentence(found)))
+
+
 def ending(told: Ending, *, everything: bool = False) -> None:
     """What was lost, what opened, what failed, what was not shown: ten of each unless everything was asked for."""
     for title, items in (
@@ -193,9 +210,11 @@ def drills(found: Iterable[tuple[Any, Any]]) -> None:
     table(["drill", "source", "target", "state", "folder"], rows)
 
 
-def moved(result: Any) -> None:
-    """How a move ended."""
+def moved(result: Any, seen: Watched | None = None) -> None:
+    """How a move ended, and how long nobody answered meanwhile, if anybody looked."""
     say(f"{len(result.done)} steps done, {len(result.failed)} failed, {len(result.blocked)} waiting for them")
+    if seen is not None:
+        outage(seen)
 
 
 def closed(rest: Sequence[str], kept: Mapping[str, Words], *, everything: bool = False) -> None:

@@ -36,7 +36,7 @@ BY_CAUSE = {
     "plan.image.private": ASK, "plan.network.private": ASK,
     "plan.container.versions": LOST,
     "service.lost.host-key": Reason.of("todo.host-key"), "service.lost.certificate": Reason.of("todo.certificate"),
-    "service.lost.address": Reason.of("todo.dns"),
+    "service.lost.address": Reason.of("todo.dns"), "verify.writes": Reason.of("todo.writes"),
 }  # fmt: skip
 """Id of the reason why something is changed or lost -> what to do."""
 
@@ -69,7 +69,7 @@ def of_verdict(verdict: Verdict, plan: Plan | None) -> Words:
         return of_entry(entry) if entry is not None else LEFT
     if verdict.outcome is Outcome.FAILED:
         return OPEN if verdict.claim.kind == OPENING else FAILED.get(verdict.claim.kind, ANYTHING)
-    return BLIND
+    return joined(_by_cause(verdict.reason)) or BLIND
 
 
 def _by_cause(why: Words) -> Iterator[Words]:

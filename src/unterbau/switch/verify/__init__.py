@@ -4,9 +4,18 @@
 from unterbau.switch.verify.containers import beside
 from unterbau.switch.verify.contents import Again, Contents, Seen, look, observe, pair
 from unterbau.switch.verify.expanding import expanded
-from unterbau.switch.verify.structure import JUDGINGS, LOSSES, OPENINGS, PROBES, compare, counterparts, observed
+from unterbau.switch.verify.structure import (
+    JUDGINGS,
+    LOSSES,
+    OF_ANSWERS,
+    OPENINGS,
+    PROBES,
+    compare,
+    counterparts,
+    observed,
+)
 
 __all__ = [
-    "JUDGINGS", "LOSSES", "OPENINGS", "PROBES", "Again", "Contents", "Seen", "beside", "compare", "counterparts", "expanded", "look", "observe", "observed",
+    "JUDGINGS", "LOSSES", "OF_ANSWERS", "OPENINGS", "PROBES", "Again", "Contents", "Seen", "beside", "compare", "counterparts", "expanded", "look", "observe", "observed",
     "pair",
 ]  # fmt: skip

@@ -56,7 +56,7 @@ from unterbau.switch.plan import Plan
 from unterbau.switch.probes.model import Answer, Probe
 from unterbau.switch.verify import ownership
 from unterbau.switch.verify.containers import Containers, crowded, with_notes
-from unterbau.switch.verify.structure import JUDGINGS, OWNED, PROBES, compare, counterparts
+from unterbau.switch.verify.structure import JUDGINGS, OF_ANSWERS, OWNED, compare, counterparts
 from unterbau.tenant.kinds import CloudIdentity, Content, Kind, Passage, Ref, Resource, ref
 from unterbau.tenant.kinds import Source as Making
 from unterbau.tenant.kinds.volume import QCOW2
@@ -116,7 +116,7 @@ class Seen:
 
     def contents(self, plan: Plan | None, answers: tuple[Answer, ...] | None = None) -> Contents:
         """The comparison of what was seen, and of what the plan's probes were answered (None: nobody asked)."""
-        judging = JUDGINGS if answers is None else (*JUDGINGS, PROBES)
+        judging = JUDGINGS if answers is None else (*JUDGINGS, *OF_ANSWERS)
         verdicts = compare(
             self.source, self.target, plan, self.hashes, judging, temporary=temporaries.markers(plan), answers=answers or (),
             manifests=self.manifests,

@@ -17,8 +17,8 @@ from pydantic import JsonValue
 from unterbau import canonical
 from unterbau.switch.manifest import Manifest
 from unterbau.switch.plan import Plan
-from unterbau.switch.probes.judging import Places, services
-from unterbau.switch.probes.model import Answer
+from unterbau.switch.probes.judging import Places, answering, services
+from unterbau.switch.probes.model import Answer, SideName
 from unterbau.switch.verify import lost
 from unterbau.switch.verify.holding import Judge
 from unterbau.switch.verify.opened import openings
@@ -45,6 +45,10 @@ JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES, TEMPORARIES, P
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 PROBES = "probes"
 """What the application answered on both sides; named only where a plan has probes and they were asked."""
+WRITERS = "writers"
+"""Another content of a disk fails nothing if a guest that has it answered: it has booted, and writes. Named with `PROBES`."""
+OF_ANSWERS = (PROBES, WRITERS)
+"""Judgings by what was answered."""
 
 
 def rehearsed(guests: Guests) -> Reason:
@@ -143,10 +147,10 @@ def compare(
     source, target = (_lasting(w, at) for w in (source, target))
     apart = [_parted(w, temporary if TEMPORARIES in judging else ()) for w in (source, target)]
     (source, ours), (target, theirs) = apart
-    found = _Comparison(source, target, plan, hashes, judging)
+    found = _Comparison(source, target, plan, hashes, judging, answers)
     left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
     held = Judge(source, target, plan, at, LOSSES in judging).verdicts(hashes, manifests) if manifests else ()
-    return (*found.verdicts(), *held, *found.services(answers), *left)
+    return (*found.verdicts(), *held, *found.services(), *left)
 
 
 def _lasting(workload: Workload, at: datetime) -> Workload:
@@ -196,6 +200,7 @@ class _Comparison:
         plan: Plan | None,
         hashes: Mapping[tuple[str, Ref], Observation],
         judging: Sequence[str],
+        answers: Sequence[Answer] = (),
     ) -> None:
         self.source, self.target, self.plan, self.hashes = source, target, plan, hashes
         self.judging = frozenset(judging)
@@ -205,6 +210,10 @@ class _Comparison:
         provided = PROVIDED in self.judging
         self.left_keys = Keys(self.wished, self._contents("source"), provided=provided)
         self.right_keys = Keys(target, self._contents("target"), provided=provided)
+        self.answers = answers
+        self.answering: dict[SideName, frozenset[Ref]] = {"source": frozenset(), "target": frozenset()}
+        if plan is not None and WRITERS in self.judging:
+            self.answering = answering(plan.probes, answers, self._places())
 
     def _contents(self, side: str) -> dict[Ref, JsonValue]:
         return {reference: seen.value for (at, reference), seen in self.hashes.items() if at == side}
@@ -240,12 +249,15 @@ class _Comparison:
             )
             yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=rehearsed(self.plan.guests))
 
-    def services(self, answers: Sequence[Answer]) -> tuple[Verdict, ...]:
+    def _places(self) -> Places:
+        left = {e.ref: e.why for e in self.plan.entries if not e.fate.moves} if self.plan is not None else {}
+        return Places(self.source, self.target, self.counterparts(), left)
+
+    def services(self) -> tuple[Verdict, ...]:
         """Whether the application answers as it did."""
         if PROBES not in self.judging or self.plan is None:
             return ()
-        left = {e.ref: e.why for e in self.plan.entries if not e.fate.moves}
-        found = services(self.plan.probes, answers, Places(self.source, self.target, self.counterparts(), left))
+        found = services(self.plan.probes, self.answers, self._places())
         if not self.plan.guests:
             return found
         unseen: dict[str, object] = {"outcome": Outcome.NOT_SHOWN, "reason": rehearsed(self.plan.guests)}
@@ -372,7 +384,21 @@ class _Comparison:
             text=Reason.of("claim.content", key=key),
         )  # fmt: skip
         left, right = self.hashes.get(("source", resource.ref)), self.hashes.get(("target", there.ref))
-        return [judge_equal(claim, left, right)]
+        found = judge_equal(claim, left, right)
+        if found.outcome is Outcome.FAILED and (writing := self._writing(resource, there)):
+            found = found.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": writing})
+        return [found]
+
+    def _writing(self, resource: Resource, there: Resource) -> Words:
+        """Which guests that answered have this content as their disk, or ""."""
+        both: tuple[tuple[SideName, Resource, Workload], ...] = (
+            ("source", resource, self.source), ("target", there, self.target)
+        )  # fmt: skip
+        sides = [
+            side_words(name) for name, disk, side in both
+            if any(w in self.answering[name] and side.by_ref[w].runs() for w in disk.writers(side) if w in side.by_ref)
+        ]  # fmt: skip
+        return Reason.of("verify.writes", sides=joined(sides)) if sides else ""
 
     def _present(self, kind: Kind) -> bool:
         return any(r.own_kind is kind for w in (self.source, self.target) for r in w.resources)

@@ -364,6 +364,10 @@ class ResourceBase(Model):
         """The kind of which it is never without one, and the field in which that one names it."""
         return None
 
+    def after(self, side: Side) -> list[Ref]:
+        """What is made before it beside what it needs, if that is made at all."""
+        return []
+
     # --- giving it up
 
     BONDS: ClassVar[str] = ""
@@ -429,6 +433,10 @@ class ResourceBase(Model):
 
     def attachments(self, side: Side) -> Disks:
         """What attaches disks to it, in the order of their devices, root first."""
+        return []
+
+    def writers(self, side: Side) -> list[Ref]:
+        """The servers that have its content as their disk, and write to it while they run."""
         return []
 
     def leaves_with_another(self) -> bool:
