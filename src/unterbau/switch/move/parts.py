@@ -74,7 +74,7 @@ class PartStep:
 
     def intend(self, done: Outputs) -> JsonObject:
         """The tag; which objects they are stands in the manifest."""
-        return {"side": "target", "container": id_of(self.container), "number": self.number, "mark": self.mark}
+        return {"side": "target", "of": self.container, "number": self.number, "mark": self.mark}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """How many, and how many bytes. An attempt after one of this process goes on behind what that one carried."""
