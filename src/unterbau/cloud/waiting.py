@@ -108,3 +108,8 @@ def _pause(stop: threading.Event, seconds: float) -> None:
         time.sleep(min(seconds, GRACE_SECONDS / 5))
     else:
         stop.wait(seconds)
+
+
+def ran_out(error: Unreachable) -> bool:
+    """Whether it says that a wait reached its deadline, and not that nobody answered."""
+    return isinstance(error.why, Reason) and error.why.id == "wait.not-within"

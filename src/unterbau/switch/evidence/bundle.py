@@ -29,7 +29,7 @@ from unterbau.switch.closing import Closing, Sealed, deleted
 from unterbau.switch.evidence.closing import check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import JUDGINGS, PROBES, Contents, compare, lost, observed
+from unterbau.switch.verify import Contents, compare, judgings, lost, observed
 from unterbau.switch.verify.structure import LOSSES, REMAINDER, side_words
 from unterbau.tenant.kinds import Kind, Ref, kind_of
 from unterbau.tenant.workload import Workload
@@ -243,7 +243,7 @@ def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: 
     A plan of before losses were announced could announce none: that they were not told is *not shown*.
     """
     told = bundle.verification
-    today = (*JUDGINGS, PROBES) if bundle.plan.probes else JUDGINGS
+    today = judgings(bundle.plan, probes=bool(bundle.plan.probes))
     if set(told.judging) >= set(today):
         return
     before = {v.claim.id: v.outcome for v in then}

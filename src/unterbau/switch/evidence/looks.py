@@ -13,7 +13,7 @@ from unterbau.evidence.reading import Reading, differing
 from unterbau.saga.status import Event
 from unterbau.switch import temporaries
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import JUDGINGS, PROBES, Contents, compare
+from unterbau.switch.verify import JUDGINGS, PROBES, ROOT_DISKS, Contents, compare
 from unterbau.tenant.kinds import Ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Verdict
@@ -38,7 +38,7 @@ def judge_again(
     told: Contents, plan: Plan, hashes: Mapping[tuple[str, Ref], Observation], name: str, reading: Reading
 ) -> tuple[Verdict, ...]:
     """The verdicts of one look at both sides, made anew; BundleError if they are not those that it tells."""
-    unknown = sorted(set(told.judging) - {*JUDGINGS, PROBES})
+    unknown = sorted(set(told.judging) - {*JUDGINGS, PROBES, ROOT_DISKS})
     if unknown:
         raise BundleError(
             f"{name} was judged by {', '.join(unknown)}, which this version does not know",

@@ -30,7 +30,8 @@ _ADDRESS, _SHARE, _DISK, _DATA = (
 )  # fmt: skip
 BY_CAUSE = {
     "plan.router.address": _ADDRESS, "plan.floating-ip.address": Reason.of("todo.dns"),
-    "plan.server.local-disk": _DISK, "loss.local-disk": _DISK,
+    "plan.server.local-disk": _DISK, "loss.local-disk": _DISK, "plan.server.own-disk": _DISK, "loss.own-disk": _DISK,
+    "verify.disk.none": _DISK, "verify.disk.ran": Reason.of("todo.look-at-disk"), "verify.disk.runs": Reason.of("todo.look-at-disk"),
     "plan.server.user-data": _DATA, "loss.user-data": _DATA,
     "plan.shared": _SHARE, "plan.container.grants": _SHARE, "plan.secret.users": _SHARE,
     "plan.image.private": ASK, "plan.network.private": ASK,
@@ -69,7 +70,7 @@ def of_verdict(verdict: Verdict, plan: Plan | None) -> Words:
         return of_entry(entry) if entry is not None else LEFT
     if verdict.outcome is Outcome.FAILED:
         return OPEN if verdict.claim.kind == OPENING else FAILED.get(verdict.claim.kind, ANYTHING)
-    return BLIND
+    return joined(_by_cause(verdict.reason)) or BLIND
 
 
 def _by_cause(why: Words) -> Iterator[Words]:

@@ -39,7 +39,7 @@ def of_object(
     said = _said(entry, resource)
     for field, why in said.items():
         yield _verdict(plan, resource.ref, key, field, Outcome.NOT_SHOWN, Reason.of("verify.lost.announced", why=why))
-    for field, why in source.by_ref[resource.ref].beyond(source):
+    for field, why in source.by_ref[resource.ref].lost_with(entry, source):
         if field not in said:
             reason = Reason.of("verify.lost.unannounced", why=why)
             yield _verdict(plan, resource.ref, key, field, Outcome.FAILED, reason)
