@@ -46,7 +46,7 @@ def _type(disk: Resource) -> str:
     return f"volumes of type {disk.volume_type}" if isinstance(disk, Volume) else "disks"
 
 
-FIRST_SECONDS = 5.0
+FIRST_SECONDS = 10.0
 """How long others wait for what becomes of the first image of a server: a cloud that gives none shows so sooner."""
 
 

@@ -321,7 +321,7 @@ class ImageService:
             if found is not None and found.status == "queued":
                 idle = idle + 1 if self._is_idle(server_id) else 0
                 if idle > 1:
-                    raise Broken(f"compute: server {server_id}: Nova made an image of it and gave it no bytes")
+                    raise Broken("compute: Nova made an image of a server and gave it no bytes")
             return found
 
         return look

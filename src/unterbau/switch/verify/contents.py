@@ -32,7 +32,7 @@ from unterbau.cloud.content import content
 from unterbau.cloud.disks import RAW, Forms, Trimmed, form_of, guest_bytes, length_of
 from unterbau.cloud.port import ByteStream, Cloud, Take, said
 from unterbau.defaults import LATE_SECONDS
-from unterbau.errors import CloudError, Conflict, Interrupted, Unsupported
+from unterbau.errors import CloudError, Conflict, Interrupted
 from unterbau.saga import (
     Attempt,
     Journal,
@@ -58,7 +58,7 @@ from unterbau.tenant.kinds import CloudIdentity, Content, Kind, Passage, Ref, Re
 from unterbau.tenant.kinds import Source as Making
 from unterbau.tenant.kinds.volume import QCOW2
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model, Observation, Reason, Source, Verdict, Words, later, words
+from unterbau.verdict import Model, Observation, Reason, Source, Verdict, Words, later
 
 WAIT = timedelta(minutes=60)
 VERB = "verify"
@@ -411,9 +411,7 @@ class _Temporary:
 
         if source.server_id:
             saved, why = self.forms.saved(wish, make, lambda: self.undo(intent, None, done), WAIT)
-            if saved is None:
-                raise Unsupported(words(why))
-            return {"id": saved.id, "form": form_of(saved)}
+            return {"id": saved.id, "form": form_of(saved)} if saved else {"none": str(why)}
         if self.passage.readable:
             image = self.forms.uploaded(wish, self.disk, origin, make, WAIT)
             made: JsonObject = {"id": image.id, "form": form_of(image)}
@@ -463,6 +461,8 @@ class _Hash:
         return {}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        if self.needs and "none" in done[self.needs[0]]:
+            return {"none": done[self.needs[0]]["none"]}
         there = self.made_from
         taken = {"id": there.id, "form": form_of(there)} if there is not None else done[self.needs[0]]
         form = QCOW2 if taken.get("form") == QCOW2 else RAW
@@ -485,8 +485,9 @@ def _unattached_since(disk: Resource | None) -> str | None:
 
 
 def _delete(cloud: Cloud, kind: Kind, marker: str, output: JsonObject | None) -> None:
-    found = cloud.listing(kind).resources if output is None else ()
-    for id_ in [str(output["id"])] if output else [r.id for r in found if marker in (r.marker, r.name)]:
+    known = output is not None and "id" in output
+    found = () if known else cloud.listing(kind).resources
+    for id_ in [str(output["id"])] if output and known else [r.id for r in found if marker in (r.marker, r.name)]:
         cloud.delete(ref(kind, id_), WAIT)
 
 
@@ -535,7 +536,8 @@ def _disk_seen(task: _Task, outputs: Outputs, errors: dict[str, JsonObject], wat
     side, disk = task.side, task.disk
     digest = outputs.get(task.hashing, {}).get("sha256")
     failed = [e for name, e in errors.items() if name.endswith(f" of {side} {disk.ref}")]
-    reason: Words = "" if digest else Reason.of("verify.not-read")
+    told = outputs.get(task.hashing, {}).get("none")
+    reason: Words = "" if digest else str(told) if told else Reason.of("verify.not-read")
     if failed and not digest:
         reason = Reason.of("cloud.said", kind=failed[0]["kind"], what=failed[0]["message"])
     own = "sha256 but for the zeros at its end" if disk.KNOWN.content is not Content.DISK else "sha256"

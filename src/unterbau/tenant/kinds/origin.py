@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from unterbau.tenant.kinds.attachment import Attachment
-from unterbau.verdict import Model
+from unterbau.verdict import Model, later
 
 
 class Source(Model):
@@ -20,7 +20,7 @@ class Source(Model):
     image_id: str | None = None
     snapshot_id: str | None = None
     volume_id: str | None = None
-    server_id: str | None = None
+    server_id: str | None = later(None)
     force: bool = False
     disks: tuple[Attachment, ...] = ()
     user_data: str = ""
