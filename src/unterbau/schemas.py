@@ -13,6 +13,7 @@ ALL = {
     "census": "tenant.workload:Workload",
     "plan": "switch.plan:Plan",
     "answers": "switch.probes.model:Recorded",
+    "outage": "switch.probes.outage:Watched",
     "verdicts": "switch.verify:Contents",
     "closed": "switch.close:Closed",
     "marks": "switch.close:Marks",

@@ -20,7 +20,7 @@ from making import WAIT, Maker, opened_again, server_with
 from pydantic import SecretBytes
 
 from unterbau.cloud.disks import form_of, guest_bytes, length_of
-from unterbau.cloud.openstack.network import TAGGED_AT_BIRTH
+from unterbau.cloud.openstack.network import TAGGED_AT_BIRTH, NetworkService
 from unterbau.cloud.port import ByteStream, Cloud, Listing
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound
@@ -36,6 +36,8 @@ from unterbau.tenant.kinds import (
     Port,
     Ref,
     Resource,
+    Router,
+    RouterInterface,
     Secret,
     SecretContainer,
     SecretEntry,
@@ -78,6 +80,39 @@ def test_a_port_that_nothing_is_bound_to_keeps_its_users_word(cloud: Cloud, make
     wish = Port(id="-", name="vip", network_id=network, mac_address="fa:16:3e:77:00:03", role="vip:keepalived")
     there = cloud.read(ref(Kind.PORT, make.ensure(wish)))
     assert isinstance(there, Port) and there.role == "vip:keepalived"
+
+
+def test_a_leg_has_its_own_addresses_though_a_slaac_subnet_comes_meanwhile(
+    cloud: Cloud, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neutron gives a port that is no router's an address of each such subnet, and a router one leg a network that has one."""
+    network = make.ensure(Network(id="-", name=f"n-{make.tag}"), "n")
+    router = make.ensure(Router(id="-", name=f"r-{make.tag}"), "r")
+    old, new = (
+        Subnet(id="-", name=f"s{number}-{make.tag}", network_id=network, ip_version=version, cidr=cidr, gateway_ip=gateway,
+               ipv6_address_mode=mode, ipv6_ra_mode=mode)
+        for number, version, cidr, gateway, mode in ((0, 4, "192.0.2.0/26", "192.0.2.1", None),
+                                                     (1, 6, "2001:db8:aa::/64", "2001:db8:aa::1", "slaac"))
+    )  # fmt: skip
+    first = make.ensure(old, "s0")
+    attach = NetworkService._add_interface
+
+    def late(service: NetworkService, wish: RouterInterface, port: str) -> None:
+        make.ensure(new, "s1")
+        attach(service, wish, port)
+
+    monkeypatch.setattr(NetworkService, "_add_interface", late)
+    wishes = [(first, "192.0.2.1")]
+    for number in range(2):
+        subnet, address = wishes[-1]
+        ips = (FixedIp(subnet_id=subnet, ip_address=address),)
+        leg = make.ensure(
+            RouterInterface(id="-", name=f"l{number}-{make.tag}", router_id=router, network_id=network, fixed_ips=ips),
+            f"l{number}",
+        )
+        there = cloud.settle(ref(Kind.ROUTER_INTERFACE, leg), WAIT)
+        assert isinstance(there, RouterInterface) and there.fixed_ips == ips
+        wishes.append((make.ensure(new, "s1"), "2001:db8:aa::1"))
 
 
 @pytest.mark.parametrize("extension", [TAGGED_AT_BIRTH, "none that is here"])

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from test_planning import NOW, cloud
 
-from unterbau.switch import planning
+from unterbau.cloud.simulator import Simulator
+from unterbau.switch import move, planning
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import compare
 from unterbau.tenant.kinds import (
@@ -41,6 +43,27 @@ def plan(*resources: Resource) -> Plan:
 def leg(id_: str, network: str, subnet: str, address: str) -> RouterInterface:
     return RouterInterface(
         id=id_, router_id="r", network_id=network, fixed_ips=(FixedIp(subnet_id=subnet, ip_address=address),)
+    )
+
+
+def test_a_leg_on_a_slaac_subnet_is_made_after_its_routers_other_legs_there(tmp_path: Path) -> None:
+    """OVN takes no leg beside one that has an address of its subnet, and each that is to become one has such an address first."""
+    slaac = Subnet(id="six", name="six", network_id="n", ip_version=6, cidr="2001:db8::/64", gateway_ip="2001:db8::1",
+                   ipv6_address_mode="slaac", ipv6_ra_mode="slaac")  # fmt: skip
+    other = Router(id="other", name="other")
+    legs = (leg("a", "n", "six", "2001:db8::1"), leg("b", "n", "u", "10.0.0.1"), leg("c", "n", "u", "10.0.0.2"),
+            leg("d", "n", "u", "10.0.0.3").model_copy(update={"router_id": "other"}))  # fmt: skip
+    things = (NET, SUBNET, slaac, Router(id="r", name="router"), other, *legs)
+    made, sides = plan(*things), (Simulator(tmp_path / "a"), Simulator(tmp_path / "b"))
+    needs = {s.name: s.needs for s in move.steps(made, cloud("a", *things), *sides)}
+    ours = {name.removeprefix("router_interface:"): found for name, found in needs.items() if "interface" in name}
+    assert {n for n in ours["a"] if "interface" in n} == {"router_interface:b", "router_interface:c"}
+    assert not any("interface" in n for name in "bcd" for n in ours[name])
+    left = tuple(e.model_copy(update={"fate": Fate.LEFT}) if e.ref == "router_interface:b" else e for e in made.entries)
+    steps = move.steps(made.model_copy(update={"entries": left}), cloud("a", *things), *sides)
+    (six,) = (s for s in steps if s.name == "router_interface:a")
+    assert "router_interface:c" in six.needs and "router_interface:b" not in six.needs, (
+        "one that is left holds up nobody"
     )
 
 

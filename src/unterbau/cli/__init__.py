@@ -455,13 +455,21 @@ def verify_(
     help="Ask what this file says (docs/probes.md).",
 )
 @click.option("-o", "--output", type=OUT, help="Also write the answers to this file, for `verify --answers`.")
+@click.option(
+    "--to", "target", metavar="TARGET",
+    help="Ask both, five times a second, until TARGET answers as CLOUD did: how long nobody answered.",
+)  # fmt: skip
+@click.option(
+    "--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="With --to: no longer than that."
+)
 @click.option("--drill", "of", type=click.Path(path_type=Path, file_okay=False), hidden=True)
 def probe_(
-    context: Context, cloud_name: str, plan_file: Path | None, probes_file: Path | None, output: Path | None, of: Path | None
+    context: Context, cloud_name: str, plan_file: Path | None, probes_file: Path | None, output: Path | None, target: str | None,
+    seconds: float | None, of: Path | None,
 ) -> Exit:  # fmt: skip
     """Ask from outside what the application in CLOUD answers, and record it: before a source stops.
 
-    At most four questions a second go to one address. Nobody logs in; of what is answered only hashes are kept.
+    At most four questions a second go to one address (five with --to). Nobody logs in; of what is answered only hashes are kept.
     """
     from unterbau import files, wiring
     from unterbau.switch import answered, child
@@ -471,6 +479,14 @@ def probe_(
 
     if (plan_file is None) == (probes_file is None):
         raise UsageError("say what to ask", "--plan PLAN, or --probes FILE")
+    if target is not None:
+        if plan_file is None:
+            raise UsageError(
+                "--to needs the plan: it says what is asked, and what becomes of it on TARGET", "--plan PLAN"
+            )
+        return _handed_over(context, (cloud_name, target), plan_file, output, seconds, of)
+    if seconds is not None:
+        raise UsageError("--for says how long both are asked", "Name the other one: --to TARGET.")
     given = answered.read_probes(probes_file) if probes_file else drills.read_plan(plan_file or Path()).probes
     with child.bound(of, context.stop, context.face.say):
         found, outcomes = answered.ask(
@@ -484,6 +500,31 @@ def probe_(
             files.write(output, found.model_dump_json(indent=1).encode())
     context.show(lambda: terminal.answers(found, given), found)
     return exit_code(outcomes)
+
+
+def _handed_over(
+    context: Context,
+    names: tuple[str, str],
+    plan_file: Path,
+    output: Path | None,
+    seconds: float | None,
+    of: Path | None,
+) -> Exit:
+    """`probe --to`."""
+    from unterbau import files, wiring
+    from unterbau.switch import child, handover
+    from unterbau.switch import drill as drills
+    from unterbau.switch.report import terminal
+
+    plan, source, target = drills.read_plan(plan_file), *map(wiring.open_cloud, names)
+    with child.bound(of, context.stop, context.face.say, lock=child.WATCH):
+        earlier = handover.read_watched(output) if of is not None and output is not None and output.exists() else None
+        found = handover.watch(
+            source, target, plan, wiring.prober(context.stop), context.face, seconds=seconds, earlier=earlier,
+            keep=lambda seen: files.write(output, seen.model_dump_json(indent=1).encode()) if output else None,
+        )  # fmt: skip
+    context.show(lambda: terminal.outage(found), found)
+    return Exit.HELD if found.seconds() is not None else Exit.NOT_SHOWN
 
 
 @command(cli, "close")

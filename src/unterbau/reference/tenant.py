@@ -363,7 +363,7 @@ class _Planting:
     # --- the form that serves
 
     def web_network(self) -> None:
-        """One network behind the edge router; port 80 is open to all, 81 to the operators alone."""
+        """One network of both families behind the edge router; port 80 is open to all, 81 to the operators alone."""
         self.have(Keypair(id="fv-betrieb", name="fv-betrieb", public_key=PUBLIC_KEY, fingerprint=FINGERPRINT))
         web = self.have(SecurityGroup(id="-", name="fv-web", description="Webserver"))
         admin = self.have(SecurityGroup(id="-", name="fv-betrieb", description="Betrieb"))
@@ -374,10 +374,13 @@ class _Planting:
         front = self.have(Network(id="-", name="fv-front", description="Zugang", tags=("zone-dmz",)))
         v4 = self.have(Subnet(id="-", name="fv-front-v4", network_id=front, ip_version=4, cidr="10.10.1.0/24",
                               gateway_ip="10.10.1.1"))  # fmt: skip
+        v6 = self.have(Subnet(id="-", name="fv-front-v6", network_id=front, ip_version=6, cidr="2001:db8:10:1::/64",
+                              gateway_ip="2001:db8:10:1::1", ipv6_address_mode="slaac", ipv6_ra_mode="slaac"))  # fmt: skip
         external = self.offering.external_networks[0].id
         edge = self.have(Router(id="-", name="fv-edge", external_network_id=external, tags=("rand",)))
-        self.have(RouterInterface(id="-", name="edge-v4", router_id=edge, network_id=front,
-                                  fixed_ips=(FixedIp(subnet_id=v4, ip_address="10.10.1.1"),)))  # fmt: skip
+        for name, subnet, address in (("edge-v4", v4, "10.10.1.1"), ("edge-v6", v6, "2001:db8:10:1::1")):
+            ips = (FixedIp(subnet_id=subnet, ip_address=address),)
+            self.have(RouterInterface(id="-", name=name, router_id=edge, network_id=front, fixed_ips=ips))
         self.have(Port(id="-", name="fv-web-1-front", network_id=front, mac_address="fa:16:3e:10:01:11", security_group_ids=(web,),
                        fixed_ips=(FixedIp(subnet_id=v4, ip_address="10.10.1.11"),)))  # fmt: skip
 

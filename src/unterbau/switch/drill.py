@@ -13,7 +13,9 @@ import re
 import shlex
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,8 +38,9 @@ from unterbau.switch.evidence.bundle import Context, PhaseTime
 from unterbau.switch.folders import Folder
 from unterbau.switch.move import Swept
 from unterbau.switch.plan import Plan
-from unterbau.switch.probes import proposing, written
+from unterbau.switch.probes import proposing, watching, written
 from unterbau.switch.probes.model import Probe
+from unterbau.switch.probes.outage import Watched
 from unterbau.switch.probes.running import RATE, Prober
 from unterbau.switch.report import html
 from unterbau.switch.report.ending import called
@@ -52,6 +55,8 @@ Cut: TypeAlias = Literal["", "pre-copy", "cut-over"]
 _OF_OBJECTS = re.compile(r"(new|gone|changed): object:")
 LOOKED_BACK = 12
 """How many earlier drills between the same two are looked at for how long their steps took."""
+WATCH_BEGINS = 30.0
+"""How long a cut-over waits until the source was seen to answer, before it stops it (seconds)."""
 AGAIN = "Run the same command again: it goes on where it stopped."
 
 
@@ -146,6 +151,7 @@ class Drill:
             for path in (
                 self.folder.journal,
                 self.folder.answers,
+                self.folder.outage,
                 *(() if edited else (self.folder.source,)),
                 self.folder.target,
             ):
@@ -306,8 +312,7 @@ class Drill:
         _refuse_failed_checks(plan)
         steps = move.steps(plan, source, *self.clouds(), self.folder.path)
         if not self._begun():
-            self._refuse_stale(plan, source)
-            self._refuse_taken(plan)
+            self._refuse_changed(plan, source)
             self.ask_source(plan)
         late = move.until_stop(steps)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
@@ -319,7 +324,8 @@ class Drill:
                 self.tools.face.say(
                     f"what can be copied beforehand is there; stopped at {self.state.source}: {names or 'nothing'}"
                 )
-                moved = self._run(plan, steps, journal)
+                with self._watching(plan):
+                    moved = self._run(plan, steps, journal)
             errors = dict(journal.status.errors)
         if moved.interrupted:
             raise Interrupted("the move was stopped", AGAIN)
@@ -391,6 +397,37 @@ class Drill:
             argv = ["probe", self.state.source, "--plan", str(self.folder.plan), "--output", str(self.folder.answers)]
             self._in_child(argv, self.folder.answers, "who asks the source", "the asking")
 
+    @contextmanager
+    def _watching(self, plan: Plan) -> Iterator[None]:
+        """Within it both sides are asked from outside; it ends when the target answers, or has had its time for that."""
+        before = self.outage()
+        if not watching.watched(plan.probes, lambda probe: probe.at) or (before and before.seconds() is not None):
+            yield
+            return
+        argv = ["probe", self.state.source, "--to", self.state.target, "--plan", str(self.folder.plan)]
+        argv += ["--output", str(self.folder.outage)]
+        with child.beside(self._child(argv)) as watch:
+            self._until(watch, self._is_seen, WATCH_BEGINS)
+            yield
+            self._until(watch, lambda: False, self.tools.probe_wait)
+
+    def _is_seen(self) -> bool:
+        """Whether the source was seen to answer."""
+        seen = self.outage()
+        return seen is not None and any(course.source.last is not None for course in seen.courses)
+
+    def _until(self, watch: child.Beside, reached: Callable[[], bool], seconds: float) -> None:
+        """Wait until it is reached, the watch ended, the drill is to stop, or this time is over."""
+        end = time.monotonic() + seconds
+        while (
+            watch.runs() and not reached() and time.monotonic() < end and not self.tools.stop.wait(child.POLL_SECONDS)
+        ):
+            pass
+
+    def outage(self) -> Watched | None:
+        """What was seen from outside during the cut-over, if anybody looked."""
+        return self.read(self.folder.outage, Watched) if self.folder.outage.exists() else None
+
     def verify(self) -> Contents:
         """The verifier, as a process of its own that gets no more than the names and the plan."""
         if not self.folder.verdicts.exists():
@@ -403,12 +440,16 @@ class Drill:
 
     def _in_child(self, argv: Sequence[str], result: Path, who: str, what: str) -> None:
         """Run a verb of this program as a process of its own, which ends with the drill. Raises Interrupted, Failed."""
-        more = ["--drill", str(self.folder.path), *(["--quiet"] if self.tools.face.quiet else [])]
-        code = child.call([*self.tools.program, *argv, *more], self.tools.stop)
+        code = child.call(self._child(argv), self.tools.stop)
         if code not in (Exit.HELD, Exit.FAILED, Exit.NOT_SHOWN) or not result.exists():
             if code == Exit.INTERRUPTED or self.tools.stop.is_set():
                 raise Interrupted(f"{what} was stopped", AGAIN)
             raise Failed(f"{who} ended with exit code {code}", "Its message stands above. " + AGAIN)
+
+    def _child(self, argv: Sequence[str]) -> list[str]:
+        """The command line of a process of this program that ends with the drill."""
+        more = ["--drill", str(self.folder.path), *(["--quiet"] if self.tools.face.quiet else [])]
+        return [*self.tools.program, *argv, *more]
 
     def close_target(self) -> Closed:
         """Take back what the move made, on both clouds, sweep, and look at what remains."""
@@ -504,12 +545,13 @@ class Drill:
             verification=self.read(self.folder.verdicts, Contents),
             context=self._context(),
             closed=self.read(self.folder.target_closed, Workload) if self.folder.target_closed.exists() else None,
+            outage=self.outage(),
         )
         secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
         found = {
             "source-census.json": self.folder.source, "target-census.json": self.folder.target,
             "plan.json": self.folder.plan_begun, "verification.json": self.folder.verdicts,
-            "target-census-closed.json": self.folder.target_closed,
+            "target-census-closed.json": self.folder.target_closed, "outage.json": self.folder.outage,
         }  # fmt: skip
         stored = {name: path.read_bytes() for name, path in found.items() if path.exists()}
         data = evidence.seal(sealed, signing_key(self.tools.keys), stored=stored, secrets=secrets)
@@ -557,9 +599,20 @@ class Drill:
         except ValidationError as error:
             raise LocalError(f"{path} is damaged ({error.error_count()} faults)", "Start the drill anew.") from None
 
-    def _refuse_taken(self, plan: Plan) -> None:
-        """Before the first write: the target must be what the plan was made for, and nobody else be writing there."""
-        before, now = self.read(self.folder.target, Workload), self._target_now()
+    def _refuse_changed(self, plan: Plan, source: Workload) -> None:
+        """Before the first write: both sides are looked at again, beside each other."""
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            target_now = pool.submit(self._target_now)
+            source_now = pool.submit(self._source_now, brief=census.is_brief(source))
+        self._refuse_stale(plan, source, source_now.result())
+        self._refuse_taken(plan, target_now.result())
+
+    def _source_now(self, *, brief: bool) -> Workload:
+        return census.take(self.tools.connect(self.state.source), now=self.tools.now, brief=brief)
+
+    def _refuse_taken(self, plan: Plan, now: Workload) -> None:
+        """The target must be what the plan was made for, and nobody else be writing there."""
+        before = self.read(self.folder.target, Workload)
         others = sorted({run for r in now.resources if (run := run_of(r.marker)) and r.ref not in before.by_ref})
         if others:
             raise Refused(
@@ -574,10 +627,8 @@ class Drill:
                 f"the target changed since the plan was made: {'; '.join(lines[:6])}", "Make a new plan.", lines
             )
 
-    def _refuse_stale(self, plan: Plan, source: Workload) -> None:
-        """Before the first write: the source must be what the plan was made from."""
-        cloud, brief = self.tools.connect(self.state.source), census.is_brief(source)
-        now = census.take(cloud, now=self.tools.now, brief=brief)
+    def _refuse_stale(self, plan: Plan, source: Workload, now: Workload) -> None:
+        """The source must be what the plan was made from."""
         if plan.source_census and plan.source_census != digest_bytes(self.folder.source.read_bytes()):
             raise PlanError("the plan was made from another census than the one in its folder", "Make a new plan.")
         before = census.digest(source) if plan.source_census else plan.source_digest

@@ -71,6 +71,8 @@ class Folder:
         """The plan as the move was begun with; the journal names it by the digest of these bytes."""
         self.answers = path / "source-answers.json"
         """What the source's application answered before the move began."""
+        self.outage = path / "outage.json"
+        """What was seen from outside of both sides while the application went from one to the other."""
         self.journal = path / "journal.db"
         self.close_journal = path / "close-journal.db"
         self.close_source_journal = path / "close-source-journal.db"

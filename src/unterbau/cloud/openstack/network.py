@@ -44,6 +44,7 @@ from unterbau.tenant.kinds import (
     Subnet,
     ref,
 )
+from unterbau.tenant.kinds.network import AUTO_MODES
 from unterbau.tenant.kinds.port import own_role
 from unterbau.tenant.workload import NotShown
 
@@ -51,7 +52,6 @@ ROUTER_INTERFACE = "network:router_interface"
 ROUTER_OWNERS = frozenset(
     {ROUTER_INTERFACE, "network:router_interface_distributed", "network:ha_router_replicated_interface"}
 )
-AUTO_MODES = frozenset({"slaac", "dhcpv6-stateless"})
 _RULE_SOUGHT = (
     "security_group_id",
     "direction",
@@ -86,6 +86,8 @@ _PATHS: Mapping[Kind, tuple[str, str]] = {
 _RULES = "/v2.0/security-group-rules"
 TAGGED_AT_BIRTH = "tag-ports-during-bulk-creation"
 """The extension (Neutron 16) by which a port gets its tags in the transaction that makes it; without it they are passed over."""
+LEGS_OF_AGENTS = "l3-port-ip-change-not-allowed"
+"""The extension (Neutron 15) of routers whose legs an agent serves, which keep the addresses that they were made with; OVN's have none."""
 SHARED_KINDS = frozenset({Kind.NETWORK, Kind.SECURITY_GROUP, Kind.ADDRESS_GROUP})
 """Kinds that RBAC policies share and that are modelled; a policy names the kind as we do."""
 
@@ -200,6 +202,7 @@ class NetworkService:
         self._modes: dict[str, str | None] = {}
         self._rules: dict[str, Gathered[Json, str | None]] = {}
         """By security group: Neutron makes many rules at once of one group only."""
+        self._legs = threading.Lock()
         self._told: dict[str, Json] = {}
         """What the last write of a thing answered, by its id, for the `settle` that follows."""
 
@@ -337,10 +340,10 @@ class NetworkService:
         tagged = marker in entry.get("tags", ())
         if not tagged and "standard-attr-tag" in self.extensions():
             self._api().json("PUT", f"{path}/tags", {"tags": [marker, *getattr(wish, "tags", ())]})
-        if isinstance(wish, RouterInterface) and not entry.get("device_id"):
-            self._add_interface(wish, str(entry["id"]))
+        if isinstance(wish, RouterInterface):
+            return self._finish_leg(wish, entry, path, marker)
         if entry.get("description") != marker:
-            return entry if tagged and not isinstance(wish, RouterInterface) else None
+            return entry if tagged else None
         if kind is Kind.SECURITY_GROUP:
             self._remove_rules(str(entry["id"]))
         last: Json = {"description": getattr(wish, "description", "")}
@@ -348,6 +351,18 @@ class NetworkService:
             last["mtu"] = wish.mtu
         single = _PATHS[kind][1]
         return dict(self._api().json("PUT", path, {single: last})[single])
+
+    def _finish_leg(self, wish: RouterInterface, entry: Json, path: str, marker: Marker) -> Json | None:
+        """Attached, with its own addresses only. One after another, since none of OVN's is taken beside one that has more."""
+        with self._legs:
+            if not entry.get("device_id"):
+                self._add_interface(wish, str(entry["id"]))
+            if entry.get("description") != marker:
+                return None
+            last: Json = {"description": wish.description}
+            if LEGS_OF_AGENTS not in self.extensions():
+                last["fixed_ips"] = [ip.model_dump() for ip in wish.fixed_ips]
+            return dict(self._api().json("PUT", path, {"port": last})["port"])
 
     def _remove_rules(self, group_id: str) -> None:
         rules = self.raw("security-group-rules", security_group_id=group_id)
@@ -482,21 +497,23 @@ class NetworkService:
     def _interface_body(self, wish: RouterInterface) -> Json:
         """A port that becomes a leg afterwards.
 
-        Where the network has SLAAC subnets it is known as a router's from birth: it then gets no such address beside its
-        own. Only there, because Neutron with OVN (2023.2 and later, 29.0.0 among them) answers 500 to a router's port
-        that has no router yet.
+        Where legs are an agent's it is known as a router's from birth: else a SLAAC subnet that stands on its network, or comes
+        there meanwhile, gives it an address beside its own, and Neutron then refuses the leg that is to have one. OVN's Neutron
+        (2023.2 and later, 29.0.0 among them) answers 500 to a router's port that has no router yet, and lets a leg's addresses be
+        changed: there it gets its own once it is one.
         """
         body: Json = {
             "name": wish.name,
             "network_id": wish.network_id,
-            "fixed_ips": [ip.model_dump() for ip in wish.fixed_ips],
             "security_groups": [],
         }
         if "port-security" in self.extensions():
             body["port_security_enabled"] = False
-        if any(s.get("ipv6_address_mode") in AUTO_MODES for s in self.raw("subnets", network_id=wish.network_id)):
-            body["device_owner"] = ROUTER_INTERFACE
-        return body
+        if LEGS_OF_AGENTS in self.extensions():
+            own = {"device_owner": ROUTER_INTERFACE, "fixed_ips": [ip.model_dump() for ip in wish.fixed_ips]}
+        else:
+            own = {"fixed_ips": [self._fixed_ip(ip) for ip in wish.fixed_ips]}
+        return body | own
 
     # --- changing and deleting
 

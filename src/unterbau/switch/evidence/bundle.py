@@ -29,6 +29,7 @@ from unterbau.switch.closing import Closing, Sealed, deleted
 from unterbau.switch.evidence.closing import check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.plan import Plan
+from unterbau.switch.probes.outage import Watched
 from unterbau.switch.verify import Contents, compare, judgings, lost, observed
 from unterbau.switch.verify.structure import LOSSES, REMAINDER, side_words
 from unterbau.tenant.kinds import Kind, Ref, kind_of
@@ -54,7 +55,8 @@ _OF_THE_MOMENT = frozenset(
 
 
 OPTIONAL = (
-    ("closed", "target-census-closed.json"), ("closing", "source-closing.json"), ("redaction", "redaction.json")
+    ("closed", "target-census-closed.json"), ("closing", "source-closing.json"), ("redaction", "redaction.json"),
+    ("outage", "outage.json"),
 )  # fmt: skip
 """Fields of a bundle that it may lack, and their members."""
 
@@ -101,7 +103,10 @@ class Redaction(Model):
 
 
 class Bundle(Model):
-    """Everything in a bundle. `closed` is the target after the clean-up of a rehearsal, `closing` how the source was emptied."""
+    """Everything in a bundle. `closed` is the target after the clean-up of a rehearsal, `closing` how the source was emptied.
+
+    `outage` is what was seen from outside while the application went from one to the other; nothing is judged by it.
+    """
 
     source: Workload
     target: Workload
@@ -114,6 +119,7 @@ class Bundle(Model):
     closed: Workload | None = None
     closing: Closing | None = None
     redaction: Redaction | None = None
+    outage: Watched | None = None
 
     def members(self) -> dict[str, bytes]:
         """File name -> bytes."""

@@ -136,7 +136,7 @@ def steps(plan: Plan, workload: Workload, source: Cloud, target: Cloud, work: Pa
     for entry in plan.entries:
         if entry.fate.moves and entry.stands_in is None:
             resource = plan.wish(workload.by_ref[entry.ref], workload)
-            made += _steps_of(move, resource, _needs(plan, entry.needs))
+            made += _steps_of(move, resource, _needs(plan, (*entry.needs, *resource.after(workload))))
     return _chained_attachments(move, made)
 
 

@@ -101,6 +101,11 @@ class Prober:
 
         return self._each(places, one, count)
 
+    def look(self, side: SideName, probe: Probe, address: str) -> tuple[datetime, Answer]:
+        """When one question was sent, and its answer: at once, however often that address is asked. Raises Interrupted."""
+        asked = self.now()
+        return asked, self._answer(side, probe, address)
+
     def recognise(
         self, places: Iterable[Place], count: Callable[[int, int], None] = lambda done, total: None
     ) -> dict[Place, tuple[Open, ...]]:

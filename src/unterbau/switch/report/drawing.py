@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from unterbau.face import printable
+from unterbau.switch.probes.outage import Watched
 from unterbau.tenant.kinds import (
     Attachment,
     FloatingIp,
@@ -206,6 +207,35 @@ def timeline(journal: Sequence[Mapping[str, Any]], names: Mapping[Ref, str], tit
     more = f"{len(shown)} / {len(whole)}" if rest else ""
     axis = f'<text x="{left}" y="{height - 4}">0 s</text><text x="{width}" y="{height - 4}" text-anchor="end">{seconds:.0f} s</text><text x="0" y="{height - 4}">{more}</text>'
     head = f'<svg class="timeline" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{_t(title)}">'
+    return Markup(f"{head}<title>{_t(title)}</title>{''.join(bars)}{axis}</svg>")  # noqa: S704 - escaped part by part
+
+
+def outage_bars(seen: Watched) -> Markup:
+    """For each probe who answered when: the source until its last answer, the target from its first, nobody between."""
+    times = [t for c in seen.courses for t in (c.source.first, c.target.first) if t is not None]
+    begin, end = max(seen.began, min(times, default=seen.began)), max(seen.ended, *times, seen.began)
+    seconds = max((end - begin).total_seconds(), 0.001)
+    row, left, width = 22, 160, 760
+
+    def at(when: datetime | None, other: float) -> float:
+        return other if when is None else left + max(0.0, (when - begin).total_seconds()) / seconds * (width - left)
+
+    bars = []
+    for number, one in enumerate(seen.courses):
+        y, last, first = number * row, at(one.source.last, left), at(one.target.first, width)
+        away = one.seconds()
+        bars.append(
+            f'<text x="0" y="{y + 14}">{_t(one.probe, 26)}</text>'
+            f'<rect class="was" x="{left}" y="{y + 3}" width="{max(last - left, 0):.1f}" height="{row - 8}"/>'
+            f'<rect class="nobody" x="{last:.1f}" y="{y + 3}" width="{max(first - last, 0):.1f}" height="{row - 8}"/>'
+            f'<rect class="now" x="{first:.1f}" y="{y + 3}" width="{max(width - first, 0):.1f}" height="{row - 8}"/>'
+            f'<text x="{min(max((last + first) / 2, left + 30), width - 30):.1f}" y="{y + 14}" text-anchor="middle">'
+            f"{'?' if away is None else f'{away:.1f} s'}</text>"
+        )
+    height = len(seen.courses) * row + 20
+    title = "Wer wann antwortete / who answered when"
+    axis = f'<text x="{left}" y="{height - 4}">{begin:%H:%M:%S}</text><text x="{width}" y="{height - 4}" text-anchor="end">{end:%H:%M:%S} UTC</text>'
+    head = f'<svg class="outage" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{_t(title)}">'
     return Markup(f"{head}<title>{_t(title)}</title>{''.join(bars)}{axis}</svg>")  # noqa: S704 - escaped part by part
 
 

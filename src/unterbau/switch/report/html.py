@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from markupsafe import Markup
 
 from unterbau import pages
 from unterbau.face import printable
-from unterbau.switch.evidence import CheckResult
+from unterbau.switch.evidence import Bundle, CheckResult
 from unterbau.switch.plan import spoken
 from unterbau.switch.probes.judging import sentence
+from unterbau.switch.probes.model import guest_of
+from unterbau.switch.probes.outage import boot_seconds
+from unterbau.switch.probes.outage import sentence as away
 from unterbau.switch.report import todo
-from unterbau.switch.report.drawing import timeline, topology
+from unterbau.switch.report.drawing import outage_bars, timeline, topology
 from unterbau.switch.report.ending import is_loss, is_opening
 from unterbau.switch.verify import LOSSES, OPENINGS, PROBES
 from unterbau.tenant.kinds import Attachment, Entry, Fate, FloatingIp, Port, Ref, Server, Volume
@@ -68,6 +74,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         losses=[v for v in checked.verdicts if v.claim.kind == "loss"],
         first=_first(checked),
         service=sentence((*checked.verdicts, *checked.today)),
+        outage=_outage(bundle),
         do=lambda verdict: todo.of_verdict(verdict, bundle.plan),
         do_entry=todo.of_entry,
         changed=[e for e in entries if e.fate is Fate.CHANGED],
@@ -87,6 +94,21 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         seconds=lambda phase: f"{(phase.ended - phase.started).total_seconds():.1f}",
         remainder=_remainder(bundle.closed),
     )
+
+
+def _outage(bundle: Bundle) -> dict[str, Any] | None:
+    """How long nobody answered, in a sentence and as bars; what of it the target's guests took to boot."""
+    seen = bundle.outage
+    if seen is None:
+        return None
+    rows: Sequence[Mapping[str, Any]] = bundle.journal
+    up = {
+        row["event"]["node"]: datetime.fromisoformat(str(row["at"]))
+        for row in rows if row["event"]["kind"] == "done"
+    }  # fmt: skip
+    guests = {p.id: guest_of(bundle.source, p.at) for p in bundle.plan.probes}
+    boot = boot_seconds(seen, {probe: up[guest] for probe, guest in guests.items() if guest in up})
+    return {"sentence": away(seen), "boot": boot, "drawing": outage_bars(seen)}
 
 
 def _today(checked: CheckResult) -> list[tuple[Verdict, Outcome | None]]:

@@ -13,9 +13,11 @@ from typing import Any
 from unterbau.face import MARKS, STYLES, TEN, first, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Plan, spoken
+from unterbau.switch.probes import outage as outages
 from unterbau.switch.probes.judging import sentence
 from unterbau.switch.probes.model import Probe, Recorded
 from unterbau.switch.probes.model import called as asked
+from unterbau.switch.probes.outage import Watched
 from unterbau.switch.report.ending import Ending
 from unterbau.switch.report.ending import ending as sorted_out
 from unterbau.tenant.kinds import Fate
@@ -125,6 +127,17 @@ def answers(found: Recorded, probes: Iterable[Probe]) -> None:
         what = asked(by_id[one.probe], one.address) if one.probe in by_id else one.address
         rows.append([safe(one.probe), safe(what), safe(one.state.value), safe("; ".join(t for t in told if t))])
     table(["probe", "what", "answer", "facts"], rows)
+
+
+def outage(found: Watched) -> None:
+    """How long nobody answered: a line a probe, and the longest."""
+    rows = []
+    for one in found.courses:
+        seconds = one.seconds()
+        last, first_ = (f"{at:%H:%M:%S}" if at else "not seen" for at in (one.source.last, one.target.first))
+        rows.append([safe(one.probe), last, first_, "not shown" if seconds is None else f"{seconds:.1f} s"])
+    table(["probe", "source answered last", "target answered first", "nobody answered"], rows)
+    say(words(outages.sentence(found)))
 
 
 def ending(told: Ending, *, everything: bool = False) -> None:

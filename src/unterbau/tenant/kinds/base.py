@@ -376,6 +376,10 @@ class ResourceBase(Model):
         """The kind of which it is never without one, and the field in which that one names it."""
         return None
 
+    def after(self, side: Side) -> list[Ref]:
+        """What is made before it beside what it needs, if that is made at all."""
+        return []
+
     # --- giving it up
 
     BONDS: ClassVar[str] = ""

@@ -146,6 +146,10 @@ class Network(ResourceBase):
         return [*super().upheld(relations, itself), *relations.naming(Kind.SUBNET, "network_id", self.id)]
 
 
+AUTO_MODES = frozenset({"slaac", "dhcpv6-stateless"})
+"""IPv6 address modes of subnets of which every port of the network has an address that follows from its MAC, but for routers' legs."""
+
+
 class Subnet(ResourceBase):
     """A subnet; `gateway_ip` None means that it has no gateway (which must be sent explicitly)."""
 

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry, Guests
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
-from unterbau.tenant.kinds.network import IN_ZONES, NOT_CARRIED, Route, Subnet, zones
+from unterbau.tenant.kinds.network import AUTO_MODES, IN_ZONES, NOT_CARRIED, Route, Subnet, zones
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, chosen, ignored, left
 from unterbau.tenant.kinds.port import FixedIp, same_address
 from unterbau.verdict import Reason, Words, joined, later
@@ -216,6 +216,17 @@ class RouterInterface(ResourceBase):
         if network not in ground.source.by_ref:
             return self.leave(Reason.of("plan.port.foreign", network=network), Reason.of("do.connect"))
         return self.carry(ground)
+
+    def after(self, side: Side) -> list[Ref]:
+        """On a SLAAC subnet: its router's other legs there. Until they are legs they have an address of that subnet (Neutron)."""
+        if not any(subnet.ipv6_address_mode in AUTO_MODES for subnet in _subnets(self.ref, side)):
+            return []
+        legs = side.relations.naming(Kind.ROUTER_INTERFACE, "router_id", self.router_id)
+        there = (side.by_ref[leg] for leg in legs)
+        return [
+            leg.ref for leg in there if isinstance(leg, RouterInterface) and leg.network_id == self.network_id
+            and not any(s.ipv6_address_mode in AUTO_MODES for s in _subnets(leg.ref, side))
+        ]  # fmt: skip
 
     def planned(self, new_id: Callable[[Ref], str | None], target: Side) -> Self | None:
         """Not without one of its ends."""

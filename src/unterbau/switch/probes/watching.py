@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ask both sides every 0.2 s while the application goes from one to the other. `cli` calls it for `unterbau probe --to`.
+
+The questions are those of the plan's probes, sent as `running` sends them, several under way at once since silence takes its
+time. The target's place is found by listings of its own, as the verifier finds it: by what the source's is called.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+
+from unterbau.errors import Interrupted
+from unterbau.switch.probes.judging import as_before
+from unterbau.switch.probes.model import Answer, Closed, Open, Probe, SideName, State
+from unterbau.switch.probes.outage import EVERY, Course, Looks
+from unterbau.switch.probes.running import ADDRESSES_AT_ONCE, Prober
+
+UNDER_WAY = 10
+"""Questions to one side of one place that wait for their answer at once."""
+LOOK_FOR = 2.0
+"""Seconds between two looks for the target's place."""
+
+
+def watched(probes: Sequence[Probe], at: Callable[[Probe], str]) -> list[Open]:
+    """What is watched: of each address the first probe of something open, of the first eight addresses."""
+    found: dict[str, Open] = {}
+    for probe in probes:
+        address = "" if isinstance(probe, Closed) else at(probe)
+        if address and not isinstance(probe, Closed):
+            found.setdefault(address, probe)
+    return list(found.values())[:ADDRESSES_AT_ONCE]
+
+
+class Watch:
+    """One watch. `prober` asks and has the stop; `find` names the target's addresses by probe, as far as they are there."""
+
+    def __init__(
+        self, prober: Prober, places: Sequence[tuple[Open, str]], find: Callable[[], Mapping[str, str]],
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._prober, self._find, self._say = prober, find, say
+        self._probes = {probe.id: probe for probe, _ in places}
+        self._looks: dict[tuple[SideName, str], Looks] = {("source", p.id): Looks(address=a) for p, a in places}
+        self._looks |= {("target", p.id): Looks() for p, _ in places}
+        self._before: dict[str, Answer] = {}
+        """The source's last answer, by probe."""
+        self._changed: Counter[tuple[str, str]] = Counter()
+        """How often a fact of a probe was another one at the source than before."""
+        self._under_way: dict[tuple[SideName, str], int] = dict.fromkeys(self._looks, 0)
+        self._lock = threading.Lock()
+
+    def courses(self) -> tuple[Course, ...]:
+        """What was seen so far."""
+        with self._lock:
+            return tuple(
+                Course(probe=p, source=self._looks["source", p], target=self._looks["target", p]) for p in self._probes
+            )
+
+    def over(self) -> bool:
+        """Whether each target answered as its source did last."""
+        return all(course.target.first is not None for course in self.courses())
+
+    def run(self, until: float | None, keep: Callable[[], None]) -> None:
+        """Ask until it is over, stopped, or `until` (monotonic). `keep` is called now and then, to store what was seen."""
+        finding: Future[Mapping[str, str]] | None = None
+        sought = kept = due = time.monotonic()
+        lanes = len(self._looks) * UNDER_WAY
+        with ThreadPoolExecutor(max_workers=lanes + 1) as pool:
+            while not self.over() and not self._prober.stop.is_set() and (until is None or time.monotonic() < until):
+                for key in self._looks:
+                    self._ask(pool, key)
+                now = time.monotonic()
+                if finding is not None and finding.done():
+                    self._place(finding.result())
+                    finding = None
+                if finding is None and now >= sought and self._unplaced():
+                    finding, sought = pool.submit(self._find), now + LOOK_FOR
+                if now >= kept:
+                    keep()
+                    kept = now + LOOK_FOR
+                due = max(due + EVERY, now)
+                self._prober.stop.wait(max(0.0, due - now))
+
+    def _unplaced(self) -> bool:
+        return any(not self._looks["target", probe].address for probe in self._probes)
+
+    def _place(self, found: Mapping[str, str]) -> None:
+        with self._lock:
+            for probe, address in found.items():
+                if address and not self._looks["target", probe].address:
+                    self._looks["target", probe] = Looks(address=address)
+                    self._say(f"{probe}: the target has its place, {address}")
+
+    def _ask(self, pool: ThreadPoolExecutor, key: tuple[SideName, str]) -> None:
+        """Send one question, unless too many wait for their answer already."""
+        with self._lock:
+            address = self._looks[key].address
+            if not address or self._under_way[key] >= UNDER_WAY:
+                return
+            self._under_way[key] += 1
+        pool.submit(self._look, key, address)
+
+    def _look(self, key: tuple[SideName, str], address: str) -> None:
+        side, name = key
+        probe = self._probes[name]
+        try:
+            asked, answer = self._prober.look(side, probe, address)
+        except Interrupted:
+            return
+        finally:
+            with self._lock:
+                self._under_way[key] -= 1
+        self._heard(key, asked, answer)
+
+    def _heard(self, key: tuple[SideName, str], asked: datetime, answer: Answer) -> None:
+        side, name = key
+        answered = answer.state is State.ANSWERED
+        with self._lock:
+            before = self._before.get(name)
+            same = before is None or (
+                _serves(before, answer) if side == "source" else as_before(self._probes[name], before, answer)
+            )
+            if side == "source" and answered and same and (before is None or before.at <= answer.at):
+                self._before[name] = self._steadied(name, before, answer)
+            was = self._looks[key]
+            now = self._looks[key] = was.with_look(asked, answer.at, answered=answered, same=same)
+        if side == "target" and was.first is None and now.first is not None:
+            seconds = Course(probe=name, source=self._looks["source", name], target=now).seconds()
+            self._say(
+                f"{name}: the target answers" + ("" if seconds is None else f", {seconds:.1f} s after the source did")
+            )
+
+    def _steadied(self, name: str, before: Answer | None, answer: Answer) -> Answer:
+        """The answer with what changes by itself: at one look in four, at the least. What a user wrote meanwhile is no such thing."""
+        known = before.facts if before is not None else answer.facts
+        self._changed.update(
+            (name, f) for f in known.keys() | answer.facts.keys() if known.get(f) != answer.facts.get(f)
+        )
+        often = max(2, self._looks["source", name].answered // 4)
+        return answer.model_copy(update={"unsteady": tuple(f for f in answer.facts if self._changed[name, f] >= often)})
+
+
+def _serves(before: Answer, answer: Answer) -> bool:
+    """Whether the source still says the same by a number: a page that says 503 now does not serve."""
+    return all(before.facts.get(number) == answer.facts.get(number) for number in ("status", "code"))
