@@ -14,13 +14,13 @@ import pytest
 from unterbau.cloud.disks import Forms, Trimmed
 from unterbau.cloud.simulator import Bytes, Simulator
 from unterbau.errors import Forbidden
-from unterbau.saga import Journal, peek, run, unwind
+from unterbau.saga import Journal, run, unwind
 from unterbau.switch import census, move, planning, temporaries, verify
 from unterbau.switch.plan import Plan
 from unterbau.switch.report.ending import ending
-from unterbau.tenant.kinds import Guests, Image, Kind, Ref, Resource, Server, Source, kind_of, ref
+from unterbau.tenant.kinds import Guests, Image, Kind, Ref, Resource, Server, Source, ref
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Outcome, Reason, Verdict, words
+from unterbau.verdict import Outcome, Verdict, words
 
 NOW = datetime(2026, 11, 26, 10, tzinfo=UTC)
 ROW = b"a row that was written after the server was booted"
@@ -40,8 +40,11 @@ class Pair:
         self.steps: list[Any] = []
 
     @staticmethod
-    def named(cloud: Simulator, name: str) -> Resource:
-        return next(r for r in cloud.listing(Kind.SERVER).resources if r.name == name)
+    def named(cloud: Simulator, name: str) -> Server:
+        return next(r for r in cloud.listing(Kind.SERVER).resources if isinstance(r, Server) and r.name == name)
+
+    def image_of(self, cloud: Simulator, name: str) -> Ref:
+        return ref(Kind.IMAGE, str(self.named(cloud, name).image_id))
 
     @staticmethod
     def write(cloud: Simulator, server: Resource, row: bytes, at: int = 5_000) -> None:
@@ -108,10 +111,10 @@ def test_a_plan_says_how_the_disk_travels_how_much_that_is_and_what_the_server_w
 
 def test_a_disk_that_is_in_no_image_of_the_server_is_lost_as_ever(pair: Pair) -> None:
     def entry(**flavor: Any) -> Any:
-        wide = pair.web.model_copy(update={"flavor": pair.web.flavor.model_copy(update=flavor)})  # type: ignore[attr-defined]
+        wide = pair.web.model_copy(update={"flavor": pair.web.flavor.model_copy(update=flavor)})
         resources = tuple(wide if r.ref == wide.ref else r for r in pair.workload.resources)
         source = pair.workload.model_copy(update={"resources": resources})
-        offering = source.offering.model_copy(update={"flavors": (wide.flavor,)})  # type: ignore[attr-defined]
+        offering = source.offering.model_copy(update={"flavors": (wide.flavor,)})
         target = census.take(pair.target, now=lambda: NOW).model_copy(update={"offering": offering})
         return planning.make(source, target, run="r", now=NOW).by_ref[wide.ref]
 
@@ -121,7 +124,7 @@ def test_a_disk_that_is_in_no_image_of_the_server_is_lost_as_ever(pair: Pair) ->
 
 
 def test_a_server_that_boots_with_a_kernel_beside_its_image_is_not_made_of_its_disk_alone(pair: Pair) -> None:
-    image = next(r for r in pair.workload.resources if r.ref == ref(Kind.IMAGE, pair.web.image_id))  # type: ignore[attr-defined]
+    image = next(r for r in pair.workload.resources if r.ref == pair.image_of(pair.source, "fv-web-1"))
     ami = image.model_copy(update={"properties": {"kernel_id": "k"}})
     resources = tuple(ami if r.ref == image.ref else r for r in pair.workload.resources)
     source = pair.workload.model_copy(update={"resources": resources})
@@ -136,7 +139,11 @@ def test_a_plan_that_a_person_took_the_disk_out_of_moves_the_server_as_it_did_an
         return plan.model_copy(update={"entries": tuple(entries)})
 
     plan = without(pair.plan)
-    assert not [s.name for s in move.steps(plan, pair.workload, pair.source, pair.target) if "of server" in s.name and "image" in s.name]
+    assert not [
+        s.name
+        for s in move.steps(plan, pair.workload, pair.source, pair.target)
+        if "of server" in s.name and "image" in s.name
+    ]
     pair.move()
     verdicts = verify.look(pair.source, pair.target, plan, work=pair.root, now=lambda: NOW, late_seconds=0.0).verdicts
     assert [v.outcome for v in verdicts if v.claim.id == f"lost {pair.web.ref}.{FIELD}"] == [Outcome.FAILED]
@@ -152,8 +159,7 @@ def test_a_row_on_the_disk_of_a_server_arrives_and_no_temporary_stays(pair: Pair
     assert pair.temporary() == []
     verdicts = pair.look()
     assert failed(verdicts) == [] and pair.claim(verdicts).outcome is Outcome.HELD
-    there = pair.named(pair.target, "fv-web-1")
-    assert there.image_id not in {r.id for r in pair.target.listing(Kind.IMAGE).resources}  # type: ignore[attr-defined]
+    assert pair.target.read(pair.image_of(pair.target, "fv-web-1")) is None
 
 
 def test_the_hardware_that_an_image_asks_for_goes_along_and_whose_it_was_does_not(pair: Pair) -> None:
@@ -170,7 +176,12 @@ def test_the_hardware_that_an_image_asks_for_goes_along_and_whose_it_was_does_no
     def settled(reference: Ref, deadline: timedelta) -> Resource:
         found = saved(reference, deadline)
         if isinstance(found, Image) and found.marker:
-            told = {"hw_firmware_type": "uefi", "instance_uuid": "i", "owner_project_name": "ours", "base_image_ref": "b"}
+            told = {
+                "hw_firmware_type": "uefi",
+                "instance_uuid": "i",
+                "owner_project_name": "ours",
+                "base_image_ref": "b",
+            }
             pair.source._put(found.model_copy(update={"properties": told}))
         return found
 
@@ -227,7 +238,7 @@ def test_a_source_that_runs_has_another_disk_at_each_look(pair: Pair) -> None:
 
 def test_other_bytes_than_the_ones_of_a_disk_that_stands_still_failed(pair: Pair) -> None:
     pair.move(Guests.STILL, stopped=True)
-    arrived = ref(Kind.IMAGE, pair.named(pair.target, "fv-web-1").image_id)  # type: ignore[attr-defined]
+    arrived = pair.image_of(pair.target, "fv-web-1")
     blob = pair.target._blob(arrived)
     there = pair.target.read(arrived)
     pair.target._put(there.model_copy(update={"disk_format": "raw"}))  # type: ignore[union-attr]
@@ -251,8 +262,7 @@ def test_a_cloud_that_gives_no_disks_loses_them_by_name_and_fails_nothing(pair: 
     with pair.move() as journal:
         assert "got no bytes" in str(journal.status.outputs[f"image of {pair.web.ref}"]["none"])
     assert pair.temporary() == []
-    there = pair.named(pair.target, "fv-web-1")
-    image = pair.target.read(ref(Kind.IMAGE, there.image_id))  # type: ignore[attr-defined]
+    image = pair.target.read(pair.image_of(pair.target, "fv-web-1"))
     assert image is not None and image.name == "fv-web-debian-13"
     verdicts = pair.look()
     assert failed(verdicts) == [] and pair.temporary() == []
@@ -260,14 +270,18 @@ def test_a_cloud_that_gives_no_disks_loses_them_by_name_and_fails_nothing(pair: 
     assert told.outcome is Outcome.NOT_SHOWN and "got no bytes" in words(told.reason)
     found = ending(pair.plan, verdicts)
     assert [i.things for i in found.lost if i.what == f"server.{FIELD}"] == [("fv-web-1", "fv-web-2")]
-    assert not any(thing == "fv-web-1" and str(i.what).startswith("content") for i in found.not_shown for thing in i.things)
+    assert not any(
+        thing == "fv-web-1" and str(i.what).startswith("content") for i in found.not_shown for thing in i.things
+    )
 
 
 def wish() -> Image:
     return Image(id="-", name="w", status="queued", disk_format="raw", container_format="bare", visibility="private")
 
 
-def saving(cloud: Simulator, server: Resource, mark: str, asked: list[str]) -> tuple[Callable[[Resource], str], Callable[[], None]]:
+def saving(
+    cloud: Simulator, server: Resource, mark: str, asked: list[str]
+) -> tuple[Callable[[Resource], str], Callable[[], None]]:
     def make(image: Resource) -> str:
         asked.append(mark)
         return cloud.ensure(image, mark, source=Source(server_id=server.id))
@@ -314,7 +328,10 @@ def test_an_image_of_another_form_or_without_bytes_is_not_carried(pair: Pair) ->
         found, why = Forms(pair.source, "source").saved(wish(), changed, delete, timedelta(seconds=1))
         assert found is None
         told.append(words(why))
-    assert told == ["the image that it made is of the form vmdk, which is not carried", "the image that it made has no bytes"]
+    assert told == [
+        "the image that it made is of the form vmdk, which is not carried",
+        "the image that it made has no bytes",
+    ]
 
 
 # --- how its bytes are compared
@@ -325,7 +342,9 @@ def test_an_image_of_another_form_or_without_bytes_is_not_carried(pair: Pair) ->
     [(b"", b""), (bytes(3 << 20), b""), (b"a" + bytes(3 << 20), b"a"), (bytes(2 << 20) + b"b" + bytes(7), bytes(2 << 20) + b"b"),
      (b"a" + bytes((1 << 20) - 1) + bytes(1 << 20) + b"c\0", b"a" + bytes((2 << 20) - 1) + b"c")],
 )  # fmt: skip
-def test_zeros_at_the_end_of_a_disk_count_for_nothing_and_those_within_for_what_they_are(data: bytes, kept: bytes) -> None:
+def test_zeros_at_the_end_of_a_disk_count_for_nothing_and_those_within_for_what_they_are(
+    data: bytes, kept: bytes
+) -> None:
     assert b"".join(Trimmed(Bytes(data))) == kept
 
 

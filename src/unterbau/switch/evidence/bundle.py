@@ -43,11 +43,13 @@ NOT_TESTED = (
     Reason.of("not-tested.dns"),
     Reason.of("not-tested.load"),
     Reason.of("not-tested.guests"),
-    Reason.of("not-tested.local-disks"),
+    Reason.of("not-tested.ephemeral-disks"),
     Reason.of("not-tested.user-data"),
     Reason.of("not-tested.writes"),
 )
 
+SAID_BEFORE = Reason.of("not-tested.local-disks")
+"""What bundles of earlier versions say: its words are kept, so that they are told in every language."""
 _OF_THE_MOMENT = frozenset(
     {"marker", "status", "used", "bytes_used", "object_count", "last_modified", "host_id", "updated_at"}
 )
