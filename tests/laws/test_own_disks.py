@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any
 import pytest
 
 from unterbau.cloud.disks import Forms, Trimmed
+from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Bytes, Simulator
 from unterbau.errors import Forbidden
 from unterbau.saga import Journal, run, unwind
-from unterbau.switch import census, move, planning, temporaries, verify
+from unterbau.switch import census, closing, move, planning, temporaries, verify
 from unterbau.switch.plan import Plan
 from unterbau.switch.report.ending import ending
+from unterbau.switch.verify import Contents
 from unterbau.tenant.kinds import Guests, Image, Kind, Ref, Resource, Server, Source, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict, words
@@ -252,6 +255,60 @@ def test_a_server_that_was_made_from_its_image_although_its_disk_could_be_read_f
     pair.source.images_of_servers = True
     told = pair.claim()
     assert told.outcome is Outcome.FAILED and "made from the image" in words(told.reason)
+
+
+# --- before the source's goes
+
+
+def decided(pair: Pair, *accepted: str) -> tuple[closing.Decision, Contents, dict[Ref, Ref]]:
+    def look() -> Contents:
+        return verify.look(pair.source, pair.target, pair.plan, work=pair.root, now=lambda: NOW, late_seconds=0.0)
+
+    seen = look()
+    sealed = closing.Sealed(pair.workload, pair.plan, seen.verdicts)
+    told = look()
+    pairs = verify.counterparts(told.source, told.target, pair.plan, verify.observed(told.verdicts))
+    return closing.decide(sealed, told, pairs, accepted), told, pairs
+
+
+def emptied(pair: Pair, decision: closing.Decision, look: Contents, pairs: dict[Ref, Ref]) -> dict[str, Any]:
+    """What the step says that deletes the server, all alone."""
+    sides: dict[str, Cloud] = {"source": pair.source, "target": pair.target}
+    again = verify.Again(sides, work=pair.root, now=lambda: NOW, stop=threading.Event(), late_seconds=0.0)
+    witness = closing.Witness(sides, look, verify.observed(look.verdicts), again.read)
+    steps = closing.emptying_steps(decision, pairs, witness)
+    step = next(s for s in steps if s.name == f"delete {pair.web.ref}")
+    waited: dict[str, Any] = {need: {} for need in step.needs}
+    return dict(step.act(step.intend({}), waited, lambda done, of: None))  # type: ignore[arg-type]
+
+
+USUAL = ("server.user_data", "server.image_id", "floating_ip.address", "router.external_fixed_ips", "port.port_security")
+
+
+def test_a_server_goes_if_its_disk_is_there_and_nobody_wrote_it_since(pair: Pair) -> None:
+    pair.move(stopped=True)
+    decision, look, pairs = decided(pair, *USUAL)
+    assert pair.web.ref in decision.chosen, decision.kept.get(pair.web.ref)
+    told = emptied(pair, decision, look, pairs)
+    assert told["deleted"] and told["source"] == told["target"] and "sha256" in told["source"]
+
+
+def test_a_server_stays_if_its_disk_was_written_after_the_look(pair: Pair) -> None:
+    pair.move(stopped=True)
+    decision, look, pairs = decided(pair, *USUAL)
+    pair.write(pair.source, pair.web, b"written last", at=0)
+    assert "kept" in emptied(pair, decision, look, pairs)
+    assert pair.source.read(pair.web.ref) is not None
+
+
+def test_a_server_whose_disk_was_not_seen_to_arrive_goes_only_if_a_person_gives_it_up_by_name(pair: Pair) -> None:
+    pair.source.images_of_servers = False
+    pair.move()
+    kept, _, _ = decided(pair, *USUAL)
+    assert f"{pair.web.ref}.{FIELD}" in words(kept.kept[pair.web.ref])
+    decision, look, pairs = decided(pair, *USUAL, f"server.{FIELD}")
+    assert pair.web.ref in decision.chosen and FIELD in {one.field for one in decision.accepted}
+    assert emptied(pair, decision, look, pairs) == {"deleted": True}
 
 
 # --- a cloud that gives none

@@ -155,7 +155,7 @@ def _steps_of(move: Move, resource: Resource, needs: tuple[str, ...]) -> list[St
             return [WriteStep(move, reference, needs)]
         case Content.PAYLOAD:
             return [PayloadStep(move, reference, needs)]
-        case Content.NONE if move.plan.by_ref[reference].carries_disk:
+        case Content.NONE if move.plan.by_ref[reference].carries_disk and resource.is_exported(move.workload):
             return [*_own_disk_steps(move, resource, needs), *_afterwards(move, resource)]
         case Content.NONE:
             return [CreateStep(move, reference, needs), *_afterwards(move, resource)]
