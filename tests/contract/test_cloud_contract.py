@@ -786,6 +786,42 @@ def test_a_small_object_that_came_meanwhile_is_not_replaced(target_cloud: str, m
             cloud.delete(reference, WAIT)
 
 
+def test_a_container_is_told_page_by_page_in_the_order_of_names_and_its_objects_are_read_again(
+    cloud: Cloud, make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a page does not tell whole it names; what is gone when it is read again is left out."""
+    names = ["a", "a/1", "b//c", "part/1", "ä", "ü ✓?#"]
+    box = box_with(cloud, make, {**{name: name.encode() for name in names}, "empty": b""})
+    cloud.write_manifest(
+        StoredObject(id="-", name="dlo", container=box, size_bytes=6, etag="", dlo_prefix=f"{box}/part/"), make.marker()
+    )
+    make.made.append(ref(Kind.OBJECT, f"{box}/dlo"))
+    pages = list(cloud.pages(box))
+    plain = [one for page in pages for one in page.plain]
+    others = [one for page in pages for one in page.others]
+    assert [one.name for one in plain] == sorted(names) and [one.name for one in others] == ["dlo", "empty"]
+    assert all(isinstance(one, StoredObject) and one.by_listing for one in (*plain, *others))
+    assert {page.total for page in pages} <= {None, len(names) + 2} and not [n for p in pages for n in p.not_shown]
+    assert list(cloud.pages(f"none-{make.tag}")) == []
+
+    cloud.delete(ref(Kind.OBJECT, f"{box}/a/1"), WAIT)
+    read: dict[str, bytes] = {}
+
+    def seen(thing: Resource, stream: ByteStream) -> None:
+        read[thing.name] = b"".join(stream)
+
+    again = cloud.read_again([*plain, *others], seen)
+    assert {one.name: one for one in again.resources} == {
+        one.name: one for one in cloud.listing(Kind.OBJECT).resources if isinstance(one, StoredObject) and one.container == box
+    }  # fmt: skip
+    assert read == {name: name.encode() for name in names if name != "a/1"} and not again.not_shown
+    without = cloud.listing_read(Kind.OBJECT, lambda thing, stream: None, [box])
+    assert not [one for one in without.resources if isinstance(one, StoredObject) and one.container == box]
+    monkeypatch.setattr("unterbau.cloud.openstack.object_storage.LOOKED_AT", 6)
+    monkeypatch.setattr("unterbau.cloud.simulator.LOOKED_AT", 6)
+    assert box in cloud.crowded()
+
+
 @pytest.mark.holds("object.by_listing")
 def test_a_brief_listing_tells_of_plain_objects_what_their_containers_list_and_their_bytes_bring_the_rest(
     cloud: Cloud, make: Maker, monkeypatch: pytest.MonkeyPatch

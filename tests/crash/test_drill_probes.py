@@ -23,7 +23,9 @@ from unterbau.evidence.container import pack
 from unterbau.evidence.core import PREDICATE_TYPE, sign
 from unterbau.evidence.keys import signing_key
 from unterbau.evidence.opening import open_bundle
+from unterbau.saga import peek
 from unterbau.switch import evidence, folders
+from unterbau.switch.probes.outage import Watched
 from unterbau.tenant.kinds import FloatingIp, Kind
 
 pytestmark = pytest.mark.timeout(600)
@@ -231,6 +233,70 @@ def test_a_cut_over_asks_the_source_once_more_before_it_stops(world: World) -> N
         world.place(source80=speakers.free())
         code, out, err = world.run("drill", "a", "b", "--keep", "--probe-wait", "0")
     assert out.startswith(SENTENCE), out + err
+
+
+def test_a_cut_over_measures_how_long_nobody_answers_and_evidence_and_report_have_it(world: World) -> None:
+    """The source says 503 from its stop on; the target is found by its own listing and answers as the source did last."""
+    plan, text = str(world.root / "plan.yaml"), PROBES.split("- {kind: tcp")[0]
+
+    def answer(path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        (folder,) = (f for f, _ in folders.drills())
+        states = peek(folder.journal).states if folder.journal.exists() else {}
+        stopped = any(name.startswith("stop of") and state != "planned" for name, state in states.items())
+        there = any(name.startswith("server:") and state == "done" for name, state in states.items())
+        return (200 if (there if headers["Host"] != world.address else not stopped) else 503), {}, b"rows"
+
+    with speakers.page(answer) as page:
+        world.place(any80=page)
+        world.run("plan", "a", "b", "--probes", world.file(text), "-o", plan)
+        code, out, err = world.run("move", plan, "--cut-over", "--late-writes", "0")
+        assert code == Exit.HELD, out + err
+        (folder,) = (f for f, _ in folders.drills())
+        seen = Watched.model_validate_json(folder.outage.read_bytes())
+        (course,) = seen.courses
+        away = course.seconds()
+        assert away is not None and away > 0.0 and course.source.address == world.address != course.target.address
+        assert course.source.otherwise > 0, "it was asked after its stop"
+        done = peek(folder.journal).states
+        assert done["stop of " + next(n for n in done if n.startswith("server:"))] == "done"
+        code, out, err = world.run("move", plan, "--cut-over", "--late-writes", "0")
+        assert code == Exit.HELD and Watched.model_validate_json(folder.outage.read_bytes()) == seen, (
+            "nobody asks again"
+        )
+        code, out, err = world.run("drill", "a", "b", "--keep", "--probe-wait", "0")
+    assert code == Exit.NOT_SHOWN and out.startswith(SENTENCE), out + err
+    assert [f.path.name for f, _ in folders.drills()] == [folder.path.name]
+    data, report = folder.bundle.read_bytes(), folder.report.read_text()
+    assert evidence.check(data).bundle.outage == seen
+    assert f"From outside nobody was heard for {away:.1f} s" in report and f"war {away:.1f} s lang niemand zu" in report
+    assert "the boot of the target" in report and '<rect class="nobody"' in report
+    redacted = world.root / "redacted"
+    code, out, err = world.run("evidence", "redact", str(folder.bundle), "-o", str(redacted))
+    assert code == Exit.NOT_SHOWN, out + err
+    assert "outage.json" not in open_bundle(redacted.read_bytes()).members
+
+
+def test_a_move_by_anybody_can_be_watched_and_what_was_not_heard_is_not_shown(world: World) -> None:
+    plan, outage = str(world.root / "plan.yaml"), world.root / "outage.json"
+    text = PROBES.split("- {kind: tcp")[0]
+    with world.page(b"rows") as page:
+        world.place(any80=page)
+        world.run("plan", "a", "b", "--probes", world.file(text), "-o", plan)
+        code, out, err = world.run("probe", "a", "--to", "b", "--plan", plan, "-o", str(outage), "--for", "3")
+        assert code == Exit.NOT_SHOWN and "How long nobody answered is not shown" in out, out + err
+        seen = Watched.model_validate_json(outage.read_bytes())
+        assert seen.courses[0].source.answered > 0 and seen.courses[0].target.asked == 0
+        assert world.run("move", plan, "--late-writes", "0")[0] == Exit.HELD
+        code, out, err = world.run("probe", "a", "--to", "b", "--plan", plan, "--format", "json")
+        assert code == Exit.HELD and Watched.model_validate_json(out).seconds() == 0.0, (
+            "both answer at once: " + out + err
+        )
+    for arguments, told in (
+        (("--to", "b", "--probes", world.file(text)), "--to needs the plan"),
+        (("--plan", plan, "--for", "3"), "--for says how long both are asked"),
+    ):
+        code, _, err = world.run("probe", "a", *arguments)
+        assert code == Exit.USAGE and told in err, err
 
 
 @pytest.mark.parametrize(

@@ -127,3 +127,37 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
         assert {"service fv-web-1-http-80", "service fv-web-1-closed-81"} <= {
             k for k, v in told.items() if v == "failed"
         }
+
+
+def test_a_cut_over_stops_the_source_and_how_long_nobody_answered_is_measured(
+    clouds: tuple[str, str], tmp_path: Path
+) -> None:
+    source, target = clouds
+    reference.wipe(target)
+    reference.up(target, progress=lambda line: None, with_=extras.ALL)
+    planted = _unterbau(tmp_path, "cloud", "seed", source)
+    assert planted.returncode == 0, planted.stderr
+    plan = tmp_path / "plan.yaml"
+    with _tenant(source) as old, _tenant(target) as new:
+        server = next(iter(old.compute.servers()))
+        if server.status != "ACTIVE":
+            old.compute.start_server(server)
+        there = _page(_address(old), "43;Akte 43;vor dem Umzug")
+        done = _unterbau(tmp_path, "plan", source, target, "--probe", "-o", str(plan))
+        assert done.returncode in (0, 3), done.stdout + done.stderr
+        done = _unterbau(tmp_path, "move", str(plan), "--pre-copy")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert _page(_address(old)) == there, "the source serves while it is copied"
+        old.object_store.create_object("fv-akten", "nachgereicht", data=b"meanwhile")
+        done = _unterbau(tmp_path, "move", str(plan), "--cut-over", "--probe-wait", str(WAIT))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert old.compute.get_server(server).status == "SHUTOFF"
+        assert _page(_address(new)) == there, "every row that was written before the stop"
+        assert new.object_store.download_object("nachgereicht", container="fv-akten") == b"meanwhile"
+    (seen,) = (json.loads(p.read_text()) for p in tmp_path.glob("unterbau/drills/*/outage.json"))
+    (course,) = seen["courses"]
+    assert course["source"]["last"] < course["target"]["first"], seen
+    done = _unterbau(tmp_path, "drill", source, target, "--keep")
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    (report,) = (p.read_text() for p in tmp_path.glob("unterbau/drills/*/report.html"))
+    assert "From outside nobody was heard for" in report and "the boot of the target" in report

@@ -282,7 +282,13 @@ def emptied(pair: Pair, decision: closing.Decision, look: Contents, pairs: dict[
     return dict(step.act(step.intend({}), waited, lambda done, of: None))  # type: ignore[arg-type]
 
 
-USUAL = ("server.user_data", "server.image_id", "floating_ip.address", "router.external_fixed_ips", "port.port_security")
+USUAL = (
+    "server.user_data",
+    "server.image_id",
+    "floating_ip.address",
+    "router.external_fixed_ips",
+    "port.port_security",
+)
 
 
 def test_a_server_goes_if_its_disk_is_there_and_nobody_wrote_it_since(pair: Pair) -> None:

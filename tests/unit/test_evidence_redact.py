@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from kept_bundles import FIRST
+from pydantic import BaseModel
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 from test_evidence import members
 
@@ -25,8 +26,10 @@ from unterbau.evidence.core import STATEMENT
 from unterbau.evidence.opening import open_bundle
 from unterbau.switch import evidence
 from unterbau.switch.evidence import redact as room
+from unterbau.switch.plan import Plan, Prediction, Share
 from unterbau.switch.verify import compare, observed
-from unterbau.tenant.kinds import Container, FixedIp, Flavor, Network, Port, Server, StoredObject, Subnet
+from unterbau.tenant.kinds import Container, FixedIp, Flavor, Guests, Network, Port, Server, StoredObject, Subnet
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome
 
 GOLDEN = Path(__file__).parents[1] / "assets" / "golden" / "format-2-drill.unterbau"
@@ -203,3 +206,47 @@ def test_the_command_makes_bundle_and_salt_and_refuses_what_it_cannot(
         cli, ["evidence", "redact", str(GOLDEN.with_name("format-2-stack.unterbau")), "-o", str(out)]
     )
     assert isinstance(other.exception, BundleError)
+
+
+def _said_by_us(schema: Any, field: str = "") -> Iterator[str]:
+    """Fields whose words a model lists itself (enumerations, literals)."""
+    if isinstance(schema, dict):
+        if field and any(isinstance(one, str) for one in (*schema.get("enum", ()), schema.get("const"))):
+            yield field
+        for name, one in schema.get("properties", {}).items():
+            yield from _said_by_us(one, name)
+        for word in ("anyOf", "allOf", "oneOf", "items", "prefixItems", "additionalProperties"):
+            for one in value if isinstance(value := schema.get(word, ()), list) else [value]:
+                yield from _said_by_us(one, field)
+
+
+@pytest.mark.parametrize("model", [Workload, Plan])
+def test_a_word_that_a_model_lists_itself_is_no_name_and_stays(model: type[BaseModel]) -> None:
+    """Masked it would be no such word, and the redaction would end in an error."""
+    told = model.model_json_schema()
+    enums = {name for name, one in told["$defs"].items() if "enum" in one}
+    fields = set(_said_by_us(told))
+    for one in [told, *told["$defs"].values()]:
+        fields |= set(_said_by_us(one))
+        fields |= {
+            name for name, field in one.get("properties", {}).items()
+            if any(f'"#/$defs/{enum}"' in json.dumps(field) for enum in enums)
+        }  # fmt: skip
+    left_out = {"probes", "openings", "checks", "remarks"}  # not in a redacted plan
+    inside = {"outcome", "opens", "body", "banner", "certificate", "step"}  # of those
+    assert len(fields) >= 4
+    assert fields - room.KEPT - left_out - inside == set()
+
+
+def test_a_plan_of_a_rehearsal_and_of_a_cut_over_keeps_what_it_says() -> None:
+    plan = evidence.check(GOLDEN.read_bytes()).bundle.plan
+    server = next(e.ref for e in plan.entries if e.ref.startswith("server:"))
+    told = Prediction(
+        lower_seconds=1, upper_seconds=2, runs=("20261126-aaaa",), slowest=(Share(step="server", share=1),)
+    )
+    for guests in Guests:
+        masked = room._plan(
+            room._Mask(SALT), plan.model_copy(update={"guests": guests, "cut_over": (server,), "prediction": told})
+        )
+        assert masked.guests is guests
+        assert masked.cut_over and masked.cut_over[0] in masked.by_ref and masked.cut_over[0] != server

@@ -359,9 +359,10 @@ def plan_(
     help="Stop the servers of the source, carry what changed since, then disks and servers.",
 )
 @allow_option
+@probe_wait
 @late_writes
 def move_(
-    context: Context, plan_file: Path, cut: str | None, allowed: tuple[str, ...], late_seconds: float
+    context: Context, plan_file: Path, cut: str | None, allowed: tuple[str, ...], probe_wait: float, late_seconds: float
 ) -> Exit:  # fmt: skip
     """Create on the target what PLAN says. Killed or stopped at any moment, the same command finishes it."""
     from unterbau import wiring
@@ -372,14 +373,15 @@ def move_(
     plan = drills.read_plan(plan_file)
     folder = folders.folder(plan.run)
     folder.load()
-    tools = wiring.tools(context.face, context.stop, late_seconds)
+    tools = wiring.tools(context.face, context.stop, late_seconds, probe_wait)
     work = drills.Drill(folder, tools)
     with folder.locked(), work.alone():
         work.adopt(plan_file)
         result = work.move(
             drills.Words(allowed=allowed), "pre-copy" if cut == "pre-copy" else "cut-over" if cut else ""
         )
-    context.show(lambda: terminal.moved(result), result)
+    seen = work.outage()
+    context.show(lambda: terminal.moved(result, seen), result)
     if cut == "pre-copy" and result.complete:
         context.face.say(f"What is left stops servers of {folder.load().source}: unterbau move {plan_file} --cut-over")
     if allowed:
@@ -433,7 +435,7 @@ def verify_(
     with child.bound(of, context.stop, face.say):
         seen = verify.look(
             left, right, plan, work=folders.verifications(), now=wiring.now, stop=context.stop, count=face.count,
-            passed=face.bytes, late_seconds=late_seconds, say=face.say, asked=asked,
+            passed=face.bytes, late_seconds=late_seconds, say=face.say, asked=asked, place=output,
         )  # fmt: skip
         if output is not None:
             files.write(output, seen.model_dump_json(indent=1).encode())

@@ -18,8 +18,9 @@ The law of the port
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain, count
 from typing import Literal, Protocol, TypeAlias
@@ -93,7 +94,7 @@ def _plain(key: str) -> str:
 
 
 LOOKED_AT = 100
-"""Of more objects than these a brief listing reads no headers (`Reader.listing_brief`)."""
+"""Of more objects than these a brief listing reads no headers (`Reader.listing_brief`); a container with more is `crowded`."""
 Marker: TypeAlias = str
 Power: TypeAlias = Literal["ACTIVE", "SHUTOFF"]
 
@@ -124,6 +125,20 @@ class ByteStream(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
 
+@dataclass(frozen=True)
+class Page:
+    """Some objects of a container, in the order of their names and behind those of the page before.
+
+    `plain` are as the listing tells them (`StoredObject.by_listing`); of `others`, which want a look of their own, no more
+    is told than the name. `total`: how many the service counts in the container, None if it says nothing.
+    """
+
+    plain: tuple[Resource, ...]
+    others: tuple[Resource, ...]
+    total: int | None
+    not_shown: tuple[NotShown, ...] = ()
+
+
 Take: TypeAlias = Callable[[Resource, ByteStream], None]
 """Takes a thing and its content. What it raises that is no CloudError ends the listing."""
 
@@ -142,11 +157,26 @@ class Reader(Protocol):
     def listing(self, kind: Kind) -> Listing:
         """Everything of that kind that the project owns. Raises Forbidden, Unsupported, Broken, ..."""
 
-    def listing_read(self, kind: Kind, seen: Take) -> Listing:
+    def listing_read(self, kind: Kind, seen: Take, without: Collection[str] = ()) -> Listing:
         """As `listing`; what of it is small is read meanwhile, with the answer that tells what it is: `seen` gets each.
 
         Called from several threads. Of a content that it did not get to its end nothing is told here, as of all that
-        `seen` is not called for: who wants it reads it by itself.
+        `seen` is not called for: who wants it reads it by itself. `without`: containers whose objects are left out.
+        """
+
+    def crowded(self) -> tuple[str, ...]:
+        """Containers with more than `LOOKED_AT` objects, as each counts them itself."""
+
+    def pages(self, container: str) -> Iterator[Page]:
+        """All objects of a container, page by page; nothing for one that is not there.
+
+        Raises Broken for a listing that is not in the order of names.
+        """
+
+    def read_again(self, things: Sequence[Resource], seen: Take) -> Listing:
+        """These objects as they are now, as `listing_read` tells them; those that are gone are left out.
+
+        One that could not be read stands in `not_shown` by its Ref.
         """
 
     def listing_brief(self, kind: Kind) -> Listing:

@@ -23,7 +23,8 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,7 +34,7 @@ from pydantic import SecretBytes, TypeAdapter
 
 from unterbau import qcow2
 from unterbau.cloud.content import content
-from unterbau.cloud.port import LOOKED_AT, Listing, Marker, Power, Surroundings, Take, owner_only
+from unterbau.cloud.port import LOOKED_AT, Listing, Marker, Page, Power, Surroundings, Take, owner_only
 from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import (
@@ -49,6 +50,7 @@ from unterbau.tenant.kinds import (
     Ref,
     Resource,
     Source,
+    StoredObject,
     VolumeType,
     id_of,
     ref,
@@ -60,11 +62,18 @@ from unterbau.verdict import Reason
 
 GIB = 64 * 1024
 """What a GiB of volume is here, in bytes."""
+PAGE = 1000
+"""How many objects it lists at once."""
 FORMS = ("qcow2", "raw")
 WITH = {one.KNOWN.content: kind for kind, one in KINDS.items()}
 """The kind that holds a content."""
 _RESOURCE: TypeAdapter[Resource] = TypeAdapter(Resource)
 _FLAVORS = (("SCS-2V-4-20s", 2, 4096, 20), ("SCS-2V-8", 2, 8192, 0))
+
+
+def _box(one: Resource) -> str:
+    """The container of an object."""
+    return one.id.partition("/")[0]
 
 
 class Bytes:
@@ -253,15 +262,42 @@ class Simulator:
             notes += owner_only(containers=bool(found))
         return Listing(resources=found, not_shown=notes)
 
-    def listing_read(self, kind: Kind, seen: Take) -> Listing:
+    def listing_read(self, kind: Kind, seen: Take, without: Collection[str] = ()) -> Listing:
         """See the port."""
         found = self.listing(kind)
-        for one in found.resources:
+        if without:
+            kept = (r for r in found.resources if r.KNOWN.content is not Content.STORED or _box(r) not in without)
+            found = found.model_copy(update={"resources": tuple(kept)})
+        self._show(found.resources, seen)
+        return found
+
+    def _show(self, things: Iterable[Resource], seen: Take) -> None:
+        for one in things:
             if one.KNOWN.content is Content.STORED and one.has_content() and not one.is_linked():
                 with suppress(CloudError), content(self, one) as stream:
                     if stream.size_bytes:
                         seen(one, stream)
-        return found
+
+    def crowded(self) -> tuple[str, ...]:
+        """See the port."""
+        counts = Counter(_box(r) for r in self.listing(WITH[Content.STORED]).resources)
+        return tuple(sorted(name for name, count in counts.items() if count > LOOKED_AT))
+
+    def pages(self, container: str) -> Iterator[Page]:
+        """See the port."""
+        held = [r for r in self.listing(WITH[Content.STORED]).resources if _box(r) == container]
+        held.sort(key=lambda r: r.name)
+        for start in range(0, len(held), PAGE):
+            listed = [r.as_listed() for r in held[start : start + PAGE]]
+            plain = tuple(r for r in listed if r.is_brief())
+            others = (StoredObject.named(container, r.name) for r in listed if not r.is_brief())
+            yield Page(plain, tuple(others), len(held))
+
+    def read_again(self, things: Sequence[Resource], seen: Take) -> Listing:
+        """See the port."""
+        found = [there for one in things if (there := self.read(one.ref)) is not None]
+        self._show(found, seen)
+        return Listing(resources=tuple(found))
 
     def listing_brief(self, kind: Kind) -> Listing:
         """See the port."""
@@ -322,7 +358,7 @@ class Simulator:
     def object_bytes(self, container: str, name: str) -> Iterator[Bytes]:
         """See the port."""
         found = self._must(ref(WITH[Content.STORED], f"{container}/{name}"))
-        parts = found.parts(self._side())
+        parts = found.parts(self._side()) if found.is_linked() else ((found.ref, slice(None)),)
         if parts is None:
             raise Forbidden(f"{self.name}: {found.ref} leads into another account")
         yield Bytes(b"".join(self._content(part)[which] for part, which in parts))

@@ -24,8 +24,10 @@ from unterbau.errors import BundleError
 from unterbau.evidence.limits import NOT_OURS, Limits, measure
 
 FORMAT = 2
-"""The format that is sealed."""
-KNOWN = (1, 2)
+"""The format that is sealed, unless the predicate names another one."""
+WITH_MANIFESTS = 3
+"""The format of a drill's bundle with what crowded containers hold (`limits.LINES`)."""
+KNOWN = (1, 2, 3)
 """Formats that are checked, for ever."""
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

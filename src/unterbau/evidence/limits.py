@@ -17,6 +17,8 @@ from unterbau.errors import BundleError
 from unterbau.nesting import DEPTH, VALUES
 
 NOT_OURS = "The bundle is no evidence as it is; ask its sender for the original."
+LINES = ".jsonl"
+"""How a member is called that is read line by line and never decoded as a whole, so that only its size is bounded here."""
 LARGEST = 64 * 2**20
 """Bytes that the members of a stranger's bundle may have in all when unpacked."""
 
@@ -49,10 +51,12 @@ def decode(name: str, data: bytes) -> Any:
 def measure(members: Mapping[str, bytes], limits: Limits) -> None:
     """Raises BundleError if the members spell more JSON values, or nest them deeper, than anybody should decode.
 
-    Looks at bytes only: linear, in steps of a MiB.
+    Those of `LINES` are passed over. Looks at bytes only: linear, in steps of a MiB.
     """
     left = limits.values
     for name, data in members.items():
+        if name.endswith(LINES):
+            continue
         try:
             left = nesting.measure(data, left)
         except nesting.TooMany:

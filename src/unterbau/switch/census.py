@@ -37,11 +37,12 @@ def take(
     pause: Callable[[float], None] = time.sleep,
     seen: Take | None = None,
     brief: bool = False,
+    without: Collection[str] = (),
 ) -> Workload:
     """A census. `progress(label, done, total)` counts kinds; it is called from worker threads.
 
     With `seen` what is small is read with it (`Reader.listing_read`), and perhaps more than once; `brief`: of many objects
-    only what the listings tell (`Reader.listing_brief`).
+    only what the listings tell (`Reader.listing_brief`). `without`: containers whose objects `seen` does not get, nor the census.
 
     Kinds whose listings do not agree (see `agreement`) are read again, with `pause` between; what still does not agree
     is not shown. Raises AuthFailed, Unreachable, ... if not even the identity could be read.
@@ -49,7 +50,7 @@ def take(
     identity = reader.identity()
     taken_at = now()
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        reading = _Reading(reader, identity, pool, progress, _listing_of(reader, seen, brief=brief))
+        reading = _Reading(reader, identity, pool, progress, _listing_of(reader, seen, without, brief=brief))
         reading.read(reader.kinds(), f"census of {identity.name}")
         loose = reading.settle(pause)
     missing = [k for k in Kind if k not in reading.listings]
@@ -68,9 +69,11 @@ def take(
     )
 
 
-def _listing_of(reader: Reader, seen: Take | None, *, brief: bool) -> Callable[[Kind], Listing]:
+def _listing_of(
+    reader: Reader, seen: Take | None, without: Collection[str], *, brief: bool
+) -> Callable[[Kind], Listing]:
     if seen is not None:
-        return lambda kind: reader.listing_read(kind, seen)
+        return lambda kind: reader.listing_read(kind, seen, without)
     return reader.listing_brief if brief else reader.listing
 
 

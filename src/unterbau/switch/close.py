@@ -101,7 +101,7 @@ class _Closing(Drill):
                     f"project {now.project_id} at {now.auth_url}",
                     "Name the bundle of this pair, or mend clouds.yaml.",
                 )
-        return checked
+        return evidence.expanded(checked)
 
     def earlier(self) -> list[closing.Attempt]:
         """The attempts at emptying the source so far, with their journals."""

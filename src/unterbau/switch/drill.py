@@ -44,7 +44,7 @@ from unterbau.switch.probes.outage import Watched
 from unterbau.switch.probes.running import RATE, Prober
 from unterbau.switch.report import html
 from unterbau.switch.report.ending import called
-from unterbau.switch.verify import Contents
+from unterbau.switch.verify import Contents, beside
 from unterbau.tenant.kinds import Guests, Ref, kind_of, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
@@ -544,6 +544,7 @@ class Drill:
             chain=chain,
             verification=self.read(self.folder.verdicts, Contents),
             context=self._context(),
+            held=self._held(),
             closed=self.read(self.folder.target_closed, Workload) if self.folder.target_closed.exists() else None,
             outage=self.outage(),
         )
@@ -557,6 +558,11 @@ class Drill:
         data = evidence.seal(sealed, signing_key(self.tools.keys), stored=stored, secrets=secrets)
         files.write(self.folder.bundle, data)
         return sealed
+
+    def _held(self) -> dict[str, bytes]:
+        """What the crowded containers of each side held at the verification, if it was of any."""
+        paths = {side: beside(self.folder.verdicts, side) for side in ("source", "target")}
+        return {side: path.read_bytes() for side, path in paths.items() if path.exists()}
 
     def _context(self) -> Context:
         phases = tuple(PhaseTime(name=p.name, started=p.started, ended=p.ended) for p in self.folder.load().phases)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -25,7 +25,7 @@ from unterbau.cloud.openstack.service import Service
 from unterbau.cloud.openstack.session import Session
 from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.unknown import Unknown
-from unterbau.cloud.port import ByteStream, Listing, Marker, Power, Surroundings, Take
+from unterbau.cloud.port import ByteStream, Listing, Marker, Page, Power, Surroundings, Take
 from unterbau.errors import Unsupported
 from unterbau.tenant.kinds import (
     NOTHING,
@@ -107,11 +107,29 @@ class OpenStack:
             found = self._service(kind).listing(kind)
         return _once(found)
 
-    def listing_read(self, kind: Kind, seen: Take) -> Listing:
+    def listing_read(self, kind: Kind, seen: Take, without: Collection[str] = ()) -> Listing:
         """As `Reader.listing_read`: of objects; all other contents want more than a request, or are few."""
         with _edge(kind.value):
             service = self._service(kind)
-            return _once(service.listing(kind, seen) if isinstance(service, ObjectService) else service.listing(kind))
+            if isinstance(service, ObjectService):
+                return _once(service.listing(kind, seen, without=without))
+            return _once(service.listing(kind))
+
+    def crowded(self) -> tuple[str, ...]:
+        """As `Reader.crowded`."""
+        with _edge(Kind.CONTAINER.value):
+            self._service(Kind.CONTAINER)
+            return self._objects.crowded()
+
+    def pages(self, container: str) -> Iterator[Page]:
+        """As `Reader.pages`."""
+        with _edge(Kind.OBJECT.value):
+            yield from self._objects.pages(container)
+
+    def read_again(self, things: Sequence[Resource], seen: Take) -> Listing:
+        """As `Reader.read_again`."""
+        with _edge(Kind.OBJECT.value):
+            return self._objects.read_again([_is(one, StoredObject) for one in things], seen)
 
     def listing_brief(self, kind: Kind) -> Listing:
         """As `Reader.listing_brief`."""

@@ -11,11 +11,12 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
+from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -31,12 +32,14 @@ from unterbau.cloud.openstack.swift import (
     quoted,
     text_of_header,
 )
-from unterbau.cloud.paging import PAUSES, Listed, Page, Start, whole
+from unterbau.cloud.paging import PAUSES, Listed, Start, whole
+from unterbau.cloud.paging import Page as Answered
 from unterbau.cloud.port import (
     LOOKED_AT,
     ByteStream,
     Listing,
     Marker,
+    Page,
     Take,
     carries,
     marked,
@@ -55,6 +58,8 @@ T = TypeVar("T")
 PARALLEL = 16
 SMALL_BYTES = 4 << 20
 """A larger object is not read beside fifteen others."""
+PAGE = 1000
+"""Objects of a container that are told at once (`port.Page`); Swift lists ten times as many."""
 MOST_UNREACHABLE = 25
 """Headers of things that may not come in time; with more of them the service is down, and each would take as long."""
 _ACCOUNT_META, _CONTAINER_META, _OBJECT_META = "x-account-meta-", "x-container-meta-", "x-object-meta-"
@@ -141,13 +146,17 @@ class ObjectService:
 
     # --- reading
 
-    def listing(self, kind: Kind, seen: Take | None = None, *, brief: bool = False) -> Listing:
+    def listing(
+        self, kind: Kind, seen: Take | None = None, *, brief: bool = False, without: Collection[str] = ()
+    ) -> Listing:
         """All containers, or all objects of all containers; with `seen` their small contents, too (`port.listing_read`).
 
-        `brief`: see `port.listing_brief`.
+        `brief`: see `port.listing_brief`; `without`: containers whose objects are left out.
         """
         account = self._containers()
         names = [_name(entry) for entry in account.entries]
+        if kind is Kind.OBJECT:
+            names = [name for name in names if name not in without]
         notes = (
             short(kind.value, kind, Reason.of("about", what="containers", reason=account.doubt))
             if account.doubt
@@ -192,6 +201,69 @@ class ObjectService:
         found = parallel(taken, places, PARALLEL)
         notes += [*entries.notes(), *reading.notes()]
         return Listing(resources=(*told, *(o for o in found if o is not None)), not_shown=tuple(notes))
+
+    def crowded(self) -> tuple[str, ...]:
+        """See `port.Reader.crowded`. Each container is asked: what the account counts of it follows its writes late."""
+
+        def count(name: str) -> int:
+            try:
+                return number((self._head(quoted(name)) or {}).get("x-container-object-count")) or 0
+            except CloudError:  # it is named where it is read itself
+                return 0
+
+        names = [_name(entry) for entry in self._containers(count="").entries]
+        return tuple(
+            name for name, held in zip(names, parallel(count, names, PARALLEL), strict=True) if held > LOOKED_AT
+        )
+
+    def pages(self, container: str) -> Iterator[Page]:
+        """See `port.Reader.pages`. A page that has nothing new ends it, as `paging.whole` has it."""
+        path, last, what = quoted(container), "", f"object-store: GET {quoted(container)[:80]}"
+        with_versions, between = self._has_versions(container), stoppable(f"reading {what}")
+        while True:
+            between()
+            query = {"format": "json"} | ({"marker": last} if last else {})
+            try:
+                answer = self._swift.request("GET", path, query=query)
+            except NotFound:  # removed since the account was listed
+                return
+            listed = _array(answer, what)
+            names = [_name(entry) for entry in listed]
+            if any(a >= b for a, b in pairwise([last, *names])):
+                raise Broken(f"{what}: its listing is not in the order of names")
+            total = number(answer.headers.get("X-Container-Object-Count"))
+            for start in range(0, max(1, len(listed)), PAGE):
+                yield self._page(container, listed[start : start + PAGE], total, with_versions)
+            if not listed:
+                return
+            last = names[-1]
+
+    def _page(self, container: str, listed: Sequence[Json], total: int | None, with_versions: bool) -> Page:
+        entries, plain, others = Reading(Kind.OBJECT.value, _LISTED), list[StoredObject](), list[StoredObject]()
+        for entry in listed:
+            reference = ref(Kind.OBJECT, f"{container}/{_name(entry)}")
+            made = None if with_versions else entries.take(reference, entry, partial(_from_listing, container))
+            if made is not None:
+                plain.append(made)
+            else:
+                entries.take(reference, entry, _listed)
+                others.append(StoredObject.named(container, _name(entry)))
+        return Page(tuple(plain), tuple(others), total, tuple(entries.notes()))
+
+    def read_again(self, things: Sequence[StoredObject], seen: Take) -> Listing:
+        """See `port.Reader.read_again`."""
+        reading, patience = Reading(Kind.OBJECT.value, TABLES[Kind.OBJECT]), _Patience()
+
+        def taken(thing: StoredObject) -> StoredObject | None:
+            def work() -> StoredObject | None:
+                entry = {"name": thing.name, "bytes": thing.size_bytes, "hash": thing.etag}
+                read = self._read_whole(thing.container, entry, reading, seen)
+                return read or self._object(thing.container, thing.name, reading)
+
+            return patience.ask(reading, thing.ref, work)
+
+        found = parallel(taken, things, PARALLEL)
+        return Listing(resources=tuple(o for o in found if o is not None), not_shown=tuple(reading.notes()))
 
     def _objects_of(self, containers: Sequence[str]) -> dict[str, Listed[Json]]:
         """The listing of each container. Counts that follow late are waited for together, not one after the other."""
@@ -248,11 +320,11 @@ class ObjectService:
         what = f"object-store: GET {path[:80]}"
         between = stoppable(f"reading {what}")
 
-        def ask(place: Start[Json]) -> Page[Json]:
+        def ask(place: Start[Json]) -> Answered[Json]:
             between()
             asked = {"format": "json", **query} | ({} if place.after is None else _behind(place.after))
             answer = self._swift.request("GET", path, query=asked)
-            return Page(_array(answer, what), total=number(answer.headers.get(count)))
+            return Answered(_array(answer, what), total=number(answer.headers.get(count)))
 
         name = _version if "versions" in query else _name
         return whole(ask, name, what=what, pause=time.sleep, lagging=True, hidden=hidden, pauses=pauses)

@@ -18,9 +18,9 @@ from pydantic import BaseModel, Field, JsonValue
 from unterbau import canonical
 from unterbau.errors import BundleError, LocalError, PlanError
 from unterbau.evidence.container import pack, refuse_secrets
-from unterbau.evidence.core import FORMAT, PREDICATE_TYPE, STATEMENT, check_chain, sign
+from unterbau.evidence.core import FORMAT, PREDICATE_TYPE, STATEMENT, WITH_MANIFESTS, check_chain, sign
 from unterbau.evidence.keys import Signer
-from unterbau.evidence.limits import NOT_OURS, decode
+from unterbau.evidence.limits import LINES, NOT_OURS, decode
 from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.evidence.reading import Reading, spelled_in
 from unterbau.saga.status import Event, fold
@@ -28,9 +28,11 @@ from unterbau.switch import closing, temporaries
 from unterbau.switch.closing import Closing, Sealed, deleted
 from unterbau.switch.evidence.closing import check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
+from unterbau.switch.manifest import Manifest
 from unterbau.switch.plan import Plan
 from unterbau.switch.probes.outage import Watched
 from unterbau.switch.verify import Contents, compare, judgings, lost, observed
+from unterbau.switch.verify import expanded as look_expanded
 from unterbau.switch.verify.structure import LOSSES, REMAINDER, side_words
 from unterbau.tenant.kinds import Kind, Ref, kind_of
 from unterbau.tenant.workload import Workload
@@ -61,6 +63,8 @@ OPTIONAL = (
     ("outage", "outage.json"),
 )  # fmt: skip
 """Fields of a bundle that it may lack, and their members."""
+MANIFESTS = {side: f"contents-{side}{LINES}" for side in ("source", "target")}
+"""Members that a bundle has if there were crowded containers: one of each side."""
 
 
 class PhaseTime(Model):
@@ -122,6 +126,13 @@ class Bundle(Model):
     closing: Closing | None = None
     redaction: Redaction | None = None
     outage: Watched | None = None
+    held: dict[str, bytes] = Field(default={}, exclude=True)
+    """What the crowded containers of each side held at the verification: side -> a manifest's text (`switch.manifest`)."""
+
+    @property
+    def manifests(self) -> dict[str, Manifest]:
+        """The same, to be read."""
+        return {side: Manifest.of(text) for side, text in self.held.items()}
 
     def members(self) -> dict[str, bytes]:
         """File name -> bytes."""
@@ -134,7 +145,8 @@ class Bundle(Model):
             "context.json": _json(self.context),
         }
         optional = {name: getattr(self, field) for field, name in OPTIONAL}
-        return {**found, **{name: _json(member) for name, member in optional.items() if member is not None}}
+        found |= {name: _json(member) for name, member in optional.items() if member is not None}
+        return found | {MANIFESTS[side]: text for side, text in self.held.items()}
 
 
 class CheckResult(Model):
@@ -162,8 +174,9 @@ def seal(
     """
     members = {**bundle.members(), **(stored or {})}
     refuse_secrets(members, secrets)
-    plain = {name: decode(name, data) for name, data in members.items()}
-    return pack(members, sign(members, _predicate(bundle, plain, FORMAT), signer))
+    plain = {name: decode(name, data) for name, data in members.items() if not name.endswith(LINES)}
+    format_ = WITH_MANIFESTS if bundle.held else FORMAT
+    return pack(members, sign(members, {"format": format_, **_predicate(bundle, plain, format_)}, signer))
 
 
 def spelled_census(workload: Workload) -> bytes:
@@ -196,10 +209,11 @@ def check_opened(opened: Opened) -> CheckResult:
         raise BundleError(f"{STATEMENT}: its summary does not fit the contents", NOT_OURS)
     _consistent(bundle, reading)
     told, hashes = bundle.verification, observed(bundle.verification.verdicts)
-    verdicts = judge_again(told, bundle.plan, hashes, "verification.json", reading)
+    verdicts = judge_again(told, bundle.plan, hashes, "verification.json", reading, bundle.manifests)
     if bundle.closing is not None:
+        then = verdicts if not bundle.held else look_expanded(told, bundle.plan, bundle.manifests).verdicts
         verdicts += check_closing(
-            bundle.closing, Sealed(bundle.source, bundle.plan, verdicts), digests=plain["digests"], reading=reading,
+            bundle.closing, Sealed(bundle.source, bundle.plan, then), digests=plain["digests"], reading=reading,
             rehearsal=bundle.closed is not None,
         )  # fmt: skip
     verdicts += (*of_the_whole(bundle), *reading.verdict())
@@ -216,6 +230,18 @@ def check_opened(opened: Opened) -> CheckResult:
         today=today,
         not_tested=_not_tested(bundle.context.not_tested),
     )
+
+
+def expanded(checked: CheckResult) -> CheckResult:
+    """The same result, in which crowded containers are told object by object: for who decides of each by itself."""
+    bundle = checked.bundle
+    if not bundle.held:
+        return checked
+    told = look_expanded(bundle.verification, bundle.plan, bundle.manifests)
+    before = {v.claim.id for v in bundle.verification.verdicts}
+    rest = (v for v in checked.verdicts if v.claim.id not in before)
+    bundle = bundle.model_copy(update={"verification": told})
+    return checked.model_copy(update={"bundle": bundle, "verdicts": (*told.verdicts, *rest)})
 
 
 def _as_redacted(verdicts: Iterable[Verdict], redaction: Redaction) -> Iterator[Verdict]:
@@ -265,6 +291,7 @@ def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: 
             today,
             temporary=temporaries.markers(bundle.plan),
             answers=told.answers,
+            manifests=bundle.manifests,
         ),
         *of_the_whole(judged),
     ):
@@ -318,7 +345,9 @@ def _read(opened: Opened) -> tuple[Bundle, dict[str, Any], Reading]:
     names = {"source": "source-census.json", "target": "target-census.json", "plan": "plan.json"}
     names |= {"journal": "journal.json", "verification": "verification.json", "context": "context.json"}
     names |= {field: name for field, name in OPTIONAL if name in members}
-    for name in sorted(members.keys() ^ set(names.values())):
+    held = {side: members[name] for side, name in MANIFESTS.items() if name in members}
+    expected = {*names.values(), *(MANIFESTS.values() if opened.format == WITH_MANIFESTS else ())}
+    for name in sorted(members.keys() ^ expected):
         raise BundleError(f"{name} is {'missing' if name not in members else 'not part of a bundle'}", NOT_OURS)
     plain = {name: opened.json(name) for name in names.values()}
     try:
@@ -352,7 +381,7 @@ def _read(opened: Opened) -> tuple[Bundle, dict[str, Any], Reading]:
         field: reading.model(types[field], plain[name], name) for field, name in names.items() if field != "journal"
     }
     read["journal"] = reading.model(types["journal"], rows, "journal.json")
-    return Bundle(chain=chain, **read), kept, reading
+    return Bundle(chain=chain, held=held, **read), kept, reading
 
 
 def _listed(plain: Mapping[str, Any]) -> str:

@@ -12,8 +12,9 @@ from unterbau.evidence.limits import NOT_OURS
 from unterbau.evidence.reading import Reading, differing
 from unterbau.saga.status import Event
 from unterbau.switch import temporaries
+from unterbau.switch.manifest import Damaged, Manifest
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import JUDGINGS, PROBES, ROOT_DISKS, Contents, compare
+from unterbau.switch.verify import JUDGINGS, OF_ANSWERS, ROOT_DISKS, Contents, compare
 from unterbau.tenant.kinds import Ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Verdict
@@ -35,18 +36,27 @@ def events_of(rows: Iterable[Mapping[str, JsonValue]], reading: Reading) -> tupl
 
 
 def judge_again(
-    told: Contents, plan: Plan, hashes: Mapping[tuple[str, Ref], Observation], name: str, reading: Reading
+    told: Contents,
+    plan: Plan,
+    hashes: Mapping[tuple[str, Ref], Observation],
+    name: str,
+    reading: Reading,
+    manifests: Mapping[str, Manifest] = {},
 ) -> tuple[Verdict, ...]:
     """The verdicts of one look at both sides, made anew; BundleError if they are not those that it tells."""
-    unknown = sorted(set(told.judging) - {*JUDGINGS, PROBES, ROOT_DISKS})
+    unknown = sorted(set(told.judging) - {*JUDGINGS, *OF_ANSWERS, ROOT_DISKS})
     if unknown:
         raise BundleError(
             f"{name} was judged by {', '.join(unknown)}, which this version does not know",
             "Check it with a newer version of Unterbau.",
         )
-    again = compare(
-        told.source, told.target, plan, hashes, told.judging, temporary=temporaries.markers(plan), answers=told.answers
-    )
+    try:
+        again = compare(
+            told.source, told.target, plan, hashes, told.judging, temporary=temporaries.markers(plan),
+            answers=told.answers, manifests=manifests,
+        )  # fmt: skip
+    except Damaged as error:
+        raise BundleError(f"{name}: what the containers hold is damaged: {error}", NOT_OURS) from None
     wrong = differing(told.verdicts, again, reading)
     if wrong:
         raise BundleError(f"{name}: {', '.join(wrong[:3])} does not follow from the contents", NOT_OURS)

@@ -14,7 +14,7 @@ import hmac
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -34,20 +34,21 @@ from unterbau.switch.evidence.bundle import (
     spelled_census,
     spelled_plan,
 )
+from unterbau.switch.manifest import Line, Manifest, text
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import OPENINGS, PROBES, Contents, compare, observed
-from unterbau.tenant.kinds import Kind
+from unterbau.switch.verify import OF_ANSWERS, OPENINGS, PROBES, Contents, compare, lost, observed
+from unterbau.tenant.kinds import Kind, ref
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Observation, Reason, Words
+from unterbau.verdict import Observation, Reason, Verdict, Words
 
 KEPT = frozenset({
     "kind", "schema", "status", "direction", "ethertype", "protocol", "disk_format", "container_format", "visibility",
     "policy", "type", "secret_type", "fate", "vnic_type", "hash_algo", "ipv6_address_mode", "ipv6_ra_mode", "algorithm",
-    "mode", "field", "resource", "service", "network_extensions", "object_features", "services", "run",
+    "mode", "field", "disk_config", "guests", "resource", "service", "network_extensions", "object_features", "services", "run",
     "taken_at", "made_at", "created_at", "updated_at", "last_modified", "delete_at", "expiration", "started", "ended",
 })  # fmt: skip
 """Fields whose words are the API's, ours, or times: no tenant chooses them."""
-REFS, ACLS = frozenset({"ref", "needs", "what"}), frozenset({"read_acl", "write_acl"})
+REFS, ACLS = frozenset({"ref", "needs", "what", "cut_over"}), frozenset({"read_acl", "write_acl"})
 SAID = frozenset({"why", "remedy", "reason", "text"})
 BY_USERS = frozenset({"metadata", "properties", "image_metadata", "extra_specs"})
 """Fields that are tables whose keys a user chooses."""
@@ -71,19 +72,30 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
     mask = _Mask(salt)
     sides = {name: _workload(mask, model) for name, model in (("source", bundle.source), ("target", bundle.target))}
     told = bundle.verification
-    kept = {OPENINGS: not bundle.plan.openings, PROBES: False}
+    kept = {OPENINGS: not bundle.plan.openings, **dict.fromkeys(OF_ANSWERS, False)}
     judging = tuple(j for j in told.judging if kept.get(j, True))
     source, target = _workload(mask, told.source), _workload(mask, told.target)
     plan = _plan(mask, bundle.plan).model_copy(
         update={"source_census": canonical.digest_bytes(spelled_census(sides["source"]))}
     )
     hashes = observed(told.verdicts)
-    before = compare(told.source, told.target, bundle.plan, hashes, judging, temporary=temporaries.markers(bundle.plan))
+    before = compare(
+        told.source, told.target, bundle.plan, hashes, judging, temporary=temporaries.markers(bundle.plan),
+        manifests=bundle.manifests,
+    )  # fmt: skip
+    held = {side: _held(mask, manifest) for side, manifest in bundle.manifests.items()}
     masked = {(side, mask.what(ref)): _observation(mask, side, ref, seen) for (side, ref), seen in hashes.items()}
-    after = compare(source, target, plan, masked, judging, temporary=temporaries.markers(plan))
+    after = compare(
+        source, target, plan, masked, judging, temporary=temporaries.markers(plan),
+        manifests={side: Manifest.of(text) for side, text in held.items()},
+    )  # fmt: skip
     if len(before) != len(after):
         raise Refused("without the names other claims would be judged", "Give the auditor the original.")
-    withheld = [a.claim.id for b, a in zip(before, after, strict=True) if b.outcome is not a.outcome]
+    judged = {v.claim.id: v.outcome for v in told.verdicts}
+    withheld = [
+        a.claim.id for b, a in _pairs(mask, bundle, before, after)
+        if b.outcome is not a.outcome or judged.get(b.claim.id, b.outcome) is not b.outcome
+    ]  # fmt: skip
     made = Bundle(
         source=sides["source"],
         target=sides["target"],
@@ -99,6 +111,7 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
             update={"command": "", "sealed": now, "not_tested": NOT_TESTED}
         ),
         closed=_workload(mask, bundle.closed) if bundle.closed else None,
+        held=held,
         redaction=Redaction(
             original=canonical.digest_bytes(opened.data), signer=checked.signer, sealed=bundle.context.sealed,
             outcome=checked.outcome, commitment=commitment(salt), withheld=tuple(withheld),
@@ -241,6 +254,50 @@ def _plan(mask: _Mask, plan: Plan) -> Plan:
         for loss, was in zip(entry.get("losses", ()), old.get("losses", ()), strict=True):
             loss["id"] = f"{mask.ref(was['id'].removesuffix('.' + was['field']))}.{was['field']}"
     return Plan.model_validate(masked)
+
+
+def _pairs(
+    mask: _Mask, bundle: Bundle, before: Iterable[Verdict], after: Iterable[Verdict]
+) -> Iterator[tuple[Verdict, Verdict]]:
+    """Each verdict with the one that is made of it without names; those on crowded containers stand in another order there."""
+    boxes = {name for manifest in bundle.manifests.values() for name in manifest.names}
+    held = {ref(Kind.CONTAINER, name) for name in boxes}
+    masked = {mask.ref(one) for one in held}
+    there = {v.claim.subject: v for v in after if v.claim.kind == "content" and v.claim.subject in masked}
+    for verdict in before:
+        if verdict.claim.kind == "content" and verdict.claim.subject in held:
+            yield verdict, there[mask.ref(verdict.claim.subject)]
+    rest = (
+        [v for v in told if not _of_boxes(v, names)]
+        for told, names in ((before, boxes), (after, {mask.text(n) for n in boxes}))
+    )
+    yield from zip(*rest, strict=True)
+
+
+def _of_boxes(verdict: Verdict, boxes: Container[str]) -> bool:
+    """Whether it is on what one of these containers holds, or on a loss of an object in it."""
+    kind, _, rest = verdict.claim.subject.partition(":")
+    if verdict.claim.kind == "content":
+        return kind == Kind.CONTAINER.value and rest in boxes
+    return verdict.claim.kind == lost.KIND and kind == Kind.OBJECT.value and rest.partition("/")[0] in boxes
+
+
+def _held(mask: _Mask, manifest: Manifest) -> bytes:
+    """A manifest without names, in the order of what stands in their place."""
+    return text(
+        (name, sorted(lines, key=lambda line: line.name))
+        for name, lines in sorted(
+            ((mask.text(name), [_line(mask, line) for line in held]) for name, held in manifest.containers()),
+            key=lambda one: one[0],
+        )
+    )
+
+
+def _line(mask: _Mask, line: Line) -> Line:
+    plain = mask.plain({k: v for k, v in line.plain.items() if k not in ("sha256", "unread")})
+    own = {"sha256": mask.word(line.sha256)} if line.sha256 else {}
+    told = {"unread": mask.said(line.plain["unread"])} if "unread" in line.plain else {}
+    return Line(mask.text(line.container), {**plain, **own, **told})
 
 
 def _observation(mask: _Mask, side: str, ref: str, seen: Observation) -> Observation:

@@ -28,6 +28,7 @@ from unterbau.switch.probes.model import (
     address_of,
     called,
     digest,
+    guest_of,
 )
 from unterbau.tenant.kinds import Ref, kind_of
 from unterbau.tenant.workload import Workload
@@ -85,6 +86,15 @@ def services(probes: Sequence[Probe], answers: Iterable[Answer], places: Places)
         ones.append(verdict)
         losses += lost
     return (_whole(ones), *ones, *losses)
+
+
+def answering(probes: Sequence[Probe], answers: Iterable[Answer], places: Places) -> dict[SideName, frozenset[Ref]]:
+    """The guests of each side that answered something: these have booted, and run."""
+    judging = _Judging(probes, answers, places)
+    heard = [p for p in probes if not isinstance(p, Closed)]
+    ours = (guest_of(places.source, p.at) for p in heard if judging.answers_to("source", p.id))
+    theirs = (guest_of(places.target, places.pairs[p.at]) for p in heard if judging.answers_to("target", p.id))
+    return {"source": frozenset(ours), "target": frozenset(theirs)}
 
 
 def sentence(verdicts: Iterable[Verdict]) -> Words:
@@ -153,15 +163,15 @@ class _Judging:
             return Outcome.NOT_SHOWN, missing
         if ours.state not in _SHUT:
             return Outcome.NOT_SHOWN, Reason.of("service.open-before")
-        if not self._answers("source", probe.control):
+        if not self.answers_to("source", probe.control):
             return Outcome.NOT_SHOWN, Reason.of("service.control", control=probe.control, side=_side("source"))
         if theirs.state not in _SHUT:
             return Outcome.FAILED, Reason.of("service.opened")
-        if not self._answers("target", probe.control):
+        if not self.answers_to("target", probe.control):
             return Outcome.NOT_SHOWN, Reason.of("service.control", control=probe.control, side=_side("target"))
         return Outcome.HELD, Reason.of("service.shut")
 
-    def _answers(self, side: SideName, id_: str) -> bool:
+    def answers_to(self, side: SideName, id_: str) -> bool:
         """Whether somebody answered that probe."""
         heard = self._answer(side, self.probes[id_]) if id_ in self.probes else None
         return heard is not None and heard.state is State.ANSWERED

@@ -22,6 +22,8 @@ from unterbau.switch.probes.running import ADDRESSES_AT_ONCE, Prober
 
 UNDER_WAY = 10
 """Questions to one side of one place that wait for their answer at once."""
+AFTERWARDS = 1.0
+"""Seconds that both are asked on when it is over: a source that answers still was never away."""
 LOOK_FOR = 2.0
 """Seconds between two looks for the target's place."""
 
@@ -69,9 +71,11 @@ class Watch:
         """Ask until it is over, stopped, or `until` (monotonic). `keep` is called now and then, to store what was seen."""
         finding: Future[Mapping[str, str]] | None = None
         sought = kept = due = time.monotonic()
-        lanes = len(self._looks) * UNDER_WAY
+        lanes, settling = len(self._looks) * UNDER_WAY, False
         with ThreadPoolExecutor(max_workers=lanes + 1) as pool:
-            while not self.over() and not self._prober.stop.is_set() and (until is None or time.monotonic() < until):
+            while not self._prober.stop.is_set() and (until is None or time.monotonic() < until):
+                if not settling and self.over():
+                    settling, until = True, time.monotonic() + AFTERWARDS
                 for key in self._looks:
                     self._ask(pool, key)
                 now = time.monotonic()

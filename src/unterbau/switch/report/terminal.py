@@ -206,9 +206,11 @@ def drills(found: Iterable[tuple[Any, Any]]) -> None:
     table(["drill", "source", "target", "state", "folder"], rows)
 
 
-def moved(result: Any) -> None:
-    """How a move ended."""
+def moved(result: Any, seen: Watched | None = None) -> None:
+    """How a move ended, and how long nobody answered meanwhile, if anybody looked."""
     say(f"{len(result.done)} steps done, {len(result.failed)} failed, {len(result.blocked)} waiting for them")
+    if seen is not None:
+        outage(seen)
 
 
 def closed(rest: Sequence[str], kept: Mapping[str, Words], *, everything: bool = False) -> None:

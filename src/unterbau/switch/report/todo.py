@@ -37,7 +37,7 @@ BY_CAUSE = {
     "plan.image.private": ASK, "plan.network.private": ASK,
     "plan.container.versions": LOST,
     "service.lost.host-key": Reason.of("todo.host-key"), "service.lost.certificate": Reason.of("todo.certificate"),
-    "service.lost.address": Reason.of("todo.dns"),
+    "service.lost.address": Reason.of("todo.dns"), "verify.writes": Reason.of("todo.writes"),
 }  # fmt: skip
 """Id of the reason why something is changed or lost -> what to do."""
 

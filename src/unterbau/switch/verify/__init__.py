@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The independent verifier: own enumeration, own hashes, own verdicts. It imports nothing of the mover."""
 
+from unterbau.switch.verify.containers import beside
 from unterbau.switch.verify.contents import Again, Contents, Seen, look, observe, pair
+from unterbau.switch.verify.expanding import expanded
 from unterbau.switch.verify.structure import (
     JUDGINGS,
     LOSSES,
+    OF_ANSWERS,
     OPENINGS,
     PROBES,
     ROOT_DISKS,
@@ -15,6 +18,7 @@ from unterbau.switch.verify.structure import (
 )
 
 __all__ = [
-    "JUDGINGS", "LOSSES", "OPENINGS", "PROBES", "ROOT_DISKS", "Again", "Contents", "Seen", "compare", "counterparts", "judgings", "look", "observe", "observed",
+    "JUDGINGS", "LOSSES", "OF_ANSWERS", "OPENINGS", "PROBES", "ROOT_DISKS", "Again", "Contents", "Seen", "beside", "compare", "counterparts", "expanded", "judgings", "look",
+    "observe", "observed",
     "pair",
 ]  # fmt: skip

@@ -20,10 +20,11 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from pydantic import JsonValue
@@ -50,9 +51,11 @@ from unterbau.saga import (
     unwind,
 )
 from unterbau.switch import census, temporaries
+from unterbau.switch.manifest import Manifest
 from unterbau.switch.plan import Plan
 from unterbau.switch.probes.model import Answer, Probe
 from unterbau.switch.verify import ownership
+from unterbau.switch.verify.containers import Containers, crowded, with_notes
 from unterbau.switch.verify.structure import MADE_FROM, OWNED, compare, counterparts, judgings
 from unterbau.tenant.kinds import CloudIdentity, Content, Kind, Passage, Ref, Resource, ref
 from unterbau.tenant.kinds import Source as Making
@@ -104,6 +107,8 @@ class Seen:
     left: tuple[str, ...]
     started: datetime
     ended: datetime
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    """What crowded containers hold, by side, whose objects the censuses leave out."""
 
     def of(self, source: Workload, hashes: dict[tuple[str, Ref], Observation]) -> Seen:
         """The same look with another source: what was taken from it since an earlier look, put back."""
@@ -114,6 +119,7 @@ class Seen:
         judging = judgings(plan, probes=answers is not None)
         verdicts = compare(
             self.source, self.target, plan, self.hashes, judging, temporary=temporaries.markers(plan), answers=answers or (),
+            manifests=self.manifests,
         )  # fmt: skip
         return Contents(
             source=self.source, target=self.target, verdicts=verdicts,
@@ -136,23 +142,27 @@ def look(
     late_seconds: float = LATE_SECONDS,
     say: Callable[[str], None] = lambda line: None,
     asked: Asked | None = None,
+    place: Path | None = None,
 ) -> Contents:
-    """Verify. `work` is the folder of the journals of temporaries: one for all verifications of this user.
+    """Verify. `place`: the file that the caller writes the verdicts to; beside it stay the manifests of crowded containers.
+
+    `work` is the folder of the journals of temporaries: one for all verifications of this user.
 
     `late_seconds`: how long a cloud may still finish a write that it did not answer; if there was one, the end waits for it.
     `asked` asks the plan's probes, once both sides are known.
     Raises AuthFailed, Unreachable if a side cannot be read at all; Interrupted when `stop` is set.
     """
-    seen = observe(
-        {"source": source, "target": target}, work=work, now=now, stop=stop, workers=workers, count=count, passed=passed,
-        late_seconds=late_seconds, say=say, plan=plan,
-    )  # fmt: skip
-    if plan is None or not plan.probes:
-        return seen.contents(plan)
-    if asked is None or plan.guests:  # nobody answers in a rehearsal
-        return seen.contents(plan, ())
-    pairs = counterparts(seen.source, seen.target, plan, seen.hashes)
-    return seen.contents(plan, asked(plan.probes, seen.source, seen.target, pairs))
+    with TemporaryDirectory(prefix="unterbau-verify-") as passing:
+        seen = observe(
+            {"source": source, "target": target}, work=work, now=now, stop=stop, workers=workers, count=count, passed=passed,
+            late_seconds=late_seconds, say=say, place=place or Path(passing) / "verdicts.json", plan=plan,
+        )  # fmt: skip
+        if plan is None or not plan.probes:
+            return seen.contents(plan)
+        if asked is None or plan.guests:  # nobody answers in a rehearsal
+            return seen.contents(plan, ())
+        pairs = counterparts(seen.source, seen.target, plan, seen.hashes)
+        return seen.contents(plan, asked(plan.probes, seen.source, seen.target, pairs))
 
 
 def observe(
@@ -166,11 +176,13 @@ def observe(
     passed: Callable[[str, int, int | None], None] = lambda label, done, total: None,
     late_seconds: float = LATE_SECONDS,
     say: Callable[[str], None] = lambda line: None,
+    place: Path | None = None,
     plan: Plan | None = None,
 ) -> Seen:
     """A census of `source` and `target` (`sides`), and the hash of every content. Raises as `look` does.
 
-    Of disks that servers have on their hosts those that the plan carries are read.
+    `place`: the file that verdicts will stand in; the objects of crowded containers go into manifests beside it. None:
+    they are things of the censuses like all others. Of disks that servers have on their hosts those that `plan` carries are read.
     """
     watcher = _Watcher(stop or threading.Event(), now, passed, late_seconds, say)
     started = now()
@@ -178,15 +190,25 @@ def observe(
     killed, _ = runs.take_up()
     own = markers(work, VERB)
     read = _ReadBefore(watcher)
+    boxes = None if place is None else Containers(sides, crowded(sides), place, watcher.hash_of, now, count, workers)
+    without = boxes.names if boxes is not None else ()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        taken = {s: pool.submit(census.take, c, now=now, progress=count, seen=read.of(s)) for s, c in sides.items()}
+        taken = {
+            s: pool.submit(census.take, c, now=now, progress=count, seen=read.of(s), without=without)
+            for s, c in sides.items()
+        }
     whole = {side: future.result() for side, future in taken.items()}
     own |= markers(work, VERB)  # what was begun meanwhile stood in a journal before it was made
     seen = {side: _without_momentary(sides[side], w, own) for side, w in whole.items()}
-    hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, workers, count, plan)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        written = pool.submit(boxes.read) if boxes is not None else None
+        hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, workers, count, plan)
+    held, notes = written.result() if written is not None else ({}, {})
     left = (*left, *runs.finish(killed))
+    seen = {side: with_notes(w, notes.get(side, ())) for side, w in seen.items()}
     seen = {side: ownership.known(w, hashes.get((side, OWNED))) for side, w in seen.items()}
-    return Seen(seen["source"], seen["target"], hashes, stamps, left, started, now())
+    manifests = boxes.manifests if boxes is not None else {}
+    return Seen(seen["source"], seen["target"], {**hashes, **held}, stamps, left, started, now(), manifests)
 
 
 def _runs(sides: dict[str, Cloud], work: Path, watcher: _Watcher) -> Momentary:
@@ -255,6 +277,10 @@ class _Watcher:
             if done > 8 << 20:
                 self.passed(label, done, stream.size_bytes)
         return digest.hexdigest()
+
+    def hash_of(self, side: str, name: str, stream: ByteStream) -> str:
+        """The same of an object."""
+        return self.hash(f"{side}: object {name[:40]}", stream)
 
 
 class _ReadBefore:

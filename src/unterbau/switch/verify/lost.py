@@ -37,8 +37,7 @@ def of_object(
     if entry is None or not entry.fate.moves or resource.ref not in source.by_ref:
         return
     said = _said(entry, resource)
-    for field, why in said.items():
-        yield _verdict(plan, resource.ref, key, field, Outcome.NOT_SHOWN, Reason.of("verify.lost.announced", why=why))
+    yield from announced(plan, resource, key)
     for field, why in source.by_ref[resource.ref].lost_with(entry, source):
         if field not in said:
             reason = Reason.of("verify.lost.unannounced", why=why)
@@ -49,6 +48,12 @@ def of_object(
     for field, before, after in _differing(decided):
         reason = Reason.of("verify.lost.decided", before=before, after=after)
         yield _verdict(plan, resource.ref, key, field, Outcome.NOT_SHOWN, reason)
+
+
+def announced(plan: Plan, resource: ResourceBase, key: str) -> Iterator[Verdict]:
+    """Those on the losses of an object that its entry in the plan announces."""
+    for field, why in _said(plan.by_ref[resource.ref], resource).items():
+        yield _verdict(plan, resource.ref, key, field, Outcome.NOT_SHOWN, Reason.of("verify.lost.announced", why=why))
 
 
 def _said(entry: Entry, resource: ResourceBase) -> Mapping[str, Words]:

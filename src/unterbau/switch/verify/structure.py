@@ -15,10 +15,12 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from unterbau import canonical
+from unterbau.switch.manifest import Manifest
 from unterbau.switch.plan import Plan
-from unterbau.switch.probes.judging import Places, services
-from unterbau.switch.probes.model import Answer
+from unterbau.switch.probes.judging import Places, answering, services
+from unterbau.switch.probes.model import Answer, SideName
 from unterbau.switch.verify import lost
+from unterbau.switch.verify.holding import Judge
 from unterbau.switch.verify.opened import openings
 from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
@@ -43,6 +45,10 @@ JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES, TEMPORARIES, P
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 PROBES = "probes"
 """What the application answered on both sides; named only where a plan has probes and they were asked."""
+WRITERS = "writers"
+"""Another content of a disk fails nothing if a guest that has it answered: it has booted, and writes. Named with `PROBES`."""
+OF_ANSWERS = (PROBES, WRITERS)
+"""Judgings by what was answered."""
 
 
 ROOT_DISKS = "root disks"
@@ -56,7 +62,7 @@ NO_DISK = "verify.disk.none"
 def judgings(plan: Plan | None, *, probes: bool) -> tuple[str, ...]:
     """Those by which two sides are judged today; `probes`: what the plan asks was asked."""
     own_disks = plan is not None and any(e.carries_disk for e in plan.entries)
-    return (*JUDGINGS, *([ROOT_DISKS] if own_disks else []), *([PROBES] if probes else []))
+    return (*JUDGINGS, *([ROOT_DISKS] if own_disks else []), *(OF_ANSWERS if probes else ()))
 
 
 def rehearsed(guests: Guests) -> Reason:
@@ -144,21 +150,26 @@ def compare(
     *,
     temporary: Collection[str] = (),
     answers: Sequence[Answer] = (),
+    manifests: Mapping[str, Manifest] = {},
 ) -> tuple[Verdict, ...]:
     """All verdicts. `hashes` maps (`source` or `target`, Ref) to what was seen of a content.
+
+    `manifests`: what the crowded containers of each side hold, whose objects the censuses leave out. Raises Damaged.
 
     `judging` names the judgings beside that of format 1 (see `JUDGINGS`); `temporary` are the marks of what the move of
     the plan makes for a moment; `answers` what the plan's probes were answered.
     """
-    source, target = (_lasting(w, max(source.taken_at, target.taken_at)) for w in (source, target))
+    at = max(source.taken_at, target.taken_at)
+    source, target = (_lasting(w, at) for w in (source, target))
     apart = [_parted(w, temporary if TEMPORARIES in judging else ()) for w in (source, target)]
     (source, ours), (target, theirs) = apart
     if plan is not None and plan.guests:  # what a rehearsal's servers were made from goes with them
         made_from = {reference for r in target.resources for reference in r.references()}
         theirs = [r for r in theirs if ROOT_DISKS not in judging or r.ref not in made_from]
-    found = _Comparison(source, target, plan, hashes, judging)
+    found = _Comparison(source, target, plan, hashes, judging, answers)
     left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
-    return (*found.verdicts(), *found.services(answers), *left)
+    held = Judge(source, target, plan, at, LOSSES in judging).verdicts(hashes, manifests) if manifests else ()
+    return (*found.verdicts(), *held, *found.services(), *left)
 
 
 def _lasting(workload: Workload, at: datetime) -> Workload:
@@ -208,6 +219,7 @@ class _Comparison:
         plan: Plan | None,
         hashes: Mapping[tuple[str, Ref], Observation],
         judging: Sequence[str],
+        answers: Sequence[Answer] = (),
     ) -> None:
         self.source, self.target, self.plan, self.hashes = source, target, plan, hashes
         self.judging = frozenset(judging)
@@ -221,6 +233,10 @@ class _Comparison:
         chosen = {(kind_of(r), field) for r, fields in self.own_disks.items() for field in fields}
         self.left_keys = Keys(self.wished, self._contents("source"), provided=provided, chosen=chosen)
         self.right_keys = Keys(target, self._contents("target"), provided=provided, chosen=chosen)
+        self.answers = answers
+        self.answering: dict[SideName, frozenset[Ref]] = {"source": frozenset(), "target": frozenset()}
+        if plan is not None and WRITERS in self.judging:
+            self.answering = answering(plan.probes, answers, self._places())
 
     def _contents(self, side: str) -> dict[Ref, JsonValue]:
         return {reference: seen.value for (at, reference), seen in self.hashes.items() if at == side}
@@ -256,12 +272,15 @@ class _Comparison:
             )
             yield Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=rehearsed(self.plan.guests))
 
-    def services(self, answers: Sequence[Answer]) -> tuple[Verdict, ...]:
+    def _places(self) -> Places:
+        left = {e.ref: e.why for e in self.plan.entries if not e.fate.moves} if self.plan is not None else {}
+        return Places(self.source, self.target, self.counterparts(), left)
+
+    def services(self) -> tuple[Verdict, ...]:
         """Whether the application answers as it did."""
         if PROBES not in self.judging or self.plan is None:
             return ()
-        left = {e.ref: e.why for e in self.plan.entries if not e.fate.moves}
-        found = services(self.plan.probes, answers, Places(self.source, self.target, self.counterparts(), left))
+        found = services(self.plan.probes, self.answers, self._places())
         if not self.plan.guests:
             return found
         unseen: dict[str, object] = {"outcome": Outcome.NOT_SHOWN, "reason": rehearsed(self.plan.guests)}
@@ -393,7 +412,21 @@ class _Comparison:
             text=Reason.of("claim.content", key=key),
         )  # fmt: skip
         left, right = self.hashes.get(("source", resource.ref)), self.hashes.get(("target", there.ref))
-        return [judge_equal(claim, left, right)]
+        found = judge_equal(claim, left, right)
+        if found.outcome is Outcome.FAILED and (writing := self._writing(resource, there)):
+            found = found.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": writing})
+        return [found]
+
+    def _writing(self, resource: Resource, there: Resource) -> Words:
+        """Which guests that answered have this content as their disk, or ""."""
+        both: tuple[tuple[SideName, Resource, Workload], ...] = (
+            ("source", resource, self.source), ("target", there, self.target)
+        )  # fmt: skip
+        sides = [
+            side_words(name) for name, disk, side in both
+            if any(w in self.answering[name] and side.by_ref[w].runs() for w in disk.writers(side) if w in side.by_ref)
+        ]  # fmt: skip
+        return Reason.of("verify.writes", sides=joined(sides)) if sides else ""
 
     def _own_disk(self, resource: Resource, there: Resource, key: str) -> Verdict:
         """Whether the disk that a server has on its host arrived. Equal is equal; what differs may do so by its nature.
@@ -412,7 +445,7 @@ class _Comparison:
         if verdict.outcome is Outcome.HELD:
             made_from = right is not None and right.what == MADE_FROM
             return verdict.model_copy(update={"reason": Reason.of("verify.disk.made-from")}) if made_from else verdict
-        if left is None or left.value is None:
+        if (left is None or left.value is None) and self._same_image(resource, there):
             why = left.reason if left is not None else Reason.of("verify.not-read")
             return verdict.model_copy(update={"reason": Reason.of("verify.disk.none", why=why)})
         if verdict.outcome is not Outcome.FAILED:
@@ -431,7 +464,8 @@ class _Comparison:
     def _same_image(self, resource: Resource, there: Resource) -> bool:
         """Whether the target's server says that it was made from what the source's was booted from."""
         ours, theirs = facts(resource, self.left_keys), facts(there, self.right_keys)
-        return all(ours.get(f) == theirs.get(f) for f in self.own_disks[resource.ref])
+        fields = self.own_disks[resource.ref]
+        return bool(fields) and all(ours.get(f) == theirs.get(f) for f in fields)
 
     def _present(self, kind: Kind) -> bool:
         return any(r.own_kind is kind for w in (self.source, self.target) for r in w.resources)

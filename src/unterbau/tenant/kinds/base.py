@@ -447,6 +447,10 @@ class ResourceBase(Model):
         """What attaches disks to it, in the order of their devices, root first."""
         return []
 
+    def writers(self, side: Side) -> list[Ref]:
+        """The servers that have its content as their disk, and write to it while they run."""
+        return []
+
     def leaves_with_another(self) -> bool:
         """Whether it goes with another thing, and cannot go before it."""
         return False

@@ -238,6 +238,11 @@ class StoredObject(ResourceBase):
     by_listing: Annotated[bool, ignored("who reads its bytes reads its headers")] = later(False)
     """Whether only the listing of its container was read, which tells neither headers nor metadata."""
 
+    @classmethod
+    def named(cls, container: str, name: str) -> Self:
+        """One of which only the name is known."""
+        return cls(id=f"{container}/{name}", name=name, container=container, size_bytes=0, etag="", by_listing=True)
+
     def references(self) -> tuple[Ref, ...]:
         """The container, and the segments or the symlink's target, if that is in the own account."""
         link = [self.symlink_to] if self.symlink_to and self.symlink_account is None else []

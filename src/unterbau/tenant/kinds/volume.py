@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
+from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, kind_of, ref
 from unterbau.tenant.kinds.fate import Change, Check, Entry
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
 from unterbau.tenant.kinds.image import Image
@@ -177,6 +177,11 @@ class Volume(ResourceBase):
     def unattached_since(self) -> datetime | None:
         """Its `updated_at`, if nobody has attached it."""
         return self.updated_at if self.is_unattached() else None
+
+    def writers(self, side: Side) -> list[Ref]:
+        """To which it is attached."""
+        held = (side.by_ref.get(one) for one in side.relations.naming(Kind.ATTACHMENT, "volume_id", self.id))
+        return [r for one in held if one is not None for r in one.references() if kind_of(r) is Kind.SERVER]
 
     def backed(self, relations: Relations) -> bool:
         """By its snapshots."""

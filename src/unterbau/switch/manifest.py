@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The objects of many containers of one side, a line each: how a line is written and read, and the tree hash of a container.
+
+The verifier writes one such text a side, a bundle keeps it, whoever checks reads it again; none of them holds more of it
+than a line. Containers stand in the order of their names, each begun by a line of its own; within one its objects, in the
+order of theirs. Not here: what it means if two sides differ (`verify.holding`), and how objects are read. Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from unterbau.tenant.kinds import StoredObject
+from unterbau.verdict import Words
+
+LONGEST = 2**18
+"""Bytes of a line: names, headers and metadata that a store takes are shorter, however they are spelled."""
+_OWN = ("sha256", "unread")
+_APART = ("etag", "last_modified", "marker")
+"""Fields of a line in which the same object differs from cloud to cloud."""
+_WORDS: TypeAdapter[Words] = TypeAdapter(Words)
+
+
+class Damaged(ValueError):
+    """It is no such text."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One object: `plain` are its fields that are not as by default, and `sha256` (of its content), or `unread`: why not."""
+
+    container: str
+    plain: dict[str, Any]
+
+    @classmethod
+    def of(cls, thing: StoredObject, sha256: str, unread: Words = "") -> Line:
+        """Of an object and what was found of its content."""
+        plain = thing.model_dump(mode="json", exclude_defaults=True, exclude={"id", "kind", "container", "by_listing"})
+        plain["name"] = thing.name
+        return cls(thing.container, plain | ({"sha256": sha256} if sha256 else {}) | _told(unread))
+
+    @classmethod
+    def unread_of(cls, container: str, name: str, why: Words) -> Line:
+        """Of an object of which no more is known."""
+        return cls(container, {"name": name, **_told(why)})
+
+    @property
+    def name(self) -> str:
+        """Its name within the container."""
+        return str(self.plain["name"])
+
+    @property
+    def sha256(self) -> str:
+        """Of its content (hex), or ""."""
+        return str(self.plain.get("sha256", ""))
+
+    @property
+    def size_bytes(self) -> int:
+        """Its length, 0 if that is not known."""
+        return int(self.plain.get("size_bytes", 0))
+
+    @property
+    def unread(self) -> Words:
+        """Why it, or its content, was not read; or ""."""
+        try:
+            why: Words = _WORDS.validate_python(self.plain["unread"]) if "unread" in self.plain else ""
+        except ValidationError:
+            raise Damaged(f"a line of {self.container} does not say why") from None
+        return why
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What must be the same on both sides, its content among it."""
+        return {name: value for name, value in self.plain.items() if name not in _APART}
+
+    def thing(self) -> StoredObject:
+        """The object. Raises Damaged."""
+        told = {name: value for name, value in self.plain.items() if name not in _OWN}
+        try:
+            return StoredObject.model_validate(
+                {
+                    "size_bytes": 0,
+                    "etag": "",
+                    **told,
+                    "id": f"{self.container}/{self.name}",
+                    "container": self.container,
+                }
+            )
+        except ValidationError:
+            raise Damaged(f"a line of {self.container} is no object") from None
+
+    def has_ended(self, at: datetime) -> bool:
+        """Whether it is gone by its own word at a time."""
+        return "delete_at" in self.plain and self.thing().has_ended(at)
+
+    def bytes(self) -> bytes:
+        """The line as it is written."""
+        return _spelled(self.plain)
+
+
+@dataclass
+class Sum:
+    """What a container holds, in one: objects, bytes, and the root of the tree of their lines.
+
+    The tree is that of RFC 6962, 2.1, with SHA-256; a leaf is what of a line must be the same on both sides (`Line.facts`).
+    So two containers with the same objects have the same root.
+    """
+
+    objects: int = 0
+    size_bytes: int = 0
+    _roots: list[tuple[int, bytes]] = field(default_factory=list)
+    """(how many leaves, root) of the perfect trees so far, the largest first."""
+
+    def add(self, line: Line) -> None:
+        """One more, behind those before."""
+        self.objects += 1
+        self.size_bytes += line.size_bytes
+        count, root = 1, hashlib.sha256(b"\0" + _spelled(line.facts)).digest()
+        while self._roots and self._roots[-1][0] == count:
+            count, root = 2 * count, hashlib.sha256(b"\1" + self._roots.pop()[1] + root).digest()
+        self._roots.append((count, root))
+
+    @property
+    def tree(self) -> str:
+        """The root, `sha256:…`."""
+        found = self._roots[-1][1] if self._roots else hashlib.sha256(b"").digest()
+        for _, root in reversed(self._roots[:-1]):
+            found = hashlib.sha256(b"\1" + root + found).digest()
+        return f"sha256:{found.hex()}"
+
+    def told(self) -> dict[str, JsonValue]:
+        """As a verdict tells it."""
+        return {"objects": self.objects, "bytes": self.size_bytes, "tree": self.tree}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The text of one side. `lines` gives it anew each time, line by line without their ends."""
+
+    lines: Callable[[], Iterable[bytes]]
+
+    @classmethod
+    def at(cls, path: Path) -> Manifest:
+        """Of a file, which is not held."""
+
+        def lines() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                while line := file.readline(LONGEST + 1):
+                    yield line.removesuffix(b"\n")
+
+        return cls(lines)
+
+    @classmethod
+    def of(cls, data: bytes) -> Manifest:
+        """Of its bytes."""
+
+        def lines() -> Iterator[bytes]:
+            at = 0
+            while at < len(data):
+                end = data.find(b"\n", at)
+                end = len(data) if end < 0 else end
+                yield data[at:end]
+                at = end + 1
+
+        return cls(lines)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Its containers."""
+        return tuple(container for container, _ in self.containers())
+
+    def containers(self) -> Iterator[tuple[str, Iterator[Line]]]:
+        """Each container with its lines, which are to be taken before the next one is. Raises Damaged."""
+        lines = (_read(line) for line in self.lines())
+        head = next(lines, None)
+        before = None
+        while head is not None:
+            container = head.get("container")
+            if not isinstance(container, str) or len(head) != 1 or (before is not None and container <= before):
+                raise Damaged("its containers do not stand in their order")
+            ahead: list[dict[str, Any]] = []
+            held = _within(container, lines, ahead)
+            yield container, held
+            for _ in held:
+                pass
+            head, before = ahead[0] if ahead else None, container
+
+
+NONE = Manifest(tuple)
+
+
+def head(container: str) -> bytes:
+    """The line that begins a container."""
+    return _spelled({"container": container})
+
+
+def text(lines: Iterable[tuple[str, Iterable[Line]]]) -> bytes:
+    """A whole text. `lines`: each container with its objects, all in their order."""
+    return b"".join(
+        line + b"\n" for container, held in lines for line in chain([head(container)], (one.bytes() for one in held))
+    )
+
+
+def _within(container: str, lines: Iterator[dict[str, Any]], ahead: list[dict[str, Any]]) -> Iterator[Line]:
+    """The objects of a container; the line that ends them goes to `ahead`."""
+    before = None
+    for plain in lines:
+        if "container" in plain:
+            ahead.append(plain)
+            return
+        name, size, digest = plain.get("name"), plain.get("size_bytes", 0), plain.get("sha256", "")
+        if not (isinstance(name, str) and type(size) is int and size >= 0 and isinstance(digest, str)):
+            raise Damaged(f"a line of {container} is no object")
+        if before is not None and name <= before:
+            raise Damaged(f"the objects of {container} do not stand in their order")
+        before = name
+        yield Line(container, plain)
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    if len(line) > LONGEST:
+        raise Damaged(f"a line is longer than {LONGEST} bytes")
+    try:
+        plain = json.loads(line)
+    except (ValueError, RecursionError):
+        raise Damaged("a line is no JSON") from None
+    if not isinstance(plain, dict):
+        raise Damaged("a line is no JSON object")
+    return plain
+
+
+def _spelled(plain: dict[str, Any]) -> bytes:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _told(why: Words) -> dict[str, Any]:
+    return {"unread": _WORDS.dump_python(why, mode="json")} if why else {}

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read crowded containers of both sides into manifests: a line an object, with our own hash of its bytes. `contents` calls it.
+
+Nothing of them is held but a batch. What cannot be read is one line that says why. What two manifests mean together is judged
+in `holding`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from unterbau import files
+from unterbau.cloud.content import content
+from unterbau.cloud.paging import PAUSES
+from unterbau.cloud.port import ByteStream, Cloud, said
+from unterbau.errors import CloudError
+from unterbau.switch.manifest import Line, Manifest, Sum, head
+from unterbau.tenant.kinds import Kind, Ref, Resource, StoredObject, ref
+from unterbau.tenant.workload import NotShown, Workload
+from unterbau.verdict import Observation, Reason, Source, Words
+
+T = TypeVar("T")
+BATCH = 1000
+"""How many objects are under way at once."""
+OBJECT = f"{Kind.OBJECT.value}:"
+WHAT = "objects"
+"""What an observation of a container is of."""
+SUFFIX = ".jsonl"
+
+
+def crowded(sides: Mapping[str, Cloud]) -> tuple[str, ...]:
+    """Containers that are so on either side. A side that does not say so is read as if it had none."""
+    found: set[str] = set()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for told in [pool.submit(cloud.crowded) for cloud in sides.values()]:
+            with suppress(CloudError):
+                found.update(told.result())
+    return tuple(sorted(found))
+
+
+def beside(place: Path, side: str) -> Path:
+    """Where the manifest of a side stands that belongs to the verdicts in the file `place`."""
+    return place.with_name(f"{place.name.removesuffix('.json')}.contents-{side}{SUFFIX}")
+
+
+@dataclass
+class Containers:
+    """The crowded containers `names` of both sides. `place`: the file of the verdicts, beside which the manifests are written.
+
+    `hash` hashes a stream of the object that it is told (side, name).
+    """
+
+    sides: Mapping[str, Cloud]
+    names: Sequence[str]
+    place: Path
+    hash: Callable[[str, str, ByteStream], str]
+    now: Callable[[], datetime]
+    count: Callable[[str, int, int], None]
+    workers: int
+    pause: Callable[[float], None] = time.sleep
+    _total: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def manifests(self) -> dict[str, Manifest]:
+        """Side -> what was written of it."""
+        return {side: Manifest.at(beside(self.place, side)) for side in self.sides} if self.names else {}
+
+    def _settled(self, side: str) -> None:
+        """Count the objects of the containers; a count that follows its writes late is waited for."""
+        total = 0
+        for name in self.names:
+            for seconds in (*PAUSES, None):
+                here, counted = 0, None
+                with suppress(CloudError):  # it is told by the reading that follows
+                    for page in self.sides[side].pages(name):
+                        here, counted = here + len(page.plain) + len(page.others), page.total
+                if counted in (None, here) or seconds is None:
+                    break
+                self.pause(seconds)
+            total += here
+        self._total[side] = total
+
+    def _both(self, work: Callable[[str], T]) -> dict[str, T]:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            told = {side: pool.submit(work, side) for side in self.sides}
+            return {side: future.result() for side, future in told.items()}
+
+    def read(self) -> tuple[dict[tuple[str, Ref], Observation], dict[str, list[NotShown]]]:
+        """Write both manifests. Returns what each container holds, and what was not understood of its objects."""
+        if not self.names:
+            for side in self.sides:
+                beside(self.place, side).unlink(missing_ok=True)
+            return {}, {}
+        told = self._both(self._write)
+        return {key: seen for found, _ in told.values() for key, seen in found.items()}, {
+            s: n for s, (_, n) in told.items()
+        }
+
+    def _write(self, side: str) -> tuple[dict[tuple[str, Ref], Observation], list[NotShown]]:
+        found: dict[tuple[str, Ref], Observation] = {}
+        notes: dict[str, NotShown] = {}
+        self._settled(side)
+        path, done = beside(self.place, side), [0]
+        with files.translated(path), open(path, "wb", opener=_private) as file:
+            for name in self.names:
+                reference = ref(Kind.CONTAINER, name)
+                sums, doubt = self._container(side, name, file, notes, done)
+                where = Source(where=f"{side}: {reference}", at=self.now())
+                found[side, reference] = Observation(what=WHAT, value=sums.told(), source=where, reason=doubt)
+        return found, [*notes.values()]
+
+    def _container(
+        self, side: str, name: str, file: BinaryIO, notes: dict[str, NotShown], done: list[int]
+    ) -> tuple[Sum, Words]:
+        """Its lines; and why they may not be all."""
+        sums, listed, total = Sum(), 0, None
+        file.write(head(name) + b"\n")
+        try:
+            for page in self.sides[side].pages(name):
+                listed, total = listed + len(page.plain) + len(page.others), page.total
+                notes.update(
+                    (n.what, n) for n in page.not_shown if not n.what.startswith(OBJECT) and n.what not in notes
+                )
+                objects = sorted((*page.plain, *page.others), key=lambda r: r.name)
+                for start in range(0, len(objects), BATCH):
+                    for line in self._batch(side, objects[start : start + BATCH], notes):
+                        sums.add(line)
+                        file.write(line.bytes() + b"\n")
+                    done[0] += len(objects[start : start + BATCH])
+                    self.count(f"objects read of {side}", done[0], max(done[0], self._total.get(side, 0)))
+        except CloudError as error:
+            return sums, said(error)
+        if total is not None and total != listed:
+            return sums, Reason.of("census.counted", count=listed, total=total)
+        return sums, ""
+
+    def _batch(self, side: str, objects: Sequence[Resource], notes: dict[str, NotShown]) -> Iterator[Line]:
+        """Lines of these objects as they are now, in their order; none of one that is gone meanwhile."""
+        hashes: dict[Ref, tuple[Resource, str]] = {}
+
+        def seen(thing: Resource, stream: ByteStream) -> None:
+            hashes[thing.ref] = thing, self.hash(side, thing.name, stream)
+
+        told = self.sides[side].read_again(objects, seen)
+        there = {r.ref: r for r in told.resources}
+        unread = {n.what: n.reason for n in told.not_shown}
+        notes.update((n.what, n) for n in told.not_shown if not n.what.startswith(OBJECT) and n.what not in notes)
+        rest = [r for r in there.values() if r.has_content() and hashes.get(r.ref, (None, ""))[0] != r]
+        with ThreadPoolExecutor(max_workers=self.workers) as pool:
+            later = dict(zip([r.ref for r in rest], pool.map(lambda r: self._content(side, r), rest), strict=True))
+        for listed in objects:
+            thing = there.get(listed.ref)
+            if isinstance(thing, StoredObject):
+                known = hashes[thing.ref][1] if thing.ref in hashes and thing.has_content() else ""
+                yield Line.of(thing, *later.get(thing.ref, (known, "")))
+            elif listed.ref in unread:
+                yield Line.unread_of(listed.id.partition("/")[0], listed.name, unread[listed.ref])
+
+    def _content(self, side: str, thing: Resource) -> tuple[str, Words]:
+        """The hash of its bytes, or why there is none."""
+        try:
+            with content(self.sides[side], thing) as stream:
+                return self.hash(side, thing.name, stream), ""
+        except CloudError as error:
+            return "", said(error)
+
+
+def with_notes(workload: Workload, notes: Iterable[NotShown]) -> Workload:
+    """The census with what else was not shown, each thing once."""
+    more = {n.what: n for n in notes if n.what not in workload.reasons}
+    if not more:
+        return workload
+    told = sorted((*workload.not_shown, *more.values()), key=lambda n: n.what)
+    return workload.model_copy(update={"not_shown": tuple(told)})
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
