@@ -257,6 +257,15 @@ def test_a_server_that_was_made_from_its_image_although_its_disk_could_be_read_f
     assert told.outcome is Outcome.FAILED and "made from the image" in words(told.reason)
 
 
+def test_who_may_not_make_images_sees_nothing_of_a_disk_that_was_carried_and_calls_it_not_lost(pair: Pair) -> None:
+    pair.move()
+    pair.source.role = pair.target.role = "reader"
+    verdicts = pair.look()
+    told = pair.claim(verdicts)
+    assert told.outcome is Outcome.NOT_SHOWN and "the role reader may not write" in words(told.reason)
+    assert not any(item.what == f"server.{FIELD}" for item in ending(pair.plan, verdicts).lost)
+
+
 # --- before the source's goes
 
 
