@@ -38,7 +38,7 @@ test: $(READY) check chromium
 	$(BIN)/python -m pytest -p no:cacheprovider -m "cloud and not long" >"$$clouds" 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest -p no:cacheprovider -m "not cloud and not long"; rest=$$?; \
 	wait $$beside; code=$$?; cat "$$clouds"; \
-	echo "NOT RUN: tests/guests, the drill between two clouds whose guests serve; it needs root and Debian packages: make test-long"; \
+	$(BIN)/python tests/guests/able.py; \
 	exit $$((rest || code))
 
 # What needs real clouds for longer than `make test` has.

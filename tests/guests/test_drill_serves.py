@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import able
 import openstack
 import pytest
 from openstack.connection import Connection
@@ -24,7 +25,6 @@ from unterbau import reference
 from unterbau.reference import extras
 
 pytestmark = [
-    pytest.mark.long,
     pytest.mark.timeout(1800),
     # openstacksdk, which asks here, warns about itself in several ways.
     pytest.mark.filterwarnings("ignore"),
@@ -37,9 +37,7 @@ WAIT = 240.0
 @pytest.fixture(scope="module")
 def clouds() -> Iterator[tuple[str, str]]:
     """Two clouds with guests; the tenant stands in the first."""
-    missing = [package.name for package in extras.absent()]
-    if os.geteuid() != 0 or missing:
-        why = f"the packages {' '.join(missing)} are not there" if missing else "it does not run as root"
+    if why := able.why_not():
         pytest.skip(f"DID NOT RUN: no drill between clouds with guests, because {why}")
     for name in (SOURCE, TARGET):
         reference.up(name, progress=lambda line: None, with_=extras.ALL)

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import able
 import openstack
 import psutil
 import pytest
@@ -78,9 +79,7 @@ def _traces(root: Path) -> Traces:
 @pytest.fixture(scope="module")
 def before() -> Traces:
     """This machine without the cloud. Its runtime and image are made already: they stay, by intent."""
-    missing = [package.name for package in extras.absent()]
-    if os.geteuid() != 0 or missing:
-        why = f"the packages {' '.join(missing)} are not there" if missing else "it does not run as root"
+    if why := able.why_not():
         pytest.skip(f"DID NOT RUN: guests and packets were not tested, because {why}")
     return _traces(plant.root(NAME))
 

@@ -25,7 +25,7 @@ LIGHT = {
 }  # fmt: skip
 """All of ours that `--version` and every `--help` may load."""
 EMPTY = """
-import click, json, os, pathlib, signal, sys, threading, typing
+import atexit, click, gc, json, os, pathlib, signal, sys, threading, typing
 @click.group()
 @click.version_option("1")
 def nothing(): pass
@@ -115,8 +115,11 @@ WORDS = {"babel"}
 """What says why reads the catalogues: `judge` and `facts` do, and what has nothing to say does not."""
 SBOM = {"cyclonedx", "spdx_tools", "rdflib"}
 EMBEDDED = {"psutil"}
+MODELS = {"pydantic", "pydantic_core"}
+DRAWING = {"rich"}
 
 
+# What `prove` has loaded when it finds no cloud is what it loads before it asks one for a token.
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
     [
@@ -124,6 +127,7 @@ EMBEDDED = {"psutil"}
         (["judge", "{compose}"], CLOUDS | SIGNING | PAGES | SBOM | EMBEDDED),
         (["facts", "redis"], CLOUDS | SIGNING | PAGES | SBOM | EMBEDDED),
         (["prove", "--from", "none.json"], CLOUDS | SIGNING | PAGES | WORDS | SBOM | EMBEDDED),
+        (["prove", "nowhere"], MODELS | DRAWING | SIGNING | PAGES | WORDS | SBOM | EMBEDDED),
         (["cloud", "list"], CLOUDS | SIGNING | PAGES | WORDS | SBOM),
         (["census", "nowhere"], PAGES | SBOM),
         (["evidence", "check", "tests/assets/drill.unterbau"], CLOUDS - {"urllib3"}),

@@ -189,7 +189,7 @@ def inventory(items: dict[str, list[dict[str, Any]]] | None = None, **states: St
         for n, name in enumerate(items, 1)
     ]
     sections = {
-        name: Section(status=Status.SEEN, requests=(request.id,), items=tuple(copy.deepcopy(items[name])))
+        name: Section(status=Status.SEEN, requests=(request.id,), items=tuple(items[name]))
         for name, request in zip(items, requests, strict=True)
     }
     for name, status in states.items():

@@ -13,10 +13,10 @@ from judge_world import TODAY, catalogue, fact, judged, rules, stack, technology
 from rich.console import Console
 
 from unterbau import catalogue as shipped
-from unterbau import face
 from unterbau import stack as readers
 from unterbau.catalogue.model import KINDS as FACTS
 from unterbau.catalogue.model import Catalogue
+from unterbau.face import results as face
 from unterbau.judge import engine, page, report, words
 from unterbau.judge import rules as rule_sets
 from unterbau.judge.judgement import Judgement

@@ -46,6 +46,7 @@ def test_no_judge_answers_in_a_bare_sentence(said: list[Words]) -> None:
     assert [told for told in said if isinstance(told, str) and " " in told] == []
 
 
+@pytest.mark.thorough
 def test_what_judges_say_is_german_all_through(said: list[Words]) -> None:
     known = [told for told in said if isinstance(told, Reason)]
     assert len(known) > 150

@@ -7,8 +7,10 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-from unterbau.face import Face
+if TYPE_CHECKING:
+    from unterbau.face import Face
 
 
 class Libraries(logging.Handler):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work of `unterbau prove`: look, judge, render. It decides nothing. `verbs` has its options.
 
-`prove.collect` looks, `prove.proof` judges, `prove.report` and `prove.output` show. What judges and shows is loaded
-while the clouds answer, and so is what is kept of the standards.
+`prove.collect` looks, `prove.proof` judges, `prove.report` and `prove.output` show. Each cloud is asked for its token first, with
+as little loaded as that wants: what looks, judges and shows is loaded while the clouds answer, and so is what is kept of the standards.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import click
 from unterbau import __version__, files, wiring
 from unterbau.cli.frame import Context, Exports, complain, tell_left_out
 from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
-from unterbau.verdict import Outcome, exit_code
 
 if TYPE_CHECKING:
     from unterbau.cloud.survey import Item, Subject, Surveyed
@@ -59,19 +58,27 @@ def prove_(
             if clouds
             else ([_read(p) for p in from_], [])
         )
-        from unterbau.prove import report
         from unterbau.prove.proof import prove
+        from unterbau.verdict import exit_code
 
         found = [prove(i, question()) for i in inventories]
         if found:
             exports.write(lambda: _document(found))
             if html is not None:
+                from unterbau.prove import report
+
                 files.write(html, report.html(found, language).encode(), mode=0o644)
             secrets = wiring.secrets(clouds[0].partition("@")[0]) if clouds and bundle else ()
             _write_single(found[0], save, scs_report, fixes, bundle, secrets)
         elif len(errors) == 1:
             raise errors[0]
-        context.show(lambda: report.proofs(found, everything=everything, reference=reference), _plain(found, errors))
+
+        def rendered() -> None:
+            from unterbau.prove import report
+
+            report.proofs(found, everything=everything, reference=reference)
+
+        context.show(rendered, _plain(found, errors))
         for error in errors:
             complain(error)
         return Exit.CLOUD if errors else exit_code(p.outcome for p in found)
@@ -87,9 +94,9 @@ def _look(
     `late_seconds`: also write, and give the cloud so long for what it did not answer; None: only look.
     """
 
-    from unterbau.prove.collect import collect
-
     def one(name: str, cloud: Surveyed) -> Inventory | UnterbauError:
+        from unterbau.prove.collect import collect
+
         try:
             seen = collect(cloud, now=wiring.now, tool=TOOL, seconds=seconds, **_probe(cloud, tls))
             if late_seconds is None:
@@ -107,7 +114,7 @@ def _look(
 
     with ThreadPoolExecutor(max_workers=min(8, len(clouds))) as pool:
         looks = [_known(pool, one, name) for name in clouds]
-        _prepare(tls)
+        _prepare(tls, shown=not context.json)
         found = [look.result() for look in looks]
     return [f for f in found if not isinstance(f, UnterbauError)], [f for f in found if isinstance(f, UnterbauError)]
 
@@ -127,15 +134,19 @@ def _known(
         return unknown
 
 
-def _prepare(tls: bool) -> None:
+def _prepare(tls: bool, *, shown: bool) -> None:
     """Load what will be wanted in its order, which takes about as long as a cloud takes to answer."""
+    from unterbau.prove import collect  # noqa: F401 - so that it is there
+
     if tls:
         from unterbau.prove import handshake  # noqa: F401 - so that it is there
     from unterbau import locale
-    from unterbau.prove import data, report  # noqa: F401 - so that it is there
+    from unterbau.prove import data, proof  # noqa: F401 - so that it is there
 
     data.load()
     locale.catalogue("en")
+    if shown:
+        from unterbau.prove import report  # noqa: F401 - so that it is there
 
 
 def _probe(cloud: Surveyed, tls: bool) -> dict[str, Any]:
@@ -215,14 +226,17 @@ def _watch(
     seconds: float, tls: bool, interval: float,
 ) -> Exit:  # fmt: skip
     """Again and again until Ctrl-C: the whole once, then what changed, each look kept in the history."""
+    from unterbau.cloud.waiting import closing
     from unterbau.prove import history
     from unterbau.prove.proof import prove
     from unterbau.switch import folders
+    from unterbau.verdict import exit_code
 
     last = Exit.NOT_SHOWN
     folder = folders.root().parent / "prove" / "history"
     while not context.stop.is_set():
-        inventories, errors = _look(context, clouds, None, seconds, tls)
+        with closing():
+            inventories, errors = _look(context, clouds, None, seconds, tls)
         for error in errors:
             context.face.say(f"{wiring.now():%Y-%m-%d %H:%M:%S}  {error.what}")
         found = [prove(i, question()) for i in inventories]
@@ -239,6 +253,7 @@ def check(context: Context, opened: Opened, report_file: Path | None, exports: E
     """`evidence check` for the bundle of a proof."""
     from unterbau.prove import evidence as proofs
     from unterbau.prove import report
+    from unterbau.verdict import Outcome, exit_code
 
     checked = proofs.check_opened(opened)
     if report_file is not None:

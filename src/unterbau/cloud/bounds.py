@@ -8,38 +8,62 @@
 from __future__ import annotations
 
 import re
-
-from pydantic import Field, ValidationError
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from unterbau.errors import UsageError
-from unterbau.verdict import Model
 
 MIB = 2**20
 
 
-class Bounds(Model):
-    """Seconds, unless a field says otherwise."""
+def _bound(default: Any, most: float, *, least: float = 0, may_be_least: bool = False) -> Any:
+    """A number up to `most` and above `least`."""
+    return field(default=default, metadata={"least": least, "most": most, "may_be_least": may_be_least})
 
-    connect: float = Field(default=10, gt=0, le=3600, description="until a connection stands, TLS included")
-    idle: float = Field(default=60, gt=0, le=86400, description="without a byte while a body flows, either way")
-    slowest: float = Field(default=30_000, ge=0, le=1e12, description="bytes a second of a body, over `window`")
-    window: float = Field(default=300, gt=0, le=86400, description="the time over which `slowest` is measured")
-    answer: float = Field(default=90, gt=0, le=86400, description="until a question is answered")
-    silence: float = Field(default=600, gt=0, le=86400, description="until a write that was sent whole is answered")
-    operation: float = Field(default=200, gt=0, le=86400, description="for one request with all its repetitions")
-    tries: int = Field(default=6, ge=1, le=100, description="how often one request is sent")
-    pause: float = Field(default=60, ge=0, le=3600, description="the longest `Retry-After` that is heeded")
-    mib: float = Field(default=64, gt=0, le=1024, description="MiB that one JSON answer may have, unpacked")
 
-    up: float = Field(
-        default=0, ge=0, le=1e15, description="bytes a second to a cloud (0: no limit); `--bwlimit` sets it"
-    )
-    down: float = Field(
-        default=0, ge=0, le=1e15, description="bytes a second from a cloud (0: no limit); `--bwlimit` sets it"
-    )
-    requests: float = Field(
-        default=0, ge=0, le=1e6, description="requests a second (0: no limit); `--tpslimit` sets it"
-    )
+@dataclass(frozen=True)
+class Bounds:
+    """Seconds, unless a field says otherwise. Raises UsageError for a number that is out of its range.
+
+    A plain dataclass: the first request to a cloud waits for no library of models.
+    """
+
+    connect: float = _bound(10, 3600)
+    """Until a connection stands, TLS included."""
+    idle: float = _bound(60, 86400)
+    """Without a byte while a body flows, either way."""
+    slowest: float = _bound(30_000, 1e12, may_be_least=True)
+    """Bytes a second of a body, over `window`."""
+    window: float = _bound(300, 86400)
+    """The time over which `slowest` is measured."""
+    answer: float = _bound(90, 86400)
+    """Until a question is answered."""
+    silence: float = _bound(600, 86400)
+    """Until a write that was sent whole is answered."""
+    operation: float = _bound(200, 86400)
+    """For one request with all its repetitions."""
+    tries: int = _bound(6, 100, least=1, may_be_least=True)
+    """How often one request is sent."""
+    pause: float = _bound(60, 3600, may_be_least=True)
+    """The longest `Retry-After` that is heeded."""
+    mib: float = _bound(64, 1024)
+    """MiB that one JSON answer may have, unpacked."""
+
+    up: float = _bound(0, 1e15, may_be_least=True)
+    """Bytes a second to a cloud (0: no limit); `--bwlimit` sets it."""
+    down: float = _bound(0, 1e15, may_be_least=True)
+    """Bytes a second from a cloud (0: no limit); `--bwlimit` sets it."""
+    requests: float = _bound(0, 1e6, may_be_least=True)
+    """Requests a second (0: no limit); `--tpslimit` sets it."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value, least, most = getattr(self, one.name), one.metadata["least"], one.metadata["most"]
+            if not (least < value <= most or (value == least and one.metadata["may_be_least"])):  # NaN is in no range
+                above = "at least" if one.metadata["may_be_least"] else "above"
+                raise UsageError(
+                    f"--bounds: {one.name}: {value:g} is not {above} {least:g} and at most {most:g}", SPELLED
+                )
 
     @property
     def answer_bytes(self) -> int:
@@ -47,6 +71,7 @@ class Bounds(Model):
         return int(self.mib * MIB)
 
 
+SPELLED = "Write NAME=NUMBER[,NAME=NUMBER ...]."
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([bkmgtp]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
 _UNITS = "bkmgtp"
 
@@ -72,16 +97,14 @@ def _rate(text: str) -> float | None:
 
 def read(text: str) -> Bounds:
     """`idle=30,silence=120` over the defaults. Raises UsageError."""
-    told: dict[str, str] = {}
+    known = [one.name for one in fields(Bounds)]
+    told: dict[str, Any] = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
-        name, _, value = part.partition("=")
-        if name.strip() not in Bounds.model_fields:
-            raise UsageError(f"--bounds: {name.strip()} is none", f"There are: {', '.join(Bounds.model_fields)}.")
-        told[name.strip()] = value.strip()
-    try:
-        return Bounds.model_validate(told, strict=False)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(
-            f"--bounds: {first['loc'][0]}: {first['msg']}", "Write NAME=NUMBER[,NAME=NUMBER ...]."
-        ) from None
+        name, _, value = (word.strip() for word in part.partition("="))
+        if name not in known:
+            raise UsageError(f"--bounds: {name} is none", f"There are: {', '.join(known)}.")
+        try:
+            told[name] = int(value) if name == "tries" else float(value)
+        except ValueError:
+            raise UsageError(f"--bounds: {name}: {value!r} is no number", SPELLED) from None
+    return Bounds(**told)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cloud as somebody sees it who only looks: its identity, and single reads with provenance.
 
-`prove.collect` asks through it, `cloud.openstack.survey` is the real one. A read never raises for what the cloud answers, only says it: a
+`prove.collect` asks through it, `cloud.openstack.reads` is the real one. A read never raises for what the cloud answers, only says it: a
 conformance run must go on when one service is missing, forbidden or mute.
 """
 

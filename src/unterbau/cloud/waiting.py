@@ -3,7 +3,7 @@
 
 Who implements the port calls `wait`. `cli` says once a command who listens (`heeding`): signals come to a process, not
 to a cloud. What is waited for is the caller's; a request itself is bounded where it is sent, by the bounds that stand
-here (`heeded`).
+here (`heeded`). With the command its connections end: who opens some says so (`Heed.opened`), and they are closed then.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+from weakref import WeakSet
 
 from unterbau.cloud.bounds import Bounds
 from unterbau.errors import Interrupted, Unreachable
-from unterbau.verdict import Reason, Words
+
+if TYPE_CHECKING:
+    from unterbau.verdict import Words
 
 T = TypeVar("T")
 QUIET_SECONDS = 20.0
@@ -28,13 +31,22 @@ GRACE_SECONDS = 1.0
 """A wait may go on for so long after a stop, and one that begins after it may last so long: most deletions end by then."""
 
 
+class Connected(Protocol):
+    """Who has connections."""
+
+    def close(self) -> None:
+        """Close them. Whoever asks again opens new ones."""
+
+
 @dataclass(frozen=True)
 class Heed:
-    """Who may end a wait, who hears of it, and how long a request may take."""
+    """Who may end a wait, who hears of it, how long a request may take, and what is closed at the end."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     say: Callable[[str], None] = lambda line: None
     bounds: Bounds = field(default_factory=Bounds)
+    opened: WeakSet[Connected] = field(default_factory=WeakSet, compare=False)
+    """Whose connections are closed when it is heeded no more. An error may keep them alive longer, so they are not left to that."""
 
 
 _heeds = [Heed()]
@@ -42,12 +54,30 @@ _heeds = [Heed()]
 
 @contextmanager
 def heeding(stop: threading.Event, say: Callable[[str], None], bounds: Bounds | None = None) -> Iterator[None]:
-    """Within it all waits of this process end soon after `stop` is set, say what they wait for, and keep the bounds."""
-    _heeds.append(Heed(stop, say, bounds or _heeds[-1].bounds))
+    """Within it all waits of this process end soon after `stop` is set, say what they wait for, and keep the bounds.
+
+    What was opened within it is closed at its end, also after an error.
+    """
+    with _heeding(Heed(stop, say, bounds or _heeds[-1].bounds)):
+        yield
+
+
+@contextmanager
+def closing() -> Iterator[None]:
+    """What is opened within it is closed at its end; everything else is heeded as before."""
+    with _heeding(replace(heeded(), opened=WeakSet())):
+        yield
+
+
+@contextmanager
+def _heeding(heed: Heed) -> Iterator[None]:
+    _heeds.append(heed)
     try:
         yield
     finally:
         _heeds.pop()
+        for one in list(heed.opened):
+            one.close()
 
 
 def heeded() -> Heed:
@@ -84,6 +114,8 @@ def wait(look: Callable[[], T | None], deadline: timedelta, what: Words, *, last
         now = time.monotonic()
         left = deadline.total_seconds() - (now - begun)
         if left <= 0:
+            from unterbau.verdict import Reason  # here, so that the first request waits for no library of models
+
             why = Reason.of("wait.not-within", what=_so_far(what, last()), seconds=round(deadline.total_seconds()))
             raise Unreachable(str(why), why=why)
         if heed.stop.is_set():
@@ -100,6 +132,8 @@ def wait(look: Callable[[], T | None], deadline: timedelta, what: Words, *, last
 
 
 def _so_far(what: Words, last: str) -> Words:
+    from unterbau.verdict import Reason
+
     return Reason.of("wait.last", what=what, status=last) if last else what
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unterbau.doctor.findings import Findings
-from unterbau.face import MARKS, listed, say
+from unterbau.face.results import MARKS, listed, say
 
 
 def findings(told: Sequence[Findings]) -> None:

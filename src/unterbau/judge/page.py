@@ -16,7 +16,7 @@ from jinja2 import Environment
 
 from unterbau import pages
 from unterbau.catalogue.model import Layer
-from unterbau.face import MARKS
+from unterbau.face.results import MARKS
 from unterbau.judge import words
 from unterbau.judge.judgement import Finding, Group, Judgement, RuleSetHead
 from unterbau.judge.seeing import tell

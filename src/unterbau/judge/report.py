@@ -15,7 +15,7 @@ from typing import Any
 from unterbau.catalogue.audit import Audited, by_class_and_age
 from unterbau.catalogue.contradictions import Contradiction
 from unterbau.catalogue.model import Fact, OperatorFact, Source, SupportFact, Technology
-from unterbau.face import MARKS, STYLES, listing, paragraph, row, safe, say, sheet, table
+from unterbau.face.results import MARKS, STYLES, listing, paragraph, row, safe, say, sheet, table
 from unterbau.judge import words
 from unterbau.judge.judgement import Difference, Finding, Group, Judgement, KnownFact, Since
 from unterbau.judge.seeing import tell

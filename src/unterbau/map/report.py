@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from unterbau import pages
 from unterbau.catalogue.model import BaseFact
-from unterbau.face import MARKS, safe, say, table
+from unterbau.face.results import MARKS, safe, say, table
 from unterbau.judge.seeing import tell
 from unterbau.map import logos
 from unterbau.map.changes import Changes

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import selectors
 import socket
 import ssl
@@ -36,8 +37,12 @@ SECONDS = 5.0
 """Deadline of one connection."""
 MOST_AT_ONCE = 64
 """Threads; an address wants two."""
-HANDS = 12
-"""How many hellos ask an address for ciphers of one version at the same time, each for its share of them."""
+USUAL = re.compile(r"(?:ECDHE-ECDSA|ECDHE-RSA|DHE-RSA)-(AES256-GCM|AES128-GCM|CHACHA20)-.*", re.ASCII)
+"""Most servers take ciphers of these names and no others. A certificate takes one of each kind, or two with DHE."""
+HANDS = 4
+"""How many hellos ask an address for the other ciphers of one version at the same time, each for its share of them."""
+PARTS = 4
+"""Into so many hellos at most goes the rest of a share of which one was taken, two ciphers or more in each."""
 OLD = {
     "TLSv1": (ssl.TLSVersion.TLSv1, ssl.HAS_TLSv1),
     "TLSv1.1": (ssl.TLSVersion.TLSv1_1, ssl.HAS_TLSv1_1),
@@ -289,7 +294,7 @@ class _Hellos:
     """All hellos to one address, side by side in one thread.
 
     A server tells by its hello (RFC 5246, 7.4.1.3) which version and cipher it would take, and the handshake goes no
-    further: one way there and back is enough. Without what it took the rest of that share is asked for in two halves, until it refuses.
+    further: one way there and back is enough. Without what it took the rest of that share is asked for in parts, until it refuses.
     """
 
     def __init__(self, place: _Place, seconds: float) -> None:
@@ -328,10 +333,17 @@ class _Hellos:
         }
 
     def _share(self, name: str) -> None:
-        """Ask for all ciphers of a version. Neighbours are alike: so each hand takes few of them."""
-        numbers = _ciphers(self._template[name])
-        for hand in range(min(HANDS, len(numbers))):
-            self._send(_Question(name, numbers[hand::HANDS], alone=False))
+        """Ask for all ciphers of a version: each usual kind by itself, so that one more round ends it.
+
+        Neighbours are alike: so each hand takes few of them.
+        """
+        shares: dict[str, list[int]] = {}
+        others: list[int] = []
+        for number in _ciphers(self._template[name]):
+            usual = USUAL.fullmatch(_names()[number])
+            (others if usual is None else shares.setdefault(usual[1], [])).append(number)
+        for share in (*shares.values(), *(others[hand::HANDS] for hand in range(min(HANDS, len(others))))):
+            self._send(_Question(name, share, alone=False))
 
     def _send(self, question: _Question) -> None:
         """Begin the connection of a question, anew or at the next address of the host."""
@@ -400,9 +412,9 @@ class _Hellos:
             return
         self._taken[name].append(number)
         left = [other for other in question.left if other != number]
-        for half in (left[::2], left[1::2]):
-            if half:
-                self._send(_Question(name, half, alone=False))
+        parts = min(PARTS, (len(left) + 1) // 2)
+        for part in range(parts):
+            self._send(_Question(name, left[part::parts], alone=False))
 
     def _failed(self, question: _Question, error: OSError) -> None:
         """Nobody answered: try the host's next address, then once more."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unterbau import pages
-from unterbau.face import safe, say, table
+from unterbau.face.results import safe, say, table
 from unterbau.prove import output
 from unterbau.prove.proof import Proof
 from unterbau.prove.verdicts import OUTCOMES, CaseOutcome, CaseVerdict, Level, VersionVerdict

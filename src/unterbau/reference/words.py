@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from unterbau.face import safe, table
+from unterbau.face.results import safe, table
 
 
 def clouds(found: Iterable[Any]) -> None:

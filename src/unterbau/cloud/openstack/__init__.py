@@ -2,7 +2,7 @@
 """A real OpenStack behind the port: the only room that imports keystoneauth, openstacksdk, requests, urllib3.
 
 `wiring` calls `connect`; everyone else holds the port. One module a service; `errors` is the one edge where
-foreign exceptions become ours. What only the port wants is loaded with it: `survey` does without.
+foreign exceptions become ours. What only the port wants is loaded with it: `survey` does without, and asks for a token before `reads` is loaded.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unterbau.cloud.openstack.session import cloud_names, find_session
-from unterbau.cloud.openstack.survey import Survey
 
 if TYPE_CHECKING:
     from unterbau.cloud.openstack.adapter import OpenStack
+    from unterbau.cloud.openstack.reads import Survey
 
 __all__ = ["cloud_names", "connect", "secrets", "survey"]
 
@@ -35,8 +35,15 @@ def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta 
 def survey(
     name: str, now: Callable[[], datetime], *, region: str | None = None, config_files: Sequence[Path] = ()
 ) -> Survey:
-    """The cloud of that name for single reads with provenance. Raises ConfigError as `connect` does."""
-    return Survey(find_session(name, config_files, region=region), now)
+    """The cloud of that name for single reads with provenance. Raises ConfigError as `connect` does.
+
+    Its token is asked for at once: what reads and judges may be loaded meanwhile.
+    """
+    session = find_session(name, config_files, region=region)
+    entering = session.entering(now)
+    from unterbau.cloud.openstack.reads import Survey
+
+    return Survey(session, now, entering)
 
 
 def secrets(name: str, config_files: Sequence[Path] = ()) -> tuple[str, ...]:

@@ -11,10 +11,14 @@ import hashlib
 import json
 import os
 import threading
+import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import os_service_types
 import yaml
@@ -24,7 +28,6 @@ from keystoneauth1.exceptions import DiscoveryFailure
 from keystoneauth1.identity.base import BaseIdentityPlugin
 
 from unterbau.cloud.openstack.errors import MALFORMED, malformed, translated
-from unterbau.cloud.openstack.http import Api
 from unterbau.cloud.openstack.limits import Limits
 from unterbau.cloud.openstack.profiles import resolve
 from unterbau.cloud.openstack.sdk import CloudRegion, loader
@@ -32,6 +35,9 @@ from unterbau.cloud.openstack.transport import guard, prepared
 from unterbau.cloud.waiting import heeded
 from unterbau.errors import ConfigError
 from unterbau.places import place, split, without_user
+
+if TYPE_CHECKING:
+    from unterbau.cloud.openstack.http import Api
 
 POOL = 32
 """Connections kept open to each service."""
@@ -59,8 +65,13 @@ class Session:
         self._checked: access.AccessInfo | None = None
         with translated(f"cloud {name}"):
             self.session = region.get_session()
-        weakref.finalize(self, self.session.session.close)  # its connections, when nobody speaks to the cloud any more
+        weakref.finalize(self, self.session.session.close)  # when nobody speaks to the cloud any more
+        heeded().opened.add(self)
         self._known = guard(self.session, region.config, pool_connections=16, pool_maxsize=POOL)
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self.session.session.close()
 
     @property
     def auth_url(self) -> str:
@@ -95,6 +106,22 @@ class Session:
             raise malformed(what, KeyError(missing))
         self._checked = found
         return found
+
+    def entering(self, now: Callable[[], datetime]) -> Future[Entered]:
+        """Asks for the token in a thread of its own. The future raises what `access` does."""
+        entering: Future[Entered] = Future()
+
+        def enter() -> None:
+            began, clock = now(), time.monotonic()
+            try:
+                found = self.access()
+            except BaseException as error:  # noqa: BLE001 - raised again where the token is wanted
+                entering.set_exception(error)
+            else:
+                entering.set_result(Entered(found, began, round(time.monotonic() - clock, 4)))
+
+        threading.Thread(target=enter, name="entering", daemon=True).start()
+        return entering
 
     def token(self) -> str:
         """A valid token (renewed shortly before it expires)."""
@@ -149,6 +176,8 @@ class Session:
 
     def api(self, service: str) -> Api:
         """The service's Api, at the highest microversion that both sides know (see `CEILINGS`)."""
+        from unterbau.cloud.openstack.http import Api  # here: the token waits for no library of models
+
         ceiling = CEILINGS.get(service)
         with self._lock:
             if service not in self._apis:
@@ -179,6 +208,15 @@ class Session:
         data = adapter.get_endpoint_data()
         newest = data.max_microversion if data else None
         return f"{newest[0]}.{newest[1]}" if newest else None
+
+
+@dataclass(frozen=True)
+class Entered:
+    """A token, and the one request that brought it."""
+
+    token: access.AccessInfo
+    began: datetime
+    seconds: float
 
 
 def services(token: access.AccessInfo) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from unterbau.cloud.openstack.errors import by_status, text_of_body, translated,
 from unterbau.cloud.openstack.http import Stream, number, patience
 from unterbau.cloud.openstack.identity import tls_context
 from unterbau.cloud.openstack.limits import Limits
+from unterbau.cloud.waiting import heeded
 from unterbau.errors import Broken, CloudError
 from unterbau.places import REDIRECTS, Place, redirected
 
@@ -46,6 +47,14 @@ class Swift:
         self._limits = limits
         self._lock = threading.Lock()
         self._opened: tuple[urllib3.HTTPConnectionPool, str] | None = None
+        heeded().opened.add(self)
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened[0].close()
 
     def _pool(self) -> tuple[urllib3.HTTPConnectionPool, str]:
         """The connections, and the path of the account."""

@@ -157,6 +157,15 @@ class _Transport(TCPKeepAliveAdapter):
         manager.pool_classes_by_scheme = pools_of(self._known.limits)
         return manager
 
+    def close(self) -> None:
+        """As HTTPAdapter, and at once: by itself a pool waits until nobody has an answer of it any more, not even an error."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - it cannot be iterated over
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
+
     def send(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> requests.Response:  # type: ignore[override]
         """As HTTPAdapter; what does not stream is read whole, within the bounds. Raises Astray, Broken, Interrupted."""
         method = request.method or "GET"

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from unterbau.face import MARKS, STYLES, TEN, first, listed, safe, say, table
+from unterbau.face import TEN, first
+from unterbau.face.results import MARKS, STYLES, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Plan, spoken
 from unterbau.switch.probes import outage as outages

@@ -12,6 +12,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from pydantic import JsonValue
 
 from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.errors import FOREIGN, translate, translated
-from unterbau.cloud.openstack.session import Session, catalog_digest, official_type, services
+from unterbau.cloud.openstack.session import Entered, Session, catalog_digest, official_type, services
 from unterbau.cloud.survey import Item, Reply, Request, Subject
 from unterbau.errors import Broken, CloudError, Elsewhere
 from unterbau.places import split, without_user
@@ -35,10 +36,11 @@ LARGEST = 64 << 20
 class Survey:
     """One identity in one cloud, asked for what is offered to it."""
 
-    def __init__(self, session: Session, now: Callable[[], datetime]) -> None:
-        self._session, self._now = session, now
+    def __init__(self, session: Session, now: Callable[[], datetime], entering: Future[Entered]) -> None:
+        self._session, self._now, self._entering = session, now, entering
         self._numbers = itertools.count(1)
-        self._access: access.AccessInfo | None = None
+        self._endpoints: dict[str, str] = {}
+        """Official service type -> address in our region and interface, versioned; empty before `enter`."""
 
     @property
     def trust(self) -> str | bool:
@@ -49,29 +51,23 @@ class Survey:
 
     def enter(self) -> tuple[Request, Subject, tuple[Item, ...]]:
         """As `Surveyed.enter`. The token's body is a secret: no digest of it is kept."""
-        began, clock = self._now(), time.monotonic()
-        self._access = token = self._session.access()
+        entered = self._entering.result()
+        token = entered.token
+        subject, catalog = self._subject(token), tuple(services(token))
+        for type_, url in reversed([*subject.endpoints(catalog)]):
+            service = official_type(type_)
+            self._endpoints[service] = self._versioned(service, url.rstrip("/"))
         path = split(self._session.auth_url).path.rstrip("/")
         request = Request(
             id=self._id(), service="identity", method="POST",
-            path=f"{path if _VERSION.search(path) else path + '/v3'}/auth/tokens", status=201, began=began,
-            seconds=round(time.monotonic() - clock, 4),
+            path=f"{path if _VERSION.search(path) else path + '/v3'}/auth/tokens", status=201,
+            began=entered.began, seconds=entered.seconds,
         )  # fmt: skip
-        return request, self._subject(token), tuple(services(token))
+        return request, subject, catalog
 
     def has(self, service: str) -> bool:
         """As `Surveyed.has`."""
-        return bool(self._endpoint(service))
-
-    def _endpoint(self, service: str) -> str:
-        """The address of a service type in our region and interface, versioned; empty without one."""
-        token = self._access
-        if token is None:
-            return ""
-        for type_, url in self._subject(token).endpoints(services(token)):
-            if official_type(type_) == service:
-                return self._versioned(service, url.rstrip("/"))
-        return ""
+        return bool(self._endpoints.get(service))
 
     def _subject(self, token: access.AccessInfo) -> Subject:
         """Whose cloud this is, as the token says."""
@@ -94,7 +90,7 @@ class Survey:
 
     def read(self, service: str, path: str, *, seconds: float, microversion: str = "") -> Reply:
         """As `Surveyed.read`."""
-        url = self._endpoint(service) + path
+        url = self._endpoints.get(service, "") + path
         headers = {"Accept": "application/json"}
         if microversion:
             headers["OpenStack-API-Version"] = f"{service} {microversion}"
