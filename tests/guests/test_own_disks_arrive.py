@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import able
 import pytest
 
 from unterbau import reference, wiring
@@ -48,9 +49,7 @@ sync
 @pytest.fixture(scope="module")
 def clouds() -> Iterator[tuple[str, str]]:
     """Two clouds with guests; in the first a server whose page shows the rows on its own disk."""
-    missing = [package.name for package in extras.absent()]
-    if os.geteuid() != 0 or missing:
-        why = f"the packages {' '.join(missing)} are not there" if missing else "it does not run as root"
+    if why := able.why_not():
         pytest.skip(f"DID NOT RUN: no drill of a server's own disk between clouds with guests, because {why}")
     for name in (SOURCE, TARGET):
         reference.up(name, progress=lambda line: None, with_=extras.ALL)

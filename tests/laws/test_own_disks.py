@@ -15,7 +15,8 @@ import pytest
 from unterbau.cloud.disks import Forms, Trimmed
 from unterbau.cloud.port import Cloud
 from unterbau.cloud.simulator import Bytes, Simulator
-from unterbau.errors import Forbidden
+from unterbau.cloud.waiting import wait
+from unterbau.errors import Forbidden, Unreachable
 from unterbau.saga import Journal, run, unwind
 from unterbau.switch import census, closing, move, planning, temporaries, verify
 from unterbau.switch.plan import Plan
@@ -383,6 +384,25 @@ def test_a_right_that_is_missing_is_a_reason_too_and_an_error_that_may_pass_is_n
 
     found, why = Forms(pair.source, "source").saved(wish(), refuse, lambda: None, timedelta(seconds=1))
     assert found is None and "policy denies" in words(why)
+
+
+def test_an_image_that_never_ends_is_given_up_and_a_cloud_that_does_not_answer_is_asked_again(pair: Pair) -> None:
+    asked: list[str] = []
+    make, delete = saving(pair.source, pair.web, "unterbau.own.00000000000000fe", asked)
+
+    def never(reference: Ref, deadline: timedelta) -> Resource:
+        return wait(lambda: None, timedelta(0), "an image")
+
+    def silent(reference: Ref, deadline: timedelta) -> Resource:
+        raise Unreachable("connection refused")
+
+    pair.source.settle = never  # type: ignore[method-assign]
+    found, why = Forms(pair.source, "source").saved(wish(), make, delete, timedelta(0))
+    assert found is None and "an image" in words(why) and not pair.source.listing(Kind.IMAGE).not_shown
+    assert "unterbau.own.00000000000000fe" not in {r.marker for r in pair.source.listing(Kind.IMAGE).resources}
+    pair.source.settle = silent  # type: ignore[method-assign]
+    with pytest.raises(Unreachable):
+        Forms(pair.source, "source").saved(wish(), make, delete, timedelta(0))
 
 
 def test_an_image_of_another_form_or_without_bytes_is_not_carried(pair: Pair) -> None:

@@ -452,8 +452,10 @@ class _Comparison:
             return verdict
         if self._same_image(resource, there):
             return verdict.model_copy(update={"reason": Reason.of("verify.disk.from-its-image")})
-        before = self.source.by_ref.get(resource.ref)
-        if before is None or before.runs():
+        before, writing = self.source.by_ref.get(resource.ref), self._writing(resource, there)
+        if writing:
+            why = writing
+        elif before is None or before.runs():
             why = Reason.of("verify.disk.runs", side=side_words("source"))
         elif right is None or right.what != MADE_FROM:
             why = Reason.of("verify.disk.ran")

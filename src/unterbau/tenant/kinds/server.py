@@ -275,6 +275,10 @@ class Server(ResourceBase):
         """If it was booted from an image, and onto a disk whose length its flavor says."""
         return self._is_rooted_here(side) and self.flavor.disk_gib > 0
 
+    def writers(self, side: Side) -> list[Ref]:
+        """It writes its own disk."""
+        return [self.ref] if self.is_exported(side) else []
+
     def disk_gib(self) -> int:
         """Its flavor's."""
         return self.flavor.disk_gib if self.image_id is not None else 0
