@@ -949,3 +949,30 @@ def _purge(name: str, box: str) -> None:
     for one in hands.session.get(f"{place}?format=json&versions").json():
         hands.session.delete(f"{place}/{one['name']}?version-id={one['version_id']}", raise_exc=False)
     hands.session.delete(place, raise_exc=False)
+
+
+def test_the_disk_that_a_server_has_on_its_host_becomes_an_image_or_it_is_said_that_none_is_given(
+    cloud: Cloud, make: Maker
+) -> None:
+    """Nova without guests makes an image and never fills it: that is told within seconds, and is no doubt about a write."""
+    first = Image(id="-", name=f"i-{make.tag}", status="queued", disk_format="raw", container_format="bare",
+                  visibility="private")  # fmt: skip
+    image = make.ensure(first, "first")
+    cloud.write_image(first.model_copy(update={"id": image}), [DISK], len(DISK))
+    flavor = next(f for f in cloud.surroundings().offering.flavors if f.name == "SCS-2V-4-20s")
+    wish = Server(id="-", name=f"v-{make.tag}", status="ACTIVE", flavor=flavor, image_id=image)
+    server = make.ensure(wish)
+    cloud.settle(ref(Kind.SERVER, server), WAIT)
+    saved = [
+        cloud.ensure(first, make.marker("disk"), source=Source(server_id=server)) for _ in range(2)
+    ]  # the second finds the first, which is not whole yet
+    make.made.append(ref(Kind.IMAGE, saved[0]))
+    assert saved[0] == saved[1]
+    try:
+        there = cloud.settle(ref(Kind.IMAGE, saved[0]), WAIT)
+    except Broken as error:
+        assert not isinstance(cloud, Simulator) and "gave it no bytes" in error.what and not error.uncertain
+    else:
+        assert isinstance(there, Image) and there.marker == make.marker("disk")
+        with guest_bytes(cloud, there.id, form_of(there), flavor.disk_gib << 30, None) as stream:
+            assert b"".join(stream).startswith(DISK)

@@ -33,7 +33,7 @@ pytestmark = [
     # openstacksdk, with which `inventory` counts, warns about itself in several ways.
     pytest.mark.filterwarnings("ignore"),
 ]
-LOSSES = ("server.user_data", "floating_ip.address", "router.external_fixed_ips")
+LOSSES = ("server.user_data", "server.image_id", "floating_ip.address", "router.external_fixed_ips")
 
 
 @dataclass

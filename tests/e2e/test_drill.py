@@ -76,7 +76,11 @@ def test_a_rehearsal_proves_the_move_and_leaves_both_clouds_as_they_were(
     told = json.loads(done.stdout)
     checked = evidence.check(Path(told["bundle"]).read_bytes())
     assert Outcome.FAILED not in {v.outcome for v in checked.verdicts}
-    assert {v.outcome for v in checked.verdicts if v.claim.kind == "content"} == {Outcome.HELD}
+    contents = [v for v in checked.verdicts if v.claim.kind == "content"]
+    own_disks = [v for v in contents if v.claim.subject.startswith("server:")]
+    assert {v.outcome for v in contents if v not in own_disks} == {Outcome.HELD}
+    assert {v.outcome for v in own_disks} == {Outcome.NOT_SHOWN} and len(own_disks) == 2, "this Nova has no guests"
+    assert all("gave it no bytes" in str(v.reason) for v in own_disks)
     for case in (*CASES, *LATER):
         demand_held(case, checked.bundle, checked.verdicts)
     demand_nothing_temporary(checked.bundle)

@@ -209,7 +209,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def service(api: Glance) -> ImageService:
-    return ImageService(lambda: api, lambda: api, lambda: "p")  # type: ignore[arg-type, return-value]
+    return ImageService(lambda: api, lambda: api, lambda: api, lambda: "p")  # type: ignore[arg-type, return-value]
 
 
 @pytest.mark.thorough

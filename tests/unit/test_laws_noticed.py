@@ -328,7 +328,7 @@ def image(id_: str, **more: Any) -> dict[str, Any]:
 
 def service(glance: Glance) -> ImageService:
     adapter: Any = glance
-    return ImageService(lambda: Api(adapter), lambda: Api(adapter), lambda: "me")
+    return ImageService(lambda: Api(adapter), lambda: Api(adapter), lambda: Api(adapter), lambda: "me")
 
 
 def test_who_an_image_is_shared_with_is_read_and_what_cannot_be_read_of_it_is_named() -> None:

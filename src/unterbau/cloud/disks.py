@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volumes as images: in which form a cloud gives one, and the guest's bytes of it. Mover and verifier call it.
+"""Disks as images: in which form a cloud gives one, and the guest's bytes of it. Mover and verifier call it.
 
 Cinder uploads a volume in the form that it is asked for, or the image vanishes: whether a cloud can is seen only by
 trying. As qcow2 what is in use passes, as raw every zero, too. What is asked for as raw is raw, whatever stands in it: the
-guest writes its first bytes. What is asked for as qcow2 must look like it, and not be as long as the volume.
+guest writes its first bytes. What is asked for as qcow2 must look like it, and not be as long as the volume. The disk that a server
+has on its host Nova gives in the form of its own choice, or not at all.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias, cast
 
 from unterbau import qcow2
-from unterbau.cloud.port import ByteStream, Cloud, Reader
-from unterbau.cloud.waiting import heeded
-from unterbau.errors import Broken, Conflict, Interrupted
+from unterbau.cloud.port import ByteStream, Cloud, Reader, said
+from unterbau.cloud.waiting import heeded, ran_out
+from unterbau.errors import Broken, Conflict, Forbidden, Interrupted, OverQuota, Unreachable, Unsupported
 from unterbau.tenant.kinds import Image, Kind, Resource, Volume, ref
 from unterbau.tenant.kinds.volume import GIB, QCOW2
+from unterbau.verdict import Reason, Words
 
 Form: TypeAlias = Literal["qcow2", "raw"]
 RAW: Form = "raw"
@@ -37,11 +39,15 @@ def form_of(image: Resource | None) -> Form:
 
 def length_of(disk: Resource) -> int:
     """How long a disk is, in bytes."""
-    return disk.size_gib * GIB if isinstance(disk, Volume) else 0
+    return disk.disk_gib() * GIB
 
 
 def _type(disk: Resource) -> str:
     return f"volumes of type {disk.volume_type}" if isinstance(disk, Volume) else "disks"
+
+
+FIRST_SECONDS = 10.0
+"""How long others wait for what becomes of the first image of a server: a cloud that gives none shows so sooner."""
 
 
 class Forms:
@@ -51,6 +57,10 @@ class Forms:
         self._cloud, self._side = cloud, side
         self._lock = threading.Lock()
         self._refused = set[str]()
+        self._first = threading.Lock()
+        self._gives: bool | None = None
+        self._why: Words = ""
+        """Whether this cloud gives the disks of servers, and why not."""
 
     def can(self, what: str) -> bool:
         """Whether qcow2 is worth a try for it: nobody has refused it and taken raw."""
@@ -98,6 +108,60 @@ class Forms:
             self.cannot(what, why)
         return found
 
+    def saved(
+        self, wish: Resource, make: Callable[[Resource], str], delete: Callable[[], None], deadline: timedelta
+    ) -> tuple[Resource | None, Words]:
+        """The settled image of the disk that a server has on its host; or None, and why its cloud gives none.
+
+        `make` ensures a wish under its marker, `delete` takes away all under it. A cloud that gives no server's disk is asked
+        once. Raises what may be another time: Unreachable, AuthFailed, ...
+        """
+        alone = self._gives is None and self._first.acquire(timeout=FIRST_SECONDS)
+        try:
+            if self._gives is False:
+                return None, self._why
+            found, why, forever = self._saved(wish, make, deadline)
+            if found is None:
+                delete()
+            with self._lock:
+                news = forever and self._gives is None
+                if found is not None or news:
+                    self._gives, self._why = found is not None, why
+            if news:
+                heeded().say(f"{self._side}: no server's own disk is carried, since this cloud gives none: {why}")
+            return found, why
+        finally:
+            if alone:
+                self._first.release()
+
+    def _saved(
+        self, wish: Resource, make: Callable[[Resource], str], deadline: timedelta
+    ) -> tuple[Resource | None, Words, bool]:
+        """Also whether any other server's would fare no better."""
+        id_ = ""
+        try:
+            id_ = make(wish)
+            found = self._cloud.settle(ref(Kind.IMAGE, id_), deadline)
+        except (Forbidden, Unsupported) as error:
+            return None, said(error), True
+        except (Conflict, OverQuota) as error:
+            return None, said(error), False
+        except Broken as error:
+            if error.uncertain or not id_:
+                raise
+            there = self._cloud.read(ref(Kind.IMAGE, id_))
+            return None, said(error), there is not None and getattr(there, "status", "") == "queued"
+        except Unreachable as error:
+            if not ran_out(error):
+                raise
+            return None, said(error), False
+        form = getattr(found, "disk_format", None)
+        if not getattr(found, "size_bytes", None):
+            return None, Reason.of("disk.empty"), True
+        if form not in (QCOW2, RAW):
+            return None, Reason.of("disk.form", form=str(form)), True
+        return found, "", False
+
     def _goes_on(self, image_id: str) -> bool:
         there = self._cloud.read(ref(Kind.IMAGE, image_id))
         return there is not None and getattr(there, "status", "") in _STILL
@@ -118,6 +182,28 @@ class Forms:
 def names_form(error: Conflict) -> bool:
     """Whether a refusal is one of the form, and not of a state."""
     return "format" in error.what.lower()
+
+
+class Trimmed:
+    """The bytes up to the last that is not zero: the same of a disk that a larger flavor made longer; a `ByteStream`."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+
+    @property
+    def size_bytes(self) -> int | None:
+        """With the zeros."""
+        return self._stream.size_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Nothing of a chunk of zeros for as long as nothing else follows."""
+        zeros = 0
+        for chunk in self._stream:
+            kept = b"" if chunk == _ZEROS[: len(chunk)] else bytes(chunk).rstrip(b"\0")
+            for start in range(0, zeros if kept else 0, len(_ZEROS)):
+                yield _ZEROS[: min(zeros - start, len(_ZEROS))]
+            zeros = len(chunk) - len(kept) + (0 if kept else zeros)
+            yield kept
 
 
 class _Guest:

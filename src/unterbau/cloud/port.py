@@ -245,7 +245,8 @@ class Cloud(Reader, Protocol):
         A *router interface* gets exactly its addresses. A *router* is made with its external gateway, without
         `routes` (their next hops need the interfaces: `set_bonds`), a *container* without keeping versions. A *server* gets its ports in order, and
         `source.disks`; it is made running. An *attachment* attaches. An *image* without source is made empty
-        (`write_image` follows), visibility private until then. An *object* is written by `write_object` or
+        (`write_image` follows), visibility private until then; one from a server is in the form that the cloud chooses, or
+        `settle` says Broken where it gives none. An *object* is written by `write_object` or
         `write_manifest`. A *secret* needs `write_secret` for its payload.
         Raises Conflict, OverQuota, Forbidden, Unsupported, Broken, Unreachable.
         """

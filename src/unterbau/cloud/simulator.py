@@ -5,7 +5,7 @@ Every change is on disk when the call returns, so the world outlives a killed pr
 OpenStack where that matters to a mover: a new security group comes with two egress rules (which `ensure`
 removes), each project has a `default` group, a volume in use cannot be uploaded and goes with its server if it is
 attached so, a volume's `updated_at` changes with its state and its uploads and not with its bytes, protected and public
-images are refused, a volume is uploaded as raw or qcow2 and made from either, names of server groups and secrets are not unique, a container must be empty to be deleted. A GiB is
+images are refused, a volume is uploaded as raw or qcow2 and made from either, a server's disk is its image's until somebody writes it, names of server groups and secrets are not unique, a container must be empty to be deleted. A GiB is
 64 KiB here. ACLs are told to the role member only, as Swift does, and what `private` names is another user's. It has no
 addresses to give, no schedulers, and knows nothing of other projects.
 
@@ -114,6 +114,8 @@ class Simulator:
         """The forms of images in which its Cinder gives volumes, which its Glance takes, and which Cinder makes volumes from."""
         self.mislabels = False
         """Whether its Cinder gives raw, whatever it is asked for, and calls it what it was asked for."""
+        self.images_of_servers = True
+        """Whether its Nova gives the disks that servers have on their hosts; else their images stay empty for ever."""
         self.stuck = False
         """Whether guests never give a disk back; a server that is deleted does."""
         self._claimed: dict[str, Marker] = {}
@@ -503,12 +505,24 @@ class Simulator:
         if busy:
             raise Conflict(f"{self.name}: {origin}: {busy}")
         data = self._content(origin) if origin else b""
+        if source.server_id and not self.images_of_servers:
+            return made
         if drawn is not None and made.KNOWN.content is Content.FIXED:
             self._put(drawn)  # its status was `uploading` for a while
             data = self._packed(made, data)
+        if made.KNOWN.content is Content.NONE:
+            return self._booted(made, drawn, data)
         if made.KNOWN.content is Content.DISK:
             data, made = self._unpacked(made, drawn, data)
         return self._filled(made, data)
+
+    def _booted(self, server: Resource, image: Resource | None, data: bytes) -> Resource:
+        """A server with a disk of its own from its image, as long as its flavor says; what is no qcow2 is taken as it lies there."""
+        if getattr(image, "disk_format", None) == "qcow2":
+            with suppress(qcow2.Unreadable):
+                pieces = qcow2.Disk([data], server.disk_gib() << 30, io.BytesIO)
+                data = b"".join(bytes(piece) for piece in pieces)
+        return self._filled(server, data.ljust(server.disk_gib() * GIB, b"\0"))
 
     def _packed(self, image: Resource, data: bytes) -> bytes:
         """A volume in the form of its image. Raises _GivenUp if Cinder does not give it so."""
@@ -553,6 +567,8 @@ class Simulator:
         if reference in self._given_up:
             raise Broken(f"{self.name}: {reference} vanished while it was being made")
         found = self._must(reference)
+        if found.KNOWN.content is Content.FIXED and not found.is_filled():
+            raise Broken(f"{self.name}: {reference} was made and got no bytes")
         if getattr(found, "status", "") == "error":
             raise Broken(f"{self.name}: {reference} ended in status error")
         return found

@@ -142,3 +142,8 @@ def _pause(stop: threading.Event, seconds: float) -> None:
         time.sleep(min(seconds, GRACE_SECONDS / 5))
     else:
         stop.wait(seconds)
+
+
+def ran_out(error: Unreachable) -> bool:
+    """Whether it says that a wait reached its deadline, and not that nobody answered."""
+    return getattr(error.why, "id", "") == "wait.not-within"

@@ -193,7 +193,7 @@ class SourceClosing(_Closing):
         face.phase("look at both sides, and hash every content again")
         seen = observe(
             {"source": source, "target": target}, work=folders.verifications(), now=self.tools.now, stop=self.tools.stop,
-            count=face.count, passed=face.bytes, late_seconds=self.tools.late_seconds, say=face.say,
+            count=face.count, passed=face.bytes, late_seconds=self.tools.late_seconds, say=face.say, plan=sealed.plan,
         )  # fmt: skip
         before = earlier[-1].look.source if earlier else sealed.source
         taken = closing.touched(self.old_journal()).union(*(closing.touched(one.journal) for one in earlier))
@@ -418,7 +418,7 @@ class _Guard:
             return Reason.of("close.came-later")
         try:
             closing.demand_same("target", before, closing.as_before(before, now, self.taken))
-            if now.ref in self._read and now.KNOWN.content is not Content.PAYLOAD:
+            if now.ref in self._read and now.KNOWN.content not in (Content.PAYLOAD, Content.NONE):
                 self.witness.demand_content("target", before, now)
         except closing.Kept as kept:
             return kept.why

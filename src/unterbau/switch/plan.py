@@ -57,7 +57,7 @@ def losses(entry: Entry, resource: ResourceBase, source: Workload) -> tuple[Loss
     for change in entry.changes:
         if change.takes_away and not resource.replaces(change.field):
             add(change.field, change.why)
-    for field, why in resource.beyond(source):
+    for field, why in resource.lost_with(entry, source):
         add(field, why)
     for field, why in source.hidden.get(resource.ref, {}).items():
         add(field, why)

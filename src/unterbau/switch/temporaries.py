@@ -17,6 +17,9 @@ def markers(plan: Plan | None) -> frozenset[str]:
     """The marks of all that the move of this plan makes for a moment."""
     if plan is None:
         return frozenset()
-    moving = [e.ref for e in plan.entries if e.fate.moves]
-    disks = [reference for reference in moving if KINDS[kind_of(reference)].KNOWN.content is Content.DISK]
+    disks = [
+        e.ref
+        for e in plan.entries
+        if e.fate.moves and (e.carries_disk or KINDS[kind_of(e.ref)].KNOWN.content is Content.DISK)
+    ]
     return frozenset(Marker(run=plan.run, node=f"{what} of {disk}").tag() for disk in disks for what in PASSAGES)

@@ -68,7 +68,9 @@ class OpenStack:
         self._compute = ComputeService(
             partial(self._api, "compute"), lambda **query: self._network.raw("ports", **query)
         )
-        self._image = ImageService(partial(self._api, "image"), volumes, lambda: session.project_id)
+        self._image = ImageService(
+            partial(self._api, "image"), volumes, partial(self._api, "compute"), lambda: session.project_id
+        )
         self._volumes = BlockStorageService(volumes)
         self._objects = ObjectService(swift)
         self._keys = KeyService(partial(self._api, "key-manager"), lambda: session.user_id)

@@ -26,7 +26,7 @@ from unterbau.cloud.port import Listing, Marker, Power, carries, is_marker, mark
 from unterbau.cloud.waiting import wait
 from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Attachment, Flavor, Keypair, Kind, Resource, Server, ServerGroup, Source, ref
-from unterbau.tenant.kinds.server import SINCE
+from unterbau.tenant.kinds.attachment import SINCE
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Reason, Words
 

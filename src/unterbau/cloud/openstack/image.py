@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Glance (Image API v2) behind the port, and Cinder's upload of a volume to an image. Called by `cloud`.
+"""Glance (Image API v2) behind the port, Cinder's upload of a volume to an image, and Nova's of a server's disk. Called by `cloud`.
 
-The marker is a tag from birth. An image that Cinder uploads cannot be given a tag in that request: it is *named* by the
-marker, and is tagged and gets its true name once it is active, by `ensure` or by the `settle` that follows. What Glance or
-Cinder still writes to nobody else touches: of two writes of one row Glance loses one, and then all of the image.
+The marker is a tag from birth. An image that Cinder or Nova uploads cannot be given a tag in that request: it is *named* by the
+marker, and is tagged and gets its true name once it is active, by `ensure` or by the `settle` that follows. What Glance,
+Cinder or Nova still writes to nobody else touches: of two writes of one row Glance loses one, and then all of the image.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from unterbau.cloud.openstack.http import (
 from unterbau.cloud.openstack.service import eldest, from_tags, gone, settled, short, wait_gone
 from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, is_marker, said
-from unterbau.cloud.waiting import heeded
+from unterbau.cloud.waiting import heeded, wait
 from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound, Unsupported
 from unterbau.tenant.kinds import Image, Kind, Resource, Source, ref
 from unterbau.tenant.kinds.image import BY_NAME_TOO
 from unterbau.tenant.workload import NotShown
-from unterbau.verdict import Words, joined
+from unterbau.verdict import Reason, Words, joined
 
 TRANSFER = timedelta(minutes=10)
 """How long an image may take to become active once its data are there."""
@@ -61,15 +61,19 @@ _OWN = frozenset(
 
 
 class ImageService:
-    """Images of the project. `volumes` is Cinder's Api, for uploads of volumes."""
+    """Images of the project. `volumes` is Cinder's Api and `servers` Nova's, for what they upload."""
 
     KINDS = (Kind.IMAGE,)
 
-    def __init__(self, api: Callable[[], Api], volumes: Callable[[], Api], project: Callable[[], str]) -> None:
-        self._api, self._volumes, self._project = api, volumes, project
+    def __init__(
+        self, api: Callable[[], Api], volumes: Callable[[], Api], servers: Callable[[], Api], project: Callable[[], str]
+    ) -> None:
+        self._api, self._volumes, self._servers, self._project = api, volumes, servers, project
         self._lock = threading.Lock()
         self._unfinished: dict[str, tuple[Image, Marker]] = {}
-        """Images that Cinder fills -> what they are to be called and tagged."""
+        """Images that Cinder or Nova fills -> what they are to be called and tagged."""
+        self._of_servers: dict[str, str] = {}
+        """Images that Nova fills -> whose disk that is."""
 
     # --- reading
 
@@ -165,10 +169,12 @@ class ImageService:
         for id_ in dead:
             gone(lambda i=id_: self._api().json("DELETE", f"/v2/images/{i}"))  # type: ignore[misc]
         found = eldest(e for e in there if by_id(e) not in dead)
-        if source.volume_id:
-            id_ = str(found["id"]) if found else self._upload_volume(resource, marker, source)
+        if source.volume_id or source.server_id:
+            id_ = str(found["id"]) if found else self._uploaded(resource, marker, source)
             with self._lock:
                 self._unfinished[id_] = resource, marker
+                if source.server_id:
+                    self._of_servers[id_] = source.server_id
             if found and found.get("status") == "active":
                 self._adopt(id_)
             return id_
@@ -188,6 +194,30 @@ class ImageService:
         if wish.container_format:
             body["container_format"] = wish.container_format
         return str(self._api().json("POST", "/v2/images", body)["id"])
+
+    def _uploaded(self, wish: Image, marker: Marker, source: Source) -> str:
+        """The id of what Cinder or Nova begins to upload."""
+        if source.server_id:
+            return self._save_server(marker, source.server_id)
+        return self._upload_volume(wish, marker, source)
+
+    def _save_server(self, marker: Marker, server_id: str) -> str:
+        """createImage: Nova makes one after another of a server, and chooses the form itself."""
+        busy = Reason.of("wait.idle", server=server_id)
+        wait(lambda: True if self._is_idle(server_id) else None, TRANSFER, busy)
+        path = f"/servers/{server_id}/action"
+        answer = self._servers().json("POST", path, {"createImage": {"name": marker}})
+        if told := (answer or {}).get("image_id"):
+            return str(told)
+        named = eldest(self._own(name=marker).entries)  # before 2.45 a header tells it
+        if named is None:
+            raise Broken(f"compute: server {server_id}: the image that it was to become is not there")
+        return str(named["id"])
+
+    def _is_idle(self, server_id: str) -> bool:
+        """Whether Nova does nothing with a server at this moment; one that is gone it does nothing with."""
+        entry = self._servers().entry(f"/servers/{server_id}", "server")
+        return not entry or entry.get("OS-EXT-STS:task_state") is None
 
     def _upload_volume(self, wish: Image, marker: Marker, source: Source) -> str:
         upload: Json = {
@@ -270,11 +300,31 @@ class ImageService:
 
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
         """Until active (an image without data stays queued until `write`)."""
-        found = settled(kind, id_, deadline, lambda: self._settled_entry(id_), ("active",), _BAD)
+        server_id = self._of_servers.get(id_)
+        read = self._filled_by(server_id, id_) if server_id else lambda: self._settled_entry(id_)
+        found = settled(kind, id_, deadline, read, ("active",), _BAD)
         if id_ not in self._unfinished:
             return found
         self._adopt(id_)
         return self._settled_entry(id_) or found
+
+    def _filled_by(self, server_id: str, id_: str) -> Callable[[], Image | None]:
+        """Reads an image that Nova fills. Raises Broken once Nova has gone on to nothing and left it empty.
+
+        That is seen twice: between the image and what Nova notes of the server a request of ours may fall.
+        """
+        idle = 0
+
+        def look() -> Image | None:
+            nonlocal idle
+            found = self._settled_entry(id_)
+            if found is not None and found.status == "queued":
+                idle = idle + 1 if self._is_idle(server_id) else 0
+                if idle > 1:
+                    raise Broken("compute: Nova made an image of a server and gave it no bytes")
+            return found
+
+        return look
 
     def _settled_entry(self, id_: str) -> Image | None:
         found = self.read(Kind.IMAGE, id_)

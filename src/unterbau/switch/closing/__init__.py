@@ -2,6 +2,7 @@
 """Giving a source up after a verified move: what may go, the record of it, and the steps that delete."""
 
 from unterbau.switch.closing.decide import (
+    LOCAL_DISK,
     Attempt,
     Closing,
     Decision,
@@ -21,7 +22,7 @@ from unterbau.switch.closing.decide import (
 from unterbau.switch.closing.steps import Kept, Witness, demand_same, emptying_steps
 
 __all__ = [
-    "Attempt", "Closing", "Decision", "Kept", "Sealed", "Witness", "as_before", "begun",
+    "LOCAL_DISK", "Attempt", "Closing", "Decision", "Kept", "Sealed", "Witness", "as_before", "begun",
     "decide", "deleted", "deletions", "demand_known", "demand_same", "digest",
     "emptying_steps", "kept_late", "put_back", "stored_digest", "touched",
 ]  # fmt: skip

@@ -29,6 +29,8 @@ from unterbau.verdict import Model, Observation, Outcome, Reason, Verdict, Words
 Rows: TypeAlias = Sequence[Mapping[str, JsonValue]]
 """Rows of a journal as `Journal.export` gives them."""
 DELETE = "delete "
+LOCAL_DISK = "local_disk"
+"""The loss of a disk on its host that nobody saw arrive."""
 STEPS = (DELETE, *sorted({one.BONDS for one in KINDS.values() if one.BONDS}))
 """What the steps of an emptying are called, before the Ref."""
 
@@ -184,7 +186,7 @@ class _Judge:
         for verdict in self.now[resource.ref]:
             if verdict.outcome is Outcome.HELD:
                 continue
-            found = self._hidden(resource, verdict) or self._only_there(verdict)
+            found = self._hidden(resource, verdict) or self._own_disk(resource, verdict) or self._only_there(verdict)
             if not found:
                 return Reason.of("close.not-verified", why=verdict.reason)
             drift += found
@@ -199,6 +201,13 @@ class _Judge:
         there = self.look.target.by_ref.get(self.pairs.get(resource.ref, ""))
         named = {**(self.look.target.hidden_fields(there) if there else {}), **self.look.source.hidden_fields(resource)}
         return [Loss.of(resource.ref, f, why) for f, why in sorted(named.items())]
+
+    def _own_disk(self, resource: Resource, verdict: Verdict) -> list[Loss]:
+        """Of the disk that it has on its host it is not shown that it arrived: what is on it may be lost with it."""
+        entry = self.sealed.plan.by_ref[resource.ref]
+        if verdict.claim.kind != "content" or not entry.carries_disk or verdict.outcome is not Outcome.NOT_SHOWN:
+            return []
+        return [Loss.of(resource.ref, LOCAL_DISK, verdict.reason)]
 
     def _only_there(self, verdict: Verdict) -> list[Loss]:
         """It arrived whole and the source is as it was then: what the target changed since, field by field; else ()."""

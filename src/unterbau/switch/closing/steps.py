@@ -18,7 +18,7 @@ from unterbau.cloud.content import unprotect
 from unterbau.cloud.port import Cloud, said
 from unterbau.errors import NotFound, Unsupported
 from unterbau.saga import JsonObject, Outputs, Progress, Step
-from unterbau.switch.closing.decide import DELETE, STEPS, Decision, as_before
+from unterbau.switch.closing.decide import DELETE, LOCAL_DISK, STEPS, Decision, as_before
 from unterbau.switch.verify import Contents
 from unterbau.switch.verify.structure import side_words
 from unterbau.tenant.kinds import Content, Ref, Resource
@@ -67,7 +67,7 @@ class Witness:
 
     def demand_content(self, side: str, before: Resource, there: Resource) -> JsonObject:
         """How it shows that the content is what was hashed. Raises Kept if it is not, or was not seen."""
-        if there.KNOWN.content is Content.DISK:
+        if there.KNOWN.content in (Content.DISK, Content.NONE):  # what has none by its kind has a disk of its own
             return self._disk(side, before, there)
         stamp = before.stamp()
         if stamp and stamp == there.stamp():
@@ -161,7 +161,7 @@ def emptying_steps(
             DeleteStep(
                 resource=source.by_ref[reference],
                 counterpart=target.by_ref[pairs[reference]],
-                has_content=reference in claimed,
+                has_content=reference in claimed and LOCAL_DISK not in decision.drifted.get(reference, ()),
                 disks=source.by_ref[reference].doomed(relations),
                 drifted=decision.drifted.get(reference, frozenset()),
                 going=going,

@@ -31,7 +31,7 @@ from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
 from unterbau.switch.manifest import Manifest
 from unterbau.switch.plan import Plan
 from unterbau.switch.probes.outage import Watched
-from unterbau.switch.verify import JUDGINGS, OF_ANSWERS, Contents, compare, lost, observed
+from unterbau.switch.verify import Contents, compare, judgings, lost, observed
 from unterbau.switch.verify import expanded as look_expanded
 from unterbau.switch.verify.structure import LOSSES, REMAINDER, side_words
 from unterbau.tenant.kinds import Kind, Ref, kind_of
@@ -45,11 +45,13 @@ NOT_TESTED = (
     Reason.of("not-tested.dns"),
     Reason.of("not-tested.load"),
     Reason.of("not-tested.guests"),
-    Reason.of("not-tested.local-disks"),
+    Reason.of("not-tested.ephemeral-disks"),
     Reason.of("not-tested.user-data"),
     Reason.of("not-tested.writes"),
 )
 
+SAID_BEFORE = Reason.of("not-tested.local-disks")
+"""What bundles of earlier versions say: its words are kept, so that they are told in every language."""
 _OF_THE_MOMENT = frozenset(
     {"marker", "status", "used", "bytes_used", "object_count", "last_modified", "host_id", "updated_at"}
 )
@@ -275,7 +277,7 @@ def _today(bundle: Bundle, hashes: Mapping[tuple[str, Ref], Observation], then: 
     A plan of before losses were announced could announce none: that they were not told is *not shown*.
     """
     told = bundle.verification
-    today = (*JUDGINGS, *OF_ANSWERS) if bundle.plan.probes else JUDGINGS
+    today = judgings(bundle.plan, probes=bool(bundle.plan.probes))
     if set(told.judging) >= set(today):
         return
     before = {v.claim.id: v.outcome for v in then}

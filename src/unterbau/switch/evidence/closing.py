@@ -86,6 +86,8 @@ class _Check:
         """What was shown of each content just before it went fits what was hashed before."""
         claimed = {v.claim.subject for v in self.look.verdicts if v.claim.kind == "content"}
         for reference in self.gone.keys() & claimed:
+            if closing.LOCAL_DISK in self.decision.drifted.get(reference, ()):
+                continue  # a person gave it up by name
             sides = [("source", reference)]
             if _content(reference) is not Content.PAYLOAD and "content" not in self.decision.drifted.get(reference, ()):
                 sides.append(("target", self.pairs[reference]))

@@ -14,7 +14,7 @@ from unterbau.saga.status import Event
 from unterbau.switch import temporaries
 from unterbau.switch.manifest import Damaged, Manifest
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import JUDGINGS, OF_ANSWERS, Contents, compare
+from unterbau.switch.verify import JUDGINGS, OF_ANSWERS, ROOT_DISKS, Contents, compare
 from unterbau.tenant.kinds import Ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Verdict
@@ -44,7 +44,7 @@ def judge_again(
     manifests: Mapping[str, Manifest] = {},
 ) -> tuple[Verdict, ...]:
     """The verdicts of one look at both sides, made anew; BundleError if they are not those that it tells."""
-    unknown = sorted(set(told.judging) - {*JUDGINGS, *OF_ANSWERS})
+    unknown = sorted(set(told.judging) - {*JUDGINGS, *OF_ANSWERS, ROOT_DISKS})
     if unknown:
         raise BundleError(
             f"{name} was judged by {', '.join(unknown)}, which this version does not know",

@@ -11,6 +11,10 @@ is in use, from a clone if it has snapshots), streamed to the target, turned int
 temporaries are deleted. Each of these is a step, so a crash leaves none behind. They travel as qcow2, of which only what is
 in use passes. Where the target takes none, or makes no volume from one, what arrives is unpacked on the way, by us; where the
 source gives none all of it passes (`cloud.disks`).
+
+The disk that a server has on its host travels likewise: Nova makes an image of it, and the target's server is made from that. In
+a rehearsal the image stays on the target as long as the server, so that the verifier can read it. Where a cloud gives none, the
+server is made from the image that it was booted from, and its disk is lost.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from unterbau.cloud.content import own_content, unprotect, whole
 from unterbau.cloud.disks import RAW, Form, Forms, form_of, guest_bytes, length_of, names_form
@@ -44,7 +50,8 @@ from unterbau.tenant.kinds import (
     kind_of,
     ref,
 )
-from unterbau.tenant.kinds.server import Disks
+from unterbau.tenant.kinds.attachment import Disks
+from unterbau.tenant.kinds.image import of_its_hardware
 from unterbau.tenant.kinds.volume import ARRIVAL, PASSAGES, QCOW2
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
@@ -163,6 +170,8 @@ def _steps_of(move: Move, resource: Resource, needs: tuple[str, ...]) -> list[St
             return [WriteStep(move, reference, needs)]
         case Content.PAYLOAD:
             return [PayloadStep(move, reference, needs)]
+        case Content.NONE if move.plan.by_ref[reference].carries_disk and resource.is_exported(move.workload):
+            return [*_own_disk_steps(move, resource, needs), *_afterwards(move, resource)]
         case Content.NONE:
             return [CreateStep(move, reference, needs), *_afterwards(move, resource)]
 
@@ -199,17 +208,32 @@ def _chained_attachments(move: Move, made: list[Step]) -> list[Step]:
 
 def _disk_steps(move: Move, disk: Resource, needs: tuple[str, ...]) -> list[Step]:
     """Temporaries on the source, their image on the target, the disk, and the tidying."""
-    passages = disk.passages(backed=disk.backed(move.workload.relations))
-    temporaries: list[TemporaryStep] = []
-    for what, side in (*((p.what, "source") for p in passages), (ARRIVAL, "target")):
-        before = (temporaries[-1].name,) if temporaries else ()
-        temporaries.append(TemporaryStep(move, disk.ref, what, side, before))
+    temporaries = _temporaries(move, disk)
     names = tuple(t.name for t in temporaries)
     return [
         *temporaries,
         ArriveStep(move, disk.ref, (*needs, names[-1])),
         TidyStep(move, disk.ref, (*names, disk.ref)),
     ]
+
+
+def _own_disk_steps(move: Move, server: Resource, needs: tuple[str, ...]) -> list[Step]:
+    """The same of a disk that is a server's own."""
+    temporaries = _temporaries(move, server)
+    names = tuple(t.name for t in temporaries)
+    return [
+        *temporaries,
+        BootStep(move, server.ref, (*needs, names[-1])),
+        TidyStep(move, server.ref, (*names, server.ref)),
+    ]
+
+
+def _temporaries(move: Move, disk: Resource) -> list[TemporaryStep]:
+    passages = disk.passages(backed=disk.backed(move.workload.relations))
+    made: list[TemporaryStep] = []
+    for what, side in (*((p.what, "source") for p in passages), (ARRIVAL, "target")):
+        made.append(TemporaryStep(move, disk.ref, what, side, (made[-1].name,) if made else ()))
+    return made
 
 
 @dataclass(frozen=True)
@@ -249,11 +273,15 @@ class CreateStep:
 
     def create(self, intent: JsonObject, done: Outputs, attempt: Attempt, source: Source = NOTHING) -> str:
         """Ensure and settle; a wish is made anew from the outputs, so it is the same each time."""
-        wish = self.move.wish(self.reference, done)
+        wish = self.wished(done)
         id_ = self.ensure(wish, intent, done, attempt, source)
         if not isinstance(wish, NEVER_MARKED):  # of these the id is told by their answer only: it is noted at once
             self.move.target.settle(ref(wish.own_kind, id_), LONG)
         return id_
+
+    def wished(self, done: Outputs) -> Resource:
+        """The object as it is to be made."""
+        return self.move.wish(self.reference, done)
 
     def ensure(
         self, wish: Resource, intent: JsonObject, done: Outputs, attempt: Attempt, source: Source = NOTHING
@@ -328,6 +356,15 @@ class ArriveStep(CreateStep):
             return names_form(error)
         made = [self.move.target.read(ref(self.resource.own_kind, id_)) for id_ in self._strays(intent, done)]
         return not error.uncertain and all("error" in getattr(there, "status", "error") for there in made)
+
+
+class BootStep(CreateStep):
+    """A server from the image of its disk that arrived; where its cloud gave none, from that which it was booted from."""
+
+    def wished(self, done: Outputs) -> Resource:
+        """See the class."""
+        wish, arrived = super().wished(done), done[f"{ARRIVAL} of {self.reference}"].get("id")
+        return wish.model_copy(update={"image_id": arrived}) if arrived else wish
 
 
 class UploadStep(CreateStep):
@@ -523,7 +560,7 @@ class TemporaryStep:
         return self.move.workload.by_ref[self.reference]
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
-        """The id; of an image also its form; for the arrival also what passed."""
+        """The id; of an image also its form; for the arrival also what passed. Or `none`: why a cloud gave no bytes."""
         if self.what == ARRIVAL:
             return self._arrived(done, progress)
         before = [need for need in self.needs if need.endswith(f" of {self.reference}")]
@@ -534,6 +571,9 @@ class TemporaryStep:
         def make(wish: Resource) -> str:
             return insist(lambda: self.cloud.ensure(wish, _marker(intent), source=source), progress)
 
+        if source.server_id:
+            saved, why = self.move.forms[self.side].saved(wish, make, lambda: self.undo(intent, None, done), LONG)
+            return {"id": saved.id, "form": form_of(saved)} if saved else {"none": str(why)}
         if passage.readable:
             made = self.move.forms[self.side].uploaded(wish, self.disk, origin, make, LONG)
             return {"id": made.id, "form": form_of(made)}
@@ -543,10 +583,12 @@ class TemporaryStep:
 
     def _arrived(self, done: Outputs, progress: Attempt) -> JsonObject:
         """The image in the form in which the source gave it, or unpacked if the target's Glance takes no such form."""
+        if "none" in (left := done[f"image of {self.reference}"]):
+            return {"none": left["none"]}
         what, why = f"images of {self.disk.own_kind}s", ""
         if self._form(done) == QCOW2 and self._fits(done) and self.move.forms["target"].can(what):
             try:
-                there = self._ensured(QCOW2, progress)
+                there = self._ensured(QCOW2, done, progress)
             except Conflict as error:
                 if not names_form(error):
                     raise
@@ -561,7 +603,7 @@ class TemporaryStep:
 
     def unpacked(self, done: Outputs, progress: Attempt) -> JsonObject:
         """The arrival as a raw image, under its marker; its id, form and what passed."""
-        there, form = self._ensured(RAW, progress), self._form(done)
+        there, form = self._ensured(RAW, done, progress), self._form(done)
         if form == RAW:
             return {"id": there.id, "form": RAW, **_upload(self.move, self._origin(done), there, progress)}
         opened = guest_bytes(self.move.source, self._origin(done), form, length_of(self.disk), self.move.work)
@@ -569,19 +611,24 @@ class TemporaryStep:
         self.cloud.settle(there.ref, LONG)
         return {"id": there.id, "form": RAW, **passed}
 
-    def _ensured(self, form: Form, progress: Attempt) -> Resource:
+    def _ensured(self, form: Form, done: Outputs, progress: Attempt) -> Resource:
         """The arrival's image as it is there, which an earlier attempt may have asked for in another form."""
         marker = self.move.marker(self.name)
         wish, source = self.disk.passage(self.what).make(marker, "")
-        wish = wish.model_copy(update={"disk_format": form})
+        left = None if self.disk.KNOWN.content is Content.DISK else self._left(done)
+        guest = of_its_hardware(getattr(left, "properties", {}))
+        wish = wish.model_copy(update={"disk_format": form, "properties": guest})
         id_ = insist(lambda: self.cloud.ensure(wish, marker, source=source), progress)
         there = self.cloud.read(ref(self.kind, id_))
         return wish.model_copy(update={"id": id_, "disk_format": form_of(there)})
 
     def _fits(self, done: Outputs) -> bool:
-        """Whether Cinder takes the file for a disk of this size: it asks how long a file is, and a full qcow2 is longer."""
-        left = self.move.source.read(ref(self.kind, self._origin(done)))
-        return (getattr(left, "size_bytes", None) or 0) <= length_of(self.disk)
+        """Whether Cinder, or Nova, takes the file for a disk of this size: it asks how long a file is, and a full qcow2 is longer."""
+        return (getattr(self._left(done), "size_bytes", None) or 0) <= length_of(self.disk)
+
+    def _left(self, done: Outputs) -> Resource | None:
+        """The image on the source."""
+        return self.move.source.read(ref(self.kind, self._origin(done)))
 
     def _origin(self, done: Outputs) -> str:
         return str(done[f"image of {self.reference}"]["id"])
@@ -591,8 +638,8 @@ class TemporaryStep:
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete it, by id or by marker; an arrival may have been made anew."""
-        found = [str(output["id"])] if output else []
-        if not output or self.what == ARRIVAL:
+        found = [str(output["id"])] if output and "id" in output else []
+        if not found or self.what == ARRIVAL:
             found += [r.id for r in marked(self.cloud, self.kind, {_marker(intent)})]
         for id_ in dict.fromkeys(found):
             self.cloud.delete(ref(self.kind, id_), LONG)
@@ -600,7 +647,7 @@ class TemporaryStep:
 
 @dataclass(frozen=True)
 class TidyStep:
-    """Delete the temporaries of a volume when it has arrived."""
+    """Delete the temporaries of a disk when it has arrived."""
 
     move: Move
     reference: Ref
@@ -616,16 +663,20 @@ class TidyStep:
         return {}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
-        """In the reverse order of their making."""
+        """In the reverse order of their making; `stays`: what a rehearsal leaves until it takes all back."""
+        stays: list[JsonValue] = []
         for step in reversed(self.needs):
             what, _, _ = step.partition(" of ")
-            if step == self.reference:
+            if step == self.reference or "id" not in done[step]:
+                continue
+            if what == ARRIVAL and self.move.plan.guests and self.move.plan.by_ref[self.reference].carries_disk:
+                stays.append(step)
                 continue
             temporary = TemporaryStep(self.move, self.reference, what, "target" if what == ARRIVAL else "source", ())
             again = [done[self.reference][ARRIVAL]] if what == ARRIVAL and ARRIVAL in done[self.reference] else []
             for id_ in (done[step]["id"], *again):
                 temporary.cloud.delete(ref(temporary.kind, str(id_)), LONG)
-        return {}
+        return {"stays": stays} if stays else {}
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """What was tidied stays away."""
@@ -672,7 +723,9 @@ def ledger(status: Status) -> tuple[LedgerLine, ...]:
         made: Mapping[str, object] = status.outputs.get(step, {})
         temporary = bool(intent.get("temporary"))
         kind = PASSAGES[step.partition(" of ")[0]] if temporary else kind_of(step)
-        gone = temporary and status.states.get(f"tidy {step.partition(' of ')[2]}") == "done"
+        tidy = f"tidy {step.partition(' of ')[2]}"
+        stays = status.outputs.get(tidy, {}).get("stays")
+        gone = temporary and status.states.get(tidy) == "done" and not (isinstance(stays, list) and step in stays)
         lines.append(
             LedgerLine(
                 step=step,

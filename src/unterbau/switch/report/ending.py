@@ -15,6 +15,7 @@ from unterbau.switch.report import todo
 from unterbau.switch.verify.lost import KIND as LOSS
 from unterbau.switch.verify.lost import is_left
 from unterbau.switch.verify.opened import opening_of
+from unterbau.switch.verify.structure import NO_DISK
 from unterbau.tenant.kinds import Opened
 from unterbau.verdict import Model, Outcome, Reason, Verdict, Words
 
@@ -70,7 +71,12 @@ def is_opening(verdict: Verdict) -> bool:
 
 def is_loss(verdict: Verdict) -> bool:
     """Whether it is on something that is lost, or left altogether."""
-    return verdict.claim.kind == LOSS or is_left(verdict)
+    return verdict.claim.kind == LOSS or is_left(verdict) or _is_lost_disk(verdict)
+
+
+def _is_lost_disk(verdict: Verdict) -> bool:
+    """Whether it is on a server's own disk that its cloud gave nobody."""
+    return isinstance(verdict.reason, Reason) and verdict.reason.id == NO_DISK
 
 
 def _lost(plan: Plan, verdicts: Iterable[Verdict]) -> Iterable[Item]:
@@ -84,9 +90,9 @@ def _lost(plan: Plan, verdicts: Iterable[Verdict]) -> Iterable[Item]:
             told.pop(f"lost {one.id}", None)
             do = todo.of_loss(entry, one)
             yield Item(what=f"{kind}.{one.field}", things=(name,), why=one.why, todo=do)
-    for verdict in (v for v in told.values() if v.claim.kind == LOSS):
+    for verdict in (v for v in told.values() if v.claim.kind == LOSS or _is_lost_disk(v)):
         subject = plan.by_ref[verdict.claim.subject]
-        field = verdict.claim.id.removeprefix(f"lost {subject.ref}.")
+        field = "local_disk" if _is_lost_disk(verdict) else verdict.claim.id.removeprefix(f"lost {subject.ref}.")
         name = subject.name or subject.ref.partition(":")[2]
         do = todo.of_verdict(verdict, plan)
         yield Item(what=f"{_kind(subject.ref)}.{field}", things=(name,), why=verdict.reason, todo=do)

@@ -30,7 +30,8 @@ _ADDRESS, _SHARE, _DISK, _DATA = (
 )  # fmt: skip
 BY_CAUSE = {
     "plan.router.address": _ADDRESS, "plan.floating-ip.address": Reason.of("todo.dns"),
-    "plan.server.local-disk": _DISK, "loss.local-disk": _DISK,
+    "plan.server.local-disk": _DISK, "loss.local-disk": _DISK, "plan.server.own-disk": _DISK, "loss.own-disk": _DISK,
+    "verify.disk.none": _DISK, "verify.disk.ran": Reason.of("todo.look-at-disk"), "verify.disk.runs": Reason.of("todo.look-at-disk"),
     "plan.server.user-data": _DATA, "loss.user-data": _DATA,
     "plan.shared": _SHARE, "plan.container.grants": _SHARE, "plan.secret.users": _SHARE,
     "plan.image.private": ASK, "plan.network.private": ASK,

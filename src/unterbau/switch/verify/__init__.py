@@ -10,12 +10,15 @@ from unterbau.switch.verify.structure import (
     OF_ANSWERS,
     OPENINGS,
     PROBES,
+    ROOT_DISKS,
     compare,
     counterparts,
+    judgings,
     observed,
 )
 
 __all__ = [
-    "JUDGINGS", "LOSSES", "OF_ANSWERS", "OPENINGS", "PROBES", "Again", "Contents", "Seen", "beside", "compare", "counterparts", "expanded", "look", "observe", "observed",
+    "JUDGINGS", "LOSSES", "OF_ANSWERS", "OPENINGS", "PROBES", "ROOT_DISKS", "Again", "Contents", "Seen", "beside", "compare", "counterparts", "expanded", "judgings", "look",
+    "observe", "observed",
     "pair",
 ]  # fmt: skip

@@ -30,7 +30,7 @@ from typing import TypeAlias
 from pydantic import JsonValue
 
 from unterbau.cloud.content import content
-from unterbau.cloud.disks import RAW, Forms, form_of, guest_bytes, length_of
+from unterbau.cloud.disks import RAW, Forms, Trimmed, form_of, guest_bytes, length_of
 from unterbau.cloud.port import ByteStream, Cloud, Take, said
 from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import CloudError, Conflict, Interrupted
@@ -56,7 +56,7 @@ from unterbau.switch.plan import Plan
 from unterbau.switch.probes.model import Answer, Probe
 from unterbau.switch.verify import ownership
 from unterbau.switch.verify.containers import Containers, crowded, with_notes
-from unterbau.switch.verify.structure import JUDGINGS, OF_ANSWERS, OWNED, compare, counterparts
+from unterbau.switch.verify.structure import MADE_FROM, OWNED, compare, counterparts, judgings
 from unterbau.tenant.kinds import CloudIdentity, Content, Kind, Passage, Ref, Resource, ref
 from unterbau.tenant.kinds import Source as Making
 from unterbau.tenant.kinds.volume import QCOW2
@@ -116,7 +116,7 @@ class Seen:
 
     def contents(self, plan: Plan | None, answers: tuple[Answer, ...] | None = None) -> Contents:
         """The comparison of what was seen, and of what the plan's probes were answered (None: nobody asked)."""
-        judging = JUDGINGS if answers is None else (*JUDGINGS, *OF_ANSWERS)
+        judging = judgings(plan, probes=answers is not None)
         verdicts = compare(
             self.source, self.target, plan, self.hashes, judging, temporary=temporaries.markers(plan), answers=answers or (),
             manifests=self.manifests,
@@ -155,7 +155,7 @@ def look(
     with TemporaryDirectory(prefix="unterbau-verify-") as passing:
         seen = observe(
             {"source": source, "target": target}, work=work, now=now, stop=stop, workers=workers, count=count, passed=passed,
-            late_seconds=late_seconds, say=say, place=place or Path(passing) / "verdicts.json",
+            late_seconds=late_seconds, say=say, place=place or Path(passing) / "verdicts.json", plan=plan,
         )  # fmt: skip
         if plan is None or not plan.probes:
             return seen.contents(plan)
@@ -177,11 +177,12 @@ def observe(
     late_seconds: float = LATE_SECONDS,
     say: Callable[[str], None] = lambda line: None,
     place: Path | None = None,
+    plan: Plan | None = None,
 ) -> Seen:
     """A census of `source` and `target` (`sides`), and the hash of every content. Raises as `look` does.
 
     `place`: the file that verdicts will stand in; the objects of crowded containers go into manifests beside it. None:
-    they are things of the censuses like all others.
+    they are things of the censuses like all others. Of disks that servers have on their hosts those that `plan` carries are read.
     """
     watcher = _Watcher(stop or threading.Event(), now, passed, late_seconds, say)
     started = now()
@@ -201,7 +202,7 @@ def observe(
     seen = {side: _without_momentary(sides[side], w, own) for side, w in whole.items()}
     with ThreadPoolExecutor(max_workers=1) as pool:
         written = pool.submit(boxes.read) if boxes is not None else None
-        hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, workers, count)
+        hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, workers, count, plan)
     held, notes = written.result() if written is not None else ({}, {})
     left = (*left, *runs.finish(killed))
     seen = {side: with_notes(w, notes.get(side, ())) for side, w in seen.items()}
@@ -250,10 +251,10 @@ class Again:
         `backed`: see `ResourceBase.backed`. Hashes of secrets of one `Again` compare with each other only.
         """
         cloud = self._sides[side]
-        if resource.KNOWN.content is not Content.DISK:
+        if resource.KNOWN.content not in (Content.DISK, Content.NONE):
             return _observe(side, cloud, resource, self._key, self._watcher), None
         with self._turn:
-            hashes, stamps, _ = _disk_hashes(self._sides, [(side, resource, backed)], self._runs, self._watcher)
+            hashes, stamps, _ = _disk_hashes(self._sides, [_Task(side, resource, backed)], self._runs, self._watcher)
         return hashes[side, resource.ref], stamps.get((side, resource.ref))
 
 
@@ -313,6 +314,7 @@ def _hashes(
     watcher: _Watcher,
     workers: int,
     count: Callable[[str, int, int], None],
+    plan: Plan | None,
 ) -> tuple[dict[tuple[str, Ref], Observation], dict[tuple[str, Ref], datetime], tuple[str, ...]]:
     """Observations of every content of both sides; stamps of volumes; and temporaries that could not be removed."""
     key = secrets.token_bytes(32)
@@ -329,20 +331,50 @@ def _hashes(
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
         trials = partial(ownership.trials, sides, seen)
-        disks = pool.submit(_disk_hashes, sides, _exportable(seen), runs, watcher, trials)
+        disks = pool.submit(_disk_hashes, sides, _exportable(seen, plan), runs, watcher, trials)
         list(pool.map(one, [(side, r) for side, r in tasks if (side, r.ref) not in found]))
     hashes, stamps, left = disks.result()
     return {**found, **hashes}, stamps, left
 
 
-def _exportable(seen: dict[str, Workload]) -> list[tuple[str, Resource, bool]]:
-    """(side, disk, whether it is backed) of every disk that can be read."""
-    return [
-        (side, disk, disk.backed(workload.relations))
-        for side, workload in seen.items()
-        for disk in workload.resources
-        if disk.KNOWN.content is Content.DISK and getattr(disk, "status", "") in (*disk.KNOWN.usable, BUSY)
-    ]
+@dataclass(frozen=True)
+class _Task:
+    """A disk to be read. `image`: that which a server of a rehearsal was made from, which is read in its place."""
+
+    side: str
+    disk: Resource
+    backed: bool
+    image: Resource | None = None
+
+    @property
+    def hashing(self) -> str:
+        """How the step is called that reads it."""
+        return f"hash of {self.side} {self.disk.ref}"
+
+
+def _exportable(seen: dict[str, Workload], plan: Plan | None) -> list[_Task]:
+    """Every disk that can be read."""
+    carried = {e.ref for e in plan.entries if e.carries_disk} if plan is not None else set()
+    found = []
+    for side, workload in seen.items():
+        for disk in workload.resources:
+            own = disk.KNOWN.content is not Content.DISK
+            if not disk.is_exported(workload) or (
+                own and (not carried or (side == "source" and disk.ref not in carried))
+            ):
+                continue
+            if getattr(disk, "status", "") in (*disk.KNOWN.usable, BUSY):
+                image = _made_from(disk, workload, plan) if own and side == "target" else None
+                found.append(_Task(side, disk, disk.backed(workload.relations), image))
+    return found
+
+
+def _made_from(server: Resource, workload: Workload, plan: Plan | None) -> Resource | None:
+    """The image of its own that a server of a rehearsal was made from: it has run since, so that its disk is not that any more."""
+    if plan is None or not plan.guests:
+        return None
+    own = (workload.by_ref.get(reference) for reference in server.references())
+    return next((i for i in own if i is not None and i.marker in temporaries.markers(plan)), None)
 
 
 def _observe(side: str, cloud: Cloud, resource: Resource, key: bytes, watcher: _Watcher) -> Observation:
@@ -403,6 +435,9 @@ class _Temporary:
         def make(wish: Resource) -> str:
             return insist(lambda: self._made(wish, str(intent["marker"]), source), progress)
 
+        if source.server_id:
+            saved, why = self.forms.saved(wish, make, lambda: self.undo(intent, None, done), WAIT)
+            return {"id": saved.id, "form": form_of(saved)} if saved else {"none": str(why)}
         if self.passage.readable:
             image = self.forms.uploaded(wish, self.disk, origin, make, WAIT)
             made: JsonObject = {"id": image.id, "form": form_of(image)}
@@ -431,7 +466,10 @@ class _Temporary:
 
 @dataclass(frozen=True)
 class _Hash:
-    """Read the temporary image and hash what the guest sees of it."""
+    """Read the temporary image and hash what the guest sees of it; of a server's own disk but for the zeros at its end.
+
+    `made_from`: an image that is there already and is read in place of a temporary one.
+    """
 
     cloud: Cloud
     disk: Resource
@@ -439,6 +477,7 @@ class _Hash:
     needs: tuple[str, ...]
     watcher: _Watcher
     work: Path
+    made_from: Resource | None = None
 
     @property
     def name(self) -> str:
@@ -448,10 +487,15 @@ class _Hash:
         return {}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
-        taken = done[self.needs[0]]
+        if self.needs and "none" in done[self.needs[0]]:
+            return {"none": done[self.needs[0]]["none"]}
+        there = self.made_from
+        taken = {"id": there.id, "form": form_of(there)} if there is not None else done[self.needs[0]]
         form = QCOW2 if taken.get("form") == QCOW2 else RAW
         with guest_bytes(self.cloud, str(taken["id"]), form, length_of(self.disk), self.work) as stream:
-            digest = self.watcher.hash(f"{self.side}: {self.disk.label()}", stream)
+            own = self.disk.KNOWN.content is not Content.DISK
+            read = Trimmed(stream) if own else stream
+            digest = self.watcher.hash(f"{self.side}: {self.disk.label()}", read)
         stamp = taken.get("updated_at")
         same = stamp is not None and stamp == _unattached_since(self.cloud.read(self.disk.ref))
         return {"sha256": digest, "updated_at": stamp if same else None}
@@ -467,23 +511,25 @@ def _unattached_since(disk: Resource | None) -> str | None:
 
 
 def _delete(cloud: Cloud, kind: Kind, marker: str, output: JsonObject | None) -> None:
-    found = cloud.listing(kind).resources if output is None else ()
-    for id_ in [str(output["id"])] if output else [r.id for r in found if marker in (r.marker, r.name)]:
+    known = output is not None and "id" in output
+    found = () if known else cloud.listing(kind).resources
+    for id_ in [str(output["id"])] if output and known else [r.id for r in found if marker in (r.marker, r.name)]:
         cloud.delete(ref(kind, id_), WAIT)
 
 
-def _steps(
-    side: str, cloud: Cloud, disk: Resource, backed: bool, run_id: str, watcher: _Watcher, forms: Forms, work: Path
-) -> list[Step]:
+def _steps(task: _Task, cloud: Cloud, run_id: str, watcher: _Watcher, forms: Forms, work: Path) -> list[Step]:
+    if task.image is not None:
+        return [_Hash(cloud, task.disk, task.side, (), watcher, work, task.image)]
     made: list[_Temporary] = []
-    for passage in disk.passages(backed=backed):
-        made.append(_Temporary(cloud, disk, side, passage, run_id, (made[-1].name,) if made else (), forms))
-    return [*made, _Hash(cloud, disk, side, (made[-1].name,), watcher, work)]
+    for passage in task.disk.passages(backed=task.backed):
+        before = (made[-1].name,) if made else ()
+        made.append(_Temporary(cloud, task.disk, task.side, passage, run_id, before, forms))
+    return [*made, _Hash(cloud, task.disk, task.side, (made[-1].name,), watcher, work)]
 
 
 def _disk_hashes(
     sides: dict[str, Cloud],
-    disks: list[tuple[str, Resource, bool]],
+    disks: list[_Task],
     runs: Momentary,
     watcher: _Watcher,
     trials: Callable[[str], list[Step]] = lambda run_id: [],
@@ -491,12 +537,12 @@ def _disk_hashes(
     run_id = f"v{secrets.token_hex(4)}"
     steps, path = trials(run_id), runs.journal(run_id)
     forms = {side: Forms(cloud, side) for side, cloud in sides.items()}
-    for side, disk, backed in disks:
-        steps += _steps(side, sides[side], disk, backed, run_id, watcher, forms[side], path.parent)
+    for task in disks:
+        steps += _steps(task, sides[task.side], run_id, watcher, forms[task.side], path.parent)
     with Journal(path, now=watcher.now) as journal:
         result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop, late_seconds=watcher.late_seconds)
         outputs, errors = journal.status.outputs, dict(journal.status.errors)
-        found = {(side, d.ref): _disk_seen(side, d, outputs, errors, watcher) for side, d, _ in disks}
+        found = {(t.side, t.disk.ref): _disk_seen(t, outputs, errors, watcher) for t in disks}
         found |= ownership.told(steps, outputs, errors, watcher.now())
         tidied = unwind(steps, journal, plan=run_id)
         left = remaining(journal)
@@ -507,20 +553,21 @@ def _disk_hashes(
         forget(path)
     if result.interrupted:
         raise Interrupted("stopped while reading volumes; the temporaries are removed", "Run the same command again.")
-    told = {(side, d.ref): outputs.get(f"hash of {side} {d.ref}", {}).get("updated_at") for side, d, _ in disks}
+    told = {(t.side, t.disk.ref): outputs.get(t.hashing, {}).get("updated_at") for t in disks}
     stamps = {where: datetime.fromisoformat(at) for where, at in told.items() if isinstance(at, str)}
     return found, stamps, tuple(left)
 
 
-def _disk_seen(
-    side: str, disk: Resource, outputs: Outputs, errors: dict[str, JsonObject], watcher: _Watcher
-) -> Observation:
-    digest = outputs.get(f"hash of {side} {disk.ref}", {}).get("sha256")
+def _disk_seen(task: _Task, outputs: Outputs, errors: dict[str, JsonObject], watcher: _Watcher) -> Observation:
+    side, disk = task.side, task.disk
+    digest = outputs.get(task.hashing, {}).get("sha256")
     failed = [e for name, e in errors.items() if name.endswith(f" of {side} {disk.ref}")]
-    reason: Words = "" if digest else Reason.of("verify.not-read")
+    told = outputs.get(task.hashing, {}).get("none")
+    reason: Words = "" if digest else str(told) if told else Reason.of("verify.not-read")
     if failed and not digest:
         reason = Reason.of("cloud.said", kind=failed[0]["kind"], what=failed[0]["message"])
-    return _observation(side, disk, "sha256", digest, reason, watcher)
+    own = "sha256 but for the zeros at its end" if disk.KNOWN.content is not Content.DISK else "sha256"
+    return _observation(side, disk, MADE_FROM if task.image is not None else own, digest, reason, watcher)
 
 
 def _without_momentary(cloud: Cloud, seen: Workload, own: Collection[str]) -> Workload:

@@ -38,7 +38,7 @@ def of_object(
         return
     said = _said(entry, resource)
     yield from announced(plan, resource, key)
-    for field, why in source.by_ref[resource.ref].beyond(source):
+    for field, why in source.by_ref[resource.ref].lost_with(entry, source):
         if field not in said:
             reason = Reason.of("verify.lost.unannounced", why=why)
             yield _verdict(plan, resource.ref, key, field, Outcome.FAILED, reason)

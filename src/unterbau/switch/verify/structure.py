@@ -22,7 +22,7 @@ from unterbau.switch.probes.model import Answer, SideName
 from unterbau.switch.verify import lost
 from unterbau.switch.verify.holding import Judge
 from unterbau.switch.verify.opened import openings
-from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource
+from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Source, Verdict, Words, joined, judge_equal, words
 
@@ -51,6 +51,20 @@ OF_ANSWERS = (PROBES, WRITERS)
 """Judgings by what was answered."""
 
 
+ROOT_DISKS = "root disks"
+"""The disk that a server has on its host is the same on both sides; named only where a plan carries one."""
+MADE_FROM = "sha256 of the image that it was made from"
+"""What is observed of a server's own disk on the target of a rehearsal; elsewhere of the disk itself."""
+NO_DISK = "verify.disk.none"
+"""The reason of a claim on a server's own disk that a cloud gave nobody."""
+
+
+def judgings(plan: Plan | None, *, probes: bool) -> tuple[str, ...]:
+    """Those by which two sides are judged today; `probes`: what the plan asks was asked."""
+    own_disks = plan is not None and any(e.carries_disk for e in plan.entries)
+    return (*JUDGINGS, *([ROOT_DISKS] if own_disks else []), *(OF_ANSWERS if probes else ()))
+
+
 def rehearsed(guests: Guests) -> Reason:
     """Why a rehearsal does not show something of what its servers do."""
     return Reason.of("rehearsal.still") if guests is Guests.STILL else Reason.of("rehearsal.confined")
@@ -61,13 +75,14 @@ class Keys:
 
     Twins (objects of one kind that are called the same) are numbered in the order of what they are and contain,
     so that the first here is the first there. `contents` are the hashes of this side's contents by Ref. `provided`: whether
-    images of the provider are called by what they are.
+    images of the provider are called by what they are. `chosen`: (kind, field) of what the target chooses and tells no twins apart.
     """
 
     def __init__(
-        self, workload: Workload, contents: Mapping[Ref, JsonValue] | None = None, *, provided: bool = True
-    ) -> None:
-        self.workload, self._contents = workload, contents or {}
+        self, workload: Workload, contents: Mapping[Ref, JsonValue] | None = None, *, provided: bool = True,
+        chosen: Collection[tuple[Kind, str]] = (),
+    ) -> None:  # fmt: skip
+        self.workload, self._contents, self._chosen = workload, contents or {}, frozenset(chosen)
         self._provided = {i.ref: i.provided() for i in workload.offering.images} if provided else {}
         self._known: dict[Ref, str] = {}
         self.by_key: dict[str, Resource] = {}
@@ -102,6 +117,7 @@ class Keys:
         """What tells twins apart: what they are with what belongs to them, then their content."""
         belongings = r.belongings(self.workload, self)
         plain = {**r.with_ids(self).comparable(), "belongings": sorted(belongings)}
+        plain = {field: value for field, value in plain.items() if (r.own_kind, field) not in self._chosen}
         return canonical.canonical_bytes(plain), str(self._contents.get(r.ref, ""))
 
 
@@ -147,6 +163,9 @@ def compare(
     source, target = (_lasting(w, at) for w in (source, target))
     apart = [_parted(w, temporary if TEMPORARIES in judging else ()) for w in (source, target)]
     (source, ours), (target, theirs) = apart
+    if plan is not None and plan.guests:  # what a rehearsal's servers were made from goes with them
+        made_from = {reference for r in target.resources for reference in r.references()}
+        theirs = [r for r in theirs if ROOT_DISKS not in judging or r.ref not in made_from]
     found = _Comparison(source, target, plan, hashes, judging, answers)
     left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
     held = Judge(source, target, plan, at, LOSSES in judging).verdicts(hashes, manifests) if manifests else ()
@@ -208,8 +227,12 @@ class _Comparison:
         self.birth_counts = any(r.from_birth(self.wished) for r in self.wished.resources)
         """What every project has from birth concerns the tenant if the source's is meant by it."""
         provided = PROVIDED in self.judging
-        self.left_keys = Keys(self.wished, self._contents("source"), provided=provided)
-        self.right_keys = Keys(target, self._contents("target"), provided=provided)
+        entries = plan.entries if plan is not None and ROOT_DISKS in self.judging else ()
+        self.own_disks = {e.ref: e.chosen() for e in entries if e.carries_disk}
+        """Servers whose own disk is carried -> fields that the target chooses with it."""
+        chosen = {(kind_of(r), field) for r, fields in self.own_disks.items() for field in fields}
+        self.left_keys = Keys(self.wished, self._contents("source"), provided=provided, chosen=chosen)
+        self.right_keys = Keys(target, self._contents("target"), provided=provided, chosen=chosen)
         self.answers = answers
         self.answering: dict[SideName, frozenset[Ref]] = {"source": frozenset(), "target": frozenset()}
         if plan is not None and WRITERS in self.judging:
@@ -304,14 +327,17 @@ class _Comparison:
         there = self.right_keys.by_key.get(key)
         hidden = self._hidden(resource, there)
         theirs = self._theirs(resource, there)
-        left = self._facts("source", resource, hidden, theirs)
+        passed_over = theirs | self.own_disks.get(resource.ref, frozenset())
+        left = self._facts("source", resource, hidden, passed_over)
         declared = self._declared(resource)
         if declared and not declared[0]:
             return [Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=declared[1], evidence=(left,))]
         unseen = self._kind_unseen(resource.own_kind) if there is None else ""
         value = None if unseen else ABSENT
         absent = self._seen("target", self.target.taken_at, key, value, unseen)
-        verdict = judge_equal(claim, left, absent if there is None else self._facts("target", there, hidden, theirs))
+        verdict = judge_equal(
+            claim, left, absent if there is None else self._facts("target", there, hidden, passed_over)
+        )
         if there is None and verdict.outcome is Outcome.FAILED:
             verdict = verdict.model_copy(update={"reason": Reason.of("verify.missing-there")})
         elif hidden and verdict.outcome is Outcome.HELD:
@@ -377,6 +403,8 @@ class _Comparison:
         return next((n.reason for n in self.target.not_shown if n.what == kind.value), "")
 
     def _content(self, resource: Resource, there: Resource | None, key: str) -> list[Verdict]:
+        if there is not None and resource.ref in self.own_disks:
+            return [self._own_disk(resource, there, key)]
         if there is None or not resource.has_content():
             return []
         claim = Claim(
@@ -399,6 +427,47 @@ class _Comparison:
             if any(w in self.answering[name] and side.by_ref[w].runs() for w in disk.writers(side) if w in side.by_ref)
         ]  # fmt: skip
         return Reason.of("verify.writes", sides=joined(sides)) if sides else ""
+
+    def _own_disk(self, resource: Resource, there: Resource, key: str) -> Verdict:
+        """Whether the disk that a server has on its host arrived. Equal is equal; what differs may do so by its nature.
+
+        A guest that runs writes, and the target's has run before anybody could look at its disk. Only an image that a guest was
+        made from, of a source that stands still, can be another one.
+        """
+        claim = Claim(
+            id=f"content {resource.ref}",
+            kind="content",
+            subject=resource.ref,
+            text=Reason.of("claim.own-disk", key=key),
+        )
+        left, right = self.hashes.get(("source", resource.ref)), self.hashes.get(("target", there.ref))
+        verdict = judge_equal(claim, left, right)
+        if verdict.outcome is Outcome.HELD:
+            made_from = right is not None and right.what == MADE_FROM
+            return verdict.model_copy(update={"reason": Reason.of("verify.disk.made-from")}) if made_from else verdict
+        if (left is None or left.value is None) and self._same_image(resource, there):
+            why = left.reason if left is not None else Reason.of("verify.not-read")
+            return verdict.model_copy(update={"reason": Reason.of("verify.disk.none", why=why)})
+        if verdict.outcome is not Outcome.FAILED:
+            return verdict
+        if self._same_image(resource, there):
+            return verdict.model_copy(update={"reason": Reason.of("verify.disk.from-its-image")})
+        before, writing = self.source.by_ref.get(resource.ref), self._writing(resource, there)
+        if writing:
+            why = writing
+        elif before is None or before.runs():
+            why = Reason.of("verify.disk.runs", side=side_words("source"))
+        elif right is None or right.what != MADE_FROM:
+            why = Reason.of("verify.disk.ran")
+        else:
+            return verdict
+        return verdict.model_copy(update={"outcome": Outcome.NOT_SHOWN, "reason": why})
+
+    def _same_image(self, resource: Resource, there: Resource) -> bool:
+        """Whether the target's server says that it was made from what the source's was booted from."""
+        ours, theirs = facts(resource, self.left_keys), facts(there, self.right_keys)
+        fields = self.own_disks[resource.ref]
+        return bool(fields) and all(ours.get(f) == theirs.get(f) for f in fields)
 
     def _present(self, kind: Kind) -> bool:
         return any(r.own_kind is kind for w in (self.source, self.target) for r in w.resources)

@@ -18,6 +18,7 @@ from typing import Annotated, TypeAlias, get_args
 
 from pydantic import Field
 
+from unterbau.tenant.kinds.attachment import Attachment
 from unterbau.tenant.kinds.base import Kind, R, Ref, ResourceBase, id_of, kind_of, ref
 from unterbau.tenant.kinds.fate import Change, Check, Entry, Fate, Guests, Loss
 from unterbau.tenant.kinds.flavor import Flavor
@@ -33,7 +34,7 @@ from unterbau.tenant.kinds.port import AddressPair, DhcpOption, FixedIp, Port
 from unterbau.tenant.kinds.router import Router, RouterInterface
 from unterbau.tenant.kinds.secret import Secret, SecretContainer, SecretEntry
 from unterbau.tenant.kinds.security_group import AddressGroup, SecurityGroup, SecurityGroupRule
-from unterbau.tenant.kinds.server import Attachment, Keypair, Server, ServerGroup
+from unterbau.tenant.kinds.server import Keypair, Server, ServerGroup
 from unterbau.tenant.kinds.volume import Backup, Passage, Snapshot, Volume
 
 __all__ = ["KINDS", "NOTHING", "OWNER_ONLY", "AddressGroup", "AddressPair", "AllocationPool", "Attachment", "Backup", "Becomes", "Change", "Check", "CloudIdentity", "Container", "Content", "DhcpOption", "Entry", "ExternalNetwork", "Fate", "FixedIp", "Flavor", "FloatingIp", "Ground", "Guests", "Holds", "Image", "Keypair", "Kind", "Known", "Loss", "Mark", "Network", "Offering", "Opened", "Passage", "Policy", "Port", "Quota", "R", "Ref", "Relations", "Resource", "ResourceBase", "Route", "Router", "RouterInterface", "Secret", "SecretContainer", "SecretEntry", "SecurityGroup", "SecurityGroupRule", "Segment", "Server", "ServerGroup", "Side", "Snapshot", "Source", "StoredObject", "Subnet", "Told", "Volume", "VolumeType", "id_of", "kind_of", "ref"]  # fmt: skip

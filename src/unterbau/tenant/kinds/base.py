@@ -21,9 +21,9 @@ from unterbau.tenant.kinds.policy import Becomes, Content, Known, Policy, Told, 
 from unterbau.verdict import Model, Reason, Words, joined
 
 if TYPE_CHECKING:
+    from unterbau.tenant.kinds.attachment import Disks
     from unterbau.tenant.kinds.ground import Ground, Relations, Side
     from unterbau.tenant.kinds.origin import Source
-    from unterbau.tenant.kinds.server import Disks
     from unterbau.tenant.kinds.volume import Passage
 
 Ref: TypeAlias = str
@@ -291,6 +291,10 @@ class ResourceBase(Model):
         """What it is and no field shows, so that no API gives it: (its name, why it is lost)."""
         yield from ()
 
+    def lost_with(self, entry: Entry, side: Side) -> Iterator[tuple[str, Words]]:
+        """What of that (`beyond`) goes with it for good, though it is carried as the entry says."""
+        yield from self.beyond(side)
+
     def unread(self, side: Side) -> Words:
         """What nobody can read of it at all, with its name, or ""."""
         return ""
@@ -325,6 +329,14 @@ class ResourceBase(Model):
     def has_content(self) -> bool:
         """Whether there is something in it that must be the same on both sides."""
         return self.KNOWN.content is not Content.NONE
+
+    def is_exported(self, side: Side) -> bool:
+        """Whether it has blocks that no request reads, so that they are exported first (`passages`)."""
+        return self.KNOWN.content is Content.DISK
+
+    def disk_gib(self) -> int:
+        """How long its disk is, in GiB; 0 if it has none of its own."""
+        return 0
 
     def stamp(self) -> dict[str, JsonValue]:
         """What is the same as long as the content is ({}: the cloud tells nothing of the kind)."""

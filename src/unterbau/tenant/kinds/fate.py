@@ -101,6 +101,12 @@ class Entry(Model):
     losses: tuple[Loss, ...] = later(())
     objects: int = later(0)
     """Of a crowded container: how many objects it holds that have no entries of their own; what becomes of it becomes of them."""
+    carries_disk: bool = later(False)
+    """Whether the disk that it has on its host travels, as an image that its cloud makes of it (of a server)."""
+
+    def chosen(self) -> frozenset[str]:
+        """Fields that the target decides, as the plan says."""
+        return frozenset(c.field for c in self.changes if c.chosen_by_target)
 
     def wish(self, resource: A) -> A:
         """The resource with the declared changes (ids are still the source's). Raises PlanError."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MIB = 2**20
 MOST_IMAGE_TAGS = 128
+_HARDWARE = ("hw_", "os_")
+_ALSO_HARDWARE = ("architecture", "hypervisor_type", "vm_mode", "img_config_drive", "img_hide_hypervisor_id")
 """Glance's default (`image_tag_quota`)."""
 
 
@@ -118,8 +120,8 @@ class Image(ResourceBase):
         return "a member cannot publish it" if self.visibility == "public" else ""
 
     def born(self, origin: Source, number: int) -> Self:
-        """Empty, and private until it is filled; from a volume it is filled at once."""
-        if origin.volume_id is not None:
+        """Empty, and private until it is filled; from a volume or a server it is filled at once."""
+        if origin.volume_id is not None or origin.server_id is not None:
             return self
         return self.model_copy(update={"status": "queued", "visibility": "private", "protected": False})
 
@@ -130,12 +132,14 @@ class Image(ResourceBase):
         )
 
     def draws(self, origin: Source) -> Ref | None:
-        """A volume's."""
+        """A volume's, or that of a server's own disk."""
+        if origin.server_id:
+            return ref(Kind.SERVER, origin.server_id)
         return ref(Kind.VOLUME, origin.volume_id) if origin.volume_id else None
 
     def too_busy(self, drawn: ResourceBase, origin: Source) -> str:
         """A volume is uploaded only when it stands unattached."""
-        return "" if drawn.is_unattached() else "its status must be available"
+        return "" if origin.server_id or drawn.is_unattached() else "its status must be available"
 
     def filled(self, size_bytes: int) -> Self:
         """Active."""
@@ -152,6 +156,14 @@ class Image(ResourceBase):
     def protection(self) -> str:
         """Its own."""
         return "protected" if self.protected else ""
+
+
+def of_its_hardware(properties: Mapping[str, str]) -> dict[str, str]:
+    """What a guest's hardware is like by the properties of its image (Nova, useful image properties), and nothing else.
+
+    Nova adds to an image of a server whose it is and where it comes from: that is of the source's cloud.
+    """
+    return {k: v for k, v in properties.items() if k.startswith(_HARDWARE) or k in _ALSO_HARDWARE}
 
 
 def twin(id_: str, ground: Ground) -> Image | None:

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keypairs, server groups, servers and their attachments (Compute API 2.1, microversion >= 2.47). Pure."""
+"""Keypairs, server groups and servers (Compute API 2.1, microversion >= 2.47). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue
 
+from unterbau.tenant.kinds.attachment import NEWER, OF_A_NEWER_NOVA, SINCE, Attachment, Disks, place_on_server, untaken
 from unterbau.tenant.kinds.base import MOST_TAGS, Key, Kind, Ref, ResourceBase, ref
 from unterbau.tenant.kinds.fate import Change, Entry, Guests
 from unterbau.tenant.kinds.flavor import Flavor, nearest, size_of
 from unterbau.tenant.kinds.ground import Ground, Relations, Side
-from unterbau.tenant.kinds.image import twin
+from unterbau.tenant.kinds.image import Image, twin
+from unterbau.tenant.kinds.origin import NOTHING, Source
 from unterbau.tenant.kinds.policy import Content, Known, Mark, Opened, carried, changed, ignored
+from unterbau.tenant.kinds.volume import ARRIVAL, GIB, PASSAGES, Passage, of_disk
 from unterbau.verdict import Reason, Words, joined, later
-
-if TYPE_CHECKING:
-    from unterbau.tenant.kinds.origin import Source
 
 
 class Keypair(ResourceBase):
@@ -57,31 +57,10 @@ class Keypair(ResourceBase):
 
 SAID_BEFORE = (Reason.of("plan.server.local-disk"), Reason.of("loss.local-disk"))
 """What bundles of earlier versions say of local disks: their words are kept, so that they are told in every language."""
-NEWER = "the target's Nova is too old to take it"
-OF_A_NEWER_NOVA = changed(NEWER, replaced=False)
-"""The policy of what Nova takes only from some microversion on."""
 POLICIES = ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity")
 MOST_METADATA = 128
 """Of a server: the quota that Nova gives (`metadata_items`)."""
-SINCE = {
-    "description": "2.19", "tag": "2.49", "tags": "2.52", "max_server_per_host": "2.64", "locked_reason": "2.73",
-    "delete_on_termination": "2.79", "hostname": "2.90",
-}  # fmt: skip
-"""Fields -> the microversion from which on Nova takes them (its REST API version history)."""
 HOSTNAMES_WITH_DOTS = "2.94"
-
-
-def _untaken(resource: ResourceBase, target: Side, fields: Mapping[str, str]) -> list[Change]:
-    """What an older Nova takes from nobody; one that does not tell its version takes all, or the move says so."""
-    told = [int(n) for n in target.identity.services.get("compute", "").split(".") if n.isdecimal()]
-    found = []
-    for field, since in fields.items():
-        was, unset = getattr(resource, field), type(resource).model_fields[field].default
-        if told and was != unset and told < [int(n) for n in since.split(".")]:
-            why = Reason.of("plan.server.microversion", field=field, since=since)
-            plain = {"was": [*was] if isinstance(was, tuple) else was, "to": [] if unset == () else unset}
-            found.append(Change(field=field, why=why, **plain))
-    return found
 
 
 class ServerGroup(ResourceBase):
@@ -113,7 +92,7 @@ class ServerGroup(ResourceBase):
     def fate(self, ground: Ground) -> Entry:
         """Carried."""
         field = "max_server_per_host"
-        return self.carry(ground, *_untaken(self, ground.target, {field: SINCE[field]}))
+        return self.carry(ground, *untaken(self, ground.target, {field: SINCE[field]}))
 
     def alone(self) -> Iterator[tuple[str, str, int]]:
         """Its members."""
@@ -139,7 +118,7 @@ class Server(ResourceBase):
         api="https://docs.openstack.org/api-ref/compute/#servers-servers", quota=("compute", "instances"), counted=True,
         marker=Mark.BORN, content=Content.NONE, id_is_name=False, personal=False, usable=("ACTIVE", "SHUTOFF"),
         beyond={
-            "local_disk": "what was written to a disk on its host is not carried: no image is made of it",
+            "local_disk": "an ephemeral disk is in no image; a root disk travels as an image, where its cloud gives one",
             "user_data": "it is not readable with tenant rights",
         },
     )  # fmt: skip
@@ -147,7 +126,9 @@ class Server(ResourceBase):
     description: Annotated[str, OF_A_NEWER_NOVA] = ""
     status: Annotated[str, carried(moment=True)]
     flavor: Annotated[Flavor, changed("the target has no such flavor: the nearest that covers it", replaced=True)]
-    image_id: Annotated[str | None, carried(refers=Kind.IMAGE, holds=False)] = None
+    image_id: Annotated[
+        str | None, changed("it is made from the image of its own disk", replaced=False, refers=Kind.IMAGE, holds=False)
+    ] = None
     key_name: Annotated[
         str | None, changed("it is of another user, or deleted", replaced=False, refers=Kind.KEYPAIR, holds=False)
     ] = None
@@ -183,10 +164,10 @@ class Server(ResourceBase):
     def attachments(self, side: Side) -> Disks:
         """What attaches volumes to it."""
         found = (side.by_ref[r] for r in side.relations.naming(Kind.ATTACHMENT, "server_id", self.id))
-        return sorted((a for a in found if isinstance(a, Attachment)), key=_place_on_server)
+        return sorted((a for a in found if isinstance(a, Attachment)), key=place_on_server)
 
     def fate(self, ground: Ground) -> Entry:
-        """Carried on a flavor that covers its own; its local disk is made anew."""
+        """Carried on a flavor that covers its own, with the disk that it has on its host."""
         if self.status not in self.KNOWN.usable:
             return self.leave(
                 Reason.of("plan.status", status=self.status), Reason.of("do.bring-to", states="ACTIVE, SHUTOFF")
@@ -210,16 +191,48 @@ class Server(ResourceBase):
             changes.append(Change(field="availability_zone", was=zone, to="", why=why))
         fields = {f: SINCE[f] for f in ("description", "tags", "locked_reason", "hostname")}
         fields["hostname"] = HOSTNAMES_WITH_DOTS if "." in self.hostname else fields["hostname"]
-        changes += [*self._without_key(ground), *_untaken(self, ground.target, fields)]
+        changes += [*self._without_key(ground), *untaken(self, ground.target, fields)]
         obstacle = self._image(ground)
         if obstacle is not None:
             return obstacle
         roots = [a for a in self.attachments(ground.source) if a.boot_index == 0]
+        own_disk = self._of_its_disk(ground)
+        changes += own_disk
         notes = [c.why for c in changes]
-        if self.image_id and not roots:
+        if self.image_id and not roots and not own_disk:
             notes.append(Reason.of("plan.server.own-disk"))
         notes.append(Reason.of("plan.server.user-data"))
-        return self.carry(ground, *changes, why=joined(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots])
+        entry = self.carry(
+            ground, *changes, why=joined(notes), more=[ref(Kind.VOLUME, a.volume_id) for a in roots],
+            size=self.flavor.disk_gib * GIB if own_disk else 0,
+        )  # fmt: skip
+        return entry.model_copy(update={"carries_disk": bool(own_disk) and entry.fate.moves})
+
+    def _of_its_disk(self, ground: Ground) -> list[Change]:
+        """That it is made from an image of its disk; none if it has no disk of its own that an image could hold.
+
+        What boots with a kernel beside its image (`kernel_id`) is not made of its disk alone.
+        """
+        image = self._booted_from(ground.source)
+        if not self.is_exported(ground.source) or (image is not None and "kernel_id" in image.properties):
+            return []
+        why = Reason.of("plan.server.disk", image=(image and image.name) or self.image_id or "")
+        return [Change(field="image_id", was=self.image_id, chosen_by_target=True, why=why)]
+
+    def _booted_from(self, side: Side) -> Image | None:
+        """The image that it was booted from, if the project sees it."""
+        own = side.by_ref.get(ref(Kind.IMAGE, self.image_id or ""))
+        return own if isinstance(own, Image) else next((i for i in side.offering.images if i.id == self.image_id), None)
+
+    @classmethod
+    def remarks(cls, ground: Ground) -> Iterator[Words]:
+        """How the disks on their hosts travel; whether a cloud gives any is seen by trying."""
+        own = [s for s in ground.source.of(Server) if s.status in s.KNOWN.usable and s._of_its_disk(ground)]
+        if own:
+            size, running = sum(s.flavor.disk_gib for s in own), sum(s.runs() for s in own)
+            yield Reason.of("check.disks", count=len(own), size=size)
+            if running:
+                yield Reason.of("check.disks.running", count=running)
 
     def _without_key(self, ground: Ground) -> list[Change]:
         """A key pair is its user's: that of a colleague is seen by name only, and goes with nobody."""
@@ -245,11 +258,50 @@ class Server(ResourceBase):
             yield "local_disk", Reason.of("loss.own-disk")
         yield "user_data", Reason.of("loss.user-data")
 
+    def lost_with(self, entry: Entry, side: Side) -> Iterator[tuple[str, Words]]:
+        """Of its local disks nothing, if that is its root disk alone and is carried."""
+        carried_whole = entry.carries_disk and not self.flavor.ephemeral_gib
+        yield from ((f, why) for f, why in self.beyond(side) if f != "local_disk" or not carried_whole)
+
     def unread(self, side: Side) -> Words:
-        """A disk that lives on its host: only an image that a member makes of it could be read."""
-        from_volume = any(a.boot_index == 0 for a in self.attachments(side))
-        local = self.flavor.ephemeral_gib > 0 or (self.image_id is not None and not from_volume)
+        """A disk that lives on its host: only an image that a member makes of it can be read."""
+        local = self.flavor.ephemeral_gib > 0 or self._is_rooted_here(side)
         return Reason.of("close.local-disk", server=self.ref, name=self.name) if local else ""
+
+    def _is_rooted_here(self, side: Side) -> bool:
+        return self.image_id is not None and all(a.boot_index != 0 for a in self.attachments(side))
+
+    def is_exported(self, side: Side) -> bool:
+        """If it was booted from an image, and onto a disk whose length its flavor says."""
+        return self._is_rooted_here(side) and self.flavor.disk_gib > 0
+
+    def writers(self, side: Side) -> list[Ref]:
+        """It writes its own disk."""
+        return [self.ref] if self.is_exported(side) else []
+
+    def disk_gib(self) -> int:
+        """Its flavor's."""
+        return self.flavor.disk_gib if self.image_id is not None else 0
+
+    def passages(self, *, backed: bool) -> list[Passage]:
+        """An image, which Nova makes of it also while it runs."""
+        return [self.passage("image")]
+
+    def passage(self, what: str) -> Passage:
+        """One of them by its name (see `PASSAGES`)."""
+
+        def make(name: str, origin: str) -> tuple[Image, Source]:
+            return of_disk(name), NOTHING if what == ARRIVAL else Source(server_id=origin)
+
+        return Passage(what, PASSAGES[what], make)
+
+    def is_unattached(self) -> bool:
+        """Stopped, nobody writes its own disk."""
+        return self.status == "SHUTOFF"
+
+    def draws(self, origin: Source) -> Ref | None:
+        """Its image's."""
+        return ref(Kind.IMAGE, self.image_id) if self.image_id else None
 
     def uses(self) -> Iterator[tuple[str, str, int]]:
         """Also cores and memory."""
@@ -335,71 +387,3 @@ class Server(ResourceBase):
         if isinstance(there, Attachment):
             return there.volume_id in {d.volume_id for d in origin.disks}
         return isinstance(there, Server) and bool(set(self.port_ids) & set(there.port_ids))
-
-
-class Attachment(ResourceBase):
-    """A volume on a server; id = `server id/volume id`. `boot_index` 0 is the root disk."""
-
-    KNOWN = Known(
-        api="https://docs.openstack.org/api-ref/compute/#servers-with-volume-attachments-servers-os-volume-attachments",
-        quota=None, counted=False, marker=Mark.PLACE, content=Content.NONE, id_is_name=False, personal=False, usable=(), beyond={},
-    )  # fmt: skip
-    kind: Literal["attachment"] = "attachment"
-    server_id: Annotated[str, carried(refers=Kind.SERVER, own=True, holds=False)]
-    volume_id: Annotated[str, carried(refers=Kind.VOLUME, own=True, holds=False)]
-    device: Annotated[
-        str, ignored("a name that the guest may not even use; the server's disks are compared in their order")
-    ] = ""
-    boot_index: Annotated[int | None, carried()] = None
-    delete_on_termination: Annotated[bool, OF_A_NEWER_NOVA] = False
-    tag: Annotated[str | None, OF_A_NEWER_NOVA] = None
-
-    @property
-    def disk(self) -> Ref:
-        """Its volume."""
-        return ref(Kind.VOLUME, self.volume_id)
-
-    def place(self) -> str:
-        """Its server, and its volume."""
-        return f"{self.server_id}/{self.volume_id}"
-
-    def leaves_with_another(self) -> bool:
-        """A root disk leaves with its server."""
-        return self.boot_index == 0
-
-    def holder(self) -> Ref:
-        """Its server: a guest that runs may refuse to give a disk back, for ever."""
-        return ref(Kind.SERVER, self.server_id)
-
-    def natural_key(self, key: Key) -> str:
-        """Its volume, and its server."""
-        return f"{key(ref(Kind.VOLUME, self.volume_id))} on {key(ref(Kind.SERVER, self.server_id))}"
-
-    def fate(self, ground: Ground) -> Entry:
-        """Carried. A root disk is made with its server, for which every Nova takes all of it."""
-        fields = {} if self.leaves_with_another() else {f: SINCE[f] for f in ("tag", "delete_on_termination")}
-        return self.carry(ground, *_untaken(self, ground.target, fields))
-
-    def under(self, relations: Relations) -> list[Ref]:
-        """Not its server: it goes with it."""
-        return [n for n in super().under(relations) if n != ref(Kind.SERVER, self.server_id)]
-
-    def undone(self, now: ResourceBase, gone: Container[Ref]) -> dict[str, object]:
-        """Its volume is kept from going with the server."""
-        return {"delete_on_termination": False} if ref(Kind.SERVER, self.server_id) in gone else {}
-
-    def occupies(self) -> Ref | None:
-        """Its volume."""
-        return self.disk
-
-    def takes(self, there: ResourceBase, origin: Source) -> bool:
-        """A volume that is attached."""
-        return isinstance(there, Attachment) and self.volume_id == there.volume_id
-
-
-Disks: TypeAlias = list[Attachment]
-"""In the order of their devices, root first."""
-
-
-def _place_on_server(attachment: Attachment) -> tuple[object, ...]:
-    return (attachment.boot_index != 0, len(attachment.device), attachment.device, attachment.id)

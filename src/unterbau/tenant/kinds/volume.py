@@ -166,6 +166,10 @@ class Volume(ResourceBase):
             text = Reason.of("check.multiattach.lacking", count=len(lacking), things=lacking[:5])
             yield Check(name=name, outcome=Outcome.FAILED, text=text, remedy=Reason.of("do.multiattach"))
 
+    def disk_gib(self) -> int:
+        """Its size."""
+        return self.size_gib
+
     def is_unattached(self) -> bool:
         """By its status."""
         return self.status == "available"
@@ -193,9 +197,7 @@ class Volume(ResourceBase):
 
         def make(name: str, origin: str) -> tuple[Image | Volume | Snapshot, Source]:
             size, type_ = self.size_gib, self.volume_type
-            image = Image(
-                id="-", name=name, status="queued", disk_format="raw", container_format="bare", visibility="private"
-            )
+            image = of_disk(name)
             copy = Volume(id="-", name=name, status="", size_gib=size, volume_type=type_)
             snapshot = Snapshot(id="-", name=name, status="", volume_id=self.id, size_gib=size)
             made: dict[str, tuple[Image | Volume | Snapshot, Source]] = {
@@ -263,6 +265,13 @@ PASSAGES = {
     "snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME, "image": Kind.IMAGE, ARRIVAL: Kind.IMAGE,
 }  # fmt: skip
 """What the temporary things are called; `arrival` is on the target: an image to make the volume from."""
+
+
+def of_disk(name: str) -> Image:
+    """The wish for the image by which a disk travels; its form is whoever makes it to say."""
+    return Image(
+        id="-", name=name, status="queued", disk_format="raw", container_format="bare", visibility="private"
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
