@@ -329,7 +329,7 @@ class TargetClosing(_Closing):
     ) -> dict[Ref, Words]:
         """Take the steps of the move back, but for what is kept. Returns what is kept besides, and why."""
         spared = [one for one, there in made.items() if there in guard.stayed]
-        planned = move.sparing(self.steps(sealed.plan, sealed.source), spared)
+        planned = move.sparing(self.steps(sealed.plan, sealed.source, clouds), spared)
         steps = [_guarded(s, guard, made) for s in planned]
         result = unwind(
             steps, journal, plan=self.plan_name(sealed.plan, journal, back=True), workers=self.tools.workers, stop=self.tools.stop,

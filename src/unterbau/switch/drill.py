@@ -601,9 +601,9 @@ class Drill:
 
     # --- helpers
 
-    def steps(self, plan: Plan, source: Workload) -> list[Step]:
-        """Those of the move. `source` is the census that the plan was made from. Raises LocalError."""
-        return move.steps(plan, source, *self.clouds(), self.folder.path, self.folder.source_listed)
+    def steps(self, plan: Plan, source: Workload, clouds: tuple[Cloud, Cloud] | None = None) -> list[Step]:
+        """Those of the move. `source` is the census that the plan was made from; `clouds`: not to connect anew. Raises LocalError."""
+        return move.steps(plan, source, *(clouds or self.clouds()), self.folder.path, self.folder.source_listed)
 
     def clouds(self) -> tuple[Cloud, Cloud]:
         """Source and target."""

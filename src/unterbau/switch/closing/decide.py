@@ -204,8 +204,13 @@ class _Judge:
 
     def _own_disk(self, resource: Resource, verdict: Verdict) -> list[Loss]:
         """Of the disk that it has on its host it is not shown that it arrived: what is on it may be lost with it."""
-        entry = self.sealed.plan.by_ref[resource.ref]
-        if verdict.claim.kind != "content" or not entry.carries_disk or verdict.outcome is not Outcome.NOT_SHOWN:
+        entry = self.sealed.plan.entry_of(resource.ref)
+        if (
+            entry is None
+            or verdict.claim.kind != "content"
+            or not entry.carries_disk
+            or verdict.outcome is not Outcome.NOT_SHOWN
+        ):
             return []
         return [Loss.of(resource.ref, LOCAL_DISK, verdict.reason)]
 
