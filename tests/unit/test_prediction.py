@@ -72,6 +72,7 @@ def test_of_each_kind_of_step_the_newest_moves_that_had_one_are_taken() -> None:
     assert [s.seconds for s in steps if s.step == "volume"] == [7.0]
 
 
+@pytest.mark.thorough
 @given(
     constant=st.floats(0.01, 50),
     rate=st.floats(0, 1e-6),

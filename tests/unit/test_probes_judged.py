@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unterbau.switch.probes.judging import WHOLE, Places, sentence, services
@@ -134,6 +134,7 @@ def closing(ours: State, theirs: State, control: tuple[State, State] = (State.AN
 CLOSED = (State.REFUSED, State.SILENT)
 
 
+@pytest.mark.thorough
 @given(st.sampled_from(State), st.sampled_from(State), st.sampled_from(State), st.sampled_from(State))
 def test_a_closed_port_is_held_only_where_its_control_answers_on_both_sides(
     ours: State, theirs: State, here: State, there: State
@@ -196,6 +197,10 @@ NAMES = ["status", "body", "banner", "certificate", "names", "host key", "code",
 facts = st.dictionaries(st.sampled_from(NAMES), st.one_of(st.integers(0, 3), st.sampled_from("ab"), st.none(), st.lists(st.sampled_from("ab"), max_size=2)))  # fmt: skip
 
 
+BUSY = settings(suppress_health_check=[HealthCheck.too_slow])
+"""Much is drawn for each example; on a busy machine that is slow, and no fault."""
+
+
 @st.composite
 def answered(draw: st.DrawFn) -> list[Answer]:
     found = []
@@ -207,6 +212,8 @@ def answered(draw: st.DrawFn) -> list[Answer]:
     return found
 
 
+@pytest.mark.thorough
+@BUSY
 @given(answered())
 def test_nothing_is_held_that_did_not_answer_at_the_source_and_no_loss_is_ever_held(answers: list[Answer]) -> None:
     found = judged(ALL, answers)
@@ -225,11 +232,15 @@ def test_nothing_is_held_that_did_not_answer_at_the_source_and_no_loss_is_ever_h
     assert (found[WHOLE].outcome is Outcome.HELD) == (set(ones) == {Outcome.HELD})
 
 
+@pytest.mark.thorough
+@BUSY
 @given(answered())
 def test_the_verdicts_follow_from_the_answers_in_any_order(answers: list[Answer]) -> None:
     assert services(ALL, answers, places()) == services(ALL, list(reversed(answers)), places())
 
 
+@pytest.mark.thorough
+@BUSY
 @given(answered())
 def test_answers_survive_being_written_and_read(answers: list[Answer]) -> None:
     assert [Answer.model_validate_json(a.model_dump_json()) for a in answers] == answers

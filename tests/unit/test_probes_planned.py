@@ -133,6 +133,7 @@ def test_a_control_must_be_at_the_same_guest() -> None:
     assert len(written.resolved(written.load(other, "p"), tenant(), "p")) == 2, "another address of the same guest"
 
 
+@pytest.mark.thorough
 @given(st.text(max_size=200))
 def test_any_text_is_probes_or_one_message(text: str) -> None:
     try:

@@ -147,6 +147,7 @@ def test_a_route_is_kept_whose_next_hop_is_on_a_network_of_its_own(root: Path, p
     assert both.rehearsed(Guests.STILL, source) == both == both.rehearsed(Guests.RUN, source)
 
 
+@pytest.mark.thorough
 def test_how_a_drill_was_begun_stays(root: Path, planted: Path) -> None:
     between = Between(root, planted)
     found = drill.start("a", "b", keep=False, tools=between.tools, boot=True)

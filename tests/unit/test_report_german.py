@@ -17,6 +17,7 @@ from unterbau.tenant.openings.model import Opening
 from unterbau.verdict import Reason, words
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_nothing_of_a_real_drill_stays_english(path: Path) -> None:
     """What verdicts say is typed, and `test_reasons` asks of each that it has German words."""
