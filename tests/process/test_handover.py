@@ -39,12 +39,13 @@ class Stage:
 class Seen:
     """A watch that goes on in a thread."""
 
-    def __init__(self, stage: Stage, port: int, find: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, stage: Stage, port: int, find: Callable[[], Mapping[str, str]], seconds: float = 2.0) -> None:
         self.stop = threading.Event()
         self.stage = stage
-        asking = Prober(now=lambda: datetime.now(UTC), stop=self.stop, rate=1e9, seconds=2.0)
+        asking = Prober(now=lambda: datetime.now(UTC), stop=self.stop, rate=1e9, seconds=seconds)
         closed = speakers.free()
-        asking.place = lambda address, _: ("127.0.0.1", port if address in stage.pages else closed)
+        self.where: Callable[[str], int] = lambda address: port if address in stage.pages else closed
+        asking.place = lambda address, _: ("127.0.0.1", self.where(address))
         self.kept = 0
         self.watch = Watch(asking, [(PROBE, OLD)], find, lambda line: None)
         self.thread = threading.Thread(target=self.watch.run, args=(time.monotonic() + SOON, self._keep))
@@ -109,6 +110,25 @@ def test_both_are_asked_five_times_a_second_at_the_most_however_long_silence_tak
     assert not [a for a, _ in stage.asked if a == NEW], "nobody asks a place that was not found"
 
 
+def test_a_slow_application_is_asked_one_question_at_a_time_and_is_heard() -> None:
+    """Asked five times a second it would have its hands full, and would never be seen to answer."""
+    stage, at_once, most, lock = Stage(), [0], [0], threading.Lock()
+
+    def answer(path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(3.0)
+        with lock:
+            at_once[0] -= 1
+        return stage.answer(path, headers)
+
+    stage.pages[OLD] = b"page"
+    with speakers.page(answer) as port, Seen(stage, port, dict, seconds=10.0) as seen:
+        course = seen.until(lambda c: c.source.answered >= 2)
+    assert most[0] == 1 and course.source.first is not None and course.source.last is not None
+
+
 def test_what_changes_at_each_look_is_no_other_answer_and_what_changed_once_is() -> None:
     stage, count = Stage(), iter(range(10**6))
 
@@ -136,7 +156,7 @@ def test_a_source_that_says_that_it_cannot_serves_no_longer() -> None:
     stage.pages[OLD] = b"page"
     with speakers.page(stage.answer) as port, Seen(stage, port, dict) as seen:
         seen.until(lambda c: c.source.answered >= 2)
-        seen.watch._prober.place = lambda address, _: ("127.0.0.1", port)
+        seen.where = lambda address: port
         del stage.pages[OLD]
         gone = datetime.now(UTC)
         seen.until(lambda c: c.source.otherwise >= 2)

@@ -29,8 +29,6 @@ from unterbau.tenant.workload import Workload
 
 PLACES = (Kind.NETWORK, Kind.PORT, Kind.FLOATING_IP)
 """What a place is called by, and found by on the other side."""
-PATIENCE = 2.0
-"""Seconds that one question may take."""
 
 
 def read_watched(path: Path) -> Watched:
@@ -72,7 +70,7 @@ def watch(
         pairs = counterparts(ours, theirs, plan, {})
         return {probe.id: address_of(theirs, pairs.get(probe.at, "")) for probe in probes}
 
-    asking = replace(prober, rate=math.inf, seconds=PATIENCE)  # the watch itself says how often
+    asking = replace(prober, rate=math.inf)  # the watch itself says how often
     going = watching.Watch(asking, [(probe, at[probe.id]) for probe in probes], find, face.say)
 
     def seen() -> Watched:

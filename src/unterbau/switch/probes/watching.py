@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask both sides every 0.2 s while the application goes from one to the other. `cli` calls it for `unterbau probe --to`.
 
-The questions are those of the plan's probes, sent as `running` sends them, several under way at once since silence takes its
-time. The target's place is found by listings of its own, as the verifier finds it: by what the source's is called.
+First somebody knocks: a connection, and nothing said, several under way at once since silence takes its time. Where it is taken, the
+plan's probe is asked as `running` asks it, one question at a time: a slow guest must not have its hands full with us. The target's place is found by listings of its own, as the verifier finds it: by what the source's is called.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
 from unterbau.errors import Interrupted
 from unterbau.switch.probes.judging import as_before
-from unterbau.switch.probes.model import Answer, Closed, Open, Probe, SideName, State
+from unterbau.switch.probes.model import Answer, Closed, Dns, Open, Probe, SideName, State
 from unterbau.switch.probes.outage import EVERY, Course, Looks
 from unterbau.switch.probes.running import ADDRESSES_AT_ONCE, Prober
 
 UNDER_WAY = 10
-"""Questions to one side of one place that wait for their answer at once."""
+"""Knocks at one side of one place that wait at once."""
+KNOCK_SECONDS = 2.0
+"""How long one may take."""
 AFTERWARDS = 1.0
 """Seconds that both are asked on when it is over: a source that answers still was never away."""
 LOOK_FOR = 2.0
@@ -46,6 +49,7 @@ class Watch:
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._prober, self._find, self._say = prober, find, say
+        self._knocking = replace(prober, seconds=min(prober.seconds, KNOCK_SECONDS))
         self._probes = {probe.id: probe for probe, _ in places}
         self._looks: dict[tuple[SideName, str], Looks] = {("source", p.id): Looks(address=a) for p, a in places}
         self._looks |= {("target", p.id): Looks() for p, _ in places}
@@ -54,6 +58,7 @@ class Watch:
         self._changed: Counter[tuple[str, str]] = Counter()
         """How often a fact of a probe was another one at the source than before."""
         self._under_way: dict[tuple[SideName, str], int] = dict.fromkeys(self._looks, 0)
+        self._speaking: set[tuple[SideName, str]] = set()
         self._lock = threading.Lock()
 
     def courses(self) -> tuple[Course, ...]:
@@ -71,7 +76,7 @@ class Watch:
         """Ask until it is over, stopped, or `until` (monotonic). `keep` is called now and then, to store what was seen."""
         finding: Future[Mapping[str, str]] | None = None
         sought = kept = due = time.monotonic()
-        lanes, settling = len(self._looks) * UNDER_WAY, False
+        lanes, settling = len(self._looks) * (UNDER_WAY + 1), False
         with ThreadPoolExecutor(max_workers=lanes + 1) as pool:
             while not self._prober.stop.is_set() and (until is None or time.monotonic() < until):
                 if not settling and self.over():
@@ -101,7 +106,7 @@ class Watch:
                     self._say(f"{probe}: the target has its place, {address}")
 
     def _ask(self, pool: ThreadPoolExecutor, key: tuple[SideName, str]) -> None:
-        """Send one question, unless too many wait for their answer already."""
+        """Knock, unless too many knocks wait already."""
         with self._lock:
             address = self._looks[key].address
             if not address or self._under_way[key] >= UNDER_WAY:
@@ -110,16 +115,38 @@ class Watch:
         pool.submit(self._look, key, address)
 
     def _look(self, key: tuple[SideName, str], address: str) -> None:
-        side, name = key
-        probe = self._probes[name]
+        """Knock, and ask if somebody opens to whom nobody speaks already. What was not opened is an answer, too."""
         try:
-            asked, answer = self._prober.look(side, probe, address)
+            if not (self._is_open(key, address) and self._begins(key)):
+                return
         except Interrupted:
             return
         finally:
             with self._lock:
                 self._under_way[key] -= 1
-        self._heard(key, asked, answer)
+        try:
+            self._heard(key, *self._prober.look(key[0], self._probes[key[1]], address))
+        except Interrupted:
+            return
+        finally:
+            with self._lock:
+                self._speaking.discard(key)
+
+    def _is_open(self, key: tuple[SideName, str], address: str) -> bool:
+        probe = self._probes[key[1]]
+        if isinstance(probe, Dns):  # over UDP there is nothing to open
+            return True
+        knock = Closed(id=probe.id, at=probe.at, port=probe.port, control=probe.id)
+        asked, answer = self._knocking.look(key[0], knock, address)
+        if answer.state is not State.ANSWERED:
+            self._heard(key, asked, answer)
+        return answer.state is State.ANSWERED
+
+    def _begins(self, key: tuple[SideName, str]) -> bool:
+        with self._lock:
+            free = key not in self._speaking
+            self._speaking.add(key)
+            return free
 
     def _heard(self, key: tuple[SideName, str], asked: datetime, answer: Answer) -> None:
         side, name = key
