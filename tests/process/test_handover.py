@@ -129,7 +129,7 @@ def test_a_slow_application_is_asked_one_question_at_a_time_and_is_heard() -> No
     assert most[0] == 1 and course.source.first is not None and course.source.last is not None
 
 
-def test_what_changes_at_each_look_is_no_other_answer_and_what_changed_once_is() -> None:
+def test_what_changes_at_each_look_is_no_other_answer_and_what_a_user_changed_is_awaited() -> None:
     stage, count = Stage(), iter(range(10**6))
 
     def answer(path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
@@ -143,10 +143,36 @@ def test_what_changes_at_each_look_is_no_other_answer_and_what_changed_once_is()
         stage.pages[OLD] = b"after"
         so_far = seen.course().source.answered
         seen.until(lambda c: c.source.answered >= so_far + 12)
-        stage.pages[NEW] = b"before"
+        stage.pages[NEW] = b"another"
         seen.until(lambda c: c.target.otherwise >= 1)
         assert seen.course().target.first is None
         stage.pages[NEW] = b"after"
+        seen.thread.join(SOON)
+        assert seen.course().target.first is not None
+
+
+def test_what_a_source_says_for_a_moment_while_it_goes_down_is_not_what_the_target_must_say() -> None:
+    """Its database may stop before its pages do."""
+    stage, there, odd, said = Stage(), {"http": NEW}, threading.Event(), list[bytes]()
+
+    def answer(path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        status, more, page = stage.answer(path, headers)
+        if odd.is_set() and headers["Host"] == OLD:
+            page = b"rows: 0"
+            said.append(page)
+            if len(said) == 3:
+                odd.clear()
+                del stage.pages[OLD]
+        return status, more, page
+
+    with speakers.page(answer) as port, Seen(stage, port, lambda: there) as seen:
+        stage.pages[OLD] = b"rows: 41"
+        seen.until(lambda c: c.source.answered >= 3)
+        odd.set()
+        seen.until(lambda c: not odd.is_set() and c.source.asked > c.source.answered)
+        stage.pages[NEW] = b"rows: 4"
+        seen.until(lambda c: c.target.otherwise >= 1)
+        stage.pages[NEW] = b"rows: 41"
         seen.thread.join(SOON)
         assert seen.course().target.first is not None
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from unterbau.errors import Interrupted
 from unterbau.switch.probes.judging import as_before
@@ -27,6 +28,8 @@ KNOCK_SECONDS = 2.0
 """How long one may take."""
 AFTERWARDS = 1.0
 """Seconds that both are asked on when it is over: a source that answers still was never away."""
+STATES = 3
+"""So many answers of the source count as what it said: while it goes down an application may say another thing for a while."""
 LOOK_FOR = 2.0
 """Seconds between two looks for the target's place."""
 
@@ -53,8 +56,10 @@ class Watch:
         self._probes = {probe.id: probe for probe, _ in places}
         self._looks: dict[tuple[SideName, str], Looks] = {("source", p.id): Looks(address=a) for p, a in places}
         self._looks |= {("target", p.id): Looks() for p, _ in places}
-        self._before: dict[str, Answer] = {}
-        """The source's last answer, by probe."""
+        self._before: dict[str, list[Answer]] = {}
+        """What the source answered twice in a row, by probe, the last few: while it goes down an application says other things."""
+        self._last: dict[str, Answer] = {}
+        """The source's last answer."""
         self._changed: Counter[tuple[str, str]] = Counter()
         """How often a fact of a probe was another one at the source than before."""
         self._under_way: dict[tuple[SideName, str], int] = dict.fromkeys(self._looks, 0)
@@ -152,23 +157,26 @@ class Watch:
         side, name = key
         answered = answer.state is State.ANSWERED
         with self._lock:
-            before = self._before.get(name)
-            same = before is None or (
-                _serves(before, answer) if side == "source" else as_before(self._probes[name], before, answer)
-            )
-            if side == "source" and answered and same and (before is None or before.at <= answer.at):
-                self._before[name] = self._steadied(name, before, answer)
+            before, probe = self._before.get(name, []), self._probes[name]
+            known = _serves if side == "source" else partial(as_before, probe)
+            same = not before or any(known(one, answer) for one in before)
+            if side == "source" and answered and same:
+                last, now = self._last.get(name), self._steadied(name, answer)
+                self._last[name] = now
+                if not before or (last is not None and as_before(probe, now, last)):
+                    others = [one for one in before if not as_before(probe, now, one)]
+                    self._before[name] = [*others, now][-STATES:]
             was = self._looks[key]
-            now = self._looks[key] = was.with_look(asked, answer.at, answered=answered, same=same)
-        if side == "target" and was.first is None and now.first is not None:
-            seconds = Course(probe=name, source=self._looks["source", name], target=now).seconds()
+            looks = self._looks[key] = was.with_look(asked, answer.at, answered=answered, same=same)
+        if side == "target" and was.first is None and looks.first is not None:
+            seconds = Course(probe=name, source=self._looks["source", name], target=looks).seconds()
             self._say(
                 f"{name}: the target answers" + ("" if seconds is None else f", {seconds:.1f} s after the source did")
             )
 
-    def _steadied(self, name: str, before: Answer | None, answer: Answer) -> Answer:
+    def _steadied(self, name: str, answer: Answer) -> Answer:
         """The answer with what changes by itself: at one look in four, at the least. What a user wrote meanwhile is no such thing."""
-        known = before.facts if before is not None else answer.facts
+        known = self._last.get(name, answer).facts
         self._changed.update(
             (name, f) for f in known.keys() | answer.facts.keys() if known.get(f) != answer.facts.get(f)
         )
