@@ -8,6 +8,8 @@ goes into bench/README.md between its markers.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -59,6 +61,18 @@ def runs(cloud: Any, status: str) -> None:
     if server.status != status:
         (cloud.compute.start_server if status == "ACTIVE" else cloud.compute.stop_server)(server)
         cloud.compute.wait_for_server(server, status=status, wait=PATIENCE)
+
+
+def serves(cloud: Any) -> None:
+    """Wait until the page is there."""
+    address, end = str(next(iter(cloud.network.ips())).floating_ip_address), time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection(address, timeout=5)) as page:
+            page.request("GET", "/cgi-bin/index.cgi")
+            if page.getresponse().status == 200:
+                return
+        time.sleep(0.5)
+    raise SystemExit(f"no page at {address} within {PATIENCE:.0f} s")
 
 
 def boot(cloud: Any, seen: Any) -> float:
@@ -121,6 +135,7 @@ def measure(work: Path) -> list[tuple[str, str, str]]:
     unterbau("close", folder.run, "--target", typed=f"{TARGET}\n")
     with tenant(SOURCE) as old:
         runs(old, "ACTIVE")
+        serves(old)
     unterbau("plan", SOURCE, TARGET, "--probe", "-o", plan)
     unterbau("move", plan, "--pre-copy")
     with tenant(SOURCE) as old:
