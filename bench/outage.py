@@ -12,7 +12,6 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,10 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import page
 from bench.cloud import yardstick
 
-README = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- outage: begin -->", "<!-- outage: end -->"
 SOURCE, TARGET = "bench-outage-a", "bench-outage-b"
 OBJECTS, CHANGED, SIZE = 200, 2, 10_000_000
 PATIENCE = 300.0
@@ -67,9 +65,9 @@ def serves(cloud: Any) -> None:
     """Wait until the page is there."""
     address, end = str(next(iter(cloud.network.ips())).floating_ip_address), time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection(address, timeout=5)) as page:
-            page.request("GET", "/cgi-bin/index.cgi")
-            if page.getresponse().status == 200:
+        with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection(address, timeout=5)) as asked:
+            asked.request("GET", "/cgi-bin/index.cgi")
+            if asked.getresponse().status == 200:
                 return
         time.sleep(0.5)
     raise SystemExit(f"no page at {address} within {PATIENCE:.0f} s")
@@ -171,24 +169,17 @@ def measure(work: Path) -> list[tuple[str, str, str]]:
 
 
 def publish(rows: list[tuple[str, str, str]]) -> None:
-    """Put the table between the markers of the README, which keeps everything else."""
+    """The section of the README."""
     head = (
         f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m bench.outage`, one run, load {os.getloadavg()[1]:.1f} at its end: "
         f"{OBJECTS * SIZE / 1e9:.0f} GB of objects of which {CHANGED * SIZE / 1e6:.0f} MB change, and the tenant's two volumes (3 GiB, "
         "about 110 MB of it in use), which go whole after the stop."
     )
-    lines = [BEGIN, "## outage", "", head, "", "| what | measured | aim |", "|---|---|---|"]
-    text = "\n".join([*lines, *(f"| {a} | {b} | {c} |" for a, b, c in rows), END])
-    old = README.read_text(encoding="utf-8")
-    if BEGIN in old:
-        new = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: text, old, flags=re.DOTALL)
-    else:
-        new = f"{old.rstrip()}\n\n{text}\n"
-    README.write_text(new, encoding="utf-8")
+    page.publish("outage", head, ("what", "measured", "aim"), rows)
 
 
 def main() -> None:
-    """Measure in data and state of our own, and remove both clouds."""
+    """Measure with a state of our own, and remove both clouds."""
     from unterbau import reference
 
     with tempfile.TemporaryDirectory() as place:

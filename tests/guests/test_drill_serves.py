@@ -6,12 +6,10 @@ Needs root and the packages of `--with guests,ovn`; says so where it does not ru
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import able
 import openstack
 import pytest
 from openstack.connection import Connection
+from visiting import WAIT, page
 
 from unterbau import reference
 from unterbau.reference import extras
@@ -31,7 +30,6 @@ pytestmark = [
 ]
 
 SOURCE, TARGET = "test-gast-quelle", "test-gast-ziel"
-WAIT = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -58,21 +56,6 @@ def _unterbau(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def _page(address: str, row: str = "") -> list[str]:
-    """The lines of the application's page; with `row`, after it was written."""
-    end = time.monotonic() + WAIT
-    while True:
-        connection = http.client.HTTPConnection(address, timeout=5)
-        try:
-            connection.request("POST" if row else "GET", "/cgi-bin/index.cgi", row or None)
-            return connection.getresponse().read().decode().splitlines()
-        except OSError:
-            assert time.monotonic() < end, f"{address} did not answer within {WAIT} s"
-            time.sleep(0.5)
-        finally:
-            connection.close()
-
-
 def _address(tenant: Connection) -> str:
     return str(next(iter(tenant.network.ips())).floating_ip_address)
 
@@ -92,7 +75,7 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
         planted = _unterbau(tmp_path, "cloud", "seed", source)
         assert planted.returncode == 0, planted.stderr
     with _tenant(source) as old, _tenant(target) as new:
-        there = _page(_address(old), "41;Akte 41;nach dem Start")
+        there = page(_address(old), "41;Akte 41;nach dem Start")
         assert "41;Akte 41;nach dem Start" in there and there[-1].startswith("rows: 41,")
 
         done = _unterbau(
@@ -108,14 +91,14 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
         server = next(iter(old.compute.servers()))
         old.compute.stop_server(server)
         old.compute.wait_for_server(server, status="SHUTOFF", wait=WAIT)
-        assert _page(_address(new)) == there, "with the source stopped: rows that were written after boot included"
+        assert page(_address(new)) == there, "with the source stopped: rows that were written after boot included"
 
         group = next(g for g in new.network.security_groups() if g.name == "fv-web")
         new.network.create_security_group_rule(
             security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol="tcp",
             port_range_min=81, port_range_max=81,
         )  # fmt: skip
-        _page(_address(new), "42;Akte 42;nur am Ziel")
+        page(_address(new), "42;Akte 42;nur am Ziel")
         _unterbau(
             tmp_path, "verify", source, target, "--plan", str(plan), "--answers", str(answers), "-o", str(verdicts),
             "--probe-wait", "5",
@@ -140,17 +123,17 @@ def test_a_cut_over_stops_the_source_and_how_long_nobody_answered_is_measured(
         server = next(iter(old.compute.servers()))
         if server.status != "ACTIVE":
             old.compute.start_server(server)
-        there = _page(_address(old), "43;Akte 43;vor dem Umzug")
+        there = page(_address(old), "43;Akte 43;vor dem Umzug")
         done = _unterbau(tmp_path, "plan", source, target, "--probe", "-o", str(plan))
         assert done.returncode in (0, 3), done.stdout + done.stderr
         done = _unterbau(tmp_path, "move", str(plan), "--pre-copy")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert _page(_address(old)) == there, "the source serves while it is copied"
+        assert page(_address(old)) == there, "the source serves while it is copied"
         old.object_store.create_object("fv-akten", "nachgereicht", data=b"meanwhile")
         done = _unterbau(tmp_path, "move", str(plan), "--cut-over", "--probe-wait", str(WAIT))
         assert done.returncode == 0, done.stdout + done.stderr
         assert old.compute.get_server(server).status == "SHUTOFF"
-        assert _page(_address(new)) == there, "every row that was written before the stop"
+        assert page(_address(new)) == there, "every row that was written before the stop"
         assert new.object_store.download_object("nachgereicht", container="fv-akten") == b"meanwhile"
     (seen,) = (json.loads(p.read_text()) for p in tmp_path.glob("unterbau/drills/*/outage.json"))
     (course,) = seen["courses"]

@@ -6,12 +6,10 @@ Between two clouds with guests; says so where it does not run. At most two guest
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 
 import able
 import pytest
+from visiting import page
 
 from unterbau import reference, wiring
 from unterbau.reference import extras
@@ -29,7 +28,6 @@ from unterbau.tenant.kinds import NOTHING, Kind, Server, ref
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800), pytest.mark.filterwarnings("ignore")]
 
 SOURCE, TARGET = "test-platte-quelle", "test-platte-ziel"
-WAIT = 240.0
 ROW = "41;Akte 41;nach dem Start"
 PAGE = """#!/bin/sh
 mkdir -p /srv/www/cgi-bin /etc/local.d
@@ -70,21 +68,6 @@ def _plant(name: str) -> None:
     planting.floating_ip()
 
 
-def _page(address: str, row: str = "") -> list[str]:
-    """The lines of the page; with `row`, after it was written."""
-    end = time.monotonic() + WAIT
-    while True:
-        connection = http.client.HTTPConnection(address, timeout=5)
-        try:
-            connection.request("POST" if row else "GET", "/cgi-bin/index.cgi", row or None)
-            return connection.getresponse().read().decode().splitlines()
-        except OSError:
-            assert time.monotonic() < end, f"{address} did not answer within {WAIT} s"
-            time.sleep(0.5)
-        finally:
-            connection.close()
-
-
 def _address(name: str) -> str:
     return str(wiring.open_cloud(name).listing(Kind.FLOATING_IP).resources[0].address)  # type: ignore[union-attr]
 
@@ -107,7 +90,7 @@ def test_a_row_on_the_disk_of_a_server_is_there_after_the_move_as_it_was_before(
     source, target = clouds
     verdicts = tmp_path / "verdicts.json"
     _plant(source)
-    assert _page(_address(source), ROW) == ["1;Akte 1", ROW]
+    assert page(_address(source), ROW) == ["1;Akte 1", ROW]
     old = wiring.open_cloud(source)
     server = old.listing(Kind.SERVER).resources[0]
     old.set_power(server.id, "SHUTOFF")  # what the rehearsal compares stands still
@@ -118,11 +101,11 @@ def test_a_row_on_the_disk_of_a_server_is_there_after_the_move_as_it_was_before(
     assert wiring.open_cloud(target).listing(Kind.SERVER).resources == ()
 
     old.set_power(server.id, "ACTIVE")
-    assert _page(_address(source))[-1] == ROW
+    assert page(_address(source))[-1] == ROW
     done = _drill(tmp_path, verdicts, "--keep")
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert [v["outcome"] for v in _claim(verdicts, "content")] == ["not shown"]
-    assert _page(_address(target)) == ["1;Akte 1", ROW]
+    assert page(_address(target)) == ["1;Akte 1", ROW]
     there = wiring.open_cloud(target).listing(Kind.SERVER).resources[0]
     assert isinstance(there, Server) and there.status == "ACTIVE"
     for name in clouds:

@@ -31,7 +31,7 @@ def call(argv: Sequence[str], stop: threading.Event) -> int:
 
     It is no part of the terminal's foreground group: Ctrl-C reaches it through us, once.
     """
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0) as child:
+    with _started(argv) as child:
         while True:
             try:
                 return child.wait(timeout=POLL_SECONDS)
@@ -54,8 +54,12 @@ class Beside:
 @contextmanager
 def beside(argv: Sequence[str]) -> Iterator[Beside]:
     """Run the child within it; at its end the child is told to end, and waited for."""
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0) as process:
+    with _started(argv) as process:
         yield Beside(process)
+
+
+def _started(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ server is made from the image that it was booted from, and its disk is lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -163,7 +163,7 @@ def _steps_of(move: Move, resource: Resource, needs: tuple[str, ...]) -> list[St
     reference = resource.ref
     match resource.KNOWN.content:
         case Content.DISK:
-            return _disk_steps(move, resource, needs)
+            return _disk_steps(move, resource, needs, ArriveStep)
         case Content.FIXED:
             return [UploadStep(move, reference, needs)]
         case Content.STORED:
@@ -171,7 +171,7 @@ def _steps_of(move: Move, resource: Resource, needs: tuple[str, ...]) -> list[St
         case Content.PAYLOAD:
             return [PayloadStep(move, reference, needs)]
         case Content.NONE if move.plan.by_ref[reference].carries_disk and resource.is_exported(move.workload):
-            return [*_own_disk_steps(move, resource, needs), *_afterwards(move, resource)]
+            return [*_disk_steps(move, resource, needs, BootStep), *_afterwards(move, resource)]
         case Content.NONE:
             return [CreateStep(move, reference, needs), *_afterwards(move, resource)]
 
@@ -206,25 +206,16 @@ def _chained_attachments(move: Move, made: list[Step]) -> list[Step]:
     ]
 
 
-def _disk_steps(move: Move, disk: Resource, needs: tuple[str, ...]) -> list[Step]:
-    """Temporaries on the source, their image on the target, the disk, and the tidying."""
+def _disk_steps(
+    move: Move, disk: Resource, needs: tuple[str, ...], arrive: Callable[[Move, Ref, tuple[str, ...]], Step]
+) -> list[Step]:
+    """Temporaries on the source, their image on the target, what is made of it (`arrive`), and the tidying."""
     temporaries = _temporaries(move, disk)
     names = tuple(t.name for t in temporaries)
     return [
         *temporaries,
-        ArriveStep(move, disk.ref, (*needs, names[-1])),
+        arrive(move, disk.ref, (*needs, names[-1])),
         TidyStep(move, disk.ref, (*names, disk.ref)),
-    ]
-
-
-def _own_disk_steps(move: Move, server: Resource, needs: tuple[str, ...]) -> list[Step]:
-    """The same of a disk that is a server's own."""
-    temporaries = _temporaries(move, server)
-    names = tuple(t.name for t in temporaries)
-    return [
-        *temporaries,
-        BootStep(move, server.ref, (*needs, names[-1])),
-        TidyStep(move, server.ref, (*names, server.ref)),
     ]
 
 

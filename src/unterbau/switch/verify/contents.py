@@ -337,6 +337,10 @@ def _hashes(
     return {**found, **hashes}, stamps, left
 
 
+def _hashing(side: str, disk: Resource) -> str:
+    return f"hash of {side} {disk.ref}"
+
+
 @dataclass(frozen=True)
 class _Task:
     """A disk to be read. `image`: that which a server of a rehearsal was made from, which is read in its place."""
@@ -349,7 +353,7 @@ class _Task:
     @property
     def hashing(self) -> str:
         """How the step is called that reads it."""
-        return f"hash of {self.side} {self.disk.ref}"
+        return _hashing(self.side, self.disk)
 
 
 def _exportable(seen: dict[str, Workload], plan: Plan | None) -> list[_Task]:
@@ -481,7 +485,7 @@ class _Hash:
 
     @property
     def name(self) -> str:
-        return f"hash of {self.side} {self.disk.ref}"
+        return _hashing(self.side, self.disk)
 
     def intend(self, done: Outputs) -> JsonObject:
         return {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 
 from pydantic import JsonValue
 
@@ -197,7 +198,7 @@ def counterparts(
     source: Workload, target: Workload, plan: Plan | None, hashes: Mapping[tuple[str, Ref], Observation]
 ) -> dict[Ref, Ref]:
     """Objects of the source -> those of the target with which `compare` compares them; without those that have none."""
-    return _Comparison(source, target, plan, hashes, ()).counterparts()
+    return _Comparison(source, target, plan, hashes, ()).pairs
 
 
 def observed(verdicts: Iterable[Verdict]) -> dict[tuple[str, Ref], Observation]:
@@ -259,7 +260,7 @@ class _Comparison:
         if HIDDEN in self.judging:
             found += [self._owner(side) for side in ("source", "target") if (side, OWNED) in self.hashes]
         if OPENINGS in self.judging:
-            found += openings(self.source, self.target, self.plan, self.counterparts())
+            found += openings(self.source, self.target, self.plan, self.pairs)
         return (*found, *self._guests())
 
     def _guests(self) -> Iterator[Verdict]:
@@ -274,7 +275,7 @@ class _Comparison:
 
     def _places(self) -> Places:
         left = {e.ref: e.why for e in self.plan.entries if not e.fate.moves} if self.plan is not None else {}
-        return Places(self.source, self.target, self.counterparts(), left)
+        return Places(self.source, self.target, self.pairs, left)
 
     def services(self) -> tuple[Verdict, ...]:
         """Whether the application answers as it did."""
@@ -310,7 +311,8 @@ class _Comparison:
             return Verdict(claim=claim, outcome=Outcome.HELD, reason=reason, evidence=(seen,))
         return Verdict(claim=claim, outcome=Outcome.NOT_SHOWN, reason=seen.reason, evidence=(seen,))
 
-    def counterparts(self) -> dict[Ref, Ref]:
+    @cached_property
+    def pairs(self) -> dict[Ref, Ref]:
         """Refs of the source -> those of the target that are called the same."""
         pairs = ((r.ref, self.right_keys.by_key.get(self.left_keys(r.ref))) for r in self.wished.resources)
         return {ours: theirs.ref for ours, theirs in pairs if theirs is not None}
