@@ -404,9 +404,12 @@ class _Planting:
         self._until_it_is_up(self.id(Kind.SERVER, "fv-web-1"))
 
     def _until_it_is_up(self, server: str) -> None:
-        """By the last line of its console: what it serves answers from then on."""
+        """By the last line of its console: what it serves answers from then on. One that was stopped stays so."""
         cloud = self.cloud
-        if isinstance(cloud, _Console):
+        there = cloud.read(ref(Kind.SERVER, server))
+        runs = isinstance(there, Server) and there.status == "ACTIVE"
+        # libvirt gives a stopped guest no console, not even that of its last run.
+        if runs and isinstance(cloud, _Console):
             wait(lambda: guest_image.UP in cloud.console(server) or None, WAIT,
                  Reason.of("wait.power", server=server, status="ACTIVE"))  # fmt: skip
 
