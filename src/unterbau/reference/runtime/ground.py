@@ -102,6 +102,21 @@ def lay(order, child):
         run("ip", "address", "add", address, "dev", device, *more)
 
 
+def empty(place):
+    """An empty directory. Nothing is made on this machine: a parent that lacks it is covered by links to what it holds."""
+    if not os.path.isdir(place):
+        parent = os.path.dirname(place)
+        kept = pathlib.Path(EMPTY[0], "covered", parent.strip("/"))
+        if not kept.exists():
+            kept.mkdir(parents=True)
+            mount(parent, kept, flags=MS_BIND | MS_REC)
+            mount("tmpfs", parent, "tmpfs")
+            for name in os.listdir(kept):
+                os.symlink(kept / name, pathlib.Path(parent, name))
+        os.mkdir(place)
+    mount("tmpfs", place, "tmpfs")
+
+
 def stand(order, tells, waits):
     """Process 1 of the ground; never returns."""
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -115,10 +130,7 @@ def stand(order, tells, waits):
     mount("sysfs", "/sys", "sysfs")
     accounts = {name: pathlib.Path("/etc", name).read_text() for name in ACCOUNTS}
     for place in EMPTY:
-        if not os.path.isdir(place):  # nothing is made on this machine: what lacks it is covered
-            mount("tmpfs", os.path.dirname(place), "tmpfs")
-            os.mkdir(place)
-        mount("tmpfs", place, "tmpfs")
+        empty(place)
     for name, lines in ACCOUNTS.items():
         have = {line.partition(":")[0] for line in accounts[name].splitlines()}
         more = [line for line in lines.splitlines() if line.partition(":")[0] not in have]

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ground's mounts on a machine that lacks libvirt's places: what stands beside them stays reachable.
+
+Needs root; says so where it does not run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import unterbau.reference
+
+RUNTIME = Path(unterbau.reference.__file__).parent / "runtime"
+TRIED = """
+import os, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import ground
+ground.mount("none", "/", flags=ground.MS_REC | ground.MS_PRIVATE)
+for place in ("/run", "/etc/lacking-one", "/etc/lacking-two", "/etc/ssl"):
+    ground.empty(place)
+    assert os.listdir(place) == [], place
+    pathlib.Path(place, "of-ours").write_text("here")
+assert pathlib.Path("/etc/passwd").read_text() == sys.argv[2]
+"""
+
+
+def _why_not() -> str:
+    if not shutil.which("unshare"):
+        return "there is no unshare"
+    return "" if not subprocess.run(["unshare", "-m", "true"], check=False).returncode else "it needs root"
+
+
+def test_a_place_that_this_machine_lacks_is_empty_and_its_neighbours_stay() -> None:
+    if why := _why_not():
+        pytest.skip(f"DID NOT RUN: the ground's mounts, because {why}")
+    before = sorted(Path("/etc").iterdir())
+    accounts = Path("/etc/passwd").read_text(encoding="utf-8")
+    subprocess.run(["unshare", "-m", sys.executable, "-c", TRIED, str(RUNTIME), accounts], check=True)
+    assert sorted(Path("/etc").iterdir()) == before, "nothing was made on this machine"
