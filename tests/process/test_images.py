@@ -174,10 +174,22 @@ def test_what_the_cloud_refuses_is_told_and_finished_later(shop: Vendor, tmp_pat
                 raise Forbidden("image: a member may publish nothing")
             super().write_image(image, data, size_bytes)
 
-    with pytest.raises(Forbidden):
+    with pytest.raises(Forbidden) as refused:
         adding.add(tools(tmp_path, Refusing(tmp_path / "cloud")), entries(shop).entries[0], "public")
+    assert "without --visibility finishes it" in refused.value.remedy
     made = adding.add(tools(tmp_path), entries(shop).entries[0], "private")
     assert [i.id for i in images(tmp_path)] == [made.id]
+
+
+def test_an_image_of_that_name_that_is_not_ours_is_left_alone(shop: Vendor, tmp_path: Path) -> None:
+    cloud = Simulator(tmp_path / "cloud")
+    wish = Image(
+        id="-", name="Gast 1", status="queued", disk_format="raw", container_format="bare", visibility="private"
+    )
+    id_ = cloud.ensure(wish, "unterbau.test.0123456789abcdef")
+    with pytest.raises(UsageError, match="was not added here"):
+        adding.add(tools(tmp_path), entries(shop).entries[0], "private")
+    assert [i.id for i in images(tmp_path)] == [id_]
 
 
 @pytest.mark.thorough

@@ -21,7 +21,7 @@ from typing import BinaryIO
 from unterbau import files, qcow2
 from unterbau.cloud.port import Cloud
 from unterbau.defaults import LATE_SECONDS
-from unterbau.errors import Failed, Interrupted, LocalError, NotFound, UnterbauError, UsageError
+from unterbau.errors import Failed, Forbidden, Interrupted, LocalError, NotFound, UnterbauError, UsageError
 from unterbau.images import fetching, signature
 from unterbau.images.model import CHECKSUM, ENTRY, Catalogue, Entry, Listed, Made, checksums, listing
 from unterbau.saga import Attempt, Journal, JsonObject, Marker, Outputs, Progress, forget, insist, peek, run, wait_out
@@ -78,6 +78,9 @@ def add(tools: Tools, entry: Entry, visibility: str) -> Made:
         ]
         if any(i.name == entry.title for i in older):
             raise UsageError(f"{entry.name}: an older build is there", "Renew it: unterbau images sync CLOUD.")
+        if entry.title in {i.name for i in _own(tools.cloud) if ENTRY not in i.properties}:
+            raise UsageError(f"{entry.name}: the project has an image {entry.title} that was not added here",
+                             "Rename it, or use it: of two with one name nobody could choose by name.")  # fmt: skip
         return _bring(tools, entry, build, visibility, ())
 
 
@@ -311,7 +314,12 @@ class _Make:
                 cloud.write_image(old.model_copy(update={"name": self.entry.dated(old), "hidden": True}), (), None)
                 retired.append(old.id)
         final = {"id": id_, "name": self.entry.title, "visibility": self.visibility, "members": self.members}
-        cloud.write_image(wish.model_copy(update=final), (), None)
+        try:
+            cloud.write_image(wish.model_copy(update=final), (), None)
+        except Forbidden as error:
+            raise Forbidden(
+                error.what, "The image is there, and private: the same command without --visibility finishes it."
+            ) from None
         there = cloud.read(ref(Kind.IMAGE, id_))
         if there is not None and there.marker is not None:
             cloud.unmark(there)
