@@ -15,10 +15,20 @@ from typing import Any
 import pytest
 import yaml
 from imager import tools
-from vendor import FILE, Vendor, disk, vendor
+from vendor import FILE, Vendor, disk, proxy, vendor
 
 from unterbau.cloud.simulator import Simulator
-from unterbau.errors import Broken, Elsewhere, Failed, Forbidden, NotFound, UnterbauError, UsageError
+from unterbau.errors import (
+    Broken,
+    Elsewhere,
+    Failed,
+    Forbidden,
+    LocalError,
+    NotFound,
+    Unreachable,
+    UnterbauError,
+    UsageError,
+)
 from unterbau.images import adding, model, signature
 from unterbau.tenant.kinds import Image, Kind
 from unterbau.verdict import Outcome
@@ -190,6 +200,92 @@ def test_an_image_of_that_name_that_is_not_ours_is_left_alone(shop: Vendor, tmp_
     with pytest.raises(UsageError, match="was not added here"):
         adding.add(tools(tmp_path), entries(shop).entries[0], "private")
     assert [i.id for i in images(tmp_path)] == [id_]
+
+
+def _copy(root: Path, number: int, **change: Any) -> str:
+    """A person's image with all that ours says of itself."""
+    cloud, (ours,) = Simulator(root / "cloud"), [i for i in images(root) if i.name == "Gast 1"]
+    wish = ours.model_copy(update={"status": "queued", **change})
+    marker = f"unterbau.test.{number:016x}"
+    id_ = cloud.ensure(wish, marker)
+    cloud.write_image(wish.model_copy(update={"id": id_}), [ONE], len(ONE))
+    cloud.unmark(wish.model_copy(update={"id": id_, "marker": marker}))
+    return id_
+
+
+def test_copies_of_ours_are_left_alone_and_do_not_count(shop: Vendor, tmp_path: Path) -> None:
+    catalogue = entries(shop)
+    first = adding.add(tools(tmp_path), catalogue.entries[0], "private")
+    ours = images(tmp_path)[0]
+    copies = {
+        _copy(tmp_path, 1, name="my own"),
+        _copy(tmp_path, 2, name="Gast 1 20261102", properties={**ours.properties, "base_image_ref": first.id}),
+    }
+    before = [i for i in images(tmp_path) if i.id in copies]
+    (same,) = adding.sync(tools(tmp_path), catalogue)
+    assert (same.did, same.id) == ("current", first.id)
+    shop.publish(TWO)
+    (made,) = adding.sync(tools(tmp_path), catalogue)
+    assert (made.did, made.retired) == ("renewed", (first.id,))
+    assert [i for i in images(tmp_path) if i.id in copies] == before
+    told = model.listing("c", catalogue, images(tmp_path), ()).images[0].there
+    assert {t.id for t in told if not t.added} == copies
+
+
+def test_of_two_with_the_name_of_the_entry_none_is_renamed_and_both_are_told(shop: Vendor, tmp_path: Path) -> None:
+    catalogue = entries(shop)
+    first = adding.add(tools(tmp_path), catalogue.entries[0], "private")
+    copy = _copy(tmp_path, 1, name="Gast 1")
+    shop.publish(TWO)
+    before = images(tmp_path)
+    (made,) = adding.sync(tools(tmp_path), catalogue)
+    assert made.did == "failed" and made.error is not None
+    assert set(made.error["things"]) == {first.id, copy} and made.error["exit"] == 2
+    assert images(tmp_path) == before
+
+
+@pytest.mark.parametrize("said", ["", "anna:geheim%21"])
+def test_an_offices_proxy_is_asked_and_what_it_is_told_goes_to_it_alone(
+    shop: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    with proxy("anna:geheim!" if said else "") as office:
+        for name in ("no_proxy", "NO_PROXY", "HTTPS_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("https_proxy", f"http://{said and said + '@'}127.0.0.1:{office.port}")
+        adding.add(tools(tmp_path), entries(shop).entries[0], "private")
+        assert content(tmp_path, images(tmp_path)[0]) == ONE
+        assert set(office.asked) == {f"localhost:{shop.port}"} and len(office.asked) == 2
+        assert shop.heard and not any("authorization" in name.lower() for name in shop.heard)
+
+        monkeypatch.setenv("https_proxy", f"http://anna:falsch77@127.0.0.1:{office.port}")
+        if said:
+            with pytest.raises(Unreachable, match=r"by the proxy http://127\.0\.0\.1:\d+: HTTP 407") as error:
+                adding.add(tools(tmp_path), entries(shop).entries[0], "private")
+            assert "falsch77" not in error.value.what + error.value.remedy
+        asked = len(office.asked)
+        monkeypatch.setenv("no_proxy", "localhost")
+        assert adding.add(tools(tmp_path), entries(shop).entries[0], "private").did == "current"
+        assert len(office.asked) == asked, "what no_proxy names is asked without it"
+        monkeypatch.delenv("no_proxy")
+        monkeypatch.setenv("https_proxy", "https://anna:geheim77@proxy.example")
+        with pytest.raises(UsageError, match="only http") as usage:
+            adding.add(tools(tmp_path), entries(shop).entries[0], "private")
+        assert "geheim77" not in usage.value.what
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_the_ca_that_somebody_names_counts_and_the_machines_store_else(
+    shop: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for one in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"):
+        monkeypatch.delenv(one, raising=False)
+    with pytest.raises(Unreachable, match="does not verify"):
+        adding.add(tools(tmp_path), entries(shop).entries[0], "private")
+    monkeypatch.setenv(name, str(shop.authority))
+    assert adding.add(tools(tmp_path), entries(shop).entries[0], "private").did == "added"
+    monkeypatch.setenv(name, str(tmp_path / "absent.pem"))
+    with pytest.raises(LocalError, match="no certificates"):
+        adding.add(tools(tmp_path), entries(shop).entries[0], "private")
 
 
 @pytest.mark.thorough

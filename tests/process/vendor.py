@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +34,8 @@ class Vendor:
     cut: dict[str, int] = field(default_factory=dict)
     """Path -> after how many bytes its answer ends."""
     asked: list[str] = field(default_factory=list)
+    heard: list[str] = field(default_factory=list)
+    """Names of the headers of all requests."""
 
     def url(self, path: str = "", host: str = "localhost") -> str:
         return f"https://{host}:{self.port}/{path}"
@@ -73,6 +77,7 @@ def vendor(folder: Path) -> Iterator[Vendor]:
         def do_GET(self) -> None:
             one = told[0]
             one.asked.append(self.path)
+            one.heard += self.headers.keys()
             if self.path in one.redirects:
                 self.send_response(302)
                 self.send_header("Location", one.redirects[self.path])
@@ -102,3 +107,56 @@ def vendor(folder: Path) -> Iterator[Vendor]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@dataclass
+class Office:
+    """A proxy that CONNECTs; `asked` is to whom it was asked to."""
+
+    port: int
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def proxy(user: str = "") -> Iterator[Office]:
+    """On a free port of this machine; with `user` (NAME:PASSWORD) it serves nobody else."""
+    wanted = f"Basic {base64.b64encode(user.encode()).decode()}" if user else None
+    told: list[Office] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            if wanted and self.headers["Proxy-Authorization"] != wanted:
+                self.send_error(407)
+                return
+            told[0].asked.append(self.path)
+            host, _, port = self.path.rpartition(":")
+            with socket.create_connection((host, int(port))) as there:
+                self.send_response(200)
+                self.end_headers()
+                back = threading.Thread(target=_pass, args=(there, self.connection), daemon=True)
+                back.start()
+                _pass(self.connection, there)
+                back.join()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="proxy", daemon=True)
+    thread.start()
+    told.append(Office(server.server_address[1]))
+    try:
+        yield told[0]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _pass(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while data := one.recv(1 << 16):
+            other.sendall(data)
+    with suppress(OSError):
+        other.shutdown(socket.SHUT_WR)

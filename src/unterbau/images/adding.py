@@ -23,7 +23,7 @@ from unterbau.cloud.port import Cloud
 from unterbau.defaults import LATE_SECONDS
 from unterbau.errors import Failed, Forbidden, Interrupted, LocalError, NotFound, UnterbauError, UsageError
 from unterbau.images import fetching, signature
-from unterbau.images.model import CHECKSUM, ENTRY, Catalogue, Entry, Listed, Made, checksums, listing
+from unterbau.images.model import CHECKSUM, Catalogue, Entry, Listed, Made, checksums, is_brought, listing
 from unterbau.saga import Attempt, Journal, JsonObject, Marker, Outputs, Progress, forget, insist, peek, run, wait_out
 from unterbau.tenant.kinds import Image, Kind, ref
 from unterbau.verdict import Outcome, Words
@@ -78,7 +78,7 @@ def add(tools: Tools, entry: Entry, visibility: str) -> Made:
         ]
         if any(i.name == entry.title for i in older):
             raise UsageError(f"{entry.name}: an older build is there", "Renew it: unterbau images sync CLOUD.")
-        if entry.title in {i.name for i in _own(tools.cloud) if ENTRY not in i.properties}:
+        if any(i.name == entry.title and not is_brought(i, entry) for i in _own(tools.cloud)):
             raise UsageError(f"{entry.name}: the project has an image {entry.title} that was not added here",
                              "Rename it, or use it: of two with one name nobody could choose by name.")  # fmt: skip
         return _bring(tools, entry, build, visibility, ())
@@ -88,10 +88,10 @@ def sync(tools: Tools, catalogue: Catalogue) -> list[Made]:
     """Renew what `add` brought here. What fails for one entry keeps no other from being renewed. Raises Interrupted."""
     found = []
     for entry in catalogue.entries:
-        before = _added(tools.cloud, entry)
-        if not before:
-            continue
         try:
+            before = _added(tools.cloud, entry)
+            if not before:
+                continue
             with _alone(tools, entry):
                 named = next((i for i in before if i.name == entry.title), before[-1])
                 found.append(_bring(tools, entry, _look(entry), named.visibility, named.members))
@@ -114,7 +114,13 @@ def _own(cloud: Cloud) -> list[Image]:
 
 
 def _added(cloud: Cloud, entry: Entry) -> list[Image]:
-    return [i for i in _own(cloud) if i.properties.get(ENTRY) == entry.name]
+    """What `add` and `sync` brought of the entry. Raises UsageError where two have its name: nobody can tell which is the copy."""
+    found = [i for i in _own(cloud) if is_brought(i, entry)]
+    named = [i for i in found if i.name == entry.title]
+    if len(named) > 1:
+        raise UsageError(f"{entry.name}: {len(named)} images of the project are called {entry.title} and say that they were added here",
+                         "Nothing was renamed. Rename the copies.", [i.id for i in named])  # fmt: skip
+    return found
 
 
 def _place(cloud: Cloud) -> str:
@@ -310,7 +316,8 @@ class _Make:
                 cloud.write_image(wish.model_copy(update={"id": id_}), _chunks(image, size, progress), size)
         retired = []
         for old in _added(cloud, self.entry):
-            if old.id != id_ and (not old.hidden or old.name == self.entry.title):
+            other = old.properties.get(CHECKSUM) != self.build.checksum
+            if old.id != id_ and other and (not old.hidden or old.name == self.entry.title):
                 cloud.write_image(old.model_copy(update={"name": self.entry.dated(old), "hidden": True}), (), None)
                 retired.append(old.id)
         final = {"id": id_, "name": self.entry.title, "visibility": self.visibility, "members": self.members}

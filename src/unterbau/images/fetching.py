@@ -2,12 +2,16 @@
 """What vendors publish, over https alone. `adding` asks; nothing is sent but the request, no credential and no cookie.
 
 A redirect is followed within its place, and to hosts that the catalogue's entry names; to no other, and never to plain http.
-The bounds are those of every request (`--bounds`). Certificates are verified by the system's store (SSL_CERT_FILE sets another).
+The bounds are those of every request (`--bounds`). Certificates are verified by the CAs that the package index is verified by
+(`registry.trusted`); the proxy is that of the environment, and what its address says of a user goes to it alone.
 """
 
 from __future__ import annotations
 
+import base64
 import http.client
+import os
+import re
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -15,10 +19,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from email.utils import parsedate_to_datetime
+from urllib.parse import unquote
+from urllib.request import getproxies, proxy_bypass
+
+import certifi
 
 from unterbau.cloud.waiting import heeded, stoppable
-from unterbau.errors import Broken, NotFound, Unreachable
+from unterbau.errors import Broken, LocalError, NotFound, Unreachable, UsageError
 from unterbau.places import REDIRECTS, joined, place, redirected, shown, split
+from unterbau.reference import registry
 
 CHUNK = 2**20
 HOPS = 5
@@ -78,29 +87,67 @@ def text(url: str, hosts: Collection[str] = ()) -> bytes:
 
 def _ask(url: str) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
     parts, bounds = split(url), heeded().bounds
+    where, proxy = place(url), _proxy(url)
+    first = place(proxy) if proxy else where
+    connection = http.client.HTTPSConnection(first.host, first.port, timeout=bounds.connect, context=_trust())
+    if proxy:
+        connection.set_tunnel(where.host, where.port, _said_to(proxy))
+    try:
+        with _translated(url, f" by the proxy {first}" if proxy else ""):
+            connection.connect()
+            connection.sock.settimeout(bounds.idle)
+            connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+            return connection, connection.getresponse()
+    except BaseException:  # Ctrl-C included: nothing stays open
+        connection.close()
+        raise
+
+
+def _trust() -> ssl.SSLContext:
+    file = registry.trusted(os.environ)
+    try:
+        return ssl.create_default_context(cafile=file or certifi.where())
+    except OSError as error:
+        raise LocalError(
+            f"{file}: no certificates: {error.strerror or error}", "Name a PEM file in SSL_CERT_FILE."
+        ) from None
+
+
+def _proxy(url: str) -> str:
+    """The address of the proxy that the environment names for it, or "". Raises UsageError for one that is spoken to over TLS."""
     where = place(url)
-    connection = http.client.HTTPSConnection(
-        where.host, where.port, timeout=bounds.connect, context=ssl.create_default_context()
-    )
-    with _translated(url):
-        connection.connect()
-        connection.sock.settimeout(bounds.idle)
-        connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
-        return connection, connection.getresponse()
+    named = getproxies().get("https", "")
+    if not named or proxy_bypass(f"{where.host}:{where.port}"):
+        return ""
+    proxy = named if "://" in named else f"http://{named}"
+    if place(proxy).scheme != "http" or not place(proxy).host:
+        raise UsageError(
+            f"the proxy {place(proxy)}: only http://HOST:PORT is spoken to", "Set https_proxy, or no_proxy."
+        )
+    return proxy
+
+
+def _said_to(proxy: str) -> dict[str, str]:
+    """What a proxy is told beside the place: the user and password of its address."""
+    parts = split(proxy)
+    if parts.username is None:
+        return {}
+    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
 
 
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
+def _translated(url: str, way: str = "") -> Iterator[None]:
     try:
         yield
     except ssl.SSLCertVerificationError as error:
-        raise Unreachable(f"GET {shown(url)}: its certificate does not verify: {error.verify_message}") from None
+        raise Unreachable(f"GET {shown(url)}{way}: its certificate does not verify: {error.verify_message}") from None
     except TimeoutError:
-        raise Unreachable(f"GET {shown(url)}: silence") from None
+        raise Unreachable(f"GET {shown(url)}{way}: silence") from None
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(
-            f"GET {shown(url)}: {type(error).__name__}", "Is it there, and reachable from here?"
-        ) from None
+        refused = re.match(r"Tunnel connection failed: (\d{3})\b", str(error))
+        said = f"HTTP {refused[1]}" if refused else type(error).__name__
+        raise Unreachable(f"GET {shown(url)}{way}: {said}", "Is it there, and reachable from here?") from None
 
 
 def _body(url: str, answer: http.client.HTTPResponse, size: int | None) -> Iterator[bytes]:

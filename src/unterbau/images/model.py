@@ -262,7 +262,9 @@ def listing(cloud: str, catalogue: Catalogue, own: Iterable[Image], others: Iter
     images = [*own, *others]
     return Listed(
         cloud=cloud,
-        images=tuple(Known(entry=e, there=tuple(_there(i) for i in images if is_of(i, e))) for e in catalogue.entries),
+        images=tuple(
+            Known(entry=e, there=tuple(_there(i, e) for i in images if is_of(i, e))) for e in catalogue.entries
+        ),
     )
 
 
@@ -277,9 +279,21 @@ def is_of(image: Image, entry: Entry) -> bool:
     return image.name == entry.title
 
 
-def _there(image: Image) -> There:
+def is_brought(image: Image, entry: Entry) -> bool:
+    """Whether `add` or `sync` brought it: it says so, and is called as they call it.
+
+    Nova gives an image of a server the properties of the image that the server was booted from, and people copy images: such a
+    copy has another name, or says what it was made from.
+    """
+    names = (entry.title, entry.dated(image))
+    return (
+        image.properties.get(ENTRY) == entry.name and image.name in names and "base_image_ref" not in image.properties
+    )
+
+
+def _there(image: Image, entry: Entry) -> There:
     told = image.properties
     return There(
         id=image.id, name=image.name, build_date=told.get("image_build_date", ""), visibility=image.visibility,
-        hidden=image.hidden, added=ENTRY in told, checksum=told.get(CHECKSUM, ""),
+        hidden=image.hidden, added=is_brought(image, entry), checksum=told.get(CHECKSUM, ""),
     )  # fmt: skip

@@ -101,6 +101,12 @@ def store(exists: Callable[[str], bool] = os.path.exists) -> str:
     return next((path for path in known if exists(path)), "")
 
 
+def trusted(environ: Mapping[str, str]) -> str:
+    """The file whose CAs count for what is fetched from the world: the one that somebody named, else the machine's; "" if there is none."""
+    named = (environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"))
+    return next(filter(None, named), "") or store()
+
+
 def has_own_file(environ: Mapping[str, str]) -> bool:
     """Whether uv has a configuration file that speaks of an index."""
     home = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
