@@ -27,6 +27,7 @@ from unterbau.errors import Broken, CloudError, Conflict, Forbidden, NotFound
 from unterbau.tenant.kinds import (
     OWNER_ONLY,
     AddressGroup,
+    AllocationPool,
     Attachment,
     Container,
     FixedIp,
@@ -283,6 +284,23 @@ def test_a_port_has_exactly_its_addresses_and_no_more_groups(cloud: Cloud, make:
     assert isinstance(port, Port)
     assert (port.fixed_ips, port.mac_address) == (wish.fixed_ips, wish.mac_address)
     assert (port.port_security_enabled, port.security_group_ids) == (False, ())
+
+
+@pytest.mark.parametrize("narrow", [(), (AllocationPool(start="10.77.0.20", end="10.77.0.21"),)])
+def test_pools_of_a_subnet_widen_over_addresses_that_stand_outside_of_them(
+    cloud: Cloud, make: Maker, narrow: tuple[AllocationPool, ...]
+) -> None:
+    network = make.ensure(Network(id="-", name=f"n-{make.tag}"))
+    wish = Subnet(id="-", name="s", network_id=network, ip_version=4, cidr="10.77.0.0/24", gateway_ip=None,
+                  allocation_pools=narrow)  # fmt: skip
+    subnet = make.ensure(wish)
+    ips = (FixedIp(subnet_id=subnet, ip_address="10.77.0.9"),)
+    make.ensure(Port(id="-", name="p", network_id=network, mac_address="fa:16:3e:77:00:01", fixed_ips=ips))
+    wide = (AllocationPool(start="10.77.0.2", end="10.77.0.99"),)
+    for _ in ("first", "again"):
+        cloud.set_bonds(wish.model_copy(update={"id": subnet, "allocation_pools": wide}))
+        there = cloud.read(ref(Kind.SUBNET, subnet))
+        assert isinstance(there, Subnet) and there.allocation_pools == wide
 
 
 def test_image_bytes_go_in_and_come_out(cloud: Cloud, make: Maker) -> None:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_kinds_in_a_cloud import (
     AT,
     DEFAULT,
@@ -27,10 +30,13 @@ from test_planning import cloud
 
 from unterbau.tenant.kinds import (
     NOTHING,
+    AddressPair,
+    AllocationPool,
     Check,
     Container,
     ExternalNetwork,
     Fate,
+    FixedIp,
     Ground,
     Image,
     Kind,
@@ -149,6 +155,44 @@ def test_routes_and_the_keeping_of_versions_hold_others_and_are_made_last() -> N
 def there(reference: Ref) -> str | None:
     """Everything has an id there but what is gone."""
     return None if "gone" in reference else f"new-{reference}"
+
+
+def _span(one: Subnet) -> set[int]:
+    """The addresses of its pools, each once."""
+    spans = [range(int(ip_address(p.start)), int(ip_address(p.end)) + 1) for p in one.allocation_pools]
+    numbers = [n for span in spans for n in span]
+    assert len(numbers) == len(set(numbers)) and all(spans)
+    return set(numbers)
+
+
+POOLS = (AllocationPool(start="10.0.0.10", end="10.0.0.14"), AllocationPool(start="10.0.0.20", end="10.0.0.20"),
+         AllocationPool(start="10.0.0.30", end="10.0.0.39"))  # fmt: skip
+
+
+@given(taken=st.sets(st.integers(8, 41)), paired=st.sets(st.integers(8, 41)))
+def test_a_subnet_is_made_with_pools_that_lack_the_addresses_of_what_stands_in_it(
+    taken: set[int], paired: set[int]
+) -> None:
+    subnet = changed(SUBNET, allocation_pools=POOLS)
+    ips = tuple(FixedIp(subnet_id="u", ip_address=f"10.0.0.{n}") for n in sorted(taken))
+    pairs = (*(AddressPair(ip_address=f"10.0.0.{n}") for n in sorted(paired)), AddressPair(ip_address="10.0.0.0/8"))
+    port = changed(PORT, fixed_ips=ips, allowed_address_pairs=(*pairs, AddressPair(ip_address="2001:db8::1")))
+    other = changed(PORT, id="q", network_id="m", fixed_ips=(FixedIp(subnet_id="w", ip_address="10.0.0.12"),))
+    side = cloud("a", NET, OTHER_NET, subnet, port, other, changed(LEG, fixed_ips=()))
+    first = subnet.at_first(side)
+    base = int(ip_address("10.0.0.0"))
+    assert _span(first) == _span(subnet) - {base + n for n in taken | paired}
+    assert (first is subnet) == (not _span(subnet) & {base + n for n in taken | paired})
+    assert first.bound(subnet) == subnet
+
+
+def test_pools_of_a_subnet_whose_addresses_follow_from_cards_are_as_they_are() -> None:
+    pools = (AllocationPool(start="2001:db8::2", end="2001:db8::9"),)
+    six = changed(SUBNET, ip_version=6, cidr="2001:db8::/64", allocation_pools=pools)
+    leg = changed(LEG, fixed_ips=(FixedIp(subnet_id="u", ip_address="2001:db8::2"),))
+    assert six.at_first(cloud("a", NET, six, ROUTER, leg)).allocation_pools[0].start == "2001:db8::3"
+    slaac = changed(six, ipv6_address_mode="slaac", ipv6_ra_mode="slaac")
+    assert slaac.at_first(cloud("a", NET, slaac, ROUTER, leg)) is slaac
 
 
 def test_a_rule_that_would_lose_its_remote_counts_as_open_in_its_group_there() -> None:

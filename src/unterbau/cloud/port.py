@@ -280,7 +280,8 @@ class Cloud(Reader, Protocol):
     def set_bonds(self, wish: Resource) -> None:
         """Make what holds others on the thing `wish.id` as the wish has it. Idempotent.
 
-        The static routes of a router, which hold its legs; of a container whether and where it keeps versions.
+        The static routes of a router, which hold its legs; of a container whether and where it keeps versions; of a subnet
+        what DHCP gives out.
         """
 
     def set_power(self, server_id: str, power: Power) -> None:

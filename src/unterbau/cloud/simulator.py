@@ -124,8 +124,11 @@ class Simulator:
         self.lost, self.pace, self.outlive = lost, pace, outlive
         self._lock = threading.RLock()
         self._late, self._catching_up = folder / "late", False
+        self._own = folder / "own"
+        """A file for each subnet: the address that its DHCP has."""
         (folder / "blobs").mkdir(parents=True, exist_ok=True)
         self._late.mkdir(exist_ok=True)
+        self._own.mkdir(exist_ok=True)
         self._file = folder / "world.json"
         self._world: dict[str, dict[str, Any]] = {}
         self._known: dict[Ref, tuple[dict[str, Any], Resource]] = {}
@@ -453,6 +456,10 @@ class Simulator:
             if reference not in self._world:
                 raise NotFound(f"{self.name}: {wish.own_kind} {wish.name} refers to {reference}, which does not exist")
         self._refuse_unfit(wish)
+        for ip in getattr(wish, "fixed_ips", ()):
+            own = self._own / ip.subnet_id
+            if own.exists() and own.read_text() == ip.ip_address:
+                raise Conflict(f"{self.name}: IP address {ip.ip_address} already allocated in subnet {ip.subnet_id}")
         taken = next((there for there in self._all() if wish.takes(there, source)), None)
         if taken is not None:
             raise Conflict(f"{self.name}: {wish.own_kind} {wish.name} would take what {taken.ref} has")
@@ -488,6 +495,9 @@ class Simulator:
         except _GivenUp:
             self._given_up.add(made.ref)
             return id_
+        pools = getattr(made, "allocation_pools", ())
+        if pools and getattr(made, "enable_dhcp", False):
+            (self._own / id_).write_text(pools[0].start)
         for disk in source.disks:
             attached = disk.model_copy(update={"server_id": id_})
             self._put(attached.model_copy(update={"id": attached.place()}))

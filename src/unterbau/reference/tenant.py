@@ -215,12 +215,11 @@ class _Planting:
         """Two networks, one of them dual-stack, a subnet on two routers, ports with fixed addresses."""
         front = self.have(Network(id="-", name="fv-front", description="Zugang", tags=("zone-dmz",)))
         back = self.have(Network(id="-", name="fv-back", mtu=1400))
-        self.have(
-            Subnet(id="-", name="fv-front-v4", network_id=front, ip_version=4, cidr="10.10.1.0/24",
-                   gateway_ip="10.10.1.1", allocation_pools=(AllocationPool(start="10.10.1.100", end="10.10.1.199"),),
-                   dns_nameservers=("10.10.1.53", "10.10.1.54"),
-                   host_routes=(Route(destination="10.99.0.0/16", nexthop="10.10.1.2"),))
-        )  # fmt: skip
+        high = Subnet(id="-", name="fv-front-v4", network_id=front, ip_version=4, cidr="10.10.1.0/24",
+                      gateway_ip="10.10.1.1", allocation_pools=(AllocationPool(start="10.10.1.100", end="10.10.1.199"),),
+                      dns_nameservers=("10.10.1.53", "10.10.1.54"),
+                      host_routes=(Route(destination="10.99.0.0/16", nexthop="10.10.1.2"),))  # fmt: skip
+        front_v4 = self.have(high)
         self.have(
             Subnet(id="-", name="fv-front-v6", network_id=front, ip_version=6, cidr="2001:db8:10:1::/64",
                    gateway_ip="2001:db8:10:1::1", ipv6_address_mode="slaac", ipv6_ra_mode="slaac")
@@ -231,6 +230,9 @@ class _Planting:
         )  # fmt: skip
         self._routers(front, back)
         self._ports(front, back)
+        # As where addresses were given out by the cloud, its ports stand in its pool; before they did, DHCP could have taken theirs.
+        wide = (AllocationPool(start="10.10.1.11", end="10.10.1.199"),)
+        self.cloud.set_bonds(high.model_copy(update={"id": front_v4, "allocation_pools": wide}))
 
     def _routers(self, front: str, back: str) -> None:
         external = self.offering.external_networks[0].id if self.offering.external_networks else None

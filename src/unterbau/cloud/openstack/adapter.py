@@ -40,6 +40,7 @@ from unterbau.tenant.kinds import (
     Secret,
     Source,
     StoredObject,
+    Subnet,
     id_of,
     kind_of,
 )
@@ -248,6 +249,8 @@ class OpenStack:
         """As `Cloud.set_bonds`."""
         if isinstance(wish, Container):
             self._objects.set_versioning(wish)
+        elif isinstance(wish, Subnet):
+            self._network.set_pools(wish)
         else:
             self._network.set_routes(_is(wish, Router))
 

@@ -522,6 +522,10 @@ class NetworkService:
         routes = [r.model_dump() for r in wish.routes]
         self._api().json("PUT", f"/v2.0/routers/{wish.id}", {"router": {"routes": routes}})
 
+    def set_pools(self, wish: Subnet) -> None:
+        """Let DHCP give out of subnet `wish.id` what the wish says."""
+        self._api().json("PUT", f"/v2.0/subnets/{wish.id}", {"subnet": {"allocation_pools": _pools(wish)}})
+
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
         """Neutron's answers are final, those to a write, too: only ERROR is waited out."""
         told = self._told.pop(id_, None)
@@ -763,6 +767,10 @@ def _network_body(wish: Network) -> Json:
     )
 
 
+def _pools(wish: Subnet) -> list[Json]:
+    return [p.model_dump() for p in wish.allocation_pools]
+
+
 def _subnet_body(wish: Subnet) -> Json:
     body: Json = {
         "name": wish.name,
@@ -772,7 +780,7 @@ def _subnet_body(wish: Subnet) -> Json:
         "cidr": wish.cidr,
         "gateway_ip": wish.gateway_ip,
         "enable_dhcp": wish.enable_dhcp,
-        "allocation_pools": [p.model_dump() for p in wish.allocation_pools],
+        "allocation_pools": _pools(wish),
         "dns_nameservers": list(wish.dns_nameservers),
         "host_routes": [r.model_dump() for r in wish.host_routes],
     }

@@ -178,7 +178,7 @@ def _steps_of(move: Move, resource: Resource, needs: tuple[str, ...]) -> list[St
 
 def _afterwards(move: Move, resource: Resource) -> Iterator[Step]:
     """What is done to it once the things are there that hang on it."""
-    if resource.bonds():
+    if resource.bonds() or resource.at_first(move.workload) is not resource:
         held = resource.held_by(move.workload.relations)
         yield BondsStep(move, resource.ref, _needs(move.plan, (resource.ref, *held)))
     if resource.power() or resource.protection():
@@ -272,7 +272,8 @@ class CreateStep:
 
     def wished(self, done: Outputs) -> Resource:
         """The object as it is to be made."""
-        return self.move.wish(self.reference, done)
+        wish, first = self.move.wish(self.reference, done), self.resource.at_first(self.move.workload)
+        return wish if first is self.resource else wish.bound(first)
 
     def ensure(
         self, wish: Resource, intent: JsonObject, done: Outputs, attempt: Attempt, source: Source = NOTHING
@@ -442,7 +443,8 @@ class PayloadStep(CreateStep):
 
 @dataclass(frozen=True)
 class BondsStep:
-    """What holds others on a thing (the static routes of a router, the versions of a container), once those exist."""
+    """What holds others on a thing (the static routes of a router, the versions of a container), or shuts them out (the
+    pools of a subnet), once those exist."""
 
     move: Move
     reference: Ref
@@ -464,7 +466,7 @@ class BondsStep:
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Remove them, so that the legs can go."""
-        if self.reference in done:
+        if self.reference in done and self.move.workload.by_ref[self.reference].unbound() is not None:
             self._set(done, keep=False)
 
     def _set(self, done: Outputs, *, keep: bool) -> None:

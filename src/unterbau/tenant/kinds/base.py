@@ -380,10 +380,18 @@ class ResourceBase(Model):
         """What is made before it beside what it needs, if that is made at all."""
         return []
 
+    def at_first(self, side: Side) -> Self:
+        """It as it is made, where it becomes what it is only once what hangs on it is there (by a step of `BONDS`)."""
+        return self
+
+    def speaks_for(self) -> Iterator[str]:
+        """Addresses of its network that are its own, or that it speaks for; CIDRs as well."""
+        yield from ()
+
     # --- giving it up
 
     BONDS: ClassVar[str] = ""
-    """How the step is called, before the Ref, that makes or takes away what holds others on it (see `unbound`)."""
+    """How the step is called, before the Ref, that makes or takes away what holds others on it (see `unbound`, `at_first`)."""
 
     def under(self, relations: Relations) -> list[Ref]:
         """What must not go before it. Never in a circle, but for links that lead in one."""

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from ipaddress import ip_network
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
@@ -206,6 +206,47 @@ class Subnet(ResourceBase):
         """It is where its network is."""
         return ref(Kind.NETWORK, self.network_id)
 
+    BONDS = "pools of "
+
+    def at_first(self, side: Side) -> Self:
+        """With pools that lack the addresses of the tenant's things.
+
+        As soon as it is there the cloud takes an address for itself (DHCP, metadata, SNAT of a distributed router), any that is free.
+        """
+        if self.ipv6_address_mode in AUTO_MODES:
+            return self
+        hangs = (side.by_ref[r] for r in self.held_by(side.relations))
+        pools = tuple(_without(self.allocation_pools, (a for one in hangs for a in one.speaks_for())))
+        return self if pools == self.allocation_pools else self.model_copy(update={"allocation_pools": pools})
+
+    def bound(self, wish: ResourceBase) -> Self:
+        """With its pools."""
+        return self.model_copy(update={"allocation_pools": getattr(wish, "allocation_pools", ())})
+
+    def held_by(self, relations: Relations) -> list[Ref]:
+        """What has addresses on its network."""
+        return [
+            one for kind in (Kind.PORT, Kind.ROUTER_INTERFACE) for one in relations.naming(kind, "network_id", self.network_id)
+        ]  # fmt: skip
+
     def takes(self, there: ResourceBase, origin: Source) -> bool:
         """The same addresses on the same network."""
         return isinstance(there, Subnet) and (there.network_id, there.cidr) == (self.network_id, self.cidr)
+
+
+def _without(pools: tuple[AllocationPool, ...], addresses: Iterable[str]) -> Iterator[AllocationPool]:
+    """What is left of them. Only addresses are taken out; what is written as a CIDR of several names no one's own."""
+    nets = (ip_network(a, strict=False) for a in addresses)
+    taken = sorted({n.network_address for n in nets if n.num_addresses == 1}, key=lambda a: (a.version, int(a)))
+    for pool in pools:
+        start, end = ip_address(pool.start), ip_address(pool.end)
+        for address in taken:
+            if address.version != start.version or not int(start) <= int(address) <= int(end):
+                continue
+            if int(start) < int(address):
+                yield AllocationPool(start=str(start), end=str(address - 1))
+            if address == end:
+                break
+            start = address + 1
+        else:
+            yield AllocationPool(start=str(start), end=str(end))

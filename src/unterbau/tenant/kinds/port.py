@@ -119,6 +119,11 @@ class Port(ResourceBase):
         yield from super().ties()
         yield from (("device_id", server, False) for server, _ in self.claims())
 
+    def speaks_for(self) -> Iterator[str]:
+        """Also those that it shares with others, as a virtual IP."""
+        yield from (ip.ip_address for ip in self.fixed_ips)
+        yield from (pair.ip_address for pair in self.allowed_address_pairs)
+
     def called(self) -> str:
         """Its name with its addresses."""
         ips = ", ".join(ip.ip_address for ip in self.fixed_ips) or self.mac_address

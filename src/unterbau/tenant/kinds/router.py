@@ -201,6 +201,10 @@ class RouterInterface(ResourceBase):
     qos_policy_id: Annotated[str | None, left(NOT_CARRIED)] = later(None)
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = later(())
 
+    def speaks_for(self) -> Iterator[str]:
+        """Its own."""
+        yield from (ip.ip_address for ip in self.fixed_ips)
+
     def called(self) -> str:
         """Its addresses."""
         return ", ".join(ip.ip_address for ip in self.fixed_ips)
