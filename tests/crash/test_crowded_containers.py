@@ -24,7 +24,10 @@ from unterbau.evidence.core import STATEMENT, WITH_MANIFESTS
 from unterbau.evidence.opening import open_bundle
 from unterbau.switch import evidence, folders
 from unterbau.switch.evidence.redact import SALT_BYTES, redact
-from unterbau.verdict import Outcome
+from unterbau.switch.manifest import Manifest
+from unterbau.switch.verify import compare, observed
+from unterbau.switch.verify.structure import COUNTS
+from unterbau.verdict import Outcome, Verdict
 
 pytestmark = pytest.mark.timeout(2400)
 MANY = 110
@@ -138,6 +141,38 @@ def test_a_manifest_that_somebody_changed_does_not_carry_the_claims(kept: Kept, 
 def test_a_manifest_that_is_none_is_refused_with_a_message(kept: Kept, text: bytes) -> None:
     with pytest.raises(BundleError):
         evidence.check(resealed(kept.folder.bundle.read_bytes(), "contents-source.jsonl", text))
+
+
+def _nothing(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return []
+
+
+def _only_the_container(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return lines[:1]
+
+
+def _without_one(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [*lines[:5], *lines[6:]]
+
+
+@pytest.mark.parametrize("change", [_nothing, _only_the_container, _without_one])
+def test_what_neither_side_tells_is_not_held(kept: Kept, change: Any) -> None:
+    """Both manifests changed alike, and the verdict left out that is made of them: its container counts more objects."""
+    data, texts = kept.folder.bundle.read_bytes(), {}
+    for side in ("source", "target"):
+        lines = [json.loads(line) for line in members(data)[f"contents-{side}.jsonl"].splitlines()]
+        texts[side] = b"".join(json.dumps(line).encode() + b"\n" for line in change(lines))
+    told = evidence.check(data).bundle.verification
+    manifests = {side: Manifest.of(text) for side, text in texts.items()}
+    plan, hashes = evidence.check(data).bundle.plan, observed(told.verdicts)
+
+    def claim(judging: tuple[str, ...]) -> Verdict | None:
+        verdicts = compare(told.source, told.target, plan, hashes, judging, manifests=manifests)
+        return next((v for v in verdicts if v.claim.id == CLAIM), None)
+
+    now, older = claim(told.judging), claim(tuple(name for name in told.judging if name != COUNTS))
+    assert now is not None and now.outcome is Outcome.NOT_SHOWN and f"counts {MANY} objects" in str(now.reason)
+    assert older is None or older.outcome is Outcome.HELD, "an older bundle is judged as it was"
 
 
 def test_a_bundle_without_one_of_its_manifests_is_none(kept: Kept) -> None:

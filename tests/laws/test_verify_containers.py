@@ -156,6 +156,29 @@ def test_a_listing_that_breaks_off_is_no_short_one(
     assert found.outcome is Outcome.NOT_SHOWN and "no answer" in str(found.reason)
 
 
+def test_what_was_listed_and_is_gone_is_told_as_gone(
+    sides: dict[str, Simulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As expired ones are, which a store lists for a while: neither a difference nor fewer than the container counts."""
+    read = Simulator.read
+    monkeypatch.setattr(Simulator, "read", lambda self, r: None if r == f"object:{BOX}/zzz" else read(self, r))
+    told = look(sides, tmp_path, place=tmp_path / "verdicts.json")
+    held = claim(told)
+    assert held.outcome is Outcome.HELD and "gone: zzz" in str(held.reason)
+    assert [o.value["objects"] for o in held.evidence if isinstance(o.value, dict)] == [MANY - 1] * 2
+    lines = [json.loads(line) for line in (tmp_path / "verdicts.contents-source.jsonl").read_bytes().splitlines()]
+    assert [line["name"] for line in lines if line.get("gone")] == ["zzz"]
+
+
+def test_a_container_that_counts_more_than_it_tells_is_not_held(sides: dict[str, Simulator], tmp_path: Path) -> None:
+    for cloud in sides.values():
+        cloud._world[f"container:{BOX}"] |= {"object_count": MANY + 1}
+    found = claim(look(sides, tmp_path))
+    assert found.outcome is Outcome.NOT_SHOWN and f"tells {MANY}" in str(found.reason)
+    del sides["target"]._world[f"object:{BOX}/zzz"]
+    assert claim(look(sides, tmp_path)).outcome is Outcome.FAILED, "what is missing is no less so"
+
+
 def test_what_the_plan_leaves_or_changes_is_no_difference(sides: dict[str, Simulator], tmp_path: Path) -> None:
     empty = Simulator(tmp_path / "empty", name="target")
     made = planning.make(

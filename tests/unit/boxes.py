@@ -25,7 +25,9 @@ def named(count: int) -> list[str]:
 
 def plant(cloud: Simulator, names: list[str], box: str = BOX, **fields: Any) -> None:
     """A container with these objects, each of its name's bytes."""
-    cloud._world[ref(Kind.CONTAINER, box)] = Container(id=box, name=box).model_dump(mode="json")
+    cloud._world[ref(Kind.CONTAINER, box)] = Container(id=box, name=box, object_count=len(names)).model_dump(
+        mode="json"
+    )
     for name in names:
         put(cloud, name, name.encode(), box, **fields)
     cloud._save()

@@ -88,7 +88,15 @@ def edited(plan: Plan, field: str, was: str, to: str) -> Plan:
 
 
 def test_the_names_of_judgings_lie_in_bundles_and_are_spelled_as_ever() -> None:
-    assert JUDGINGS == ("hidden fields", "openings", "remainder", "losses", "temporaries", "provided images")
+    assert JUDGINGS == (
+        "hidden fields",
+        "openings",
+        "remainder",
+        "losses",
+        "temporaries",
+        "provided images",
+        "counts of containers",
+    )
 
 
 # --- a thing

@@ -29,6 +29,7 @@ from pydantic import SecretBytes
 
 from unterbau.errors import Broken, CloudError, Elsewhere, Unreachable
 from unterbau.tenant.kinds import NOTHING, OWNER_ONLY, CloudIdentity, Kind, Offering, Ref, Resource, Source
+from unterbau.tenant.kinds.object import CROWD
 from unterbau.tenant.workload import NotShown
 from unterbau.verdict import Model, Reason
 
@@ -93,7 +94,7 @@ def _plain(key: str) -> str:
     return key.lower().replace("_", "-")
 
 
-LOOKED_AT = 100
+LOOKED_AT = CROWD
 """Of more objects than these a brief listing reads no headers (`Reader.listing_brief`); a container with more is `crowded`."""
 Marker: TypeAlias = str
 Power: TypeAlias = Literal["ACTIVE", "SHUTOFF"]
@@ -259,7 +260,10 @@ class Cloud(Reader, Protocol):
         """
 
     def write_image(self, image: Resource, data: Iterable[bytes], size_bytes: int | None) -> None:
-        """Upload the data of a queued image and set its final visibility, members and protection."""
+        """Upload the data of a queued image and set its final name, visibility, members, hiddenness and protection.
+
+        Of an image that has its data only these are set; a wish without a name leaves the name.
+        """
 
     def write_object(self, wish: Resource, data: Iterable[bytes], marker: Marker) -> None:
         """Write an object with all its headers. Idempotent. Content is stored as given.

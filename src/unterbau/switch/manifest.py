@@ -57,6 +57,16 @@ class Line:
         """Of an object of which no more is known."""
         return cls(container, {"name": name, **_told(why)})
 
+    @classmethod
+    def gone_of(cls, container: str, name: str) -> Line:
+        """Of an object that was listed and is not there."""
+        return cls(container, {"name": name, "gone": True})
+
+    @property
+    def gone(self) -> bool:
+        """Whether it was listed and is not there: the container counts it, and holds it no more."""
+        return self.plain.get("gone") is True
+
     @property
     def name(self) -> str:
         """Its name within the container."""

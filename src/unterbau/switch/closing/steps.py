@@ -20,7 +20,7 @@ from unterbau.errors import NotFound, Unsupported
 from unterbau.saga import JsonObject, Outputs, Progress, Step
 from unterbau.switch.closing.decide import DELETE, LOCAL_DISK, STEPS, Decision, as_before
 from unterbau.switch.verify import Contents
-from unterbau.switch.verify.structure import side_words
+from unterbau.switch.verify.holding import side_words
 from unterbau.tenant.kinds import Content, Ref, Resource
 from unterbau.verdict import Observation, Reason, Words
 

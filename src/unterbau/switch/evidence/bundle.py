@@ -33,7 +33,8 @@ from unterbau.switch.plan import Plan
 from unterbau.switch.probes.outage import Watched
 from unterbau.switch.verify import Contents, compare, judgings, lost, observed
 from unterbau.switch.verify import expanded as look_expanded
-from unterbau.switch.verify.structure import LOSSES, REMAINDER, side_words
+from unterbau.switch.verify.holding import side_words
+from unterbau.switch.verify.structure import LOSSES, REMAINDER
 from unterbau.tenant.kinds import Kind, Ref, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Model, Observation, Outcome, Reason, Source, Verdict, Words, conjoin, joined, later

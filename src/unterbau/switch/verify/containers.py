@@ -133,7 +133,8 @@ class Containers:
                 objects = sorted((*page.plain, *page.others), key=lambda r: r.name)
                 for start in range(0, len(objects), BATCH):
                     for line in self._batch(side, objects[start : start + BATCH], notes):
-                        sums.add(line)
+                        if not line.gone:
+                            sums.add(line)
                         file.write(line.bytes() + b"\n")
                     done[0] += len(objects[start : start + BATCH])
                     self.count(f"objects read of {side}", done[0], max(done[0], self._total.get(side, 0)))
@@ -144,7 +145,7 @@ class Containers:
         return sums, ""
 
     def _batch(self, side: str, objects: Sequence[Resource], notes: dict[str, NotShown]) -> Iterator[Line]:
-        """Lines of these objects as they are now, in their order; none of one that is gone meanwhile."""
+        """Lines of these objects as they are now, in their order."""
         hashes: dict[Ref, tuple[Resource, str]] = {}
 
         def seen(thing: Resource, stream: ByteStream) -> None:
@@ -164,6 +165,8 @@ class Containers:
                 yield Line.of(thing, *later.get(thing.ref, (known, "")))
             elif listed.ref in unread:
                 yield Line.unread_of(listed.id.partition("/")[0], listed.name, unread[listed.ref])
+            else:
+                yield Line.gone_of(listed.id.partition("/")[0], listed.name)
 
     def _content(self, side: str, thing: Resource) -> tuple[str, Words]:
         """The hash of its bytes, or why there is none."""

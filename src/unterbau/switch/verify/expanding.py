@@ -53,6 +53,8 @@ def _with_objects(
     more, notes = list[Resource](), list[NotShown]()
     for _, lines in manifest.containers():
         for line in lines:
+            if line.gone:
+                continue
             thing, why = line.thing(), line.unread
             more.append(thing)
             if why and not line.sha256 and "etag" not in line.plain:

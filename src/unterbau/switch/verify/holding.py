@@ -8,18 +8,19 @@ as for any other. `structure` calls it, and `evidence` through that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from unterbau.switch.manifest import NONE, Damaged, Line, Manifest, Sum
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import lost
-from unterbau.tenant.kinds import Entry, Fate, Ref, ref
-from unterbau.tenant.kinds.object import STORE, stored
+from unterbau.tenant.kinds import Entry, Fate, Ref, id_of, ref
+from unterbau.tenant.kinds.object import CROWD, STORE, STORED, stored
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Claim, Observation, Outcome, Reason, Verdict, Words, joined
 
+SIDES = ("source", "target")
 NAMED = 5
 """How many names of one exception a verdict tells."""
 
@@ -43,12 +44,16 @@ class Holding:
 
     left: Sum = field(default_factory=Sum)
     right: Sum = field(default_factory=Sum)
+    lines: dict[str, int] = field(default_factory=lambda: {"source": 0, "target": 0})
+    """How many each side's manifest has, of objects that are gone as well."""
     missing: _Exceptions = field(default_factory=_Exceptions)
     surplus: _Exceptions = field(default_factory=_Exceptions)
     differing: _Exceptions = field(default_factory=_Exceptions)
     unread: _Exceptions = field(default_factory=_Exceptions)
     stayed: _Exceptions = field(default_factory=_Exceptions)
     """What the plan leaves at the source."""
+    gone: _Exceptions = field(default_factory=_Exceptions)
+    """What a side listed and had no more when it was read."""
     changed: _Exceptions = field(default_factory=_Exceptions)
     """What the plan changes, and is as it says."""
     fields: dict[str, None] = field(default_factory=dict)
@@ -56,8 +61,8 @@ class Holding:
     why: Words = ""
     """Why the first of `unread` was not read."""
 
-    def outcome(self, doubts: Iterable[Words]) -> tuple[Outcome, Words]:
-        """The outcome and its reason; `doubts`: why a side may have more objects than it listed."""
+    def outcome(self, doubts: Iterable[Words], short: Iterable[Words] = ()) -> tuple[Outcome, Words]:
+        """The outcome and its reason; `doubts`: why a side may have more objects than it listed; `short`: that it told fewer than it counts."""
         unsure = [doubt for doubt in doubts if doubt]
         missing, surplus, wrong = self.missing, self.surplus, list[Words]()
         if missing.count:
@@ -65,14 +70,9 @@ class Holding:
         if surplus.count:
             wrong.append(Reason.of("verify.objects.surplus", count=surplus.count, things=[*surplus.names]))
         if self.differing.count:
-            told = Reason.of(
-                "verify.objects.differ",
-                count=self.differing.count,
-                things=[*self.differing.names],
-                fields=[*self.fields],
-            )
-            wrong.append(told)
-        open_: list[Words] = [*unsure]
+            things, fields = [*self.differing.names], [*self.fields]
+            wrong.append(Reason.of("verify.objects.differ", count=self.differing.count, things=things, fields=fields))
+        open_: list[Words] = [*unsure, *short]
         if self.unread.count:
             names = [*self.unread.names]
             open_.append(Reason.of("verify.objects.unread", count=self.unread.count, things=names, why=self.why))
@@ -82,11 +82,13 @@ class Holding:
             return Outcome.FAILED, joined([*wrong, *open_])
         if open_:
             return Outcome.NOT_SHOWN, joined([*wrong, *open_])
+        told: list[Words] = [Reason.of("verify.objects.same", count=self.left.objects)]
         if self.changed.count:
-            return Outcome.HELD, Reason.of(
-                "verify.objects.changed", count=self.changed.count, things=[*self.changed.names]
-            )
-        return Outcome.HELD, Reason.of("verify.objects.same", count=self.left.objects)
+            things = [*self.changed.names]
+            told = [Reason.of("verify.objects.changed", count=self.changed.count, things=things)]
+        if self.gone.count:
+            told.append(Reason.of("verify.objects.gone", count=self.gone.count, things=[*self.gone.names]))
+        return Outcome.HELD, joined(told)
 
 
 @dataclass(frozen=True)
@@ -99,38 +101,68 @@ class Judge:
     at: datetime
     losses: bool
     """Whether each loss that the plan announces has a claim of its own."""
+    counts: bool
+    """Whether a container must tell as many objects as its census counts: else what neither side tells would be held."""
 
     def verdicts(
         self, hashes: Mapping[tuple[str, Ref], Observation], manifests: Mapping[str, Manifest]
     ) -> Iterator[Verdict]:
         """One of each container that both sides have, and those on losses. Raises Damaged."""
-        sides = [manifests.get(side, NONE).containers() for side in ("source", "target")]
+        sides = [manifests.get(side, NONE).containers() for side in SIDES]
+        told = set[str]()
         while (pair := [next(side, None) for side in sides]) != [None, None]:
             (name, left), (same, right) = (one or ("", iter(())) for one in pair)
             if name != same:
                 raise Damaged("the sides are not of the same containers")
+            told.add(name)
             reference = ref(STORE, name)
             found, lost_ones = self._joined(name, left, right)
-            seen = [hashes.get((side, reference)) for side in ("source", "target")]
+            seen = [hashes.get((side, reference)) for side in SIDES]
             if reference not in self.source.by_ref or reference not in self.target.by_ref or None in seen:
                 continue
             yield self._verdict(reference, found, [one for one in seen if one is not None])
             yield from lost_ones
+        if self.counts:
+            yield from self._untold(told)
+
+    def _untold(self, told: Collection[str]) -> Iterator[Verdict]:
+        """One of each other crowded container of which neither side tells an object."""
+        with_objects = {
+            id_of(r.ref).partition("/")[0] for side in self._sides for r in side.resources if r.own_kind is STORED
+        }
+        for container in self.source.resources:
+            if container.own_kind is not STORE or container.name in told or container.name in with_objects:
+                continue
+            if short := self._short(container.ref, dict.fromkeys(SIDES, 0), CROWD):
+                yield Verdict(claim=_claim(container.ref), outcome=Outcome.NOT_SHOWN, reason=joined(short))
+
+    @property
+    def _sides(self) -> tuple[Workload, Workload]:
+        return self.source, self.target
+
+    def _short(self, container: Ref, lines: Mapping[str, int], more_than: int = 0) -> list[Words]:
+        """Of each side that tells fewer objects of a container than it counts (and counts `more_than`), that it does."""
+        if not self.counts:
+            return []
+        counted = {
+            side: there.counted()
+            for side, workload in zip(SIDES, self._sides, strict=True)
+            if (there := workload.by_ref.get(container)) is not None
+        }
+        return [
+            Reason.of("verify.objects.short", side=side_words(side), count=lines[side], total=total)
+            for side, total in counted.items()
+            if max(lines[side], more_than) < total
+        ]
 
     def _verdict(self, reference: Ref, found: Holding, seen: list[Observation]) -> Verdict:
-        claim = Claim(
-            id=f"content {reference}",
-            kind="content",
-            subject=reference,
-            text=Reason.of("claim.objects", container=reference),
-        )
         told = zip(seen, (found.left, found.right), strict=True)
         evidence = tuple(one.model_copy(update={"value": sums.told()}) for one, sums in told)
-        outcome, reason = found.outcome(one.reason for one in seen)
+        outcome, reason = found.outcome((one.reason for one in seen), self._short(reference, found.lines))
         entry = self._entry(reference)
         if entry is not None and not entry.fate.moves:
             outcome, reason = Outcome.NOT_SHOWN, Reason.of("verify.left", why=entry.why)
-        return Verdict(claim=claim, outcome=outcome, reason=reason, evidence=evidence)
+        return Verdict(claim=_claim(reference), outcome=outcome, reason=reason, evidence=evidence)
 
     def _joined(self, container: str, left: Iterator[Line], right: Iterator[Line]) -> tuple[Holding, list[Verdict]]:
         found, told = Holding(), list[Verdict]()
@@ -139,9 +171,14 @@ class Judge:
             mine = ours is not None and (theirs is None or ours.name <= theirs.name)
             yours = theirs is not None and (ours is None or theirs.name <= ours.name)
             one, other = ours if mine else None, theirs if yours else None
-            for line, sums in ((one, found.left), (other, found.right)):
+            for side, line, sums in (("source", one, found.left), ("target", other, found.right)):
                 if line is not None:
-                    sums.add(line)
+                    found.lines[side] += 1
+                    if not line.gone:
+                        sums.add(line)
+            if gone := next((line.name for line in (one, other) if line is not None and line.gone), ""):
+                found.gone.add(gone)
+            one, other = (None if line is None or line.gone else line for line in (one, other))
             self._pair(container, found, *(x if x is None or not x.has_ended(self.at) else None for x in (one, other)))
             if one is not None and self.losses:
                 told += self._losses(one)
@@ -189,6 +226,16 @@ class Judge:
 
     def _entry(self, reference: Ref) -> Entry | None:
         return self.plan.by_ref.get(reference) if self.plan is not None else None
+
+
+def _claim(container: Ref) -> Claim:
+    text = Reason.of("claim.objects", container=container)
+    return Claim(id=f"content {container}", kind="content", subject=container, text=text)
+
+
+def side_words(side: str) -> Reason:
+    """What a person calls one of the two."""
+    return Reason.of("side.source") if side == "source" else Reason.of("side.target")
 
 
 _NOBODY = Line("", {"name": ""})

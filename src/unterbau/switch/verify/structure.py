@@ -21,7 +21,7 @@ from unterbau.switch.plan import Plan
 from unterbau.switch.probes.judging import Places, answering, services
 from unterbau.switch.probes.model import Answer, SideName
 from unterbau.switch.verify import lost
-from unterbau.switch.verify.holding import Judge
+from unterbau.switch.verify.holding import Judge, side_words
 from unterbau.switch.verify.opened import openings
 from unterbau.tenant.kinds import OWNER_ONLY, Fate, Guests, Kind, Ref, Resource, kind_of
 from unterbau.tenant.workload import Workload
@@ -42,7 +42,9 @@ TEMPORARIES = "temporaries"
 """What a move left that it made for a moment is told apart: neither missing nor surplus."""
 PROVIDED = "provided images"
 """An image of the provider is the same on both sides if both clouds tell the same hash of it."""
-JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES, TEMPORARIES, PROVIDED)
+COUNTS = "counts of containers"
+"""A container of which fewer objects are told than it counts is not held by what both sides tell alike."""
+JUDGINGS: tuple[str, ...] = (HIDDEN, OPENINGS, REMAINDER, LOSSES, TEMPORARIES, PROVIDED, COUNTS)
 """Names of the judgings that came after format 1; a bundle is judged by those that it names."""
 PROBES = "probes"
 """What the application answered on both sides; named only where a plan has probes and they were asked."""
@@ -133,11 +135,6 @@ def _told(hidden: Mapping[str, Words]) -> Words:
     return joined(Reason.of("about", what=fields[why], reason=why) for why in sorted(fields, key=words))
 
 
-def side_words(side: str) -> Reason:
-    """What a person calls one of the two."""
-    return Reason.of("side.source") if side == "source" else Reason.of("side.target")
-
-
 def _less(these: list[JsonValue], those: list[JsonValue]) -> list[str]:
     return sorted({str(t) for t in these} - {str(t) for t in those})
 
@@ -169,7 +166,7 @@ def compare(
         theirs = [r for r in theirs if ROOT_DISKS not in judging or r.ref not in made_from]
     found = _Comparison(source, target, plan, hashes, judging, answers)
     left = [found.left_over(side, rest) for side, rest in (("source", ours), ("target", theirs)) if rest]
-    held = Judge(source, target, plan, at, LOSSES in judging).verdicts(hashes, manifests) if manifests else ()
+    held = Judge(source, target, plan, at, LOSSES in judging, COUNTS in judging).verdicts(hashes, manifests)
     return (*found.verdicts(), *held, *found.services(), *left)
 
 

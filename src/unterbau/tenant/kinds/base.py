@@ -506,6 +506,10 @@ class ResourceBase(Model):
         """Whether only what a brief listing tells is known of it."""
         return False
 
+    def counted(self) -> int:
+        """How many things of the tenant's it says that it holds; 0 if it holds none."""
+        return 0
+
     def in_brief(self) -> int:
         """How many things it is of which only what a brief listing tells is known."""
         return int(self.is_brief())

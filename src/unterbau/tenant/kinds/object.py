@@ -26,6 +26,8 @@ OTHERS = "grants to others of the source cloud stay shut"
 
 KEPT_HEADERS = ("cache-control", "content-language", "expires", "x-robots-tag")
 """What Swift keeps of an object beside its metadata, encoding and disposition (object server, `allowed_headers`)."""
+CROWD = 100
+"""A container with more objects than that is crowded: they are content of it, and no things of their own."""
 LONGEST_CONTAINER, LONGEST_OBJECT, MOST_METADATA = 256, 1024, 90
 MOST_METADATA_BYTES, MARK_BYTES = 4096, 96
 """Bytes of a name; metadata of one thing, and their names and values together: Swift's defaults, which /info tells. Bytes that
@@ -90,6 +92,10 @@ class Container(ResourceBase):
     def in_brief(self) -> int:
         """The objects that it holds."""
         return self.holds.objects if self.holds is not None else 0
+
+    def counted(self) -> int:
+        """The objects that it counts itself."""
+        return self.object_count
 
     def uses(self) -> Iterator[tuple[str, str, int]]:
         """What the objects take that it holds."""
