@@ -130,6 +130,12 @@ DRAWING = {"rich"}
         (["prove", "nowhere"], MODELS | DRAWING | SIGNING | PAGES | WORDS | SBOM | EMBEDDED),
         (["cloud", "list"], CLOUDS | SIGNING | PAGES | WORDS | SBOM),
         (["census", "nowhere"], PAGES | SBOM),
+        (["plan", "nowhere", "there"], PAGES | WORDS | SBOM | EMBEDDED),
+        (["drill", "nowhere", "there"], PAGES | WORDS | SBOM | EMBEDDED),
+        (["move", "none"], CLOUDS - {"urllib3"} | PAGES | WORDS | SBOM | EMBEDDED),
+        (["close", "none"], CLOUDS - {"urllib3"} | PAGES | WORDS | SBOM | EMBEDDED),
+        (["doctor"], SIGNING | PAGES | WORDS | SBOM),
+        (["schema", "census"], CLOUDS | SIGNING | PAGES | WORDS | SBOM | EMBEDDED | DRAWING),
         (["evidence", "check", "tests/assets/drill.unterbau"], CLOUDS - {"urllib3"}),
     ],
 )

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from prove_world import NOW, good_items
 
-from unterbau.cloud.survey import Item, Reply, Request, Subject
+from unterbau import wiring
+from unterbau.cli import prove as prove_cli
+from unterbau.cloud.survey import Item, Reply, Request, Subject, Surveyed
 from unterbau.errors import AuthFailed
 from unterbau.prove.collect import collect
 from unterbau.prove.data import load
@@ -219,3 +223,19 @@ def test_an_inventory_survives_its_file() -> None:
     assert again.digest() == seen.digest()
     question = Question(version="all", at=NOW)
     assert prove(again, question) == prove(seen, question)
+
+
+def test_while_a_cloud_is_looked_at_no_answer_waits_long_for_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[float] = []
+
+    def survey(name: str) -> Surveyed:
+        turns.append(sys.getswitchinterval())
+        raise AuthFailed(f"cloud {name}: unknown", "Name another.")
+
+    monkeypatch.setattr(wiring, "survey", survey)
+    before = sys.getswitchinterval()
+    context: Any = SimpleNamespace(json=True)
+    _, errors = prove_cli._look(context, ["x"], None, 1.0, False)
+    assert [e.what for e in errors] == ["cloud x: unknown"]
+    assert turns == [pytest.approx(prove_cli.TURN_SECONDS)]
+    assert prove_cli.TURN_SECONDS < before == sys.getswitchinterval()

@@ -7,8 +7,10 @@ as little loaded as that wants: what looks, judges and shows is loaded while the
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from unterbau.verdict.assessment import Document
 
 TOOL = f"unterbau {__version__}"
+TURN_SECONDS = 0.0005
+"""So long a thread computes until another one that waits has its turn (Python: 0.005)."""
 
 
 def prove_(
@@ -112,11 +116,22 @@ def _look(
         except CloudError as error:
             return error
 
-    with ThreadPoolExecutor(max_workers=min(8, len(clouds))) as pool:
+    with _short_turns(), ThreadPoolExecutor(max_workers=min(8, len(clouds))) as pool:
         looks = [_known(pool, one, name) for name in clouds]
         _prepare(tls, shown=not context.json)
         found = [look.result() for look in looks]
     return [f for f in found if not isinstance(f, UnterbauError)], [f for f in found if isinstance(f, UnterbauError)]
+
+
+@contextlib.contextmanager
+def _short_turns() -> Iterator[None]:
+    """While many threads wait for answers and one loads: what an answer sets going does not wait for what is loaded."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _known(
