@@ -114,6 +114,14 @@ def test_of_several_clouds_those_that_cannot_be_entered_stand_in_the_one_json_va
     assert done.returncode == 4 and done.stderr.count("unterbau: ") == 2  # people are told, too
 
 
+def test_a_cloud_that_clouds_yaml_does_not_know_costs_no_other_its_proof(tmp_path: Path) -> None:
+    (tmp_path / "clouds.yaml").write_text(CLOUDS)
+    done = unterbau(tmp_path, "prove", "tippfehler", "quelle", "--format", "json")
+    assert {t["error"] for t in json.loads(done.stdout)} == {"ConfigError", "Unreachable"}
+    assert done.returncode == 2 and "tippfehler" in done.stderr
+    assert json.loads(unterbau(tmp_path, "prove", "tippfehler", "--format", "json").stdout)["error"] == "ConfigError"
+
+
 def test_a_truncated_bundle_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "b.unterbau"
     broken.write_bytes(ASSET.read_bytes()[:1000])

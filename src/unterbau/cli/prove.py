@@ -20,7 +20,7 @@ import click
 
 from unterbau import __version__, files, wiring
 from unterbau.cli.frame import Context, Exports, complain, tell_left_out
-from unterbau.errors import CloudError, Exit, LocalError, UnterbauError, UsageError
+from unterbau.errors import CloudError, ConfigError, Exit, LocalError, UnterbauError, UsageError
 
 if TYPE_CHECKING:
     from unterbau.cloud.survey import Item, Subject, Surveyed
@@ -85,7 +85,7 @@ def prove_(
         context.show(rendered, _plain(found, errors))
         for error in errors:
             complain(error)
-        return Exit.CLOUD if errors else exit_code(p.outcome for p in found)
+        return errors[0].exit if errors else exit_code(p.outcome for p in found)
 
     return _watch(context, once, clouds, question, seconds, tls, watch) if watch else once()
 
@@ -143,7 +143,7 @@ def _known(
     """
     try:
         return pool.submit(look, name, wiring.survey(name))
-    except CloudError as error:
+    except (CloudError, ConfigError) as error:
         unknown: Future[Inventory | UnterbauError] = Future()
         unknown.set_result(error)
         return unknown

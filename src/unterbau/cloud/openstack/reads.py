@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single reads of a cloud with provenance, for `prove`: no discovery, no retry, no request that is not recorded.
+"""Single reads of a cloud with provenance, for `prove`: no discovery of a service, no retry, a record for each request.
 
 `wiring` makes it. Endpoints are taken from the catalog as they stand, with the API version added where the
-catalog has none; so the number of requests is exactly the number of records.
+catalog has none. Entering is one record, that of the token; keystoneauth may ask Keystone for its versions before.
 """
 
 from __future__ import annotations
