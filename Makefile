@@ -45,9 +45,17 @@ test: $(READY) check chromium
 test-long: $(READY)
 	$(BIN)/python -m pytest -p no:cacheprovider -m long
 
-# What one runs after each change; `make test` runs the thorough ones, too.
+# What one runs after each change; `make test` runs the thorough ones, too. On two cores side by side: what judges, and
+# everything else. A report of a failure shows no log of other libraries, which costs a twentieth.
+UNIT := $(wildcard tests/unit/test_*.py)
+JUDGING := $(wildcard $(addprefix tests/unit/test_,judge*.py prove*.py evidence*.py map*.py models.py report*.py exports.py))
 unit: $(READY)
-	$(BIN)/python -m pytest tests/unit -m "not thorough and not long"
+	@judging=$$(mktemp); trap 'rm -f "$$judging"' EXIT; \
+	run="$(BIN)/python -m pytest -q -p no:logging -m"; \
+	$$run "not thorough and not long" -p no:cacheprovider $(JUDGING) >"$$judging" 2>&1 & beside=$$!; \
+	$$run "not thorough and not long" $(filter-out $(JUDGING),$(UNIT)); rest=$$?; \
+	wait $$beside; code=$$?; cat "$$judging"; \
+	exit $$((rest || code))
 
 check: $(READY)
 	$(BIN)/ruff check .

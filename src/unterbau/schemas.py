@@ -27,13 +27,16 @@ ALL = {
     "difference": "judge.judgement:Difference",
     "stack-evidence": "judge.evidence:StackCheck",
     "doctor": "doctor:Findings",
+    "images": "images.model:Listed",
+    "images-made": "images.model:MadeAll",
+    "image-catalogue": "images.model:Catalogue",
     "technology": "catalogue.model:Technology",
     "rules": "judge.rule:RuleSet",
     "stack": "stack.stackfile:StackFile",
 }
 """The model of each, by module and class."""
 
-INPUTS = frozenset(["inventory", "technology", "rules", "stack"])
+INPUTS = frozenset(["image-catalogue", "inventory", "technology", "rules", "stack"])
 """What people write by hand."""
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unterbau.cloud.survey import Surveyed
     from unterbau.doctor import Findings
     from unterbau.face import Face
+    from unterbau.images.adding import Tools as ImageTools
     from unterbau.prove.write import Trial
     from unterbau.reference import tenant as seed
     from unterbau.stack.model import Stack
@@ -110,6 +111,15 @@ def live_stack(given: str) -> Stack | None:
         token = os.environ.get("PROXMOX_TOKEN", "")
         return proxmox.proxmox_stack(proxmox.ask(proxmox.Client(name, token, ca=os.environ.get("PROXMOX_CA"))), name)
     return None
+
+
+def image_tools(name: str, face: Face, stop: threading.Event, late_seconds: float = LATE_SECONDS) -> ImageTools:
+    """What `images` works with, in the cloud of that name. Raises as `open_cloud` does."""
+    from unterbau.images.adding import Tools
+    from unterbau.switch import folders
+
+    folder = folders.root().parent / "images"
+    return Tools(open_cloud(name), folder, now, stop, face.say, late_seconds)
 
 
 def cloud_names() -> tuple[str, ...]:

@@ -315,6 +315,10 @@ def test_image_bytes_go_in_and_come_out(cloud: Cloud, make: Maker) -> None:
     with cloud.image_bytes(id_) as stream:
         assert stream.size_bytes == len(data)
         assert b"".join(stream) == data
+    cloud.write_image(there.model_copy(update={"name": "another", "hidden": True}), [], None)
+    cloud.write_image(there.model_copy(update={"name": "", "hidden": True}), [], None)
+    later = cloud.read(ref(Kind.IMAGE, id_))
+    assert isinstance(later, Image) and (later.name, later.hidden, later.tags) == ("another", True, ("t",))
 
 
 def test_the_beginning_of_an_image_is_read_alone(cloud: Cloud, make: Maker) -> None:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A drill between two clouds with guests: the application answers on the target, by itself, and a planted fault is found.
+"""A drill between two clouds with guests: the application answers on the target, by itself, and planted faults are found.
 
 Needs root and the packages of `--with guests,ovn`; says so where it does not run. At most two guests live at once.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from openstack.connection import Connection
 from visiting import WAIT, page
 
 from unterbau import reference
-from unterbau.reference import extras
+from unterbau.reference import extras, guest_image
 
 pytestmark = [
     pytest.mark.timeout(1800),
@@ -30,6 +32,10 @@ pytestmark = [
 ]
 
 SOURCE, TARGET = "test-gast-quelle", "test-gast-ziel"
+ROWS_VOLUME = "fv-daten"
+MUTE = "#!/bin/sh\nrm /etc/local.d/fachverfahren.start\n"
+"""User data of a guest whose root volume is the right one: it serves nothing."""
+PAGE, CLOSED = "service fv-web-1-http-80", "service fv-web-1-closed-81"
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +66,68 @@ def _address(tenant: Connection) -> str:
     return str(next(iter(tenant.network.ips())).floating_ip_address)
 
 
-def _service(path: Path) -> dict[str, str]:
-    """Outcome of each claim on service, by the claim's id."""
+def _outcomes(path: Path) -> dict[str, str]:
+    """Outcome of each claim, by the claim's id."""
     verdicts: list[Any] = json.loads(path.read_text(encoding="utf-8"))["verdicts"]
-    return {v["claim"]["id"]: v["outcome"] for v in verdicts if v["claim"]["kind"] == "service"}
+    return {v["claim"]["id"]: v["outcome"] for v in verdicts}
+
+
+def _service(path: Path) -> dict[str, str]:
+    """Those of the claims on service."""
+    return {claim: told for claim, told in _outcomes(path).items() if claim.split(" ")[0] == "service"}
+
+
+def _volume(tenant: Connection) -> Any:
+    """That of the rows."""
+    return next(v for v in tenant.block_storage.volumes() if v.name == ROWS_VOLUME)
+
+
+def _server(tenant: Connection, status: str) -> Any:
+    """The one that serves, once it has that status."""
+    server = next(iter(tenant.compute.servers()))
+    return tenant.compute.wait_for_server(server, status=status, wait=WAIT)
+
+
+def _empty_the_rows(tenant: Connection) -> None:
+    """An empty volume of the same name stands where the volume with the rows was."""
+    server, full = _server(tenant, "ACTIVE"), _volume(tenant)
+    tenant.compute.stop_server(server)
+    _server(tenant, "SHUTOFF")
+    tenant.compute.delete_volume_attachment(server, full.id)
+    tenant.block_storage.wait_for_status(full, "available", wait=WAIT)
+    tenant.block_storage.delete_volume(full)
+    tenant.block_storage.wait_for_delete(full, wait=WAIT)
+    empty = tenant.block_storage.create_volume(
+        name=ROWS_VOLUME, size=full.size, volume_type=full.volume_type, metadata=full.metadata
+    )
+    tenant.block_storage.wait_for_status(empty, "available", wait=WAIT)
+    tenant.compute.create_volume_attachment(server, volume_id=empty.id)
+    tenant.block_storage.wait_for_status(empty, "in-use", wait=WAIT)
+    tenant.compute.start_server(server)
+
+
+def _make_again(tenant: Connection, user_data: str) -> None:
+    """The same server on the same port and disks, from other user data, until its guest is up."""
+    old = _server(tenant, "ACTIVE")
+    (port,) = tenant.network.ports(device_id=old.id)
+    disks = [a.volume_id for a in tenant.compute.volume_attachments(old)]
+    disks.sort(key=lambda id_: not tenant.block_storage.get_volume(id_).is_bootable)
+    tenant.compute.delete_server(old)
+    tenant.compute.wait_for_delete(old, wait=WAIT)
+    for id_ in disks:
+        tenant.block_storage.wait_for_status(tenant.block_storage.get_volume(id_), "available", wait=WAIT)
+    tenant.compute.create_server(
+        name=old.name, flavor_id=next(f.id for f in tenant.compute.flavors() if f.name == old.flavor.name),
+        networks=[{"port": port.id}], user_data=base64.b64encode(user_data.encode()).decode(), metadata=old.metadata,
+        block_device_mapping=[
+            {"boot_index": 0 if n == 0 else -1, "uuid": id_, "source_type": "volume", "destination_type": "volume"}
+            for n, id_ in enumerate(disks)
+        ],
+    )  # fmt: skip
+    server, end = _server(tenant, "ACTIVE"), time.monotonic() + WAIT
+    while guest_image.UP not in (tenant.compute.get_server_console_output(server)["output"] or ""):
+        assert time.monotonic() < end, "the guest did not come up"
+        time.sleep(0.5)
 
 
 def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
@@ -93,21 +157,37 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
         old.compute.wait_for_server(server, status="SHUTOFF", wait=WAIT)
         assert page(_address(new)) == there, "with the source stopped: rows that were written after boot included"
 
+        def judged() -> dict[str, str]:
+            _unterbau(
+                tmp_path, "verify", source, target, "--plan", str(plan), "--answers", str(answers), "-o", str(verdicts),
+                "--probe-wait", "5",
+            )  # fmt: skip
+            return _outcomes(verdicts)
+
+        # A rule too many.
         group = next(g for g in new.network.security_groups() if g.name == "fv-web")
-        new.network.create_security_group_rule(
+        rule = new.network.create_security_group_rule(
             security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol="tcp",
             port_range_min=81, port_range_max=81,
         )  # fmt: skip
         page(_address(new), "42;Akte 42;nur am Ziel")
-        _unterbau(
-            tmp_path, "verify", source, target, "--plan", str(plan), "--answers", str(answers), "-o", str(verdicts),
-            "--probe-wait", "5",
-        )  # fmt: skip
-        told = _service(verdicts)
-        assert told["service"] == "failed"
-        assert {"service fv-web-1-http-80", "service fv-web-1-closed-81"} <= {
-            k for k, v in told.items() if v == "failed"
-        }
+        told = judged()
+        rows = f"content volume:{_volume(old).id}"
+        assert {told[k] for k in ("service", PAGE, CLOSED)} == {"failed"}
+        assert told[rows] == "not shown", "its guest answered, so it writes"
+        new.network.delete_security_group_rule(rule)
+
+        # An empty volume where the rows were: the guest runs, and its page has no rows.
+        _empty_the_rows(new)
+        assert page(_address(new)) == ["Fachverfahren FV-1", "no database"]
+        told = judged()
+        assert {told[k] for k in ("service", PAGE)} == {"failed"} and told[CLOSED] == "held"
+
+        # A server from other user data: it runs and says nothing, so nobody else can have written what its disks hold.
+        _make_again(new, MUTE)
+        told = judged()
+        assert {told[k] for k in ("service", PAGE, rows)} == {"failed"}
+        assert told[CLOSED] == "not shown", "its control is silent"
 
 
 def test_a_cut_over_stops_the_source_and_how_long_nobody_answered_is_measured(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import http.client
 import time
 
-WAIT = 240.0
+WAIT = 240
 
 
 def page(address: str, row: str = "") -> list[str]:

@@ -72,6 +72,11 @@ clouds:
         (["cloud", "status", "nirgends"], None, 1, "no cloud nirgends"),
         (["cloud", "up", "Grosz"], None, 2, "cannot name a cloud"),
         (["cloud", "env", "nirgends"], None, 1, "no cloud nirgends"),
+        (["images", "list", "qelle"], CLOUDS, 2, "nearest: quelle"),
+        (["images", "add", "quelle", "debain-13"], CLOUDS, 2, "no image debain-13"),
+        (["images", "add", "quelle", "nixos"], CLOUDS, 4, "127.0.0.1:1"),
+        (["images", "sync", "quelle", "--catalogue", "clouds.yaml"], CLOUDS, 2, "clouds.yaml: entries"),
+        (["images", "sync", "quelle", "--catalogue", "absent.yaml"], CLOUDS, 2, "absent.yaml: No such file"),
     ],
 )
 def test_bad_input_ends_in_one_message_and_the_documented_code(
@@ -148,7 +153,9 @@ def test_shells_can_complete(tmp_path: Path, shell: str) -> None:
 def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
     pages = [ROOT / "README.md", *PAGES]
     told = {
-        m.group(1) for p in pages for m in re.finditer(r"unterbau ((?:cloud |evidence |map )?[a-z]+)", p.read_text())
+        m.group(1)
+        for p in pages
+        for m in re.finditer(r"unterbau ((?:cloud |evidence |map |images )?[a-z]+)", p.read_text())
     }
     known = {
         "census",
@@ -168,12 +175,13 @@ def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
         "doctor",
     }
     known |= {f"cloud {c}" for c in ("up", "down", "status", "list", "env", "logs", "wipe", "seed")}
+    known |= {f"images {c}" for c in ("list", "add", "sync")}
     known |= {f"map {c}" for c in ("build", "export", "import", "diff")}
     for command in sorted(told):
-        assert command in known or command in ("cloud", "evidence", "map"), command
+        assert command in known or command in ("cloud", "evidence", "map", "images"), command
         help_ = unterbau(tmp_path, *command.split(), "--help", columns=60)
         assert help_.returncode == 0
-        if command not in ("cloud", "evidence", "map", "completion", "schema"):
+        if command not in ("cloud", "evidence", "map", "images", "completion", "schema"):
             assert "Exit codes" in help_.stdout
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of `judge`, `facts`, `prove` and `map`, and their help. What they do is loaded when they run.
+"""The options of `judge`, `facts`, `prove`, `map` and `images`, and their help. What they do is loaded when they run.
 
 `unterbau.cli` adds them; the work of each stands in the module of its name.
 """
@@ -35,6 +35,7 @@ def register(group: click.Group) -> None:
     _facts(group)
     _add(group, "prove", prove, PROVING)
     _map(group)
+    _images(group)
 
 
 def _add(group: click.Group, name: str, function: Callable[..., Any], options: Sequence[Decorator]) -> None:
@@ -275,3 +276,50 @@ def _map(group: click.Group) -> None:
     ])  # fmt: skip
     _add(map_, "import", import_, [argument])
     _add(map_, "diff", diff, [argument, request, rules_option, at_option])
+
+
+# --- images
+
+
+def images_list(context: Context, **asked: Any) -> Exit:
+    """The images of the catalogue, and what CLOUD has of them."""
+    from unterbau.cli import images as work
+
+    return work.list_(context, **asked)
+
+
+def images_add(context: Context, **asked: Any) -> Exit:
+    """Bring the newest build of NAME from its vendor into CLOUD, after its checksum was compared.
+
+    It belongs to the project alone, unless --visibility says otherwise. Killed, the same command goes on.
+    """
+    from unterbau.cli import images as work
+
+    return work.add(context, **asked)
+
+
+def images_sync(context: Context, **asked: Any) -> Exit:
+    """Renew what `images add` brought into CLOUD. Older builds are renamed and hidden; none is deleted."""
+    from unterbau.cli import images as work
+
+    return work.sync(context, **asked)
+
+
+def _images(group: click.Group) -> None:
+    @group.group("images", cls=Verbs)
+    def images() -> None:
+        """Vendors' images in a cloud: Alpine, Debian, Ubuntu, CentOS Stream, NixOS, and your own catalogue."""
+
+    cloud = click.argument("cloud_name", metavar="CLOUD")
+    own = click.option("--catalogue", "own", type=FILE, help="A catalogue of your own in place of ours.")
+    _add(images, "list", images_list, [bounded, cloud, own])
+    _add(images, "add", images_add, [
+        bounded,
+        cloud,
+        click.argument("name", metavar="NAME"),
+        click.option("--visibility", type=click.Choice(["private", "shared", "community", "public"]), default="private",
+                     show_default=True, help="Who else sees it."),
+        own,
+        late_writes,
+    ])  # fmt: skip
+    _add(images, "sync", images_sync, [bounded, cloud, own, late_writes])

@@ -260,7 +260,10 @@ class Cloud(Reader, Protocol):
         """
 
     def write_image(self, image: Resource, data: Iterable[bytes], size_bytes: int | None) -> None:
-        """Upload the data of a queued image and set its final visibility, members and protection."""
+        """Upload the data of a queued image and set its final name, visibility, members, hiddenness and protection.
+
+        Of an image that has its data only these are set; a wish without a name leaves the name.
+        """
 
     def write_object(self, wish: Resource, data: Iterable[bytes], marker: Marker) -> None:
         """Write an object with all its headers. Idempotent. Content is stored as given.

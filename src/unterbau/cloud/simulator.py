@@ -588,7 +588,8 @@ class Simulator:
         there = self._must(image.ref)
         if not there.is_filled():
             there = self._filled(there, b"".join(data))
-        update = {f: getattr(image, f) for f in ("visibility", "members", "protected", "hidden")}
+        settled = ("visibility", "members", "protected", "hidden", *(["name"] if image.name else []))
+        update = {f: getattr(image, f) for f in settled}
         self._put(there.model_copy(update=update))
 
     def write_object(self, wish: Resource, data: Iterable[bytes], marker: Marker) -> None:

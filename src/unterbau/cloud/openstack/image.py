@@ -252,7 +252,7 @@ class ImageService:
         self._api().json("PATCH", f"/v2/images/{id_}", changes, headers={"Content-Type": PATCH_TYPE})
 
     def write(self, image: Image, data: Iterable[bytes], size_bytes: int | None) -> None:
-        """Upload data into a queued image, then set members, visibility, hidden and protection.
+        """Upload data into a queued image, then set name, members, visibility, hidden and protection.
 
         An upload whose answer was lost may still go on: it ends with all its data, or the image is queued again.
         """
@@ -279,8 +279,10 @@ class ImageService:
         return entry
 
     def _publish(self, entry: Json, wish: Image) -> None:
-        """Visibility before members (only a shared image has them), protection last."""
+        """Name and visibility before members (only a shared image has them), protection last."""
         changes: list[Json] = []
+        if wish.name and entry["name"] != wish.name:
+            changes.append(_replace("name", wish.name))
         if entry["visibility"] != wish.visibility:
             changes.append(_replace("visibility", wish.visibility))
         if bool(entry.get("os_hidden")) != wish.hidden:

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What vendors publish, over https alone. `adding` asks; nothing is sent but the request, no credential and no cookie.
+
+A redirect is followed within its place, and to hosts that the catalogue's entry names; to no other, and never to plain http.
+The bounds are those of every request (`--bounds`). Certificates are verified by the system's store (SSL_CERT_FILE sets another).
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from email.utils import parsedate_to_datetime
+
+from unterbau.cloud.waiting import heeded, stoppable
+from unterbau.errors import Broken, NotFound, Unreachable
+from unterbau.places import REDIRECTS, joined, place, redirected, shown, split
+
+CHUNK = 2**20
+HOPS = 5
+_NAME_IT = "Nothing was taken from there. If that host is the vendor's, name it under `hosts` of the entry."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An open answer: where it came from in the end, how long it will be, of which day, and its bytes."""
+
+    url: str
+    size_bytes: int | None
+    day: date | None
+    data: Iterator[bytes]
+
+
+@contextmanager
+def opened(url: str, hosts: Collection[str] = ()) -> Iterator[Answer]:
+    """What stands at an address. Raises Unreachable, NotFound, Elsewhere, Broken (it ends before its announced end)."""
+    asked = place(url)
+    for _ in range(HOPS):
+        connection, answer = _ask(url)
+        try:
+            location = answer.getheader("Location")
+            if answer.status in REDIRECTS and location is not None:
+                there = place(joined(url, location))
+                known = there.scheme == "https" and (there == asked or there.host in hosts)
+                if not known:
+                    raise redirected("GET", url, answer.status, location, _NAME_IT)
+                url = joined(url, location)
+                continue
+            if answer.status in (403, 404, 410):
+                raise NotFound(
+                    f"GET {shown(url)}: HTTP {answer.status}: it is not there",
+                    "The catalogue may be older than the vendor's files.",
+                )
+            if answer.status != 200:
+                raise Broken(f"GET {shown(url)}: HTTP {answer.status}")
+            size = answer.length
+            yield Answer(url, size, _day(answer.getheader("Last-Modified")), _body(url, answer, size))
+            return
+        finally:
+            connection.close()
+    raise Broken(f"GET {shown(url)}: it is redirected without end")
+
+
+def text(url: str, hosts: Collection[str] = ()) -> bytes:
+    """A small file. Raises as `opened` does, Broken for one that is larger than an answer may be."""
+    most, found = heeded().bounds.answer_bytes, b""
+    with opened(url, hosts) as answer:
+        for chunk in answer.data:
+            found += chunk
+            if len(found) > most:
+                raise Broken(f"GET {shown(url)}: it is larger than {most} bytes")
+    return found
+
+
+def _ask(url: str) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
+    parts, bounds = split(url), heeded().bounds
+    where = place(url)
+    connection = http.client.HTTPSConnection(
+        where.host, where.port, timeout=bounds.connect, context=ssl.create_default_context()
+    )
+    with _translated(url):
+        connection.connect()
+        connection.sock.settimeout(bounds.idle)
+        connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+        return connection, connection.getresponse()
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise Unreachable(f"GET {shown(url)}: its certificate does not verify: {error.verify_message}") from None
+    except TimeoutError:
+        raise Unreachable(f"GET {shown(url)}: silence") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(
+            f"GET {shown(url)}: {type(error).__name__}", "Is it there, and reachable from here?"
+        ) from None
+
+
+def _body(url: str, answer: http.client.HTTPResponse, size: int | None) -> Iterator[bytes]:
+    got, bounds, between = 0, heeded().bounds, stoppable(f"reading {shown(url)}")
+    window = _Window(bounds.window, bounds.slowest)
+    while True:
+        between()
+        with _translated(url):
+            chunk = answer.read1(CHUNK)
+        if not chunk:
+            break
+        got += len(chunk)
+        if window.is_slow(got):
+            raise Unreachable(f"GET {shown(url)}: slower than {bounds.slowest:g} bytes a second")
+        yield chunk
+    if size is not None and got != size:
+        raise Broken(f"GET {shown(url)}: it broke off after {got} of {size} bytes", "Run the same command again.")
+
+
+class _Window:
+    """Whether fewer bytes came than are wanted, since the last look."""
+
+    def __init__(self, seconds: float, slowest: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._slowest, self._clock = seconds, slowest, clock
+        self._begun, self._before = clock(), 0
+
+    def is_slow(self, got: int) -> bool:
+        passed = self._clock() - self._begun
+        if passed < self._seconds:
+            return False
+        slow = (got - self._before) / passed < self._slowest
+        self._begun, self._before = self._clock(), got
+        return slow
+
+
+def _day(told: str | None) -> date | None:
+    try:
+        return parsedate_to_datetime(told).date() if told else None
+    except ValueError:
+        return None
