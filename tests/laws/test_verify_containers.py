@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -177,6 +180,101 @@ def test_a_container_that_counts_more_than_it_tells_is_not_held(sides: dict[str,
     assert found.outcome is Outcome.NOT_SHOWN and f"tells {MANY}" in str(found.reason)
     del sides["target"]._world[f"object:{BOX}/zzz"]
     assert claim(look(sides, tmp_path)).outcome is Outcome.FAILED, "what is missing is no less so"
+
+
+class Listed:
+    """Says of each listing of the container on the target what it counts; `late` are objects that only later listings have."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, counts: list[int], late: int = 0) -> None:
+        self.times, whole = 0, Simulator.pages
+
+        def pages(cloud: Simulator, container: str) -> Any:
+            (page,) = list(whole(cloud, container))[:1]
+            if cloud.name != "target":
+                yield page
+                return
+            said, hidden = counts[min(self.times, len(counts) - 1)], late if self.times == 0 else 0
+            self.times += 1
+            yield Page(page.plain[: len(page.plain) - hidden], page.others, said)
+
+        patch.setattr(Simulator, "pages", pages)
+        patch.setattr("unterbau.switch.verify.containers.PAUSES", (0.0, 0.0))
+
+
+def test_a_container_is_listed_once_if_it_counts_what_it_lists(
+    sides: dict[str, Simulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Listed(monkeypatch, [MANY])
+    assert claim(look(sides, tmp_path)).outcome is Outcome.HELD
+    assert listed.times == 1
+
+
+def test_a_count_that_lags_is_waited_for_and_nothing_is_read_twice(
+    sides: dict[str, Simulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, read = Listed(monkeypatch, [MANY - 7, MANY - 7, MANY]), Reads(monkeypatch)
+    assert claim(look(sides, tmp_path)).outcome is Outcome.HELD
+    assert listed.times == 3 and read.of["target"] == MANY
+
+
+def test_a_listing_that_was_short_at_first_is_read_anew(
+    sides: dict[str, Simulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Listed(monkeypatch, [MANY], late=20)
+    told = look(sides, tmp_path, place=tmp_path / "verdicts.json")
+    assert claim(told).outcome is Outcome.HELD and listed.times == 3
+    lines = (tmp_path / "verdicts.contents-target.jsonl").read_bytes().splitlines()
+    assert [json.loads(line).get("name") for line in lines[1:]] == named(MANY)
+
+
+def test_a_count_that_stays_another_is_a_doubt(
+    sides: dict[str, Simulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, read = Listed(monkeypatch, [MANY + 1]), Reads(monkeypatch)
+    found = claim(look(sides, tmp_path))
+    assert found.outcome is Outcome.NOT_SHOWN and f"counts {MANY + 1}" in str(found.reason)
+    assert listed.times == 3 and read.of["target"] == MANY
+
+
+def test_a_census_that_fails_ends_the_reading(
+    sides: dict[str, Simulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on beside it, and nobody would want what it reads."""
+    reading, read, identity = threading.Event(), Simulator.read_again, Simulator.identity
+
+    def slow(self: Simulator, things: Any, seen: Any) -> Any:
+        reading.set()
+        time.sleep(0.05)
+        return read(self, things, seen)
+
+    def refused(self: Simulator) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            return identity(self)
+        assert reading.wait(10)
+        raise Unreachable("no answer")
+
+    monkeypatch.setattr("unterbau.switch.verify.containers.BATCH", 1)
+    monkeypatch.setattr(Simulator, "read_again", slow)
+    monkeypatch.setattr(Simulator, "identity", refused)
+    reads = Reads(monkeypatch)
+    with pytest.raises(Unreachable):
+        verify.contents.observe(
+            {**sides}, work=tmp_path, now=lambda: NOW, place=tmp_path / "verdicts.json"
+        )  # fmt: skip
+    assert sum(reads.of.values()) < MANY
+
+
+class Reads:
+    """Counts the objects whose headers were read, by side."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.of, again = Counter[str](), Simulator.read_again
+
+        def counted(cloud: Simulator, things: Any, seen: Any) -> Any:
+            self.of[cloud.name] += len(things)
+            return again(cloud, things, seen)
+
+        patch.setattr(Simulator, "read_again", counted)
 
 
 def test_what_the_plan_leaves_or_changes_is_no_difference(sides: dict[str, Simulator], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ in `holding`.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from unterbau import files
 from unterbau.cloud.content import content
 from unterbau.cloud.paging import PAUSES
 from unterbau.cloud.port import ByteStream, Cloud, said
-from unterbau.errors import CloudError
+from unterbau.errors import CloudError, Interrupted
 from unterbau.switch.manifest import Line, Manifest, Sum, head
 from unterbau.tenant.kinds import Ref, Resource, ref
 from unterbau.tenant.kinds.object import STORE, STORED
@@ -53,6 +54,15 @@ def beside(place: Path, side: str) -> Path:
 
 
 @dataclass
+class _Reading:
+    """Of one container: its objects so far, how many it listed, and how many it counts."""
+
+    sums: Sum = field(default_factory=Sum)
+    listed: int = 0
+    total: int | None = None
+
+
+@dataclass
 class Containers:
     """The crowded containers `names` of both sides. `place`: the file of the verdicts, beside which the manifests are written.
 
@@ -67,27 +77,16 @@ class Containers:
     count: Callable[[str, int, int], None]
     workers: int
     pause: Callable[[float], None] = time.sleep
-    _total: dict[str, int] = field(default_factory=dict)
+    _abandoned: threading.Event = field(default_factory=threading.Event)
 
     @property
     def manifests(self) -> dict[str, Manifest]:
         """Side -> what was written of it."""
         return {side: Manifest.at(beside(self.place, side)) for side in self.sides} if self.names else {}
 
-    def _settled(self, side: str) -> None:
-        """Count the objects of the containers; a count that follows its writes late is waited for."""
-        total = 0
-        for name in self.names:
-            for seconds in (*PAUSES, None):
-                here, counted = 0, None
-                with suppress(CloudError):  # it is told by the reading that follows
-                    for page in self.sides[side].pages(name):
-                        here, counted = here + len(page.plain) + len(page.others), page.total
-                if counted in (None, here) or seconds is None:
-                    break
-                self.pause(seconds)
-            total += here
-        self._total[side] = total
+    def abandon(self) -> None:
+        """Let a reading end that is under way: nobody wants it any more."""
+        self._abandoned.set()
 
     def _both(self, work: Callable[[str], T]) -> dict[str, T]:
         with ThreadPoolExecutor(max_workers=2) as pool:
@@ -108,41 +107,67 @@ class Containers:
     def _write(self, side: str) -> tuple[dict[tuple[str, Ref], Observation], list[NotShown]]:
         found: dict[tuple[str, Ref], Observation] = {}
         notes: dict[str, NotShown] = {}
-        self._settled(side)
-        path, done = beside(self.place, side), [0]
+        path, done = beside(self.place, side), 0
         with files.translated(path), open(path, "wb", opener=_private) as file:
             for name in self.names:
                 reference = ref(STORE, name)
                 sums, doubt = self._container(side, name, file, notes, done)
+                done += sums.objects
                 where = Source(where=f"{side}: {reference}", at=self.now())
                 found[side, reference] = Observation(what=WHAT, value=sums.told(), source=where, reason=doubt)
         return found, [*notes.values()]
 
     def _container(
-        self, side: str, name: str, file: BinaryIO, notes: dict[str, NotShown], done: list[int]
+        self, side: str, name: str, file: BinaryIO, notes: dict[str, NotShown], done: int
     ) -> tuple[Sum, Words]:
-        """Its lines; and why they may not be all."""
-        sums, listed, total = Sum(), 0, None
-        file.write(head(name) + b"\n")
+        """Its lines; and why they may not be all.
+
+        A count that follows its writes late is waited for. If the container lists more or less by then, it is read anew.
+        """
+        begun, found = file.tell(), _Reading()
         try:
-            for page in self.sides[side].pages(name):
-                listed, total = listed + len(page.plain) + len(page.others), page.total
-                notes.update(
-                    (n.what, n) for n in page.not_shown if not n.what.startswith(OBJECT) and n.what not in notes
-                )
-                objects = sorted((*page.plain, *page.others), key=lambda r: r.name)
-                for start in range(0, len(objects), BATCH):
-                    for line in self._batch(side, objects[start : start + BATCH], notes):
-                        if not line.gone:
-                            sums.add(line)
-                        file.write(line.bytes() + b"\n")
-                    done[0] += len(objects[start : start + BATCH])
-                    self.count(f"objects read of {side}", done[0], max(done[0], self._total.get(side, 0)))
+            self._lines(side, name, file, notes, done, found)
+            for seconds in PAUSES:
+                if found.total in (None, found.listed):
+                    break
+                self.pause(seconds)
+                listed, found.total = self._counted(side, name)
+                if listed != found.listed:
+                    file.seek(begun)
+                    file.truncate()
+                    found = _Reading()
+                    self._lines(side, name, file, notes, done, found)
         except CloudError as error:
-            return sums, said(error)
-        if total is not None and total != listed:
-            return sums, Reason.of("census.counted", count=listed, total=total)
-        return sums, ""
+            return found.sums, said(error)
+        if found.total not in (None, found.listed):
+            return found.sums, Reason.of("census.counted", count=found.listed, total=found.total)
+        return found.sums, ""
+
+    def _counted(self, side: str, name: str) -> tuple[int, int | None]:
+        """How many objects a container lists, and how many it counts."""
+        listed, total = 0, None
+        for page in self.sides[side].pages(name):
+            listed, total = listed + len(page.plain) + len(page.others), page.total
+        return listed, total
+
+    def _lines(
+        self, side: str, name: str, file: BinaryIO, notes: dict[str, NotShown], done: int, found: _Reading
+    ) -> None:
+        """Read all of its objects. Raises as the cloud does; what was read by then is in the file and in `found`."""
+        file.write(head(name) + b"\n")
+        for page in self.sides[side].pages(name):
+            found.listed, found.total = found.listed + len(page.plain) + len(page.others), page.total
+            notes.update((n.what, n) for n in page.not_shown if not n.what.startswith(OBJECT) and n.what not in notes)
+            objects = sorted((*page.plain, *page.others), key=lambda r: r.name)
+            for start in range(0, len(objects), BATCH):
+                if self._abandoned.is_set():
+                    raise Interrupted("nobody waits for this reading any more", "Run the same command again.")
+                for line in self._batch(side, objects[start : start + BATCH], notes):
+                    if not line.gone:
+                        found.sums.add(line)
+                    file.write(line.bytes() + b"\n")
+                here = done + found.sums.objects
+                self.count(f"objects read of {side}", here, max(here, done + (page.total or 0)))
 
     def _batch(self, side: str, objects: Sequence[Resource], notes: dict[str, NotShown]) -> Iterator[Line]:
         """Lines of these objects as they are now, in their order."""

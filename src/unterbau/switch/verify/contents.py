@@ -192,17 +192,21 @@ def observe(
     read = _ReadBefore(watcher)
     boxes = None if place is None else Containers(sides, crowded(sides), place, watcher.hash_of, now, count, workers)
     without = boxes.names if boxes is not None else ()
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        written = pool.submit(boxes.read) if boxes is not None else None
         taken = {
             s: pool.submit(census.take, c, now=now, progress=count, seen=read.of(s), without=without)
             for s, c in sides.items()
         }
-    whole = {side: future.result() for side, future in taken.items()}
-    own |= markers(work, VERB)  # what was begun meanwhile stood in a journal before it was made
-    seen = {side: _without_momentary(sides[side], w, own) for side, w in whole.items()}
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        written = pool.submit(boxes.read) if boxes is not None else None
-        hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, workers, count, plan)
+        try:
+            whole = {side: future.result() for side, future in taken.items()}
+            own |= markers(work, VERB)  # what was begun meanwhile stood in a journal before it was made
+            seen = {side: _without_momentary(sides[side], w, own) for side, w in whole.items()}
+            hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, workers, count, plan)
+        except BaseException:
+            if boxes is not None:
+                boxes.abandon()
+            raise
     held, notes = written.result() if written is not None else ({}, {})
     left = (*left, *runs.finish(killed))
     seen = {side: with_notes(w, notes.get(side, ())) for side, w in seen.items()}
