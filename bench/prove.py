@@ -54,7 +54,7 @@ class Forwarder:
         return port
 
     async def _carry(self, place: tuple[str, int], client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError), contextlib.closing(answers):
+        with contextlib.suppress(OSError, asyncio.CancelledError), contextlib.closing(answers):
             server, asked = await asyncio.open_connection(*place)
             with contextlib.closing(asked):
                 late = asyncio.create_task(self._late(client, asked))
@@ -71,8 +71,16 @@ class Forwarder:
             self._loop.call_later(self._seconds, asked.close)
 
     def close(self) -> None:
-        """No connection is taken any more."""
+        """No connection is taken any more, and those that are there end."""
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _end(self) -> int:
+        under_way = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        return len(under_way)
 
 
 def once(what: str, name: str, ports: Mapping[tuple[str, int], int]) -> tuple[int, float, float]:
