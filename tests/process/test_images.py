@@ -29,7 +29,7 @@ from unterbau.errors import (
     UnterbauError,
     UsageError,
 )
-from unterbau.images import adding, model, signature
+from unterbau.images import adding, model, signature, words
 from unterbau.tenant.kinds import Image, Kind
 from unterbau.verdict import Outcome
 
@@ -109,6 +109,18 @@ FAULTS: dict[str, tuple[type[UnterbauError], str]] = {
     "gone": (NotFound, "HTTP 404"),
     "no disk": (Failed, "is no qcow2 file"),
 }
+
+
+@pytest.mark.parametrize(("place", "said"), [("localhost:1", "Connection refused"), ("vendor.invalid", "[Nn]ame")])
+def test_where_no_vendor_is_the_system_says_why(shop: Vendor, tmp_path: Path, place: str, said: str) -> None:
+    told = entries(shop, folder=f"https://{place}/").entries[0]
+    with pytest.raises(Unreachable, match=f"GET https://{place}.*: .*{said}"):
+        adding.add(tools(tmp_path), told, "private")
+
+
+def test_where_nothing_was_added_nothing_is_renewed_and_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    words.made(model.MadeAll(cloud="here", images=()))
+    assert "nothing to renew: no image of here was added" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fault", FAULTS)

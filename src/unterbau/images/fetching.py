@@ -146,7 +146,8 @@ def _translated(url: str, way: str = "") -> Iterator[None]:
         raise Unreachable(f"GET {shown(url)}{way}: silence") from None
     except (OSError, http.client.HTTPException) as error:
         refused = re.match(r"Tunnel connection failed: (\d{3})\b", str(error))
-        said = f"HTTP {refused[1]}" if refused else type(error).__name__
+        system = error.strerror if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else ""
+        said = f"HTTP {refused[1]}" if refused else system or type(error).__name__
         raise Unreachable(f"GET {shown(url)}{way}: {said}", "Is it there, and reachable from here?") from None
 
 

@@ -26,6 +26,8 @@ def images(told: Listed) -> None:
 
 def made(told: MadeAll) -> None:
     """One line an entry, and how its signature was."""
+    if not told.images:
+        say(f"nothing to renew: no image of {told.cloud} was added by `unterbau images add`")
     for one in told.images:
         if one.error is not None:
             listed(f"{one.entry}: failed", str(one.error["what"]), str(one.error["remedy"]))
