@@ -32,7 +32,7 @@ demo-guests: $(READY)
 	  echo "Two clouds are still running. Before another time: $(BIN)/unterbau cloud wipe $(TARGET_CLOUD)-echt"; \
 	  test $$code -eq 0 -o $$code -eq 3
 
-# What needs the two clouds runs in one process, everything else beside it in another; the first one's output comes last.
+# What needs real clouds runs in one process, everything else beside it in another; the first one's output comes last.
 test: $(READY) check chromium
 	@clouds=$$(mktemp); trap 'rm -f "$$clouds"' EXIT; \
 	$(BIN)/python -m pytest -p no:cacheprovider -m "cloud and not long" >"$$clouds" 2>&1 & beside=$$!; \

@@ -26,6 +26,7 @@ from unterbau import reference
 from unterbau.reference import extras, guest_image
 
 pytestmark = [
+    pytest.mark.cloud,
     pytest.mark.timeout(1800),
     # openstacksdk, which asks here, warns about itself in several ways.
     pytest.mark.filterwarnings("ignore"),
