@@ -404,6 +404,7 @@ def test_our_catalogue_loads_names_its_sources_and_obeys_scs_0104() -> None:
     catalogue = model.read(yaml.safe_load(text), "ours")
     assert {e.distro for e in catalogue.entries} == {"alpine", "debian", "ubuntu", "centos", "nixos"}
     assert all(e.sources for e in catalogue.entries)
+    assert {s.read for e in catalogue.entries for s in e.sources} <= {"copy", "named by others"}, "no vendor was asked"
     assert model.breaches(catalogue.entries) == []
     debian = catalogue.entry("debian-13")
     assert model.breaches([debian.model_copy(update={"folder": "https://mirror.example/trixie/"})]) == ["debian-13"]

@@ -52,7 +52,7 @@ class Vendor:
             "name": "gast", "title": "Gast 1", "distro": "gast", "version": "1", "user": "gast", "min_disk_gib": 1,
             "min_ram_mib": 64, "description": "https://gast.example/", "folder": self.url("gast/"), "file": FILE,
             "checksums": "SHA256SUMS", "algorithm": "sha256",
-            "sources": [{"url": "https://gast.example/", "at": "2026-11-27"}], **change,
+            "sources": [{"url": "https://gast.example/", "at": "2026-11-27", "read": "original"}], **change,
         }  # fmt: skip
 
     def catalogue(self, path: Path, **change: Any) -> Path:

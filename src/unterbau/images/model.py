@@ -38,6 +38,8 @@ class Seen(Model):
 
     url: str
     at: date
+    read: Literal["original", "copy", "named by others"]
+    """`copy`: a stored copy of that page was read; `named by others`: nobody read it here, public texts of others name it."""
 
 
 class Entry(Model):
