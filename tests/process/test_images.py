@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import http.client
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -283,6 +285,34 @@ def test_an_offices_proxy_is_asked_and_what_it_is_told_goes_to_it_alone(
         with pytest.raises(UsageError, match="only http") as usage:
             adding.add(tools(tmp_path), entries(shop).entries[0], "private")
         assert "geheim77" not in usage.value.what
+
+
+@pytest.mark.parametrize("refuses", ["proxy", "vendor"])
+def test_no_socket_stays_open_where_somebody_refuses(
+    shop: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: str
+) -> None:
+    made: list[socket.socket] = []
+    reach, connect = socket.create_connection, http.client.HTTPSConnection.connect
+
+    def reached(*args: Any, **options: Any) -> socket.socket:
+        made.append(reach(*args, **options))
+        return made[-1]
+
+    def connected(one: http.client.HTTPSConnection) -> None:
+        connect(one)
+        made.append(one.sock)
+
+    monkeypatch.setattr(socket, "create_connection", reached)
+    monkeypatch.setattr(http.client.HTTPSConnection, "connect", connected)
+    del shop.files["/gast/SHA256SUMS"]
+    with proxy("anna:geheim!") as office:
+        if refuses == "proxy":
+            monkeypatch.delenv("no_proxy", raising=False)
+            monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{office.port}")
+        with pytest.raises((Unreachable, NotFound), match=r"HTTP 40[47]") as error:
+            adding.add(tools(tmp_path), entries(shop).entries[0], "private")
+        # The traceback holds the frames, so nothing is closed because nobody knows it any more.
+        assert error.tb and made and [one.fileno() for one in made] == [-1] * len(made)
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])

@@ -117,7 +117,7 @@ def _look(
             return error
 
     with _short_turns(), ThreadPoolExecutor(max_workers=min(8, len(clouds))) as pool:
-        looks = [_known(pool, one, name) for name in clouds]
+        looks = [_known(pool, one, name, alone=len(clouds) == 1) for name in clouds]
         _prepare(tls, shown=not context.json)
         found = [look.result() for look in looks]
     return [f for f in found if not isinstance(f, UnterbauError)], [f for f in found if isinstance(f, UnterbauError)]
@@ -135,15 +135,17 @@ def _short_turns() -> Iterator[None]:
 
 
 def _known(
-    pool: ThreadPoolExecutor, look: Callable[[str, Surveyed], Inventory | UnterbauError], name: str
+    pool: ThreadPoolExecutor, look: Callable[[str, Surveyed], Inventory | UnterbauError], name: str, *, alone: bool
 ) -> Future[Inventory | UnterbauError]:
-    """A look that has begun; at a cloud that clouds.yaml does not know, its error.
+    """A look that has begun; at one of several clouds that clouds.yaml does not know, its error. Raises that of one `alone`.
 
     Finding the cloud is not the thread's work: it loads what a cloud is spoken to with, and `_prepare` is to follow that.
     """
     try:
         return pool.submit(look, name, wiring.survey(name))
     except (CloudError, ConfigError) as error:
+        if alone and isinstance(error, ConfigError):
+            raise
         unknown: Future[Inventory | UnterbauError] = Future()
         unknown.set_result(error)
         return unknown

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
 
@@ -70,7 +71,7 @@ def opened(url: str, hosts: Collection[str] = ()) -> Iterator[Answer]:
             yield Answer(url, size, _day(answer.getheader("Last-Modified")), _body(url, answer, size))
             return
         finally:
-            connection.close()
+            connection.end()
     raise Broken(f"GET {shown(url)}: it is redirected without end")
 
 
@@ -85,11 +86,31 @@ def text(url: str, hosts: Collection[str] = ()) -> bytes:
     return found
 
 
-def _ask(url: str) -> tuple[http.client.HTTPSConnection, http.client.HTTPResponse]:
+class _Connection(http.client.HTTPSConnection):
+    """Closes each answer that it began, and its socket with it: Python leaves that of a proxy that refuses (3.11), and one that ends with its connection, to their reader."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._begun: list[http.client.HTTPResponse] = []
+        self.response_class = self._answer  # type: ignore[assignment]
+
+    def _answer(self, *args: Any, **options: Any) -> http.client.HTTPResponse:
+        self._begun.append(http.client.HTTPResponse(*args, **options))
+        return self._begun[-1]
+
+    def end(self) -> None:
+        """Close all of it."""
+        for answer in self._begun:
+            answer.close()
+        self._begun.clear()
+        self.close()
+
+
+def _ask(url: str) -> tuple[_Connection, http.client.HTTPResponse]:
     parts, bounds = split(url), heeded().bounds
     where, proxy = place(url), _proxy(url)
     first = place(proxy) if proxy else where
-    connection = http.client.HTTPSConnection(first.host, first.port, timeout=bounds.connect, context=_trust())
+    connection = _Connection(first.host, first.port, timeout=bounds.connect, context=_trust())
     if proxy:
         connection.set_tunnel(where.host, where.port, _said_to(proxy))
     try:
@@ -99,7 +120,7 @@ def _ask(url: str) -> tuple[http.client.HTTPSConnection, http.client.HTTPRespons
             connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
             return connection, connection.getresponse()
     except BaseException:  # Ctrl-C included: nothing stays open
-        connection.close()
+        connection.end()
         raise
 
 
