@@ -6,19 +6,18 @@ It serves what the real index has, under its own address only. `served` is what 
 
 from __future__ import annotations
 
-import ssl
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import quote, unquote, urljoin
 
 import requests
 import trustme
 from pip._internal.models.index import PyPI
+from speakers import serving
 
 
 @dataclass
@@ -90,17 +89,8 @@ def office(folder: Path) -> Iterator[Office]:
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, name="office", daemon=True)
-    thread.start()
     try:
-        yield Office(f"https://localhost:{server.server_address[1]}/simple", folder / "office-ca.pem", served)
+        with serving(Handler, authority.issue_cert("localhost", "127.0.0.1")) as port:
+            yield Office(f"https://localhost:{port}/simple", folder / "office-ca.pem", served)
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
         session.close()

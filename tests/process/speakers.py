@@ -72,6 +72,27 @@ def free() -> int:
 
 
 @contextlib.contextmanager
+def serving(
+    handler: type[BaseHTTPRequestHandler],
+    certificate: trustme.LeafCert | None = None,
+    kind: type[ThreadingHTTPServer] = ThreadingHTTPServer,
+) -> Iterator[int]:
+    """The free port of this machine on which it answers; over TLS with a certificate."""
+    with kind(("127.0.0.1", 0), handler) as server:
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(context)
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join(5)
+
+
+@contextlib.contextmanager
 def page(
     answer: Callable[[str, dict[str, str]], tuple[int, dict[str, str], bytes]],
     certificate: trustme.LeafCert | None = None,
@@ -96,18 +117,8 @@ def page(
         def handle_error(self, request: object, client_address: object) -> None:
             """A client that says nothing, or no TLS, is no fault of ours."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        if certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            certificate.configure_cert(context)
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join(5)
+    with serving(Handler, certificate, Server) as port:
+        yield port
 
 
 def saying(data: bytes) -> Talk:

@@ -6,17 +6,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import trustme
 import yaml
+from speakers import serving
 
 from unterbau import qcow2
 
@@ -93,20 +93,9 @@ def vendor(folder: Path) -> Iterator[Vendor]:
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, name="vendor", daemon=True)
-    thread.start()
-    told.append(Vendor(server.server_address[1], folder / "vendor-ca.pem"))
-    try:
+    with serving(Handler, authority.issue_cert("localhost", "127.0.0.1")) as port:
+        told.append(Vendor(port, folder / "vendor-ca.pem"))
         yield told[0]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @dataclass
@@ -141,17 +130,9 @@ def proxy(user: str = "") -> Iterator[Office]:
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, name="proxy", daemon=True)
-    thread.start()
-    told.append(Office(server.server_address[1]))
-    try:
+    with serving(Handler) as port:
+        told.append(Office(port))
         yield told[0]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _pass(one: socket.socket, other: socket.socket) -> None:
