@@ -176,7 +176,11 @@ def test_a_subnet_is_made_with_pools_that_lack_the_addresses_of_what_stands_in_i
     subnet = changed(SUBNET, allocation_pools=POOLS)
     ips = tuple(FixedIp(subnet_id="u", ip_address=f"10.0.0.{n}") for n in sorted(taken))
     pairs = (*(AddressPair(ip_address=f"10.0.0.{n}") for n in sorted(paired)), AddressPair(ip_address="10.0.0.0/8"))
-    port = changed(PORT, fixed_ips=ips, allowed_address_pairs=(*pairs, AddressPair(ip_address="2001:db8::1")))
+    port = changed(
+        PORT,
+        fixed_ips=ips,
+        allowed_address_pairs=(*pairs, AddressPair(ip_address="2001:db8::1"), AddressPair(ip_address="nowhere")),
+    )
     other = changed(PORT, id="q", network_id="m", fixed_ips=(FixedIp(subnet_id="w", ip_address="10.0.0.12"),))
     side = cloud("a", NET, OTHER_NET, subnet, port, other, changed(LEG, fixed_ips=()))
     first = subnet.at_first(side)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from unterbau.tenant.kinds.base import Key, Kind, Ref, ResourceBase, ref
@@ -235,9 +235,9 @@ class Subnet(ResourceBase):
 
 
 def _without(pools: tuple[AllocationPool, ...], addresses: Iterable[str]) -> Iterator[AllocationPool]:
-    """What is left of them. Only addresses are taken out; what is written as a CIDR of several names no one's own."""
-    nets = (ip_network(a, strict=False) for a in addresses)
-    taken = sorted({n.network_address for n in nets if n.num_addresses == 1}, key=lambda a: (a.version, int(a)))
+    """What is left of them."""
+    alone = {address for a in addresses if (address := _alone(a)) is not None}
+    taken = sorted(alone, key=lambda a: (a.version, int(a)))
     for pool in pools:
         start, end = ip_address(pool.start), ip_address(pool.end)
         for address in taken:
@@ -250,3 +250,12 @@ def _without(pools: tuple[AllocationPool, ...], addresses: Iterable[str]) -> Ite
             start = address + 1
         else:
             yield AllocationPool(start=str(start), end=str(end))
+
+
+def _alone(text: str) -> IPv4Address | IPv6Address | None:
+    """The address that it is; None for a CIDR of several, which names no one's own, and for what is no address."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return None
+    return network.network_address if network.num_addresses == 1 else None
