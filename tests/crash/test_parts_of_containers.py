@@ -240,6 +240,25 @@ def test_a_cut_over_carries_what_changed_and_takes_away_what_went(world: World, 
     assert not world.carried()
 
 
+def test_what_was_gone_at_the_first_copy_and_is_there_again_as_before_is_carried_at_the_cut_over(
+    world: World, tmp_path: Path
+) -> None:
+    plan, told = world.planned()
+    plan = plan.model_copy(update={"cut_over": ()})
+    late = move.until_stop(world.steps(plan, told))
+    with Journal(tmp_path / "journal.db") as journal:
+        kept = world.source._world.pop(f"object:{BOX}/zzz")
+        world.source._known.clear()
+        assert run(world.steps(plan, told), journal, workers=4, held=late).complete
+        assert len(world.carried()) == MANY - 1
+        world.source._world[f"object:{BOX}/zzz"] = kept
+        world.source._known.clear()
+        assert run(world.steps(plan, told), journal, workers=4).complete
+        look: Any = journal.status.outputs["look at the objects again"]
+        assert list(look["made"]) == [f"object:{BOX}/zzz"] and world.held(plan)
+        assert len(world.carried()) == MANY
+
+
 @pytest.mark.thorough
 def test_the_memory_of_census_plan_and_steps_does_not_grow_with_their_number(tmp_path: Path) -> None:
     def peak(count: int) -> int:

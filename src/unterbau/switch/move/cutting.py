@@ -136,7 +136,8 @@ class LookStep(Gate):
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """What is to be carried (`made`) and what goes (`gone`), each with its mark; `by`: the step that does so.
 
-        What was not listed whole takes nothing away that is still there.
+        What was not listed whole takes nothing away that is still there. What was gone when it was to be copied, and is
+        there again, is carried even if it is as the census had it.
         """
         listing = self.move.source.listing_brief(STORED, self.boxes)
         now = {r.ref: r for r in listing.resources}
@@ -144,14 +145,17 @@ class LookStep(Gate):
             r.ref: r for r in self.move.workload.resources
             if r.own_kind is STORED and r.id.partition("/")[0] not in self.boxes
         }  # fmt: skip
-        made = [r.ref for r in now.values() if self._is_ours(r) and _stamp(r) != _stamp(before.get(r.ref))]
+        made = [
+            r.ref for r in now.values()
+            if self._is_ours(r) and (_stamp(r) != _stamp(before.get(r.ref)) or done.get(r.ref, {}).get("gone"))
+        ]  # fmt: skip
         gone = [r.ref for r in before.values() if self._is_ours(r) and r.ref not in now]
         unseen = {n.what for n in listing.not_shown}
         if unseen:
             gone = [r for r in gone if self.move.source.read(r) is None]
         marks = {r: self.move.marker(r) for r in (*made, *gone)}
         for box, held in self.boxes.items():
-            self._look_into(box, held, made, gone, marks)
+            self._look_into(box, held, made, gone, marks, done)
         return {"by": CHANGES, "made": {r: marks[r] for r in made}, "gone": {r: marks[r] for r in gone}}
 
     @cached_property
@@ -163,11 +167,12 @@ class LookStep(Gate):
         return found
 
     def _look_into(
-        self, box: str, held: Sequence[PartStep], made: list[Ref], gone: list[Ref], marks: dict[Ref, str]
+        self, box: str, held: Sequence[PartStep], made: list[Ref], gone: list[Ref], marks: dict[Ref, str], done: Outputs
     ) -> None:
         """The same of a crowded container: its listing beside the manifest, both in the order of names."""
         apart = {r.ref: r for r in self.move.workload.resources if r.own_kind is STORED and r.id.startswith(f"{box}/")}
         there = set[Ref]()
+        lacking = {part.mark for part in held if done.get(part.name, {}).get("gone")}
         listed = ((line, part.mark) for part in held for line in part.lines())
         line, mark = next(listed, _ENDED)
         for page in self.move.source.pages(box):
@@ -183,7 +188,10 @@ class LookStep(Gate):
                 if line is not None and known:
                     before = line.thing(by_listing=True)
                 now = self.move.source.read(one.ref) if one in page.others else one
-                if now is not None and self._is_ours(now) and _stamp(now) != _stamp(before):
+                was_gone = (mark in lacking if known else done.get(one.ref, {}).get("gone")) and self.move.target.read(
+                    one.ref
+                ) is None
+                if now is not None and self._is_ours(now) and (was_gone or _stamp(now) != _stamp(before)):
                     made.append(one.ref)
                     marks[one.ref] = mark if known else self.move.marker(one.ref)
                 if known:
