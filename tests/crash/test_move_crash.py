@@ -103,10 +103,15 @@ def test_killed_after_every_journal_write_the_rerun_finishes(
         if mover(root, number).returncode != -9:
             return f"write {number}: it was not killed"
         done = mover(root, 0)
-        if done.returncode != 0 or done.stdout.strip():
+        # Of a lost answer, a second request that came through, a kill before that was written down, and the first one
+        # carried out after all, two are left; what lost its mark by then is named, and nobody can tell whose it is.
+        named = Counter(tuple(line.removeprefix("target: ").split(":", 1)) for line in done.stdout.split("\n") if line)
+        kinds = {kind for kind, _ in named}
+        if done.returncode != 0 or not kinds <= KINDS_WITHOUT_A_MARK:
             return f"write {number}: the rerun ended with {done.returncode} {done.stdout}"
         time.sleep(LATE)
-        wrong = [side for side in "ab" if names(root, side) != expected[side]]
+        twins = Counter((kind, told.partition(" ")[2]) for kind, told in named)
+        wrong = [side for side in "ab" if names(root, side) - (twins if side == "b" else Counter()) != expected[side]]
         shutil.rmtree(root)
         return f"write {number}: orphans or doubles on {wrong}" if wrong else ""
 
