@@ -454,10 +454,11 @@ def verify_(
     with child.bound(of, context.stop, face.say):
         seen = verify.look(
             left, right, plan, work=folders.verifications(), now=wiring.now, stop=context.stop, count=face.count,
-            passed=face.bytes, late_seconds=late_seconds, say=face.say, asked=asked, place=output,
+            passed=face.bytes, late_seconds=late_seconds, say=face.say, asked=asked, place=output, spent=spent.note,
         )  # fmt: skip
         if output is not None:
             files.write(output, seen.model_dump_json(indent=1).encode())
+        spent.keep(drills.of_plan(plan, source, target), seen)
     exports.write(lambda: told.document(seen, seen.verdicts))
     for name in seen.left_behind:
         context.face.say(f"left behind, since the cloud would not delete it: {name}; the next verification tries again")

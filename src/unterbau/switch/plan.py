@@ -78,28 +78,54 @@ class Share(Model):
     share: float
 
 
-class Prediction(Model):
-    """How long the steps of a move will take, by how long those of the moves `runs` took (`prediction`).
+class Interval(Model):
+    """How long something will take, by how long the steps of the same in `runs` took (`prediction`).
 
-    Without any `runs`, and where kinds of steps are `unmeasured`, there is no interval to rely on. `limit_seconds`: what a
-    person said that it may take.
+    Without any `runs`, and where kinds of steps are `unmeasured`, it is not to be relied on.
     """
 
     lower_seconds: float
     upper_seconds: float
     runs: tuple[str, ...] = ()
-    slowest: tuple[Share, ...] = ()
     unmeasured: tuple[str, ...] = ()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether all of it was."""
+        return bool(self.runs) and not self.unmeasured
+
+
+class Prediction(Interval):
+    """How long a move will take, and what its steps do most; and its verification.
+
+    `limit_seconds`: what a person said that they may take together.
+    """
+
+    slowest: tuple[Share, ...] = ()
     limit_seconds: float | None = None
+    verification: Interval | None = later(None)
+    """None: by a version that predicted the move alone."""
+
+    @property
+    def together(self) -> Interval:
+        """Move and verification: measured if both are."""
+        other = self.verification
+        if other is None:
+            return Interval(**{name: getattr(self, name) for name in Interval.model_fields})
+        return Interval(
+            lower_seconds=self.lower_seconds + other.lower_seconds, upper_seconds=self.upper_seconds + other.upper_seconds,
+            runs=self.runs and other.runs, unmeasured=(*self.unmeasured, *other.unmeasured),
+        )  # fmt: skip
 
     @property
     def outcome(self) -> Outcome:
-        """Whether it keeps the limit, if the whole interval tells the same."""
-        if self.limit_seconds is None or not self.runs or self.unmeasured:
+        """Whether they keep the limit, if the whole interval tells the same. What was not measured cannot keep one."""
+        told = self.together
+        if self.limit_seconds is None or not told.is_measured:
             return Outcome.NOT_SHOWN
-        if self.upper_seconds <= self.limit_seconds:
+        if told.upper_seconds <= self.limit_seconds:
             return Outcome.HELD
-        return Outcome.FAILED if self.lower_seconds > self.limit_seconds else Outcome.NOT_SHOWN
+        return Outcome.FAILED if told.lower_seconds > self.limit_seconds else Outcome.NOT_SHOWN
 
 
 class Plan(Model):
