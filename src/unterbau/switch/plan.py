@@ -120,12 +120,13 @@ class Prediction(Interval):
     @property
     def outcome(self) -> Outcome:
         """Whether they keep the limit, if the whole interval tells the same. What was not measured cannot keep one."""
-        told = self.together
-        if self.limit_seconds is None or not told.is_measured:
+        if self.limit_seconds is None:
             return Outcome.NOT_SHOWN
-        if told.upper_seconds <= self.limit_seconds:
-            return Outcome.HELD
-        return Outcome.FAILED if told.lower_seconds > self.limit_seconds else Outcome.NOT_SHOWN
+        known = [one for one in (self, self.verification) if one is not None and one.is_measured]
+        if sum(one.lower_seconds for one in known) > self.limit_seconds:
+            return Outcome.FAILED  # whatever the rest takes
+        told = self.together
+        return Outcome.HELD if told.is_measured and told.upper_seconds <= self.limit_seconds else Outcome.NOT_SHOWN
 
 
 class Plan(Model):

@@ -118,10 +118,25 @@ def _check_time(prediction: Prediction | None) -> Iterator[Check]:
     elif prediction.unmeasured:
         text = Reason.of("check.time.partly", steps=[*prediction.unmeasured], limit=limit)
     else:
-        lower, upper = spoken(prediction.lower_seconds), spoken(prediction.upper_seconds)
-        text = Reason.of("check.time", lower=lower, upper=upper, limit=limit)
+        text = _within(prediction, limit)
     mend = {Outcome.HELD: "", Outcome.FAILED: Reason.of("do.more-time"), Outcome.NOT_SHOWN: Reason.of("do.rehearse")}
     yield Check(name="time", outcome=outcome, text=text, remedy=mend[outcome])
+
+
+def _within(prediction: Prediction, limit: str) -> Reason:
+    """How long a measured move and its verification take, against the limit."""
+    told, other = prediction.together, prediction.verification
+    lower, upper = spoken(prediction.lower_seconds), spoken(prediction.upper_seconds)
+    if other is None:
+        return Reason.of("check.time", lower=lower, upper=upper, limit=limit)
+    if not other.is_measured:
+        if not other.runs:
+            return Reason.of("check.time.unverified", lower=lower, upper=upper, limit=limit)
+        return Reason.of("check.time.partly-verified", lower=lower, upper=upper, steps=[*other.unmeasured], limit=limit)
+    return Reason.of(
+        "check.time.together", lower=lower, upper=upper, least=spoken(other.lower_seconds), most=spoken(other.upper_seconds),
+        all_least=spoken(told.lower_seconds), all_most=spoken(told.upper_seconds), limit=limit,
+    )  # fmt: skip
 
 
 def _check_openings(found: Sequence[Opening], allowed: Sequence[str]) -> Check:

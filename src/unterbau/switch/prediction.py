@@ -99,7 +99,8 @@ class Took(Model):
 
     def own(self, sharing: float) -> float:
         """Seconds that it would have taken alone."""
-        return sum(seconds / n**sharing for n, seconds in self.among.items())
+        own: float = sum(seconds / n**sharing for n, seconds in self.among.items())
+        return own
 
 
 class Rate(Model):
@@ -210,7 +211,9 @@ def journalled(events: Iterable[tuple[datetime, str, str]]) -> tuple[list[tuple[
         elif kind != "uncertain":
             ended = [node] if node in begun else [] if node else [*begun]
             found += [(one, begun.pop(one), at) for one in ended]
-            done.update(ended if kind == "done" else ())  # else tried again, stopped, or taken back: its time is not its own
+            done.update(
+                ended if kind == "done" else ()
+            )  # else tried again, stopped, or taken back: its time is not its own
     return found, done
 
 
@@ -233,7 +236,9 @@ class _Named:
 
 def took(spans: Sequence[Span]) -> list[Took]:
     """How long each took, among those that ran at the same time."""
-    turns = [(at, turn, n) for n, s in enumerate(spans) if s.began < s.ended for at, turn in ((s.began, 1), (s.ended, 0))]
+    turns = [
+        (at, turn, n) for n, s in enumerate(spans) if s.began < s.ended for at, turn in ((s.began, 1), (s.ended, 0))
+    ]
     turns.sort()
     among: list[dict[int, float]] = [{} for _ in spans]
     running = dict[int, None]()

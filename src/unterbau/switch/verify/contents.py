@@ -202,13 +202,14 @@ def observe(
     killed, _ = runs.take_up()
     own = markers(work, VERB)
     read = _ReadBefore(watcher)
-    boxes = None if place is None else Containers(
-        sides, crowded(sides), place, watcher.hash_of, now, count, workers, told=watcher.telling
+    boxes = (
+        None
+        if place is None
+        else Containers(sides, crowded(sides), place, watcher.hash_of, now, count, workers, told=watcher.telling)
     )
     without = boxes.names if boxes is not None else ()
     with ThreadPoolExecutor(max_workers=3) as pool:
         written = pool.submit(boxes.read) if boxes is not None else None
-
 
         def listed(side: str, cloud: Cloud) -> Workload:
             with watcher.telling(f"listing of {side}") as amount:
@@ -582,7 +583,9 @@ def _disk_hashes(
     for task in disks:
         steps += _steps(task, sides[task.side], run_id, watcher, forms[task.side], path.parent)
     with Journal(path, now=watcher.now) as journal:
-        result = run(steps, journal, plan=run_id, workers=DISKS_AT_ONCE, stop=watcher.stop, late_seconds=watcher.late_seconds)
+        result = run(
+            steps, journal, plan=run_id, workers=DISKS_AT_ONCE, stop=watcher.stop, late_seconds=watcher.late_seconds
+        )
         _tell(path, disks, watcher.spent)
         outputs, errors = journal.status.outputs, dict(journal.status.errors)
         found = {(t.side, t.disk.ref): _disk_seen(t, outputs, errors, watcher) for t in disks}
