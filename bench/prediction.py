@@ -193,7 +193,7 @@ def drill(mixture: Mixture) -> tuple[Made, Made]:
         return (one.lower_seconds, one.upper_seconds) if one is not None and one.is_measured else None
 
     took = (looked.ended - looked.began).total_seconds()
-    return Made(of(told), phase["move"]), Made(of(told.verification if told else None), took)
+    return Made(of(told.move if told else None), phase["move"]), Made(of(told.verification if told else None), took)
 
 
 def rows(taught: Sequence[Mixture], held_out: Sequence[Mixture]) -> Iterator[list[str]]:

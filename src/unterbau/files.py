@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from unterbau.errors import LocalError
 
@@ -52,11 +53,18 @@ def translated(where: Path, home: str = STATE) -> Iterator[None]:
 
 def write(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True, home: str = STATE) -> None:
     """Write a file whole or not at all; `durable`: it and its name survive a loss of power. Raises LocalError."""
+    with writing(path, mode, durable=durable, home=home) as out:
+        out.write(data)
+
+
+@contextlib.contextmanager
+def writing(path: Path, mode: int = 0o600, *, durable: bool = True, home: str = STATE) -> Iterator[BinaryIO]:
+    """The same of what is written piece by piece within it; nothing stays if that ends by an error."""
     with translated(path, home):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as out:
-                out.write(data)
+                yield out
                 out.flush()
                 if durable:
                     os.fsync(out.fileno())

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults between a drill and two real clouds: each is made once, at one of the requests; then the drill is gone on with.
+"""Faults between a drill and two real clouds: one is made at some of the requests, and the drill gone on with after each stop.
 
-`test_chaos` makes each fault once, some of them in `make test`; `bench.chaos` (`make chaos`) makes each at twenty places. What is on the clouds is
-counted by `inventory`, which uses openstacksdk and nothing of Unterbau.
+`test_chaos` makes each fault in one drill, some of them in `make test`; `bench.chaos` (`make chaos`) makes each at twenty places. What is on the
+clouds is counted by `inventory`, which uses openstacksdk and nothing of Unterbau.
+
+A place is a number of a request, counted over all attempts of a drill (`Fault`). What an attempt asks that an earlier one asked already is not
+counted: else the places of a drill that stops early would all fall on the beginnings of its attempts, and none on what comes late.
 """
 
 from __future__ import annotations
@@ -11,13 +14,15 @@ import contextlib
 import functools
 import gzip
 import os
+import random
 import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +39,8 @@ from people import somebody
 MIB = 2**20
 BOUNDS = "connect=10,answer=20,silence=30,idle=5,window=4,slowest=2000,operation=60,pause=2,mib=4"
 """Scaled down, so that a fault which is waited out does not take long; the requests of a small tenant stay within."""
-ATTEMPTS = 4
+MORE_ATTEMPTS = 3
+"""That many a drill may have beyond one a place."""
 ATTEMPT_SECONDS = 1200.0
 HANG_SECONDS = 120.0
 
@@ -132,7 +138,7 @@ FAULTS: dict[str, Way] = {
 
 
 class Disturbed(Front):
-    """A relay that disturbs one request. Several share a `Fault`, which counts them all."""
+    """A relay that disturbs some requests. Several share a `Fault`, which counts them all."""
 
     def __init__(self, authority: trustme.CA, behind: Any, ca: Path, fault: Fault, address: str) -> None:
         self._fault = fault
@@ -168,23 +174,66 @@ class Disturbed(Front):
 
 @dataclass
 class Fault:
-    """Which fault, and at which of the requests that all relays pass (from 1; 0: none)."""
+    """Which fault, and at which of the requests that all relays pass (from 1).
+
+    A request that was disturbed is let through when it comes again in the same attempt, whatever its number: the place that would have
+    fallen on it falls on the next one.
+    """
 
     stranger: Stranger
     name: str = ""
-    at: int = 0
+    places: tuple[int, ...] = ()
+    """Those still to come, in order."""
     count: int = 0
-    hit: str = ""
-    """Method and path of the disturbed request."""
+    hits: list[tuple[int, str]] = field(default_factory=list)
+    """The places that came in this attempt, with method and path of the request."""
+    quiet: float = 0.0
+    """The longest time without a request (seconds)."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    _earlier: Counter[str] = field(default_factory=Counter)
+    """How often each request came in one of the earlier attempts, at most."""
+    _now: Counter[str] = field(default_factory=Counter)
+    _disturbed: set[str] = field(default_factory=set)
+    """Requests that have not come again yet."""
+    _last: float = 0.0
+
+    def begin(self, name: str, places: Sequence[int]) -> None:
+        """A drill, before its first attempt."""
+        self.name, self.places, self.count, self.quiet = name, tuple(sorted(places)), 0, 0.0
+        self._earlier.clear()
+        self._now.clear()
+
+    def attempt(self) -> None:
+        """The drill is begun, or gone on with."""
+        with self.lock:
+            self._earlier |= self._now
+            self._now.clear()
+            self._disturbed.clear()
+            self.hits, self._last = [], time.monotonic()
+
+    def ended(self) -> None:
+        """The attempt."""
+        with self.lock:
+            self.quiet = max(self.quiet, time.monotonic() - self._last)
 
     def falls_on(self, asked: Asked) -> bool:
+        request = f"{asked.method} {asked.target}"
         with self.lock:
+            now = time.monotonic()
+            self.quiet, self._last = max(self.quiet, now - self._last), now
+            self._now[request] += 1
+            if self._now[request] <= self._earlier[request]:
+                return False
             self.count += 1
-            found = self.count == self.at
-            if found:
-                self.hit = f"{asked.method} {asked.path}"
-            return found
+            if request in self._disturbed:
+                self._disturbed.discard(request)
+                return False
+            if not self.places or self.count < self.places[0]:
+                return False
+            self.hits.append((self.places[0], f"{asked.method} {asked.path}"))
+            self.places = self.places[1:]
+            self._disturbed.add(request)
+            return True
 
     def impostor(self, host: str) -> Any:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -206,32 +255,45 @@ class Stage:
     before: tuple[Any, Any] = ()  # type: ignore[assignment]
     requests: int = 0
     """How many an undisturbed drill makes."""
+    relays: tuple[Front, ...] = ()
 
     def standing(self) -> tuple[Any, Any]:
         return inventory.everything(self.source), inventory.everything(self.target)
 
+    def renew(self) -> None:
+        """Whatever a drill left on them, both are as at the beginning."""
+        inventory.sweep(self.target)
+        inventory.sweep(self.source)
+        plant(self.source)
+        self.before = self.standing()
+
 
 @contextmanager
-def stage(clouds: tuple[str, str], folder: Path) -> Iterator[Stage]:
-    """New projects on both, the first with one thing of each kind; an undisturbed drill has been run between them."""
+def stage(clouds: tuple[str, str], folder: Path, number: int = 0) -> Iterator[Stage]:
+    """New projects on both, the first with one thing of each kind; an undisturbed drill has been run between them.
+
+    Several stand beside each other on the same clouds, each with its `number`.
+    """
+    here, there, elsewhere = (f"127.0.0.{3 + 3 * number + n}" for n in range(3))
     authority = trustme.CA()
-    fault = Fault(Stranger(authority, "127.0.0.5"))
+    fault = Fault(Stranger(authority, elsewhere))
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(somebody(cloud)) for cloud in clouds]
         for connection in connections:
             stack.callback(inventory.sweep, connection)
         entries: dict[str, Any] = {}
-        for name, connection, address in zip(("here", "there"), connections, ("127.0.0.3", "127.0.0.4"), strict=True):
+        relays: list[Front] = []
+        for name, connection, address in zip(("here", "there"), connections, (here, there), strict=True):
             own = folder / name
-            own.mkdir()
+            own.mkdir(parents=True)
             made = functools.partial(Disturbed, fault=fault, address=address)
-            stack.enter_context(standing(connection, own, name, made))
+            relays.append(stack.enter_context(standing(connection, own, name, made)))
             entries |= yaml.safe_load((own / "clouds.yaml").read_text())["clouds"]
         file = folder / "clouds.yaml"
         file.write_text(yaml.safe_dump({"clouds": entries}))
         plant(connections[0])
         source, target = connections
-        made_stage = Stage(fault, source, target, file)
+        made_stage = Stage(fault, source, target, file, relays=tuple(relays))
         made_stage.before = made_stage.standing()
         first = play(made_stage, folder / "undisturbed")
         assert first.codes[-1] in (0, 3) and first.left == "", first
@@ -281,49 +343,74 @@ def plant(c: Any) -> None:
 
 
 @dataclass(frozen=True)
+class Hit:
+    """What became of a drill after one place."""
+
+    at: int
+    asked: str
+    """Method and path of the disturbed request."""
+    stopped: tuple[int, ...] = ()
+    """Exit codes of the attempts that ended after it, before another place came."""
+
+    @property
+    def outcome(self) -> str:
+        """In words, for the table."""
+        return f"stopped with {' and '.join(map(str, self.stopped))}, then finished" if self.stopped else "gone past"
+
+
+@dataclass(frozen=True)
 class Played:
     """What became of one disturbed drill."""
 
+    hits: tuple[Hit, ...]
+    missed: tuple[int, ...]
+    """Places that had not come when it had finished."""
     codes: tuple[int, ...]
     """Exit code of each attempt."""
     seconds: float
     """The longest attempt."""
+    quiet: float
+    """The longest time without a request."""
     peak: int
-    """Most memory of one attempt, bytes."""
-    hit: str
+    """Most memory of one process, bytes."""
     left: str
     """What differs on the clouds from before."""
     told: str
     """The end of what the last attempt said."""
     defects: tuple[str, ...]
 
-    @property
-    def outcome(self) -> str:
-        """In words, for the table."""
-        if self.defects:
-            return "; ".join(self.defects)
-        return "finished" if len(self.codes) == 1 else f"stopped with {self.codes[0]}, then finished"
+
+def drawn(part: int, parts: int, requests: int, seed: str) -> int:
+    """A place in that one of the equal parts of a drill, so that some of several places come late in it."""
+    first, last = requests * part // parts + 1, requests * (part + 1) // parts
+    return random.Random(f"{seed} {part}").randint(first, max(first, last))
 
 
-def play(on: Stage, home: Path, name: str = "", at: int = 0) -> Played:
-    """The drill with that fault, again until it ends well; and what is left on the clouds."""
-    on.fault.name, on.fault.at, on.fault.count, on.fault.hit = name, at, 0, ""
+def play(on: Stage, home: Path, name: str = "", places: Sequence[int] = ()) -> Played:
+    """The drill with that fault at those places, again until it ends well; and what is left on the clouds."""
+    fault, strangers = on.fault, on.fault.stranger.connections
+    fault.begin(name, places)
+    for relay in on.relays:
+        relay.asked.clear()  # with bodies, of each drill that was
     home.mkdir(parents=True)
-    env = {**os.environ, "XDG_STATE_HOME": str(home), "OS_CLIENT_CONFIG_FILE": str(on.file)}
-    command = [sys.executable, "-m", "unterbau", "drill", "here", "there", "--format", "json", "--late-writes", "5",
-               "--bounds", BOUNDS]  # fmt: skip
-    codes, seconds, peak, told, defects = [], 0.0, 0, "", []
-    for number in range(ATTEMPTS):
-        with (home / f"out{number}").open("wb") as out, (home / f"err{number}").open("wb") as err:
-            child = subprocess.Popen(command, env=env, stdout=out, stderr=err)
-            taken, most = watched.ended(child, ATTEMPT_SECONDS)
-        codes.append(child.returncode)
+    codes, hits, defects = [], list[Hit](), list[str]()
+    seconds, peak, told = 0.0, 0, ""
+    for number in range(1 + len(places) + MORE_ATTEMPTS):
+        fault.attempt()
+        code, taken, most, told = _attempt(on, home, number)
+        fault.ended()
+        codes.append(code)
         seconds, peak = max(seconds, taken), max(peak, most)
-        told = (home / f"err{number}").read_text(errors="replace")[-3000:]
+        hits += [Hit(at, asked) for at, asked in fault.hits]
         if "Traceback" in told:
             defects.append("a traceback")
-        if child.returncode in (0, 3):
+        if code in (0, 3):
             break
+        if code == LATE:
+            defects.append(f"did not end within {ATTEMPT_SECONDS:.0f} s")
+            break
+        if hits:
+            hits[-1] = replace(hits[-1], stopped=(*hits[-1].stopped, code))
     else:
         defects.append(f"never finished: {codes}")
     left = _difference(on.before, on.standing()) if on.before else ""
@@ -331,9 +418,31 @@ def play(on: Stage, home: Path, name: str = "", at: int = 0) -> Played:
         defects.append(f"left: {left}")
     if peak > 512 * MIB:
         defects.append(f"{peak // MIB} MiB")
-    if on.fault.stranger.connections:
+    if fault.stranger.connections > strangers:
         defects.append("it went to another host")
-    return Played(tuple(codes), seconds, peak, on.fault.hit, left, told, tuple(defects))
+    return Played(
+        tuple(hits), fault.places, tuple(codes), seconds, fault.quiet, peak, left, told[-3000:], tuple(defects)
+    )
+
+
+LATE = -9
+"""The exit code of an attempt that was killed since it did not end."""
+
+
+def _attempt(on: Stage, home: Path, number: int) -> tuple[int, float, int, str]:
+    """Exit code, seconds, most memory, and what it told of itself."""
+    env = {**os.environ, "XDG_STATE_HOME": str(home), "OS_CLIENT_CONFIG_FILE": str(on.file)}
+    command = [sys.executable, "-m", "unterbau", "drill", "here", "there", "--format", "json", "--late-writes", "5",
+               "--bounds", BOUNDS]  # fmt: skip
+    with (home / f"out{number}").open("wb") as out, (home / f"err{number}").open("wb") as err:
+        child = subprocess.Popen(command, env=env, stdout=out, stderr=err)
+        try:
+            taken, most = watched.ended(child, ATTEMPT_SECONDS)
+        except AssertionError:
+            taken, most = ATTEMPT_SECONDS, 0
+            child.kill()
+            child.wait()
+    return child.returncode, taken, most, (home / f"err{number}").read_text(errors="replace")
 
 
 def _difference(before: tuple[Any, Any], after: tuple[Any, Any]) -> str:

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 from prove_world import MUTATIONS, NOW, good_items, inventory
 
 from unterbau import catalogue
+from unterbau.canonical import digest_bytes
 from unterbau.evidence.opening import open_bundle, signer_of
 from unterbau.judge import engine, page, rules
 from unterbau.map import report as site
@@ -44,7 +45,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     parts = tuple(Part(n, n, technology=n) for n in ("redis", "openstack", "postgresql", "vmware-vsphere"))
     stack = recognise(Stack("shop", (*parts, Part("stranger", "stranger"))), known)
     judged = engine.judge(stack, known, rules.load(), given.seen.date(), evidence=[given])  # type: ignore[union-attr]
-    made = {"report": html.render(evidence.check(REAL), REAL, "de"), "stack": page.html(judged, "de")}
+    made = {"report": html.render(evidence.check(REAL), digest_bytes(REAL), "de"), "stack": page.html(judged, "de")}
     for name, text in made.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     proofs = [

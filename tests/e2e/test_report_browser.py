@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from unterbau.canonical import digest_bytes
 from unterbau.switch import evidence
 from unterbau.switch.report import html
 
@@ -18,7 +19,7 @@ REAL = (Path(__file__).parents[1] / "assets" / "drill.unterbau").read_bytes()
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(html.render(evidence.check(REAL), REAL, "en"), encoding="utf-8")
+    path.write_text(html.render(evidence.check(REAL), digest_bytes(REAL), "en"), encoding="utf-8")
     return path
 
 

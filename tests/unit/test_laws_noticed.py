@@ -36,6 +36,7 @@ from unterbau.cloud.simulator import Simulator
 from unterbau.errors import BundleError, Interrupted, PlanError, Refused, Unreachable
 from unterbau.evidence import container, core, signing_key
 from unterbau.evidence.limits import TRUSTED
+from unterbau.evidence.long import sha256
 from unterbau.face import Face
 from unterbau.saga import Event, Journal, Marker
 from unterbau.switch import census, evidence, folders, move, verify
@@ -575,7 +576,7 @@ def forged(change: Callable[[dict[str, Any]], None]) -> bytes:
     members["context.json"] = json.dumps(context).encode()
     stated = json.loads(base64.b64decode(told["envelope"]["payload"]))
     for subject in stated["subject"]:
-        subject["digest"]["sha256"] = core._sha256(members[subject["name"]])
+        subject["digest"]["sha256"] = sha256(members[subject["name"]])
     told["envelope"]["payload"] = base64.b64encode(json.dumps(stated).encode()).decode()
     return container.pack(members, json.dumps(told).encode())
 

@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,12 +25,14 @@ from keystoneauth1.adapter import Adapter
 from keystoneauth1.noauth import NoAuth
 from keystoneauth1.session import Session
 from openstack import exceptions as sdk
+from pydantic import SecretBytes
 
 from unterbau.cloud import openstack
 from unterbau.cloud.bounds import Bounds
 from unterbau.cloud.openstack import profiles
 from unterbau.cloud.openstack.errors import by_status, translated
 from unterbau.cloud.openstack.http import Api, parallel
+from unterbau.cloud.openstack.key_manager import KeyService
 from unterbau.cloud.openstack.limits import Limits
 from unterbau.cloud.openstack.swift import Swift
 from unterbau.cloud.openstack.transport import alone
@@ -47,6 +50,7 @@ from unterbau.errors import (
     Unreachable,
     Unsupported,
 )
+from unterbau.tenant.kinds import Kind, Secret
 
 TOKEN = "gAAAAABnSECRETtoken-1234567890"
 SAID = f"it went wrong; X-Auth-Token: {TOKEN}; password=hunter22"
@@ -138,6 +142,7 @@ def test_a_refusal_is_certain(status: int) -> None:
 CUT = b""
 SHORT = b"HTTP/1.1 201 Created\r\nContent-Length: 99\r\n\r\n{"
 NONSENSE = b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\nabc"
+PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>"
 LATE = b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n"
 NO = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 
@@ -170,7 +175,7 @@ def plain_swift(url: str) -> Swift:
 @pytest.mark.parametrize(
     ("method", "answer", "uncertain"),
     [
-        *[(m, a, True) for m in ("POST", "PUT", "DELETE", "PATCH") for a in (CUT, SHORT, NONSENSE, LATE)],
+        *[(m, a, True) for m in ("POST", "PUT", "DELETE", "PATCH") for a in (CUT, SHORT, NONSENSE, PAGE, LATE)],
         ("POST", NO, False), ("GET", NONSENSE, False),
     ],
 )  # fmt: skip
@@ -183,7 +188,7 @@ def test_only_a_write_whose_answer_is_lost_is_uncertain(method: str, answer: byt
 @pytest.mark.parametrize(
     ("method", "answer", "uncertain"),
     [
-        *[(m, a, True) for m in ("POST", "PUT", "DELETE") for a in (CUT, SHORT, LATE)],
+        *[(m, a, True) for m in ("POST", "PUT", "DELETE") for a in (CUT, SHORT, PAGE, LATE)],
         ("PUT", NO, False), ("GET", CUT, False), ("HEAD", LATE, False),
     ],
 )  # fmt: skip
@@ -210,6 +215,25 @@ def test_so_does_one_of_the_object_store() -> None:
     bounded = heeding(threading.Event(), print, Bounds(tries=1, mib=1000 / 2**20))
     with answering(told) as url, bounded, pytest.raises(Broken) as caught:
         plain_swift(url).request("PUT", "/box/thing", body=b"1")
+    assert caught.value.uncertain
+
+
+def test_a_page_in_place_of_an_answer_is_no_object_that_was_made() -> None:
+    with answering(PAGE) as url, pytest.raises(Broken) as caught:
+        plain_swift(url).create("/box/thing", {}, b"1")
+    assert caught.value.uncertain
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda api: KeyService(lambda: api, lambda: "me").delete(Kind.SECRET, "x", timedelta()),
+        lambda api: KeyService(lambda: api, lambda: "me").write("x", Secret(id="x", name="x"), SecretBytes(b"1")),
+    ],
+)  # fmt: skip
+def test_a_page_is_no_answer_to_what_a_key_manager_answers_without_a_body(write: Callable[[Any], None]) -> None:
+    with answering(PAGE) as url, pytest.raises(Broken) as caught:
+        write(plain_api(url))
     assert caught.value.uncertain
 
 

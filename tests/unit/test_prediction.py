@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,7 +47,9 @@ from unterbau.switch.prediction import (
     subject_of_step,
     took,
 )
+from unterbau.switch.report import terminal
 from unterbau.tenant.kinds import Container, Resource, Secret, StoredObject, Volume
+from unterbau.tenant.kinds.object import CROWD
 from unterbau.verdict import Outcome
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -97,10 +99,11 @@ def test_a_part_of_a_container_does_its_work_once_an_object() -> None:
     ]  # fmt: skip
 
 
-def test_steps_at_the_same_time_are_told_by_how_many_they_were() -> None:
+def test_steps_that_ask_one_service_at_the_same_time_are_told_by_how_many_they_were() -> None:
     spans = [(0, 6), (2, 4), (2, 4), (5, 5), (4, 7)]
-    found = took([Span(step=f"k{n}:x", began=at(a), ended=at(b)) for n, (a, b) in enumerate(spans)])
-    assert [one.among for one in found] == [{1: 2, 3: 2, 2: 2}, {3: 2}, {3: 2}, {}, {2: 2, 1: 1}]
+    found = took([Span(step=f"object:{n}", began=at(a), ended=at(b)) for n, (a, b) in enumerate(spans)]
+                 + [Span(step="image of volume:1", began=at(0), ended=at(9))])  # fmt: skip
+    assert [one.among for one in found] == [{1: 2, 3: 2, 2: 2}, {3: 2}, {3: 2}, {}, {2: 2, 1: 1}, {1: 9}]
     assert found[0].own(0) == 6 and found[0].own(1) == pytest.approx(2 + 2 / 3 + 1)
 
 
@@ -172,8 +175,8 @@ def test_it_takes_at_least_its_longest_chain_and_its_share_of_all_work_and_at_mo
     seconds: list[float], links: set[tuple[int, int]], workers: int, sharing: float
 ) -> None:
     needs = {n: [a for a, b in sorted(links) if a < b == n and b < len(seconds)] for n in range(len(seconds))}
-    works = [Work(f"k{n}:x", tuple(f"k{m}:x" for m in needs[n])) for n in range(len(seconds))]
-    kinds = {f"k{n}": Rate(count=1, constant=s, per_byte=0, largest=0) for n, s in enumerate(seconds)}
+    works = [Work(f"k{n} of object:x", tuple(f"k{m} of object:x" for m in needs[n])) for n in range(len(seconds))]
+    kinds = {f"k{n} of object": Rate(count=1, constant=s, per_byte=0, largest=0) for n, s in enumerate(seconds)}
     part = Part(works, Rates(sharing=sharing, by_kind=kinds), ["r"], of_a_move(workers), before=7.0)
     found = predict(part, NOTHING)
     chain = list[float]()
@@ -191,6 +194,19 @@ def test_the_more_run_beside_each_other_the_slower_each_goes() -> None:
     works = [Work(f"volume:{n}") for n in range(6)]
     middle = predict(Part(works, rates, ["r"], of_a_move(8)), NOTHING).upper_seconds / UPPER
     assert middle == pytest.approx(6**0.5, rel=0.1)
+
+
+def test_services_do_not_wait_for_each_other() -> None:
+    kinds = {
+        kind: Rate(count=1, constant=1.0, per_byte=0, largest=0) for kind in ("volume", "secret", "image of volume")
+    }
+    part = Part([], Rates(sharing=1, by_kind=kinds), ["r"], of_a_move(8))
+
+    def middle(*names: str) -> float:
+        return predict(replace(part, works=[Work(name) for name in names]), NOTHING).upper_seconds / UPPER
+
+    assert middle("volume:1", "secret:1") == pytest.approx(1.0, abs=0.1)
+    assert middle("volume:1", "image of volume:2") == middle("volume:1", "volume:2") == pytest.approx(2.0, abs=0.1)
 
 
 def test_the_upper_end_is_twice_the_lower() -> None:
@@ -250,6 +266,30 @@ def test_a_verification_that_nobody_measured_is_never_zero_seconds() -> None:
     assert (both.together.lower_seconds, both.together.upper_seconds) == (110, 220)
     for limit, outcome in ((109, Outcome.FAILED), (219, Outcome.NOT_SHOWN), (220, Outcome.HELD)):
         assert both.model_copy(update={"limit_seconds": limit}).outcome is outcome
+
+
+def test_what_an_older_version_predicted_is_read_and_spelled_as_it_was() -> None:
+    """Its plan is named by the digest of these bytes."""
+    old = (
+        '{"lower_seconds":1.0,"upper_seconds":2.0,"runs":["r"],"slowest":[{"step":"object","share":1.0}],'
+        '"unmeasured":["volume"],"limit_seconds":9.0}'
+    )
+    told = Prediction.model_validate_json(old)
+    assert told.model_dump_json() == old and told.together == told.move
+
+
+@pytest.mark.thorough
+def test_a_verification_tells_of_a_crowded_container_by_its_objects(tmp_path: Path) -> None:
+    clouds = {name: Simulator(tmp_path / name, name=name) for name in ("a", "b")}
+    for one in clouds.values():
+        one._put(Container(id="b", name="b"))
+        for thing in objects(*[7] * (CROWD + 1)):
+            one._put(thing)
+    watch, ticks = Stopwatch(), itertools.count()
+    verify.look(clouds["a"], clouds["b"], None, work=tmp_path, now=lambda: at(next(ticks)), spent=watch.note)
+    boxes = [span for span in watch._spans if span.step.endswith("container:b")]
+    assert {span.step for span in boxes} == {f"content of {side} container:b" for side in ("source", "target")}
+    assert all(span.times == CROWD + 1 and span.bytes == 7 for span in boxes)
 
 
 @pytest.mark.parametrize(("limit", "outcome"), [(None, "not shown"), (90, "failed"), (150, "not shown"), (200, "held")])
@@ -320,3 +360,24 @@ def test_a_second_plan_between_two_clouds_is_timed_by_the_first_move(
 def test_what_is_no_duration_is_refused_by_its_name(text: str) -> None:
     result = CliRunner().invoke(cli, ["plan", "a", "b", "--limit", text])
     assert result.exit_code == 2 and "30d" in result.output
+
+
+def test_the_terminal_says_move_verification_and_both_and_loudly_what_was_not_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    look = Interval(lower_seconds=3600, upper_seconds=7200, runs=("r",))
+    told = Prediction(lower_seconds=600, upper_seconds=1200, runs=("r",), verification=look)
+
+    def said(prediction: Prediction) -> str:
+        terminal.plan(plan(Container(id="b", name="b")).model_copy(update={"prediction": prediction}))
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "move 10.0 min to 20.0 min, verification 60.0 min to 2.0 h, together 70.0 min to 2.3 h; by run r" in said(
+        told
+    )
+    nobody = Interval(lower_seconds=0, upper_seconds=0, unmeasured=("listing of source",))
+    assert "verification not measured, together not measured" in said(told.model_copy(update={"verification": nobody}))
+    partly = look.model_copy(update={"unmeasured": ("hash of source volume",)})
+    assert "2.0 h and what was NOT MEASURED (hash of source volume)" in said(
+        told.model_copy(update={"verification": partly})
+    )

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from unterbau.canonical import digest_bytes
 from unterbau.switch import evidence
+from unterbau.switch.plan import Interval, Prediction
 from unterbau.switch.report import html, todo
 from unterbau.switch.report.drawing import topology
 from unterbau.tenant.kinds import Network, Opened, Server
@@ -23,7 +25,7 @@ CHECKED = evidence.check(REAL)
 @pytest.mark.thorough
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_one_file_without_external_resources(language: str) -> None:
-    page = html.render(CHECKED, REAL, language)
+    page = html.render(CHECKED, digest_bytes(REAL), language)
     assert page.startswith("<!doctype html>") or page.lstrip().startswith("<!doctype html>")
     assert not re.search(r"(?:src|href)\s*=", page)
     assert "default-src 'none'" in page and "<script" not in page
@@ -33,7 +35,7 @@ def test_one_file_without_external_resources(language: str) -> None:
 
 @pytest.mark.thorough
 def test_every_verdict_that_did_not_hold_and_every_left_object_is_named() -> None:
-    page = html.render(CHECKED, REAL)
+    page = html.render(CHECKED, digest_bytes(REAL))
     for entry in CHECKED.bundle.plan.entries:
         if not entry.fate.moves:
             assert entry.name in page
@@ -43,12 +45,35 @@ def test_every_verdict_that_did_not_hold_and_every_left_object_is_named() -> Non
 
 @pytest.mark.thorough
 def test_a_bundle_from_before_openings_were_judged_says_that_nobody_looked() -> None:
-    page = html.render(CHECKED, REAL)
+    page = html.render(CHECKED, digest_bytes(REAL))
     assert "Nobody looked for it" in page and "Danach wurde nicht gesehen" in page
     assert "Öffnung<" not in page and not [v for v in CHECKED.verdicts if v.claim.kind == "opening"]
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("verification", "said"),
+    [
+        (None, "Vorhergesagt: Umzug 60 s – 119 s; nach r."),
+        (Interval(lower_seconds=0, upper_seconds=0), "Prüfung nicht gemessen, zusammen nicht gemessen; nach r."),
+        (
+            Interval(lower_seconds=60, upper_seconds=121, runs=("r",)),
+            "Umzug 60 s – 119 s, Prüfung 60 s – 2.0 min, zusammen 2.0 min – 4.0 min; nach r. Frist: 2.0 h.",
+        ),
+        (
+            Interval(lower_seconds=60, upper_seconds=90, runs=("r",), unmeasured=("tidying",)),
+            "Prüfung 60 s – 90 s (nicht gemessen und nicht darin: tidying), zusammen",
+        ),
+    ],
+)
+def test_how_long_was_predicted_for_move_verification_and_both(verification: Interval | None, said: str) -> None:
+    told = Prediction(lower_seconds=60, upper_seconds=119, runs=("r",), verification=verification, limit_seconds=7200)
+    bundle = CHECKED.bundle.model_copy(update={"plan": CHECKED.bundle.plan.model_copy(update={"prediction": told})})
+    page = html.render(CHECKED.model_copy(update={"bundle": bundle}), digest_bytes(REAL), "de")
+    german = re.sub(r'<span lang="en">.*?</span>|<[^>]+>', "", page)
+    assert said in " ".join(german.split())
+
+
 def test_what_is_open_on_the_target_stands_in_the_report_with_whether_it_was_allowed() -> None:
     told = CHECKED.bundle.verification
     opening = Opening.of(Opened.GATEWAY, "public", {"router:r": "router <edge>"})
@@ -62,7 +87,7 @@ def test_what_is_open_on_the_target_stands_in_the_report_with_whether_it_was_all
         verdict = Verdict(claim=claim, outcome=outcome, reason=reason)
         bundle = CHECKED.bundle.model_copy(update={"verification": told.model_copy(update={"judging": ("openings",)})})
         page = html.render(
-            CHECKED.model_copy(update={"bundle": bundle, "verdicts": (*CHECKED.verdicts, verdict)}), REAL
+            CHECKED.model_copy(update={"bundle": bundle, "verdicts": (*CHECKED.verdicts, verdict)}), digest_bytes(REAL)
         )
         assert "router &lt;edge&gt; führt zum externen Netz public" in page and "Nobody looked" not in page
         assert ("Confirm that it is to stay open" in page) is (outcome is Outcome.HELD)
@@ -75,14 +100,14 @@ def test_where_todays_judging_differs_from_the_bundles_own_both_are_told_and_the
     new = Claim(id="opening x", kind="opening", subject="router:<x>", text="a <new> claim")
     today = (Verdict(claim=claims[0], outcome=Outcome.NOT_SHOWN, reason=Reason.of("verify.not-read")),
              Verdict(claim=new, outcome=Outcome.FAILED, reason="it <opened>"))  # fmt: skip
-    page = html.render(CHECKED.model_copy(update={"today": today}), REAL)
+    page = html.render(CHECKED.model_copy(update={"today": today}), digest_bytes(REAL))
     assert "What today&#39;s judgings say otherwise" in page and "Was heute anders beurteilt wird" in page
     section = page[page.index("today&#39;s judgings") : page.index("What was lost or changed")]
     first, second = section.split("<tr>")[2:]
     assert "a &lt;new&gt; claim" in first and "router:&lt;x&gt;" in first and "it &lt;opened&gt;" in first
     assert "nicht geprüft" in first and "nicht gehalten" in first
     assert claims[0].subject in second and "held" in second and "not shown" in second and "it was not read" in second
-    assert "judgings say otherwise" not in html.render(CHECKED.model_copy(update={"today": ()}), REAL)
+    assert "judgings say otherwise" not in html.render(CHECKED.model_copy(update={"today": ()}), digest_bytes(REAL))
 
 
 def test_names_with_markup_or_escapes_are_harmless() -> None:
@@ -102,7 +127,7 @@ def test_an_empty_side_can_be_drawn() -> None:
 def kept(name: str, language: str = "de") -> tuple[evidence.CheckResult, str]:
     data = (Path(__file__).parents[1] / "assets" / name).read_bytes()
     told = evidence.check(data)
-    return told, html.render(told, data, language)
+    return told, html.render(told, digest_bytes(data), language)
 
 
 def lead(page: str, language: str) -> str:
@@ -129,7 +154,9 @@ def test_the_first_sentence_says_whether_it_can_be_moved_and_what_does_not_come_
 def test_the_first_sentence_never_says_more_than_the_outcome(outcome: Outcome, says: str) -> None:
     told, _ = kept("drill-2026-11.unterbau")
     verdicts = (told.verdicts[0].model_copy(update={"outcome": outcome}),)
-    page = html.render(told.model_copy(update={"verdicts": verdicts, "today": (), "outcome": outcome}), REAL)
+    page = html.render(
+        told.model_copy(update={"verdicts": verdicts, "today": (), "outcome": outcome}), digest_bytes(REAL)
+    )
     assert says in lead(page, "de") and ("soweit" in lead(page, "de")) is False
     assert ("schlug eine Prüfung fehl" in lead(page, "de")) is (outcome is Outcome.FAILED)
 

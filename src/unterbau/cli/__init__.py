@@ -601,7 +601,7 @@ def close_(
         if bundle is None:
             raise UsageError("emptying a source demands the verified bundle", f"--bundle {folder.bundle}")
         ask = _ask(context, "source", told.source)
-        return _show_closed(context, SourceClosing(folder, tools).empty(bundle.read_bytes(), accepted, ask))
+        return _show_closed(context, SourceClosing(folder, tools).empty(bundle, accepted, ask))
 
 
 def _ask(context: Context, side: str, name: str) -> Confirm:
@@ -737,21 +737,21 @@ def evidence_check(
     """Judge the bundle FILE again, offline: its signature, its chain, and every verdict from its contents."""
     from unterbau import files
     from unterbau.cli import judge, prove
-    from unterbau.evidence.opening import open_bundle, read_file
+    from unterbau.evidence.opening import open_bundle
     from unterbau.judge import evidence as judgements
     from unterbau.prove import evidence as proofs
     from unterbau.switch import evidence
     from unterbau.switch.report import html, terminal, told
     from unterbau.verdict import Outcome, exit_code
 
-    opened = open_bundle(read_file(file, trusted_key=key), trusted_key=key)
+    opened = open_bundle(file, trusted_key=key)
     if opened.kind == proofs.KIND:
         return prove.check(context, opened, report_file, exports, language)
     if opened.kind == judgements.KIND:
         return judge.check(context, opened, report_file, exports, "de" if language == "de" else "en")
     checked = evidence.check_opened(opened)
     if report_file is not None:
-        files.write(report_file, html.render(checked, opened.data, language).encode(), mode=0o644)
+        files.write(report_file, html.render(checked, opened.digest, language).encode(), mode=0o644)
     bundle = checked.bundle
     exports.write(lambda: told.document(bundle.verification, (*checked.verdicts, *checked.today), bundle.context.run))
     context.show(lambda: terminal.checked(checked), checked)
@@ -774,22 +774,22 @@ def evidence_redact(context: Context, file: Path, output: Path, salt_file: Path 
 
     from unterbau import files, wiring
     from unterbau.evidence import signing_key
-    from unterbau.evidence.opening import open_bundle, read_file
+    from unterbau.evidence.opening import open_bundle
     from unterbau.reference.layout import data_home
     from unterbau.switch import evidence
     from unterbau.switch.evidence import redact as redaction
     from unterbau.switch.report import terminal
     from unterbau.verdict import exit_code
 
-    opened = open_bundle(read_file(file, trusted_key=key), trusted_key=key)
+    opened = open_bundle(file, trusted_key=key)
     place = salt_file or output.with_name(output.name + ".salt")
     salt = place.read_bytes() if place.exists() else secrets.token_bytes(redaction.SALT_BYTES)
     if len(salt) != redaction.SALT_BYTES:
         raise UsageError(f"{place}: a salt has {redaction.SALT_BYTES} bytes", "Name another file; a new one is made.")
-    made = redaction.redact(opened, salt, signing_key(data_home() / "keys"), wiring.now())
-    files.write(place, salt)
-    files.write(output, made, mode=0o644)
-    checked = evidence.check(made)
+    with files.writing(output, mode=0o644) as out:
+        redaction.redact_into(out, opened, salt, signing_key(data_home() / "keys"), wiring.now())
+        files.write(place, salt)
+    checked = evidence.check(output)
     context.show(lambda: terminal.checked(checked), checked)
     context.face.say(f"redacted: {output}; its salt, which no auditor needs: {place}")
     return exit_code([checked.outcome])

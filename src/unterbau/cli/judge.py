@@ -110,10 +110,10 @@ def _earlier(place: Path, stacks: Sequence[str]) -> _Earlier:
 
 
 def _opened(path: Path) -> Opened:
-    from unterbau.evidence.opening import open_bundle, read_file
+    from unterbau.evidence.opening import open_bundle
 
     try:
-        return open_bundle(read_file(path))
+        return open_bundle(path)
     except OSError as error:
         raise UsageError(
             f"{path}: {error.strerror}", "Name a bundle that --bundle wrote, or a folder of them."

@@ -2,23 +2,29 @@
 """The file of a bundle: members and their statement in a zip, the same bytes for the same contents; and its opening.
 
 Each verb's `evidence` packs here; `opening` unpacks, and what it must hold in memory is bounded by what the file states
-before it is unpacked (`limits`). What the members mean and who signed them is not known here.
+before it is unpacked (`limits`). Members of lines (`long`) are held at neither. What the members mean and who signed them is
+not known here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
 import struct
+import weakref
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
-from typing import NoReturn
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NoReturn, cast
 
 from unterbau.errors import BundleError, Failed
 from unterbau.evidence.core import STATEMENT
 from unterbau.evidence.limits import NOT_OURS, Limits, too_much
+from unterbau.evidence.long import CHUNK, Long, Member, chunks
 
 MEMBERS = 100
 """Members that a bundle may have."""
@@ -30,34 +36,58 @@ _END = struct.Struct("<4s4H2LH")
 """The end of central directory record (APPNOTE 4.3.16)."""
 
 
-def refuse_secrets(members: Mapping[str, bytes], secrets: Iterable[str]) -> None:
+def refuse_secrets(members: Mapping[str, Member], secrets: Iterable[str]) -> None:
     """Raises Failed if one of these known secrets stands in a member (law 8)."""
-    for secret in secrets:
-        spelled = {secret.encode(), *(json.dumps(secret, ensure_ascii=a)[1:-1].encode() for a in (True, False))}
-        found = [n for n, data in members.items() if len(secret) > SHORTEST_SECRET and any(s in data for s in spelled)]
-        if found:
-            raise Failed(
-                f"{', '.join(found)} holds a secret; nothing was sealed", "This is a defect: please report it."
-            )
+    spelled = {
+        one for secret in secrets if len(secret) > SHORTEST_SECRET
+        for one in (secret.encode(), *(json.dumps(secret, ensure_ascii=a)[1:-1].encode() for a in (True, False)))
+    }  # fmt: skip
+    found = [name for name, member in members.items() if spelled and _has_one_of(member, spelled)]
+    if found:
+        raise Failed(f"{', '.join(found)} holds a secret; nothing was sealed", "This is a defect: please report it.")
 
 
-def pack(members: Mapping[str, bytes], statement: bytes) -> bytes:
+def _has_one_of(member: Member, texts: Iterable[bytes]) -> bool:
+    """Whether one of them stands in it, be it across two of its chunks."""
+    texts, before = tuple(texts), b""
+    longest = max(map(len, texts))
+    for chunk in chunks(member):
+        here = before + chunk
+        if any(text in here for text in texts):
+            return True
+        before = here[-longest:]
+    return False
+
+
+def pack(members: Mapping[str, Member], statement: bytes) -> bytes:
     """The file: members and their statement, the same bytes for the same contents."""
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in [*sorted(members.items()), (STATEMENT, statement)]:
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), data, compress_type=zipfile.ZIP_DEFLATED)
+    pack_into(out, members, statement)
     return out.getvalue()
+
+
+def pack_into(out: BinaryIO, members: Mapping[str, Member], statement: bytes) -> None:
+    """Write the file."""
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, member in [*sorted(members.items()), (STATEMENT, statement)]:
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(info, "w") as place:
+                for chunk in chunks(member):
+                    place.write(chunk)
 
 
 class Archive:
     """The members of a file that consists of them and of nothing else. Nothing is unpacked until it is read."""
 
-    def __init__(self, data: bytes) -> None:
-        """Raises BundleError for what is no such file; looks at no more than its directory."""
-        _demand_end(data)
+    def __init__(self, data: bytes | Path) -> None:
+        """Raises BundleError for what is no such file; looks at no more than its directory. Of a path, OSError."""
+        self._file: BinaryIO = io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
+        weakref.finalize(self, self._file.close)
+        size = self._file.seek(0, io.SEEK_END)
+        _demand_end(self._file, size)
         try:
-            self._zip = zipfile.ZipFile(io.BytesIO(data))
+            self._zip = zipfile.ZipFile(self._file)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
             _broken(error)
         self._infos: dict[str, zipfile.ZipInfo] = {}
@@ -69,7 +99,7 @@ class Archive:
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise BundleError(f"{info.filename} is compressed in a way that no bundle is", NOT_OURS)
             self._infos[info.filename] = info
-        if len(data) != _size(self._infos.values()):
+        if size != _size(self._infos.values()):
             raise BundleError("the file holds bytes that belong to no member", NOT_OURS)
 
     @property
@@ -77,42 +107,80 @@ class Archive:
         """The members' names, the statement's among them."""
         return frozenset(self._infos)
 
+    def digest(self) -> str:
+        """Of the whole file (hex)."""
+        self._file.seek(0)
+        found = hashlib.sha256()
+        while chunk := self._file.read(CHUNK):
+            found.update(chunk)
+        return found.hexdigest()
+
     def read(self, names: Iterable[str], limits: Limits) -> dict[str, bytes]:
         """These members, if they state no more than the limit and have just as many bytes as they state."""
         names = sorted(names)
-        if (stated := sum(self._infos[n].file_size for n in names)) > limits.size:
-            raise BundleError(f"its members are larger than {limits.size} bytes in all ({stated})", too_much(limits))
+        self.demand(names, limits)
         return {name: self._one(self._infos[name]) for name in names}
 
+    def demand(self, names: Iterable[str], limits: Limits) -> None:
+        """Raises BundleError if these members state more bytes than the limit."""
+        if (stated := sum(self._infos[n].file_size for n in names)) > limits.size:
+            raise BundleError(f"its members are larger than {limits.size} bytes in all ({stated})", too_much(limits))
+
     def _one(self, info: zipfile.ZipInfo) -> bytes:
-        try:
-            with self._zip.open(info) as member:
-                found = member.read(info.file_size + 1)
-        except (
-            zipfile.BadZipFile,
-            EOFError,
-            OSError,
-            NotImplementedError,
-            RuntimeError,
-            ValueError,
-            zlib.error,
-        ) as error:
-            _broken(error)
-        if len(found) != info.file_size:
-            raise BundleError(f"{info.filename} has another size than it states", NOT_OURS)
-        return found
+        with _Unpacked(self._zip, info) as member:
+            return member.readall()
+
+    def long(self, name: str) -> Long:
+        """A member that is not held: whoever goes through it finds out whether it has as many bytes as it states."""
+        info = self._infos[name]
+        return Long(lambda: cast(BinaryIO, io.BufferedReader(_Unpacked(self._zip, info), CHUNK)))
 
 
-def _demand_end(data: bytes) -> None:
+class _Unpacked(io.RawIOBase):
+    """The bytes of a member. Raises BundleError where they are not as the file states."""
+
+    def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+        self._info, self._done = info, 0
+        with _told():
+            self._member = archive.open(info)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what a BufferedReader gives
+        with _told():
+            found = self._member.read(len(buffer))
+        self._done += len(found)
+        if self._done > self._info.file_size or not (found or self._done == self._info.file_size):
+            raise BundleError(f"{self._info.filename} has another size than it states", NOT_OURS)
+        buffer[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        self._member.close()
+        super().close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
+        _broken(error)
+
+
+def _demand_end(file: BinaryIO, length: int) -> None:
     """The file ends with a directory of few members, and what that says of itself is true (APPNOTE 4.3.16)."""
+    file.seek(max(0, length - 2 * 2**16))
+    data = file.read()
     if len(data) < _END.size or data[-_END.size :][:4] != b"PK\5\6":
-        if data[-2 * 2**16 :].rfind(b"PK\5\6") < 0:
+        if data.rfind(b"PK\5\6") < 0:
             _broken("no directory at its end")
         raise BundleError("the file holds bytes that belong to no member", NOT_OURS)
     _, disk, first, here, entries, size, offset, comment = _END.unpack(data[-_END.size :])
     if entries > MEMBERS or size > MEMBERS * 2**10:
         raise BundleError(f"it has more than {MEMBERS} members", NOT_OURS)
-    fits = (disk, first, comment, here) == (0, 0, 0, entries) and offset + size + _END.size == len(data)
+    fits = (disk, first, comment, here) == (0, 0, 0, entries) and offset + size + _END.size == length
     if not fits or data[-_END.size - 20 :].startswith(b"PK\6\7"):
         raise BundleError("the file holds bytes that belong to no member", NOT_OURS)
 

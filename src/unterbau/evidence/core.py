@@ -6,7 +6,6 @@ in-toto Statement v1, DSSE v1, Ed25519 through securesystemslib. No file, no clo
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-
 from unterbau.canonical import GENESIS, chained, spelled
 from unterbau.errors import BundleError
 from unterbau.evidence.limits import NOT_OURS, Limits, measure
+from unterbau.evidence.long import Member, sha256
 
 FORMAT = 2
 """The format that is sealed, unless the predicate names another one."""
@@ -38,10 +38,10 @@ PAYLOAD = Limits(16 * 2**20, 500_000)
 
 
 def sign(
-    members: Mapping[str, bytes], predicate: dict[str, JsonValue], signer: CryptoSigner, kind: str = PREDICATE_TYPE
+    members: Mapping[str, Member], predicate: dict[str, JsonValue], signer: CryptoSigner, kind: str = PREDICATE_TYPE
 ) -> bytes:
     """The signed statement over these members, spelled by RFC 8785, as the bytes of `statement.dsse.json`."""
-    subjects: list[JsonValue] = [{"name": n, "digest": {"sha256": _sha256(d)}} for n, d in sorted(members.items())]
+    subjects: list[JsonValue] = [{"name": n, "digest": {"sha256": sha256(d)}} for n, d in sorted(members.items())]
     statement: dict[str, JsonValue] = {
         "_type": STATEMENT_TYPE,
         "subject": subjects,
@@ -70,11 +70,11 @@ class Stated:
     subjects: dict[str, str]
     key: SSlibKey
 
-    def compare(self, members: Mapping[str, bytes]) -> None:
+    def compare(self, members: Mapping[str, Member]) -> None:
         """Raises BundleError if these are not the members, byte by byte."""
         self.compare_names(members.keys())
         for name, data in members.items():
-            if _sha256(data) != self.subjects[name]:
+            if sha256(data) != self.subjects[name]:
                 raise BundleError(f"{name}: changed since it was signed", NOT_OURS)
 
     def compare_names(self, names: Set[str]) -> None:
@@ -150,7 +150,3 @@ def check_chain(rows: Sequence[Mapping[str, Any]], chain: int = 1) -> None:
         if not fits:
             raise BundleError(f"journal.json, row {number}: does not follow from the row before it", NOT_OURS)
         before = str(row["hash"])
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

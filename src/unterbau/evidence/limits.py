@@ -48,14 +48,14 @@ def decode(name: str, data: bytes) -> Any:
         raise BundleError(f"{name}: no JSON", NOT_OURS) from None
 
 
-def measure(members: Mapping[str, bytes], limits: Limits) -> None:
+def measure(members: Mapping[str, object], limits: Limits) -> None:
     """Raises BundleError if the members spell more JSON values, or nest them deeper, than anybody should decode.
 
-    Those of `LINES` are passed over. Looks at bytes only: linear, in steps of a MiB.
+    Those of lines are passed over. Looks at bytes only: linear, in steps of a MiB.
     """
     left = limits.values
     for name, data in members.items():
-        if name.endswith(LINES):
+        if not isinstance(data, bytes):
             continue
         try:
             left = nesting.measure(data, left)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from unterbau.errors import BundleError
 from unterbau.evidence.container import Archive
 from unterbau.evidence.core import PAYLOAD, STATEMENT, Stated, verify
-from unterbau.evidence.limits import NOT_OURS, TRUSTED, Limits, decode, measure, strangers
+from unterbau.evidence.limits import LINES, NOT_OURS, TRUSTED, Limits, decode, measure, strangers, too_much
+from unterbau.evidence.long import Long
 
 ENVELOPE = Limits(2 * PAYLOAD.size, 1000)
 """Of the envelope around the statement: its payload is base64, one value."""
@@ -21,13 +23,18 @@ ENVELOPE = Limits(2 * PAYLOAD.size, 1000)
 
 @dataclass(frozen=True)
 class Opened:
-    """A bundle whose members are as they were signed. `trusted`: by the key that the caller named."""
+    """A bundle whose members are as they were signed. `trusted`: by the key that the caller named.
 
-    data: bytes
+    `digest`: of its file. `long`: members of lines, each reading of which
+    finds out whether they are still as they were signed.
+    """
+
+    digest: str
     kind: str
     format: int
     predicate: dict[str, Any]
     members: dict[str, bytes]
+    long: dict[str, Long]
     signer: str
     trusted: bool
 
@@ -40,12 +47,20 @@ class Opened:
         """A member, decoded."""
         return decode(name, self.members[name])
 
+    @property
+    def names(self) -> Set[str]:
+        """Of all members."""
+        return self.members.keys() | self.long.keys()
 
-def open_bundle(data: bytes, *, trusted_key: str | None = None) -> Opened:
-    """The bundle. `trusted_key` is the id of the key that must have signed it; then there are hardly any limits.
 
-    Raises BundleError for anything that is not as it was sealed, and before it takes more memory than `strangers` allows.
+def open_bundle(data: bytes | Path, *, trusted_key: str | None = None) -> Opened:
+    """The bundle, or that of a file. `trusted_key` is the id of the key that must have signed it; then there are hardly any limits.
+
+    Raises BundleError for anything that is not as it was sealed, and before it takes more memory than `strangers` allows;
+    for a file OSError.
     """
+    if isinstance(data, Path):
+        _demand_small(data, TRUSTED if trusted_key is not None else strangers())
     archive = Archive(data)
     stated = _stated(archive)
     signer = str(stated.key.keyid)
@@ -56,13 +71,19 @@ def open_bundle(data: bytes, *, trusted_key: str | None = None) -> Opened:
     limits = strangers() if trusted_key is None else TRUSTED
     names = archive.names - {STATEMENT}
     stated.compare_names(names)
-    members = archive.read(names, limits)
+    archive.demand(names, limits)
+    long = {name: archive.long(name) for name in names if name.endswith(LINES)}
+    members = archive.read(names - long.keys(), limits)
     measure(members, limits)
-    stated.compare(members)
-    return Opened(data, stated.kind, stated.format, stated.predicate, members, signer, trusted_key is not None)
+    stated.compare({**members, **long})
+    long = {name: member.stated(name, stated.subjects[name]) for name, member in long.items()}
+    return Opened(
+        digest=f"sha256:{archive.digest()}", kind=stated.kind, format=stated.format, predicate=stated.predicate,
+        members=members, long=long, signer=signer, trusted=trusted_key is not None,
+    )  # fmt: skip
 
 
-def signer_of(data: bytes) -> str:
+def signer_of(data: bytes | Path) -> str:
     """The id of the key that signed a bundle, whose members nobody has looked at yet. Raises BundleError."""
     return str(_stated(Archive(data)).key.keyid)
 
@@ -77,9 +98,11 @@ def _stated(archive: Archive) -> Stated:
 
 def read_file(path: Path, *, trusted_key: str | None = None) -> bytes:
     """The bytes of a bundle's file, unless it is larger than a bundle can be. Raises BundleError, OSError."""
-    largest = TRUSTED.size if trusted_key is not None else strangers().size
-    if path.stat().st_size > largest:
-        raise BundleError(
-            f"{path}: larger than {largest} bytes", "If you trust who signed it, name the key with --key ID."
-        )
+    _demand_small(path, TRUSTED if trusted_key is not None else strangers())
     return path.read_bytes()
+
+
+def _demand_small(path: Path, limits: Limits) -> None:
+    """Raises BundleError for a file that is larger than a bundle can be."""
+    if path.stat().st_size > limits.size:
+        raise BundleError(f"{path}: larger than {limits.size} bytes", too_much(limits))

@@ -161,8 +161,8 @@ def _bundle(opened: Opened, reading: Reading) -> tuple[StackBundle, dict[str, An
     """The models, and the judgement as it is stored."""
     names = {"stack.json", "catalogue.json", "rules.json", "measures.json", JUDGEMENT}
     names |= {EVIDENCE} & opened.members.keys()
-    for name in sorted(opened.members.keys() ^ names):
-        raise BundleError(f"{name} is {'missing' if name not in opened.members else 'not part of a bundle'}", NOT_OURS)
+    for name in sorted(opened.names ^ names):
+        raise BundleError(f"{name} is {'missing' if name not in opened.names else 'not part of a bundle'}", NOT_OURS)
     if opened.predicate.get("judging", [JUDGING]) != [JUDGING]:
         raise BundleError(f"{JUDGEMENT}: judged in a way that this version does not know", "Check it with a newer one.")
     plain = {name: opened.json(name) for name in names}

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
 
-from unterbau.canonical import digest, digest_bytes
+from unterbau.canonical import digest
 from unterbau.errors import BundleError, UsageError
 from unterbau.evidence.container import pack, refuse_secrets
 from unterbau.evidence.core import STATEMENT, sign
@@ -114,7 +114,7 @@ def exhibit(checked: ProofCheck, opened: Opened, name: str) -> Exhibit:
     why = Reason.of("about", what=report.scope_name, reason=joined(versions) or Reason.of("exhibit.no-version"))
     seen = checked.proof.inventory.collected_at
     return Exhibit(
-        name=name, digest=digest_bytes(opened.data), kind="proof", signer=checked.signer, trusted=checked.signer_trusted,
+        name=name, digest=opened.digest, kind="proof", signer=checked.signer, trusted=checked.signer_trusted,
         seen=seen, clouds=(where,), one_machine=is_loopback(subject.auth_url),
         shows={"conformant": Showing(outcome=checked.outcome, why=why)},
     )  # fmt: skip
@@ -144,8 +144,8 @@ def _predicate(proof: Proof, sealed: datetime, opened: Opened | None = None) -> 
 
 def _read(opened: Opened, reading: Reading) -> tuple[Proof, dict[str, Any], datetime]:
     """The models, the members as they are stored, and when it was sealed."""
-    for name in sorted(opened.members.keys() ^ {INVENTORY, QUESTION, REPORT, SECURE}):
-        raise BundleError(f"{name} is {'missing' if name not in opened.members else 'not part of a bundle'}", NOT_OURS)
+    for name in sorted(opened.names ^ {INVENTORY, QUESTION, REPORT, SECURE}):
+        raise BundleError(f"{name} is {'missing' if name not in opened.names else 'not part of a bundle'}", NOT_OURS)
     if opened.predicate.get("judging", [JUDGING]) != [JUDGING]:
         raise BundleError(f"{REPORT}: judged in a way that this version does not know", "Check it with a newer one.")
     plain = {name: opened.json(name) for name in opened.members}

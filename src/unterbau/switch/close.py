@@ -77,7 +77,7 @@ Confirm = Callable[[Question], None]
 class _Closing(Drill):
     """What both verbs need: the bundle by our own word, and whether the source was touched."""
 
-    def own_bundle(self, bundle: bytes) -> evidence.CheckResult:
+    def own_bundle(self, bundle: bytes | Path) -> evidence.CheckResult:
         """The bundle, if by our own word it is of this drill, and these are the clouds of it. Raises BundleError, Refused."""
         own = fingerprint(signing_key(self.tools.keys).public_key)
         checked = evidence.check(bundle, trusted_key=own)  # nobody else's word empties anything
@@ -102,7 +102,7 @@ class _Closing(Drill):
                     f"project {now.project_id} at {now.auth_url}",
                     "Name the bundle of this pair, or mend clouds.yaml.",
                 )
-        return evidence.expanded(checked)
+        return checked
 
     def earlier(self) -> list[closing.Attempt]:
         """The attempts at emptying the source so far, with their journals."""
@@ -153,13 +153,13 @@ class _Closing(Drill):
 class SourceClosing(_Closing):
     """Empties the source of a kept drill by its bundle. Every call is an attempt of its own: it looks anew."""
 
-    def empty(self, bundle: bytes, accepted: Sequence[str], confirm: Confirm) -> Closed:
+    def empty(self, bundle: bytes | Path, accepted: Sequence[str], confirm: Confirm) -> Closed:
         """Delete what is held now and that nobody would miss. `accepted`: losses by id or `KIND.FIELD`.
 
         Raises BundleError if the bundle is not whole or not signed by us, Refused if it is of another drill, of another
         pair or of a rehearsal, UsageError for a loss that there is none of, Interrupted, Failed, and CloudErrors.
         """
-        checked = self.own_bundle(bundle)
+        checked = evidence.expanded(self.own_bundle(bundle))  # of each object by itself is decided what goes
         sealed = closing.Sealed(checked.bundle.source, checked.bundle.plan, checked.verdicts)
         earlier = self.earlier()
         attempt, pairs = self._look(sealed, tuple(accepted), earlier)
@@ -245,13 +245,9 @@ class SourceClosing(_Closing):
             return ""
         secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
         stored = {name: data for name, data in checked.members.items() if name != evidence.CLOSING}
-        data = evidence.seal(
-            checked.bundle.model_copy(update={"closing": record}),
-            signing_key(self.tools.keys),
-            stored=stored,
-            secrets=secrets,
-        )
-        files.write(self.folder.closed_bundle, data)
+        whole = checked.bundle.model_copy(update={"closing": record})
+        with files.writing(self.folder.closed_bundle) as out:
+            evidence.seal_into(out, whole, signing_key(self.tools.keys), stored=stored, secrets=secrets)
         return str(self.folder.closed_bundle)
 
 
@@ -260,7 +256,7 @@ class TargetClosing(_Closing):
 
     def take_back(self, confirm: Confirm) -> Closed:
         """Delete what the drill made and nobody changed or uses since. Raises Refused while it may be the last copy."""
-        sealed = self.own_bundle(self.folder.bundle.read_bytes()).bundle
+        sealed = evidence.expanded(self.own_bundle(self.folder.bundle)).bundle
         self._refuse_emptied()
         clouds = self.clouds()
         self.tools.face.phase("look at both sides")
@@ -351,7 +347,7 @@ class MarksClosing(_Closing):
                 f"drill {self.folder.run} is not finished: by its marks the same command finds what it made",
                 f"Finish it with the same command first, or take it back: unterbau close {self.folder.run} --target",
             )
-        self.own_bundle(self.folder.bundle.read_bytes())
+        self.own_bundle(self.folder.bundle)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
             made = {f"{x.kind}:{x.id}": x.marker for x in move.ledger(journal.status) if x.side == "target" and x.id}
             made |= self.written(journal)

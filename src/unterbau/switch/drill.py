@@ -32,6 +32,8 @@ from unterbau.cloud.port import Cloud
 from unterbau.defaults import LATE_SECONDS, PROBE_WAIT
 from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused, UsageError
 from unterbau.evidence import fingerprint, signing_key
+from unterbau.evidence.long import Long
+from unterbau.evidence.opening import open_bundle
 from unterbau.face import Face, first
 from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, peek, run, run_of, timeline, unwind, wait_out
 from unterbau.switch import census, child, evidence, folders, move, planning, prediction
@@ -586,14 +588,14 @@ class Drill:
             "target-census-closed.json": self.folder.target_closed, "outage.json": self.folder.outage,
         }  # fmt: skip
         stored = {name: path.read_bytes() for name, path in found.items() if path.exists()}
-        data = evidence.seal(sealed, signing_key(self.tools.keys), stored=stored, secrets=secrets)
-        files.write(self.folder.bundle, data)
+        with files.writing(self.folder.bundle) as out:
+            evidence.seal_into(out, sealed, signing_key(self.tools.keys), stored=stored, secrets=secrets)
         return sealed
 
-    def _held(self) -> dict[str, bytes]:
+    def _held(self) -> dict[str, Long]:
         """What the crowded containers of each side held at the verification, if it was of any."""
         paths = {side: beside(self.folder.verdicts, side) for side in ("source", "target")}
-        return {side: path.read_bytes() for side, path in paths.items() if path.exists()}
+        return {side: Long.at(path) for side, path in paths.items() if path.exists()}
 
     def _context(self) -> Context:
         phases = tuple(PhaseTime(name=p.name, started=p.started, ended=p.ended) for p in self.folder.load().phases)
@@ -613,9 +615,9 @@ class Drill:
 
     def report(self, language: str) -> None:
         """The report of the sealed bundle."""
-        data = self.folder.bundle.read_bytes()
         own = fingerprint(signing_key(self.tools.keys).public_key)
-        files.write(self.folder.report, html.render(evidence.check(data, trusted_key=own), data, language).encode())
+        opened = open_bundle(self.folder.bundle, trusted_key=own)
+        files.write(self.folder.report, html.render(evidence.check_opened(opened), opened.digest, language).encode())
 
     # --- helpers
 

@@ -9,14 +9,16 @@ order of theirs. Not here: what it means if two sides differ (`verify.holding`),
 from __future__ import annotations
 
 import hashlib
+import heapq
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
@@ -26,6 +28,10 @@ from unterbau.verdict import Words
 
 LONGEST = 2**18
 """Bytes of a line: names, headers and metadata that a store takes are shorter, however they are spelled."""
+RUN = 10_000
+"""How many lines are sorted in memory."""
+_Sorted: TypeAlias = tuple[str, str, str]
+"""Container, name, and line; the line that begins a container has no name."""
 _OWN = ("sha256", "unread")
 _APART = ("etag", "last_modified", "marker")
 """Fields of a line in which the same object differs from cloud to cloud."""
@@ -169,29 +175,25 @@ class Manifest:
     lines: Callable[[], Iterable[bytes]]
 
     @classmethod
-    def at(cls, path: Path) -> Manifest:
-        """Of a file, which is not held."""
+    def read(cls, opened: Callable[[], BinaryIO]) -> Manifest:
+        """Of what gives its bytes anew each time, which are not held."""
 
         def lines() -> Iterator[bytes]:
-            with path.open("rb") as file:
+            with opened() as file:
                 while line := file.readline(LONGEST + 1):
                     yield line.removesuffix(b"\n")
 
         return cls(lines)
 
     @classmethod
+    def at(cls, path: Path) -> Manifest:
+        """Of a file."""
+        return cls.read(lambda: path.open("rb"))
+
+    @classmethod
     def of(cls, data: bytes) -> Manifest:
         """Of its bytes."""
-
-        def lines() -> Iterator[bytes]:
-            at = 0
-            while at < len(data):
-                end = data.find(b"\n", at)
-                end = len(data) if end < 0 else end
-                yield data[at:end]
-                at = end + 1
-
-        return cls(lines)
+        return cls.read(lambda: io.BytesIO(data))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -253,11 +255,32 @@ def head(container: str) -> bytes:
     return _spelled({"container": container})
 
 
-def text(lines: Iterable[tuple[str, Iterable[Line]]]) -> bytes:
-    """A whole text. `lines`: each container with its objects, all in their order."""
-    return b"".join(
-        line + b"\n" for container, held in lines for line in chain([head(container)], (one.bytes() for one in held))
-    )
+def put_in_order(file: BinaryIO, held: Iterable[tuple[str, Iterable[Line]]], work: Path) -> None:
+    """Write a whole text. `held`: each container with its objects, in any order; `work`: a folder for what is sorted of them."""
+    runs, here = list[Path](), list[_Sorted]()
+
+    def end() -> None:
+        runs.append(work / f"run-{len(runs)}")
+        with runs[-1].open("w", encoding="utf-8") as out:
+            out.writelines(f"{json.dumps(one)}\n" for one in sorted(here))
+        here.clear()
+
+    for container, lines in held:
+        here.append((container, "", head(container).decode()))
+        for line in lines:
+            here.append((container, line.name, line.bytes().decode()))
+            if len(here) >= RUN:
+                end()
+    end()
+    with ExitStack() as files:
+        opened = [files.enter_context(run.open("rb")) for run in runs]
+        for _, _, told in heapq.merge(*(map(_sorted, run) for run in opened)):
+            file.write(told.encode() + b"\n")
+
+
+def _sorted(line: bytes) -> _Sorted:
+    container, name, told = json.loads(line)
+    return container, name, told
 
 
 def _within(container: str, lines: Iterator[dict[str, Any]], ahead: list[dict[str, Any]]) -> Iterator[Line]:

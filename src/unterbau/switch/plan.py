@@ -95,26 +95,38 @@ class Interval(Model):
         return bool(self.runs) and not self.unmeasured
 
 
-class Prediction(Interval):
+class Prediction(Model):
     """How long a move will take, and what its steps do most; and its verification.
 
-    `limit_seconds`: what a person said that they may take together.
+    The first fields are those of the move's `Interval`, in the order in which plans of older versions spelled them.
+    `limit_seconds`: what a person said that both may take together.
     """
 
+    lower_seconds: float
+    upper_seconds: float
+    runs: tuple[str, ...] = ()
     slowest: tuple[Share, ...] = ()
+    unmeasured: tuple[str, ...] = ()
     limit_seconds: float | None = None
     verification: Interval | None = later(None)
     """None: by a version that predicted the move alone."""
 
     @property
+    def move(self) -> Interval:
+        """That of the move."""
+        return Interval(
+            lower_seconds=self.lower_seconds, upper_seconds=self.upper_seconds, runs=self.runs, unmeasured=self.unmeasured
+        )  # fmt: skip
+
+    @property
     def together(self) -> Interval:
         """Move and verification: measured if both are."""
-        other = self.verification
+        move, other = self.move, self.verification
         if other is None:
-            return Interval(**{name: getattr(self, name) for name in Interval.model_fields})
+            return move
         return Interval(
-            lower_seconds=self.lower_seconds + other.lower_seconds, upper_seconds=self.upper_seconds + other.upper_seconds,
-            runs=self.runs and other.runs, unmeasured=(*self.unmeasured, *other.unmeasured),
+            lower_seconds=move.lower_seconds + other.lower_seconds, upper_seconds=move.upper_seconds + other.upper_seconds,
+            runs=move.runs and other.runs, unmeasured=(*move.unmeasured, *other.unmeasured),
         )  # fmt: skip
 
     @property
@@ -122,7 +134,7 @@ class Prediction(Interval):
         """Whether they keep the limit, if the whole interval tells the same. What was not measured cannot keep one."""
         if self.limit_seconds is None:
             return Outcome.NOT_SHOWN
-        known = [one for one in (self, self.verification) if one is not None and one.is_measured]
+        known = [one for one in (self.move, self.verification) if one is not None and one.is_measured]
         if sum(one.lower_seconds for one in known) > self.limit_seconds:
             return Outcome.FAILED  # whatever the rest takes
         told = self.together

@@ -97,7 +97,7 @@ class Api:
         return response
 
     def json(self, method: str, path: str, body: Any = None, **options: Any) -> Json:
-        """The answer as JSON ({} if it has none)."""
+        """The answer as JSON ({} if it has none). Raises Broken for another one: of a write uncertain, since nobody knows who said it."""
         response = self.request(method, path, body=body, **options)
         if not response.content:
             return {}

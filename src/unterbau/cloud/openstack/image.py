@@ -261,7 +261,7 @@ class ImageService:
             settled(Kind.IMAGE, image.id, TRANSFER, lambda: self._settled_entry(image.id), ("active", "queued"), _BAD)
             entry = self._there(image.id)
         if entry["status"] == "queued":
-            self._api().request(
+            self._api().json(
                 "PUT",
                 f"/v2/images/{image.id}/file",
                 data=measured(data, size_bytes, f"image {image.id}"),

@@ -300,7 +300,7 @@ class KeyService:
     def write(self, secret_id: str, wish: Secret, payload: SecretBytes) -> None:
         """Give the secret its payload; one that has a payload is left alone."""
         try:
-            self._api().request(
+            self._api().json(
                 "PUT",
                 f"/v1/secrets/{secret_id}",
                 data=payload.get_secret_value(),
@@ -329,7 +329,7 @@ class KeyService:
 
     def delete(self, kind: Kind, id_: str, deadline: timedelta) -> None:
         """Delete."""
-        gone(lambda: self._api().request("DELETE", f"/v1/{_PATHS[kind][0]}/{id_}"))
+        gone(lambda: self._api().json("DELETE", f"/v1/{_PATHS[kind][0]}/{id_}"))
 
 
 def _id_in(entry: Json, key: str) -> str:

@@ -90,7 +90,7 @@ _OF_THE_ANSWER: Table = {
     **ignorable(_HTTP, "what a browser may do with the answer", "strict-transport-security", "x-content-type-options",
                 "x-frame-options", "x-xss-protection", "content-security-policy", "referrer-policy"),
     **ignorable(_SWIFT, "number of the request, and when the thing was written", "x-trans-id", "x-openstack-request-id",
-                "x-timestamp"),
+                "x-timestamp", "x-put-timestamp"),
     **ignorable(_RGW, "of Ceph's gateway", "x-amz-request-id", "x-rgw-object-type", "x-container-bytes-used-actual"),
 }  # fmt: skip
 _LISTED: Table = ignorable(

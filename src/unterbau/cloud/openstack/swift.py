@@ -87,6 +87,7 @@ class Swift:
         if response.status >= 300:
             text = text_of_body(data.decode("utf-8", "replace"))
             raise by_status(response.status, text, what, write=writes(method))
+        _an_answer_to(method, response.status, what)
         return Answer(response.status, response.headers, data)
 
     def create(self, path: str, headers: Headers, body: bytes) -> bool:
@@ -95,6 +96,8 @@ class Swift:
         if response.status >= 300 and response.status != 412:
             text = text_of_body(data.decode("utf-8", "replace"))
             raise by_status(response.status, text, f"object-store: PUT {path[:120]}", write=True)
+        if response.status != 412:
+            _an_answer_to("PUT", response.status, f"object-store: PUT {path[:120]}")
         return response.status != 412
 
     @contextmanager
@@ -190,6 +193,9 @@ class Swift:
         return wire.repeated(f"{method} {target[:120]}", once, _said, _dropped, repeat)
 
 
+_DONE = frozenset({201, 202, 204})
+
+
 @dataclass(frozen=True)
 class Answer:
     """An answer read whole; `data` as it came."""
@@ -244,6 +250,17 @@ def _whole(response: urllib3.BaseHTTPResponse, what: str) -> None:
     if original is not None and original.msg is not None and original.msg.get_payload():
         response.close()
         raise Broken(f"{what}: its headers are not readable behind a name that is not ASCII")
+
+
+def _an_answer_to(method: str, status: int, what: str) -> None:
+    """Raises Broken, uncertain, for a 200 to a write: something else answered in the store's place, and perhaps nothing was done.
+
+    What the Object API tells of a write is 201, 202 or 204; its 200 (deletions and extractions of many) are never asked for.
+    """
+    if writes(method) and status not in _DONE:
+        broken = Broken(f"{what}: HTTP {status}, which is no answer of an object store to a write")
+        broken.uncertain = True
+        raise broken
 
 
 def _stay(pool: urllib3.HTTPConnectionPool, method: str, target: str, response: urllib3.BaseHTTPResponse) -> None:

@@ -11,6 +11,7 @@ from unterbau.switch.evidence.bundle import (
     of_the_whole,
     remainder,
     seal,
+    seal_into,
     spelled_plan,
 )
 from unterbau.switch.evidence.closing import NAME as CLOSING
@@ -28,5 +29,6 @@ __all__ = [
     "of_the_whole",
     "remainder",
     "seal",
+    "seal_into",
     "spelled_plan",
 ]

@@ -8,19 +8,22 @@ docs/design/evidence-threat-model.md. Needs pydantic and securesystemslib, and n
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel, Field, JsonValue
 
 from unterbau import canonical
 from unterbau.errors import BundleError, LocalError, PlanError
-from unterbau.evidence.container import pack, refuse_secrets
+from unterbau.evidence.container import pack_into, refuse_secrets
 from unterbau.evidence.core import FORMAT, PREDICATE_TYPE, STATEMENT, WITH_MANIFESTS, check_chain, sign
 from unterbau.evidence.keys import Signer
 from unterbau.evidence.limits import LINES, NOT_OURS, decode
+from unterbau.evidence.long import Long, Member
 from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.evidence.reading import Reading, spelled_in
 from unterbau.saga.status import Event, fold
@@ -127,16 +130,16 @@ class Bundle(Model):
     closing: Closing | None = None
     redaction: Redaction | None = None
     outage: Watched | None = None
-    held: dict[str, bytes] = Field(default={}, exclude=True)
+    held: dict[str, Long] = Field(default={}, exclude=True)
     """What the crowded containers of each side held at the verification: side -> a manifest's text (`switch.manifest`)."""
 
     @property
     def manifests(self) -> dict[str, Manifest]:
         """The same, to be read."""
-        return {side: Manifest.of(text) for side, text in self.held.items()}
+        return {side: Manifest.read(text.open) for side, text in self.held.items()}
 
     def members(self) -> dict[str, bytes]:
-        """File name -> bytes."""
+        """File name -> bytes, but for the manifests."""
         found: dict[str, bytes] = {
             "source-census.json": _json(self.source),
             "target-census.json": _json(self.target),
@@ -147,14 +150,14 @@ class Bundle(Model):
         }
         optional = {name: getattr(self, field) for field, name in OPTIONAL}
         found |= {name: _json(member) for name, member in optional.items() if member is not None}
-        return found | {MANIFESTS[side]: text for side, text in self.held.items()}
+        return found
 
 
 class CheckResult(Model):
     """What a check found. `verdicts` were recomputed, not read."""
 
     bundle: Bundle = Field(exclude=True)
-    members: dict[str, bytes] = Field(exclude=True)
+    members: dict[str, Member] = Field(exclude=True)
     verdicts: tuple[Verdict, ...]
     outcome: Outcome
     signer: str
@@ -167,17 +170,28 @@ class CheckResult(Model):
 
 
 def seal(
-    bundle: Bundle, signer: Signer, *, stored: Mapping[str, bytes] | None = None, secrets: Iterable[str] = ()
+    bundle: Bundle, signer: Signer, *, stored: Mapping[str, Member] | None = None, secrets: Iterable[str] = ()
 ) -> bytes:
-    """The bundle as bytes. Raises Failed if one of the known secrets stands in it (law 8).
+    """The bundle as bytes; see `seal_into`."""
+    out = io.BytesIO()
+    seal_into(out, bundle, signer, stored=stored, secrets=secrets)
+    return out.getvalue()
+
+
+def seal_into(
+    out: BinaryIO, bundle: Bundle, signer: Signer, *, stored: Mapping[str, Member] | None = None,
+    secrets: Iterable[str] = (),
+) -> None:  # fmt: skip
+    """Write the bundle. Raises Failed if one of the known secrets stands in it (law 8).
 
     `stored`: members that exist as files already, and from which the models were read; they go in byte by byte.
     """
-    members = {**bundle.members(), **(stored or {})}
+    held = {MANIFESTS[side]: text for side, text in bundle.held.items()}
+    members: dict[str, Member] = {**bundle.members(), **held, **(stored or {})}
     refuse_secrets(members, secrets)
-    plain = {name: decode(name, data) for name, data in members.items() if not name.endswith(LINES)}
+    plain = {name: decode(name, data) for name, data in members.items() if isinstance(data, bytes)}
     format_ = WITH_MANIFESTS if bundle.held else FORMAT
-    return pack(members, sign(members, {"format": format_, **_predicate(bundle, plain, format_)}, signer))
+    pack_into(out, members, sign(members, {"format": format_, **_predicate(bundle, plain, format_)}, signer))
 
 
 def spelled_census(workload: Workload) -> bytes:
@@ -190,8 +204,8 @@ def spelled_plan(plan: Plan) -> bytes:
     return _json(plan)
 
 
-def check(data: bytes, *, trusted_key: str | None = None) -> CheckResult:
-    """Open and judge a bundle. `trusted_key` is the id of the key that must have signed it.
+def check(data: bytes | Path, *, trusted_key: str | None = None) -> CheckResult:
+    """Open and judge a bundle, or that of a file. `trusted_key` is the id of the key that must have signed it.
 
     Raises BundleError for anything that is not as it was sealed, or that contradicts itself.
     """
@@ -223,7 +237,7 @@ def check_opened(opened: Opened) -> CheckResult:
     today = () if bundle.redaction is not None else tuple(_today(bundle, hashes, verdicts))
     return CheckResult(
         bundle=bundle,
-        members=opened.members,
+        members={**opened.members, **opened.long},
         verdicts=verdicts,
         outcome=conjoin(v.outcome for v in (*verdicts, *today)),
         signer=opened.signer,
@@ -342,11 +356,11 @@ def _of_closing(record: Closing | None) -> dict[str, JsonValue]:
 
 def _read(opened: Opened) -> tuple[Bundle, dict[str, Any], Reading]:
     """The models; of the plain data what is compared as it is stored; and what was left out in reading."""
-    members = opened.members
+    members = opened.members | opened.long
     names = {"source": "source-census.json", "target": "target-census.json", "plan": "plan.json"}
     names |= {"journal": "journal.json", "verification": "verification.json", "context": "context.json"}
     names |= {field: name for field, name in OPTIONAL if name in members}
-    held = {side: members[name] for side, name in MANIFESTS.items() if name in members}
+    held = {side: opened.long[name] for side, name in MANIFESTS.items() if name in opened.long}
     expected = {*names.values(), *(MANIFESTS.values() if opened.format == WITH_MANIFESTS else ())}
     for name in sorted(members.keys() ^ expected):
         raise BundleError(f"{name} is {'missing' if name not in members else 'not part of a bundle'}", NOT_OURS)

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from unterbau.canonical import digest_bytes
 from unterbau.evidence.opening import Opened
 from unterbau.places import is_loopback, place
 from unterbau.switch.evidence.bundle import Bundle, CheckResult
@@ -30,7 +29,7 @@ def exhibit(checked: CheckResult, opened: Opened, name: str) -> Exhibit:
     sides = (bundle.source.identity, bundle.target.identity)
     return Exhibit(
         name=name,
-        digest=digest_bytes(opened.data),
+        digest=opened.digest,
         kind="drill",
         signer=checked.signer,
         trusted=checked.signer_trusted,

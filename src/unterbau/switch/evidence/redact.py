@@ -4,24 +4,28 @@
 In the place of each stands a digest with a salt: the same name the same digest, so that what was equal is equal and what
 differed differs; addresses keep which network they lie in. The verdicts are made anew from what is left; those that come
 out otherwise without the names are withheld, and *not shown*. That the original says the same, only who has it and the
-salt can show, by redacting it once more. Pure: the salt and the time are arguments.
+salt can show, by redacting it once more. The salt and the time are arguments; manifests are sorted anew in a folder for the moment.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import ipaddress
 import json
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
 
 from unterbau import canonical
 from unterbau.errors import Refused
 from unterbau.evidence.keys import Signer
+from unterbau.evidence.long import Long
 from unterbau.evidence.opening import Opened
 from unterbau.saga.status import Event
 from unterbau.switch import temporaries
@@ -30,11 +34,11 @@ from unterbau.switch.evidence.bundle import (
     Bundle,
     Redaction,
     check_opened,
-    seal,
+    seal_into,
     spelled_census,
     spelled_plan,
 )
-from unterbau.switch.manifest import Line, Manifest, text
+from unterbau.switch.manifest import Line, Manifest, put_in_order
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import OF_ANSWERS, OPENINGS, PROBES, Contents, compare, lost, observed
 from unterbau.tenant.kinds import Kind, ref
@@ -64,7 +68,23 @@ SALT_BYTES = 32
 
 
 def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
-    """The redacted bundle, signed by who redacts. Raises BundleError for a bundle that does not check, Refused for one twice."""
+    """The redacted bundle as bytes; see `redact_into`."""
+    out = io.BytesIO()
+    redact_into(out, opened, salt, signer, now)
+    return out.getvalue()
+
+
+def redact_into(out: BinaryIO, opened: Opened, salt: bytes, signer: Signer, now: datetime) -> None:
+    """Write the redacted bundle, signed by who redacts.
+
+    Raises BundleError for a bundle that does not check, Refused for one twice.
+    """
+    with TemporaryDirectory(prefix="unterbau-redact-") as work:
+        seal_into(out, _redacted(opened, salt, now, Path(work)), signer)
+
+
+def _redacted(opened: Opened, salt: bytes, now: datetime, work: Path) -> Bundle:
+    """`work`: a folder for its manifests."""
     checked = check_opened(opened)
     bundle = checked.bundle
     if bundle.redaction is not None:
@@ -83,11 +103,11 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
         told.source, told.target, bundle.plan, hashes, judging, temporary=temporaries.markers(bundle.plan),
         manifests=bundle.manifests,
     )  # fmt: skip
-    held = {side: _held(mask, manifest) for side, manifest in bundle.manifests.items()}
+    held = {side: _held(mask, manifest, work / side) for side, manifest in bundle.manifests.items()}
     masked = {(side, mask.what(ref)): _observation(mask, side, ref, seen) for (side, ref), seen in hashes.items()}
     after = compare(
         source, target, plan, masked, judging, temporary=temporaries.markers(plan),
-        manifests={side: Manifest.of(text) for side, text in held.items()},
+        manifests={side: Manifest.read(text.open) for side, text in held.items()},
     )  # fmt: skip
     if len(before) != len(after):
         raise Refused("without the names other claims would be judged", "Give the auditor the original.")
@@ -96,7 +116,7 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
         a.claim.id for b, a in _pairs(mask, bundle, before, after)
         if b.outcome is not a.outcome or judged.get(b.claim.id, b.outcome) is not b.outcome
     ]  # fmt: skip
-    made = Bundle(
+    return Bundle(
         source=sides["source"],
         target=sides["target"],
         plan=plan,
@@ -113,12 +133,11 @@ def redact(opened: Opened, salt: bytes, signer: Signer, now: datetime) -> bytes:
         closed=_workload(mask, bundle.closed) if bundle.closed else None,
         held=held,
         redaction=Redaction(
-            original=canonical.digest_bytes(opened.data), signer=checked.signer, sealed=bundle.context.sealed,
+            original=opened.digest, signer=checked.signer, sealed=bundle.context.sealed,
             outcome=checked.outcome, commitment=commitment(salt), withheld=tuple(withheld),
             openings=(OPENINGS in judging) == (OPENINGS in told.judging), probes=PROBES not in told.judging, closing=bundle.closing is None,
         ),
     )  # fmt: skip
-    return seal(made, signer)
 
 
 def commitment(salt: bytes) -> str:
@@ -282,15 +301,13 @@ def _of_boxes(verdict: Verdict, boxes: Container[str]) -> bool:
     return verdict.claim.kind == lost.KIND and kind == Kind.OBJECT.value and rest.partition("/")[0] in boxes
 
 
-def _held(mask: _Mask, manifest: Manifest) -> bytes:
+def _held(mask: _Mask, manifest: Manifest, work: Path) -> Long:
     """A manifest without names, in the order of what stands in their place."""
-    return text(
-        (name, sorted(lines, key=lambda line: line.name))
-        for name, lines in sorted(
-            ((mask.text(name), [_line(mask, line) for line in held]) for name, held in manifest.containers()),
-            key=lambda one: one[0],
-        )
-    )
+    work.mkdir()
+    with (work / "held").open("wb") as file:
+        masked = ((mask.text(name), (_line(mask, line) for line in lines)) for name, lines in manifest.containers())
+        put_in_order(file, masked, work)
+    return Long.at(work / "held")
 
 
 def _line(mask: _Mask, line: Line) -> Line:

@@ -7,7 +7,6 @@ what today's judgings say otherwise), then what was lost or changed, both sides 
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -47,8 +46,8 @@ PHASES = {
 """What the phases of a drill are called."""
 
 
-def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
-    """The report as text. `data` is the bundle, whose digest the report names. `language`: `de` or `en` first."""
+def render(checked: CheckResult, digest: str, language: str = "en") -> str:
+    """The report as text. `digest` is that of the bundle's file. `language`: `de` or `en` first."""
     bundle = checked.bundle
     entries = [e for e in bundle.plan.entries if e.fate is not Fate.CARRIED]
     counts = Counter((v.claim.kind, v.outcome) for v in checked.verdicts)
@@ -90,7 +89,7 @@ def render(checked: CheckResult, data: bytes, language: str = "en") -> str:
         judged_openings=OPENINGS in bundle.verification.judging,
         called=_called(checked),
         servers=_servers,
-        digest=hashlib.sha256(data).hexdigest(),
+        digest=digest.removeprefix("sha256:"),
         seconds=lambda phase: f"{(phase.ended - phase.started).total_seconds():.1f}",
         remainder=_remainder(bundle.closed),
     )

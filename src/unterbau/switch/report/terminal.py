@@ -104,7 +104,7 @@ def _time(made: Plan) -> str:
     most = ", ".join(f"{one.step} {one.share:.0%}" for one in told.slowest)
     runs = f"{'run' if len(told.runs) == 1 else 'runs'} {', '.join(told.runs)}"
     both = f"together {_interval(told.together)}; " if told.verification else ""
-    return f"move {_interval(told)}, verification {_interval(told.verification)}, {both}by {runs}; most of the move: {most or 'nothing'}"
+    return f"move {_interval(told.move)}, verification {_interval(told.verification)}, {both}by {runs}; most of the move: {most or 'nothing'}"
 
 
 def _interval(told: Interval | None) -> str:
