@@ -1,28 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ten moves of other mixtures than those that the prediction knows. `python -m bench.prediction`
+"""Ten drills of other mixtures than those that the prediction knows. `python -m bench.prediction`
 
-Between two embedded clouds, by the commands of a user. Two moves teach (`TAUGHT`), then each of `HELD_OUT` is planned, moved
-and taken back; the interval is that of its plan, what it took is from its first write to its last. Writes its section of
-bench/README.md.
+Between two embedded clouds, by the command of a user. Two drills teach (`TAUGHT`), then each of `HELD_OUT` is made: the
+intervals are those of its plan; what it took is the drill's phase `move`, and the verifier's own begin and end. Writes its
+section of bench/README.md, with the commit of the model. `--try` makes two tiny ones and publishes nothing.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
+from pathlib import Path
 
+from bench.cloud import yardstick
 from bench.page import installed, publish
 
 SOURCE, TARGET = "bench-time-a", "bench-time-b"
 KIB, MIB = 1 << 10, 1 << 20
 WAIT = timedelta(minutes=10)
+MODEL = Path(__file__).parents[1] / "src/unterbau/switch/prediction.py"
+AT_ONCE = 4
+"""What is planted, or taken away, at the same time."""
 
 
 @dataclass(frozen=True)
@@ -47,146 +55,205 @@ class Mixture:
 
 
 TAUGHT = (
-    Mixture(small=60, large=(16, 64, 128), networks=4, groups=3, ports=8, volumes=3, secrets=4),
-    Mixture(small=150, large=(32,), networks=2, groups=2, ports=4, volumes=1, secrets=2),
+    Mixture(small=90, large=(16, 64, 160), networks=4, groups=4, ports=10, volumes=4, secrets=8),
+    Mixture(small=240, large=(32, 100), networks=3, groups=2, ports=6, volumes=2, secrets=4),
 )
 HELD_OUT = (
-    Mixture(small=300),
-    Mixture(large=(150, 150, 200)),
-    Mixture(networks=12, ports=40),
-    Mixture(groups=12),
-    Mixture(volumes=6),
-    Mixture(secrets=25, small=50),
-    Mixture(small=200, volumes=3),
-    Mixture(large=(100, 20, 20), networks=6, ports=10),
-    Mixture(small=100, groups=6, secrets=10),
-    Mixture(small=80, large=(64, 64), networks=5, groups=4, ports=12, volumes=4, secrets=6),
+    Mixture(small=1200),
+    Mixture(large=(500, 400, 400, 300, 300)),
+    Mixture(networks=16, ports=70),
+    Mixture(groups=22),
+    Mixture(volumes=12),
+    Mixture(secrets=80, small=95),
+    Mixture(small=700, volumes=5),
+    Mixture(large=(200, 120, 60), networks=9, ports=35),
+    Mixture(small=300, groups=10, secrets=25),
+    Mixture(small=180, large=(128, 48), networks=6, groups=5, ports=18, volumes=5, secrets=12),
 )
+TRIED = (Mixture(small=10, volumes=1, secrets=1, large=(16,)), Mixture(small=20, volumes=2, secrets=3, large=(8,)))
 
 
-def plant(mixture: Mixture) -> list[str]:
-    """Make it on the source; the Refs, in the order of their making."""
+def plant(mixture: Mixture) -> list[list[str]]:
+    """Make it on the source; the Refs, a list for each of the groups that are made one after the other."""
     from pydantic import SecretBytes
 
     from unterbau import wiring
     from unterbau.errors import Unreachable
     from unterbau.tenant import kinds as k
 
-    cloud, made = wiring.open_cloud(SOURCE), list[str]()
+    cloud, marks = wiring.open_cloud(SOURCE), count()
 
     def ensure(wish: k.Resource) -> str:
-        marker = f"unterbau.bench.{len(made):016x}"
-        id_ = cloud.ensure(wish, marker)
-        made.append(k.ref(wish.own_kind, id_))
-        there = cloud.settle(made[-1], WAIT)
-        cloud.unmark(there)
-        return id_
+        made = k.ref(wish.own_kind, cloud.ensure(wish, f"unterbau.bench.{next(marks):016x}"))
+        cloud.unmark(cloud.settle(made, WAIT))
+        return made
 
-    networks = []
-    for number in range(max(mixture.networks, 1 if mixture.ports else 0)):
-        networks.append(ensure(k.Network(id="-", name=f"net-{number}")))
-        ensure(k.Subnet(id="-", name=f"sub-{number}", network_id=networks[-1], ip_version=4, cidr=f"10.{number}.0.0/24", gateway_ip=None))  # fmt: skip
-    for number in range(mixture.ports):
-        ensure(k.Port(id="-", name=f"port-{number}", network_id=networks[number % len(networks)], mac_address=f"fa:16:3e:aa:00:{number:02x}"))  # fmt: skip
-    for number in range(mixture.groups):
-        group = ensure(k.SecurityGroup(id="-", name=f"group-{number}"))
-        for port in range(10):
-            ensure(k.SecurityGroupRule(id="-", security_group_id=group, direction="ingress", ethertype="IPv4", protocol="tcp", port_range_min=1000 + port, port_range_max=1000 + port, remote_ip_prefix="10.0.0.0/8"))  # fmt: skip
-    for number in range(mixture.volumes):
-        ensure(k.Volume(id="-", name=f"volume-{number}", status="", size_gib=1))
-    if mixture.small or mixture.large:
-        ensure(k.Container(id="-", name="box"))
-    sizes = [KIB] * mixture.small + [size * MIB for size in mixture.large]
-    for number, size in enumerate(sizes):
+    def write(number: int, size: int) -> str:
         wish = k.StoredObject(id="-", name=f"o-{number:05}", container="box", size_bytes=size, etag="")
         block = os.urandom(min(size, MIB))
-        cloud.write_object(wish, (block for _ in range(size // len(block))), f"unterbau.bench.{len(made):016x}")
-        made.append(k.ref(k.Kind.OBJECT, f"box/o-{number:05}"))
-        there = cloud.read(made[-1])
+        cloud.write_object(wish, (block for _ in range(size // len(block))), f"unterbau.bench.{next(marks):016x}")
+        there = cloud.read(k.ref(k.Kind.OBJECT, f"box/o-{number:05}"))
         assert there is not None
         cloud.unmark(there)
-    for number in range(mixture.secrets):
-        key = k.Secret(id="-", name=f"secret-{number}", content_type="application/octet-stream")  # fmt: skip
-        id_ = ensure(key)
-        for _ in range(
-            3
-        ):  # a connection that was kept may be closed at that moment; a write is not sent again by itself
+        return there.ref
+
+    def hide(number: int) -> str:
+        key = k.Secret(id="-", name=f"secret-{number}", content_type="application/octet-stream")
+        made = ensure(key)
+        for _ in range(3):  # a kept connection may be closed at that moment; a write is not sent again by itself
             with suppress(Unreachable):
-                cloud.write_secret(id_, key, SecretBytes(os.urandom(32)))
+                cloud.write_secret(k.id_of(made), key, SecretBytes(os.urandom(32)))
                 break
-    return made
+        return made
+
+    def all_of(work: Sequence[Callable[[], str]]) -> list[str]:
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            return list(pool.map(lambda one: one(), work))
+
+    networks = all_of([
+        partial(ensure, k.Network(id="-", name=f"net-{n}")) for n in range(max(mixture.networks, bool(mixture.ports)))
+    ])  # fmt: skip
+    ids = [k.id_of(one) for one in networks]
+    groups = all_of([partial(ensure, k.SecurityGroup(id="-", name=f"group-{n}")) for n in range(mixture.groups)])
+    first: list[Callable[[], str]] = [
+        partial(ensure, k.Subnet(id="-", name=f"sub-{n}", network_id=one, ip_version=4, cidr=f"10.{n}.0.0/24", gateway_ip=None))
+        for n, one in enumerate(ids)
+    ]  # fmt: skip
+    first += [
+        partial(ensure, k.SecurityGroupRule(
+            id="-", security_group_id=k.id_of(group), direction="ingress", ethertype="IPv4", protocol="tcp",
+            port_range_min=1000 + n, port_range_max=1000 + n, remote_ip_prefix="10.0.0.0/8",
+        )) for group in groups for n in range(10)
+    ]  # fmt: skip
+    first += [
+        partial(ensure, k.Volume(id="-", name=f"volume-{n}", status="", size_gib=1)) for n in range(mixture.volumes)
+    ]
+    first += [partial(hide, n) for n in range(mixture.secrets)]
+    first += [partial(ensure, k.Container(id="-", name="box"))] if mixture.small or mixture.large else []
+    then: list[Callable[[], str]] = [
+        partial(ensure, k.Port(
+            id="-", name=f"port-{n}", network_id=ids[n % len(ids)], mac_address=f"fa:16:3e:aa:00:{n:02x}"
+        )) for n in range(mixture.ports)
+    ]  # fmt: skip
+    sizes = [KIB] * mixture.small + [size * MIB for size in mixture.large]
+    then += [partial(write, n, size) for n, size in enumerate(sizes)]
+    return [networks, groups, all_of(first), all_of(then)]
 
 
-def clear(made: list[str]) -> None:
-    """Take it from the source again."""
+def clear(made: list[list[str]]) -> None:
+    """Take it from the source again. Rules go with their groups."""
     from unterbau import wiring
 
     cloud = wiring.open_cloud(SOURCE)
-    for reference in reversed(made):
-        cloud.delete(reference, WAIT)
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        for group in reversed(made):
+            list(pool.map(lambda one: cloud.delete(one, WAIT), group))
 
 
-def command(*arguments: str) -> dict[str, object]:
-    """The JSON of one of our commands; what was not shown is no failure."""
-    argv = [sys.executable, "-m", "unterbau", *arguments, "--format", "json", "--quiet"]
-    ended = subprocess.run(argv, env=installed(), capture_output=True, text=True, check=False)
-    if ended.returncode not in (0, 3):
-        raise SystemExit(f"{' '.join(argv)}: {ended.returncode}\n{ended.stderr[-2000:]}")
-    found: dict[str, object] = json.loads(ended.stdout)
-    return found
+@dataclass(frozen=True)
+class Made:
+    """One drill: what its plan predicted of a part of it (None: nothing), and what that took."""
+
+    predicted: tuple[float, float] | None
+    took: float
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it lies in the interval."""
+        return self.predicted is not None and self.predicted[0] <= self.took <= self.predicted[1]
+
+    def row(self) -> list[str]:
+        """For the table."""
+        told = f"{self.predicted[0]:.1f} to {self.predicted[1]:.1f} s" if self.predicted else "not measured"
+        return [told, f"{self.took:.1f} s", "yes" if self.is_inside else "no"]
 
 
-def move(mixture: Mixture) -> tuple[dict[str, object] | None, float]:
-    """One move: what its plan predicted, and what it took."""
-    from unterbau.saga import timeline
+def drill(mixture: Mixture) -> tuple[Made, Made]:
+    """Move and verification of one."""
     from unterbau.switch import folders
+    from unterbau.switch.drill import read_plan
+    from unterbau.switch.plan import Interval
+    from unterbau.switch.prediction import Looked
 
+    began = time.monotonic()
     made = plant(mixture)
-    with tempfile.TemporaryDirectory() as place:
-        path = f"{place}/plan.yaml"
-        planned = command("plan", SOURCE, TARGET, "--output", path)
-        command("move", path)
-    run = str(planned["run"])
-    events = [at for at, kind, _ in timeline(folders.folder(run).journal) if kind in ("intended", "done")]
-    seconds = (max(events) - min(events)).total_seconds()
-    command("close", run, "--target")
+    planted = time.monotonic() - began
+    argv = [sys.executable, "-m", "unterbau", "drill", SOURCE, TARGET, "--format", "json", "--quiet"]
+    ended = subprocess.run(argv, env=installed(), capture_output=True, text=True, check=False)
+    if ended.returncode not in (0, 3):  # what was not shown is no failure
+        raise SystemExit(f"{' '.join(argv)}: {ended.returncode}\n{ended.stderr[-2000:]}")
+    folder, state = folders.drills()[0]
+    phase = {p.name: (p.ended - p.started).total_seconds() for p in state.phases}
+    looked = Looked.model_validate_json(folder.looked.read_bytes())
     clear(made)
-    told = planned.get("prediction")
-    return (told if isinstance(told, dict) else None), seconds
+    print(f"{mixture}: planted in {planted:.0f} s, all {time.monotonic() - began:.0f} s, {phase}", flush=True)
+    told = read_plan(folder.plan).prediction
+
+    def of(one: Interval | None) -> tuple[float, float] | None:
+        return (one.lower_seconds, one.upper_seconds) if one is not None and one.is_measured else None
+
+    took = (looked.ended - looked.began).total_seconds()
+    return Made(of(told.move if told else None), phase["move"]), Made(of(told.verification if told else None), took)
 
 
-def rows() -> Iterator[list[str]]:
-    """Teach, then one row a held-out move."""
-    for mixture in TAUGHT:
-        print(f"taught: {mixture}: {move(mixture)[1]:.1f} s", flush=True)
-    for mixture in HELD_OUT:
-        told, took = move(mixture)
-        assert told is not None, "no prediction"
-        lower, upper = float(str(told["lower_seconds"])), float(str(told["upper_seconds"]))
-        inside = "yes" if lower <= took <= upper else "no"
-        print(f"{mixture}: {lower:.1f} to {upper:.1f}, took {took:.1f}: {inside}", flush=True)
-        yield [str(mixture), f"{lower:.1f} to {upper:.1f} s", f"{took:.1f} s", inside]
+def rows(taught: Sequence[Mixture], held_out: Sequence[Mixture]) -> Iterator[list[str]]:
+    """Teach, then one row a held-out drill."""
+    for mixture in taught:
+        print(f"taught: {[made.took for made in drill(mixture)]}", flush=True)
+    for mixture in held_out:
+        before, made, after = yardstick(), drill(mixture), yardstick()
+        row = [str(mixture), *made[0].row(), *made[1].row(), f"{before:.2f}, {after:.2f} s"]
+        print(" | ".join(row), flush=True)
+        yield row
+
+
+def model() -> str:
+    """The commit of the model that is measured."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(MODEL.parent), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", str(MODEL))
+    return git("log", "-1", "--format=%h of %cs", "--", str(MODEL)) + (", CHANGED SINCE" if changed else "")
 
 
 def main() -> None:
     """Measure and publish; the clouds are removed at the end."""
+    tried = sys.argv[1:] == ["--try"]
     with tempfile.TemporaryDirectory(prefix="unterbau-bench-", ignore_cleanup_errors=True) as home:
         os.environ["XDG_DATA_HOME"], os.environ["XDG_STATE_HOME"] = f"{home}/data", f"{home}/state"
         from unterbau import reference
 
+        began = time.monotonic()
         try:
             for cloud in (SOURCE, TARGET):
                 reference.up(cloud, progress=print)
-            table = list(rows())
+            table = list(rows(TRIED[:1], TRIED[1:]) if tried else rows(TAUGHT, HELD_OUT))
         finally:
             for cloud in (SOURCE, TARGET):
                 reference.wipe(cloud)
-    inside = sum(row[-1] == "yes" for row in table)
+    moves, looks = (sum(row[at] == "yes" for row in table) for at in (3, 6))
     head = (
-        f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m bench.prediction` on {os.cpu_count()} cores: two moves taught, "
-        f"the ten below were predicted by their plans and then made; {inside} of 10 lie in their interval."
+        f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m bench.prediction` on {os.cpu_count()} cores in "
+        f"{(time.monotonic() - began) / 60:.0f} min: two drills taught, the {len(table)} below were predicted by their plans and then made. "
+        f"**{moves} moves and {looks} verifications lie in their interval**, whose upper end is twice its lower. The model is "
+        f"that of commit {model()}. Last column: ten million additions in Python before and after."
     )
-    publish("prediction", head, ("tenant", "predicted", "took", "in the interval"), table)
+    print(head)
+    if not tried:
+        columns = (
+            "tenant",
+            "move, predicted",
+            "took",
+            "within",
+            "verification, predicted",
+            "took",
+            "within",
+            "machine",
+        )
+        publish("prediction", head, columns, table)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures and names that the help of a verb shows and the room behind it works with.
+"""Figures and names that the help of a verb shows and the room behind it works with, or that two rooms must know alike.
 
-They stand here, where nothing else is loaded, so that `unterbau --help` need not load that room.
+They stand here, where nothing else is loaded, so that `unterbau --help` need not load those rooms.
 """
 
 LATE_SECONDS = 120.0
@@ -9,6 +9,12 @@ LATE_SECONDS = 120.0
 
 PROBE_WAIT = 60.0
 """How long the target's application may take to answer as the source's did: guests start, and so do services."""
+
+READERS, DISKS_AT_ONCE = 6, 3
+"""How many contents a verification reads at the same time, and how many disks beside them."""
+
+SMALL_OBJECT = 4 << 20
+"""Bytes up to which an object is read with the listing of its container."""
 
 LOOK_SECONDS = 20.0
 """How long each section of a look of `prove` may take."""

@@ -26,7 +26,7 @@ from unterbau.evidence.core import STATEMENT
 from unterbau.evidence.opening import open_bundle
 from unterbau.switch import evidence
 from unterbau.switch.evidence import redact as room
-from unterbau.switch.plan import Plan, Prediction, Share
+from unterbau.switch.plan import Interval, Plan, Prediction, Share
 from unterbau.switch.verify import compare, observed
 from unterbau.tenant.kinds import Container, FixedIp, Flavor, Guests, Network, Port, Server, StoredObject, Subnet
 from unterbau.tenant.workload import Workload
@@ -242,7 +242,11 @@ def test_a_plan_of_a_rehearsal_and_of_a_cut_over_keeps_what_it_says() -> None:
     plan = evidence.check(GOLDEN.read_bytes()).bundle.plan
     server = next(e.ref for e in plan.entries if e.ref.startswith("server:"))
     told = Prediction(
-        lower_seconds=1, upper_seconds=2, runs=("20261126-aaaa",), slowest=(Share(step="server", share=1),)
+        lower_seconds=1,
+        upper_seconds=2,
+        runs=("20261126-aaaa",),
+        slowest=(Share(step="server", share=1),),
+        verification=Interval(lower_seconds=3, upper_seconds=6, runs=("20261126-aaaa",)),
     )
     for guests in Guests:
         masked = room._plan(

@@ -9,6 +9,7 @@ import pytest
 from test_planning import NOW, cloud, plan
 
 from unterbau import canonical
+from unterbau.defaults import DISKS_AT_ONCE
 from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.switch import planning
 from unterbau.switch.plan import Plan
@@ -85,7 +86,7 @@ def test_the_temporaries_of_those_that_take_most_count_and_of_each_type_for_itse
     source = cloud("a", *small, *large, offering=offering(kept))
     made = planning.make(source, cloud("b", offering=offering()), run="r", now=NOW)
     suffix = " of the source, for a while"
-    assert planning.READ_AT_ONCE == 8 and planning.VERIFIED_AT_ONCE == 3
+    assert planning.READ_AT_ONCE == 8 and DISKS_AT_ONCE == 3
     assert said(made, f"quota snapshots{suffix}") == ["needs 8; a does not tell its limit"]
     assert said(made, f"quota gigabytes{suffix}") == [f"needs {2 * (7 + sum(range(3, 10)))}; a does not tell its limit"]
     assert said(made, f"quota gigabytes_slow{suffix}") == ["needs 4, 9 free"]

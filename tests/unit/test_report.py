@@ -10,6 +10,7 @@ import pytest
 
 from unterbau.canonical import digest_bytes
 from unterbau.switch import evidence
+from unterbau.switch.plan import Interval, Prediction
 from unterbau.switch.report import html, todo
 from unterbau.switch.report.drawing import topology
 from unterbau.tenant.kinds import Network, Opened, Server
@@ -50,6 +51,29 @@ def test_a_bundle_from_before_openings_were_judged_says_that_nobody_looked() -> 
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("verification", "said"),
+    [
+        (None, "Vorhergesagt: Umzug 60 s – 119 s; nach r."),
+        (Interval(lower_seconds=0, upper_seconds=0), "Prüfung nicht gemessen, zusammen nicht gemessen; nach r."),
+        (
+            Interval(lower_seconds=60, upper_seconds=121, runs=("r",)),
+            "Umzug 60 s – 119 s, Prüfung 60 s – 2.0 min, zusammen 2.0 min – 4.0 min; nach r. Frist: 2.0 h.",
+        ),
+        (
+            Interval(lower_seconds=60, upper_seconds=90, runs=("r",), unmeasured=("tidying",)),
+            "Prüfung 60 s – 90 s (nicht gemessen und nicht darin: tidying), zusammen",
+        ),
+    ],
+)
+def test_how_long_was_predicted_for_move_verification_and_both(verification: Interval | None, said: str) -> None:
+    told = Prediction(lower_seconds=60, upper_seconds=119, runs=("r",), verification=verification, limit_seconds=7200)
+    bundle = CHECKED.bundle.model_copy(update={"plan": CHECKED.bundle.plan.model_copy(update={"prediction": told})})
+    page = html.render(CHECKED.model_copy(update={"bundle": bundle}), digest_bytes(REAL), "de")
+    german = re.sub(r'<span lang="en">.*?</span>|<[^>]+>', "", page)
+    assert said in " ".join(german.split())
+
+
 def test_what_is_open_on_the_target_stands_in_the_report_with_whether_it_was_allowed() -> None:
     told = CHECKED.bundle.verification
     opening = Opening.of(Opened.GATEWAY, "public", {"router:r": "router <edge>"})

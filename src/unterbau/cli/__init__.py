@@ -298,7 +298,7 @@ def _duration(context: click.Context, parameter: click.Parameter, value: str | N
 def limit_option(function: F) -> F:
     """`--limit`."""
     return click.option("--limit", "limit_seconds", callback=_duration, metavar="DURATION",
-                        help="How long the move may take (30d, 12h, 90m): compared with what is predicted.")(function)  # fmt: skip
+                        help="How long move and verification may take (30d, 12h, 90m): compared with what is predicted.")(function)  # fmt: skip
 
 
 @command(cli, "census")
@@ -451,13 +451,15 @@ def verify_(
     if recorded is not None:
         answered.demand_of(recorded, left.identity(), str(answers_file))
     asked = of_both(wiring.prober(context.stop), recorded.answers if recorded else None, probe_wait, face.count)
+    watch = drills.Stopwatch()
     with child.bound(of, context.stop, face.say):
         seen = verify.look(
             left, right, plan, work=folders.verifications(), now=wiring.now, stop=context.stop, count=face.count,
-            passed=face.bytes, late_seconds=late_seconds, say=face.say, asked=asked, place=output,
+            passed=face.bytes, late_seconds=late_seconds, say=face.say, asked=asked, place=output, spent=watch.note,
         )  # fmt: skip
         if output is not None:
             files.write(output, seen.model_dump_json(indent=1).encode())
+        watch.keep(plan, source, target, seen)
     exports.write(lambda: told.document(seen, seen.verdicts))
     for name in seen.left_behind:
         context.face.say(f"left behind, since the cloud would not delete it: {name}; the next verification tries again")

@@ -30,7 +30,7 @@ from unterbau import files
 from unterbau.canonical import digest_bytes
 from unterbau.cloud.port import Cloud
 from unterbau.defaults import LATE_SECONDS, PROBE_WAIT
-from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused
+from unterbau.errors import Exit, Failed, Interrupted, LocalError, PlanError, Refused, UsageError
 from unterbau.evidence import fingerprint, signing_key
 from unterbau.evidence.long import Long
 from unterbau.evidence.opening import open_bundle
@@ -59,6 +59,8 @@ _OF_OBJECTS = re.compile(r"(new|gone|changed): object:")
 _OF_HOLDINGS = re.compile(r"changed: container:.*\(holds\)", re.DOTALL)
 LOOKED_BACK = 12
 """How many earlier drills between the same two are looked at for how long their steps took."""
+CENSUS = "census"
+"""The phase that notes itself: passed over it takes no time, which would say nothing."""
 WATCH_BEGINS = 30.0
 """How long a cut-over waits until the source was seen to answer, before it stops it (seconds)."""
 AGAIN = "Run the same command again: it goes on where it stopped."
@@ -123,7 +125,7 @@ class Words:
     headers: bool = False
     """`--headers`: those of every object are read for the plan."""
     limit_seconds: float | None = None
-    """`--limit`: how long the move may take."""
+    """`--limit`: how long the move and its verification may take."""
     probes: tuple[Probe, ...] = ()
     """`--probes`: those of a file, with addresses as it has them."""
     file: str = ""
@@ -176,7 +178,8 @@ class Drill:
     # --- phases
 
     def census(self, words: Words = NO_WORDS) -> None:
-        """Both sides, as they are before anything is written."""
+        """Both sides, as they are before anything is written; how long that took is noted, for the move looks once more."""
+        whole, began = not (self.folder.source.exists() or self.folder.target.exists()), self.tools.now()
         for side, path in (("source", self.folder.source), ("target", self.folder.target)):
             if not path.exists():
                 cloud, brief = self.tools.connect(getattr(self.state, side)), side == "source" and not words.headers
@@ -185,6 +188,8 @@ class Drill:
                     place=self.folder.source_listed,
                 )  # fmt: skip
                 files.write(path, taken.model_dump_json(indent=1).encode())
+        if whole:
+            self.folder.finish_phase(CENSUS, began, self.tools.now())
 
     def plan(self, words: Words = NO_WORDS) -> Plan:
         """The plan file. Before the first write it is made anew, with what was chosen and allowed; a person's stays.
@@ -246,14 +251,27 @@ class Drill:
             for folder, state in folders.drills()
             if (state.source, state.target) == (self.state.source, self.state.target) and folder.run != self.folder.run
         )
-        runs, took = prediction.newest((folder.run, _took(folder)) for folder in islice(between, LOOKED_BACK))
-        if not runs and limit is None:
+        earlier = [*islice(between, LOOKED_BACK)]
+        moves, moved = prediction.newest((folder.run, _took(folder)) for folder in earlier)
+        looks, looked = prediction.newest((folder.run, _looked(folder)) for folder in earlier)
+        if not moves and limit is None:
             return made
-        steps = self.steps(made, source)
         told = prediction.predict(
-            steps, made, prediction.measured(took), runs=runs, workers=self.tools.workers, limit_seconds=limit
-        )
+            prediction.Part(
+                prediction.of_move(self.steps(made, source), made), prediction.measured(moved), moves,
+                prediction.of_a_move(self.tools.workers), before=self._looking(),
+            ),
+            prediction.Part(
+                prediction.of_verification(made, source), prediction.measured(looked), looks, prediction.of_a_verification
+            ),
+            limit,
+        )  # fmt: skip
         return made.model_copy(update={"prediction": told})
+
+    def _looking(self) -> float | None:
+        """How long the census of this drill took (seconds)."""
+        took = [p.ended - p.started for p in self.folder.load().phases if p.name == CENSUS]
+        return took[0].total_seconds() if took else None
 
     def _is_own_plan(self) -> bool:
         """Whether the plan file is as we wrote it, and not as a person edited it."""
@@ -694,9 +712,39 @@ def _took(folder: Folder) -> list[prediction.Took]:
     """How long the steps of a move took; nothing where it left no readable journal and plan."""
     try:
         plan = Plan.model_validate_json(folder.plan_begun.read_bytes())
-        return prediction.took(timeline(folder.journal), plan)
+        return prediction.of_journal(timeline(folder.journal), plan)
     except (OSError, ValidationError, LocalError):
         return []
+
+
+def _looked(folder: Folder) -> list[prediction.Took]:
+    """How long the work of its last verification took; nothing where none noted that."""
+    try:
+        return prediction.took(prediction.Looked.model_validate_json(folder.looked.read_bytes()).spans)
+    except (OSError, ValidationError):
+        return []
+
+
+class Stopwatch:
+    """How long the work of a verification takes, for the folder of the drill that it verifies."""
+
+    def __init__(self) -> None:
+        self._spans: list[prediction.Span] = []
+
+    def note(self, step: str, size: int, times: float, began: datetime, ended: datetime) -> None:
+        """As `verify.Spent`."""
+        self._spans.append(prediction.Span(step=step, bytes=size, times=times, began=began, ended=ended))
+
+    def keep(self, plan: Plan | None, source: str, target: str, seen: Contents) -> None:
+        """Write it where a later plan between these two finds it, if that drill is of this machine."""
+        try:
+            folder = folders.folder(plan.run if plan is not None else "")
+            state = folder.load()
+        except UsageError:
+            return
+        if (state.source, state.target) == (source, target):
+            told = prediction.Looked(began=seen.started, ended=seen.ended, spans=tuple(self._spans))
+            files.write(folder.looked, told.model_dump_json().encode())
 
 
 def read_plan(path: Path) -> Plan:
@@ -795,7 +843,7 @@ def drill(
                 files.write(plan_output, folder.plan.read_bytes(), mode=0o644)
 
         phases: list[tuple[str, str, Callable[[], object]]] = [
-            ("census", "census of both sides", lambda: work.census(words)),
+            (CENSUS, "census of both sides", lambda: work.census(words)),
             ("plan", "plan", plan),
             ("move", "move", work.move),
             ("verify", "verify, as a process of its own", work.verify),
@@ -813,7 +861,8 @@ def drill(
             tools.face.phase(f"[{number}/{len(phases)}] {title}")
             started = tools.now()
             phase()
-            folder.finish_phase(name, started, tools.now())
+            if name != CENSUS:
+                folder.finish_phase(name, started, tools.now())
         verdicts = (*sealed[0].verification.verdicts, *evidence.of_the_whole(sealed[0]))
         failed = keep and any(v.outcome is Outcome.FAILED for v in verdicts)
         folder.save(folder.load().model_copy(update={"finished": not failed, "failed": failed}))

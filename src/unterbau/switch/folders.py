@@ -80,6 +80,8 @@ class Folder:
         self.close_source_journal = path / "close-source-journal.db"
         """Of an emptying that a version before `closing` began."""
         self.verdicts = path / "verdicts.json"
+        self.looked = path / "verification.json"
+        """When the last verification began and ended, and what it did in between."""
         self.bundle = path / f"{path.name}.unterbau"
         self.report = path / "report.html"
         self.closed_bundle = path / f"{path.name}-closed.unterbau"

@@ -78,11 +78,28 @@ class Share(Model):
     share: float
 
 
-class Prediction(Model):
-    """How long the steps of a move will take, by how long those of the moves `runs` took (`prediction`).
+class Interval(Model):
+    """How long something will take, by how long the steps of the same in `runs` took (`prediction`).
 
-    Without any `runs`, and where kinds of steps are `unmeasured`, there is no interval to rely on. `limit_seconds`: what a
-    person said that it may take.
+    Without any `runs`, and where kinds of steps are `unmeasured`, it is not to be relied on.
+    """
+
+    lower_seconds: float
+    upper_seconds: float
+    runs: tuple[str, ...] = ()
+    unmeasured: tuple[str, ...] = ()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether all of it was."""
+        return bool(self.runs) and not self.unmeasured
+
+
+class Prediction(Model):
+    """How long a move will take, and what its steps do most; and its verification.
+
+    The first fields are those of the move's `Interval`, in the order in which plans of older versions spelled them.
+    `limit_seconds`: what a person said that both may take together.
     """
 
     lower_seconds: float
@@ -91,15 +108,37 @@ class Prediction(Model):
     slowest: tuple[Share, ...] = ()
     unmeasured: tuple[str, ...] = ()
     limit_seconds: float | None = None
+    verification: Interval | None = later(None)
+    """None: by a version that predicted the move alone."""
+
+    @property
+    def move(self) -> Interval:
+        """That of the move."""
+        return Interval(
+            lower_seconds=self.lower_seconds, upper_seconds=self.upper_seconds, runs=self.runs, unmeasured=self.unmeasured
+        )  # fmt: skip
+
+    @property
+    def together(self) -> Interval:
+        """Move and verification: measured if both are."""
+        move, other = self.move, self.verification
+        if other is None:
+            return move
+        return Interval(
+            lower_seconds=move.lower_seconds + other.lower_seconds, upper_seconds=move.upper_seconds + other.upper_seconds,
+            runs=move.runs and other.runs, unmeasured=(*move.unmeasured, *other.unmeasured),
+        )  # fmt: skip
 
     @property
     def outcome(self) -> Outcome:
-        """Whether it keeps the limit, if the whole interval tells the same."""
-        if self.limit_seconds is None or not self.runs or self.unmeasured:
+        """Whether they keep the limit, if the whole interval tells the same. What was not measured cannot keep one."""
+        if self.limit_seconds is None:
             return Outcome.NOT_SHOWN
-        if self.upper_seconds <= self.limit_seconds:
-            return Outcome.HELD
-        return Outcome.FAILED if self.lower_seconds > self.limit_seconds else Outcome.NOT_SHOWN
+        known = [one for one in (self.move, self.verification) if one is not None and one.is_measured]
+        if sum(one.lower_seconds for one in known) > self.limit_seconds:
+            return Outcome.FAILED  # whatever the rest takes
+        told = self.together
+        return Outcome.HELD if told.is_measured and told.upper_seconds <= self.limit_seconds else Outcome.NOT_SHOWN
 
 
 class Plan(Model):

@@ -19,6 +19,7 @@ from typing import TypeAlias
 import yaml
 from pydantic import ValidationError
 
+from unterbau.defaults import DISKS_AT_ONCE
 from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.switch import census
 from unterbau.switch.plan import Plan, Prediction, losses, spoken
@@ -31,8 +32,8 @@ from unterbau.tenant.openings.model import Opening
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Reason, Words, joined
 
-READ_AT_ONCE, VERIFIED_AT_ONCE = 8, 3
-"""How many volumes a move reads, and a verification on each side, at the same time."""
+READ_AT_ONCE = 8
+"""How many volumes a move reads at the same time."""
 SECONDS_A_STEP = 0.4
 """What creating one thing takes, roughly, with eight at a time."""
 OPENINGS = "openings"
@@ -117,10 +118,25 @@ def _check_time(prediction: Prediction | None) -> Iterator[Check]:
     elif prediction.unmeasured:
         text = Reason.of("check.time.partly", steps=[*prediction.unmeasured], limit=limit)
     else:
-        lower, upper = spoken(prediction.lower_seconds), spoken(prediction.upper_seconds)
-        text = Reason.of("check.time", lower=lower, upper=upper, limit=limit)
+        text = _within(prediction, limit)
     mend = {Outcome.HELD: "", Outcome.FAILED: Reason.of("do.more-time"), Outcome.NOT_SHOWN: Reason.of("do.rehearse")}
     yield Check(name="time", outcome=outcome, text=text, remedy=mend[outcome])
+
+
+def _within(prediction: Prediction, limit: str) -> Reason:
+    """How long a measured move and its verification take, against the limit."""
+    told, other = prediction.together, prediction.verification
+    lower, upper = spoken(prediction.lower_seconds), spoken(prediction.upper_seconds)
+    if other is None:
+        return Reason.of("check.time", lower=lower, upper=upper, limit=limit)
+    if not other.is_measured:
+        if not other.runs:
+            return Reason.of("check.time.unverified", lower=lower, upper=upper, limit=limit)
+        return Reason.of("check.time.partly-verified", lower=lower, upper=upper, steps=[*other.unmeasured], limit=limit)
+    return Reason.of(
+        "check.time.together", lower=lower, upper=upper, least=spoken(other.lower_seconds), most=spoken(other.upper_seconds),
+        all_least=spoken(told.lower_seconds), all_most=spoken(told.upper_seconds), limit=limit,
+    )  # fmt: skip
 
 
 def _check_openings(found: Sequence[Opening], allowed: Sequence[str]) -> Check:
@@ -265,7 +281,7 @@ class _Planner:
         moving = [self.source.by_ref[e.ref] for e in entries if e.fate.moves]
         needed = _together(_taken(self.target, r, r.uses()) for r in made)
         wished = [e.wish(self.source.by_ref[e.ref]) for e in entries if e.fate.moves]
-        needed.update(_most(self.target, wished, VERIFIED_AT_ONCE))
+        needed.update(_most(self.target, wished, DISKS_AT_ONCE))
         checks = [_quota(self.target, key, wanted, "") for key, wanted in sorted(needed.items())]
         there = sorted(_most(self.source, moving, READ_AT_ONCE).items())
         checks += [_quota(self.source, key, wanted, " of the source, for a while") for key, wanted in there]

@@ -48,6 +48,7 @@ from unterbau.cloud.port import (
     said,
 )
 from unterbau.cloud.waiting import stoppable
+from unterbau.defaults import SMALL_OBJECT
 from unterbau.errors import AuthFailed, Broken, CloudError, Conflict, Elsewhere, NotFound, Unreachable, Unsupported
 from unterbau.tenant.kinds import Container, Kind, Quota, Resource, Segment, Source, StoredObject, ref
 from unterbau.tenant.kinds.object import KEPT_HEADERS, is_md5
@@ -56,8 +57,6 @@ from unterbau.verdict import Reason, Words
 
 T = TypeVar("T")
 PARALLEL = 16
-SMALL_BYTES = 4 << 20
-"""A larger object is not read beside fifteen others."""
 PAGE = 1000
 """Objects of a container that are told at once (`port.Page`); Swift lists ten times as many."""
 MOST_UNREACHABLE = 25
@@ -391,7 +390,7 @@ class ObjectService:
         The listing says so: a link's entry has other sums than what it leads to, a large object's other than what it joins.
         """
         size, etag = entry.get("bytes"), entry.get("hash")
-        if not (isinstance(size, int) and 0 < size <= SMALL_BYTES) or "symlink_path" in entry:
+        if not (isinstance(size, int) and 0 < size <= SMALL_OBJECT) or "symlink_path" in entry:
             return None
         name, found = _name(entry), None
         try:
@@ -529,7 +528,7 @@ class ObjectService:
         if wish.md5():
             headers["ETag"] = wish.md5()
         chunks = measured(data, wish.size_bytes, wish.ref)
-        if wish.size_bytes > SMALL_BYTES:
+        if wish.size_bytes > SMALL_OBJECT:
             self._refuse_foreign(wish, marker)
             self._swift.request("PUT", path, headers=headers, body=chunks)
         else:

@@ -13,7 +13,7 @@ from typing import Any
 from unterbau.face import TEN, first
 from unterbau.face.results import MARKS, STYLES, listed, safe, say, table
 from unterbau.switch.evidence import CheckResult
-from unterbau.switch.plan import Plan, spoken
+from unterbau.switch.plan import Interval, Plan, spoken
 from unterbau.switch.probes import outage as outages
 from unterbau.switch.probes.judging import sentence
 from unterbau.switch.probes.model import Probe, Recorded
@@ -102,9 +102,17 @@ def _time(made: Plan) -> str:
             f"about {spoken(made.estimate_seconds or 0)} by a rule of thumb: no move between these two was measured yet"
         )
     most = ", ".join(f"{one.step} {one.share:.0%}" for one in told.slowest)
-    unknown = f"; not measured, and not in it: {', '.join(told.unmeasured)}" if told.unmeasured else ""
-    runs = f"{'move' if len(told.runs) == 1 else 'moves'} {', '.join(told.runs)}"
-    return f"{spoken(told.lower_seconds)} to {spoken(told.upper_seconds)} by the steps of {runs}; most of it: {most or 'nothing'}{unknown}"
+    runs = f"{'run' if len(told.runs) == 1 else 'runs'} {', '.join(told.runs)}"
+    both = f"together {_interval(told.together)}; " if told.verification else ""
+    return f"move {_interval(told.move)}, verification {_interval(told.verification)}, {both}by {runs}; most of the move: {most or 'nothing'}"
+
+
+def _interval(told: Interval | None) -> str:
+    """From when to when, and what is not in it since nobody measured it."""
+    if told is None or not told.runs:
+        return "not measured"
+    unknown = f" and what was NOT MEASURED ({', '.join(told.unmeasured)})" if told.unmeasured else ""
+    return f"{spoken(told.lower_seconds)} to {spoken(told.upper_seconds)}{unknown}"
 
 
 def _losses(made: Plan) -> None:

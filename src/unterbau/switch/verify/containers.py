@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +77,8 @@ class Containers:
     count: Callable[[str, int, int], None]
     workers: int
     pause: Callable[[float], None] = time.sleep
+    told: Callable[[str], AbstractContextManager[dict[str, float]]] = lambda step: nullcontext({})
+    """What tells how long a step took; see `contents`."""
     _abandoned: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -111,7 +113,9 @@ class Containers:
         with files.translated(path), open(path, "wb", opener=_private) as file:
             for name in self.names:
                 reference = ref(STORE, name)
-                sums, doubt = self._container(side, name, file, notes, done)
+                with self.told(f"content of {side} {reference}") as amount:
+                    sums, doubt = self._container(side, name, file, notes, done)
+                    amount["bytes"], amount["times"] = sums.size_bytes // max(1, sums.objects), max(1, sums.objects)
                 done += sums.objects
                 where = Source(where=f"{side}: {reference}", at=self.now())
                 found[side, reference] = Observation(what=WHAT, value=sums.told(), source=where, reason=doubt)

@@ -17,9 +17,9 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,7 +32,7 @@ from pydantic import JsonValue
 from unterbau.cloud.content import content
 from unterbau.cloud.disks import RAW, Forms, Trimmed, form_of, guest_bytes, length_of
 from unterbau.cloud.port import ByteStream, Cloud, Take, said
-from unterbau.defaults import LATE_SECONDS
+from unterbau.defaults import DISKS_AT_ONCE, LATE_SECONDS, READERS
 from unterbau.errors import CloudError, Conflict, Interrupted
 from unterbau.saga import (
     Attempt,
@@ -48,6 +48,7 @@ from unterbau.saga import (
     markers,
     remaining,
     run,
+    timeline,
     unwind,
 )
 from unterbau.switch import census, temporaries
@@ -96,6 +97,14 @@ Asked: TypeAlias = Callable[[Sequence[Probe], Workload, Workload, Mapping[Ref, R
 """What was answered on both sides to these probes; the last argument maps objects of the source to those of the target."""
 
 
+Spent: TypeAlias = Callable[[str, int, float, datetime, datetime], None]
+"""Told of each piece of work when it ended: its name, bytes and times (`prediction.Span`), when it began and ended."""
+
+
+def _untold(step: str, size: int, times: float, began: datetime, ended: datetime) -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """What `observe` saw of both sides, before any comparison. `hashes` and `stamps`: by (side, Ref)."""
@@ -136,26 +145,28 @@ def look(
     work: Path,
     now: Callable[[], datetime],
     stop: threading.Event | None = None,
-    workers: int = 6,
+    workers: int = READERS,
     count: Callable[[str, int, int], None] = lambda label, done, total: None,
     passed: Callable[[str, int, int | None], None] = lambda label, done, total: None,
     late_seconds: float = LATE_SECONDS,
     say: Callable[[str], None] = lambda line: None,
     asked: Asked | None = None,
     place: Path | None = None,
+    spent: Spent = _untold,
 ) -> Contents:
     """Verify. `place`: the file that the caller writes the verdicts to; beside it stay the manifests of crowded containers.
 
     `work` is the folder of the journals of temporaries: one for all verifications of this user.
 
     `late_seconds`: how long a cloud may still finish a write that it did not answer; if there was one, the end waits for it.
-    `asked` asks the plan's probes, once both sides are known.
+    `asked` asks the plan's probes, once both sides are known. `spent` is called from worker threads.
     Raises AuthFailed, Unreachable if a side cannot be read at all; Interrupted when `stop` is set.
     """
     with TemporaryDirectory(prefix="unterbau-verify-") as passing:
         seen = observe(
             {"source": source, "target": target}, work=work, now=now, stop=stop, workers=workers, count=count, passed=passed,
             late_seconds=late_seconds, say=say, place=place or Path(passing) / "verdicts.json", plan=plan,
+            spent=spent,
         )  # fmt: skip
         if plan is None or not plan.probes:
             return seen.contents(plan)
@@ -171,33 +182,42 @@ def observe(
     work: Path,
     now: Callable[[], datetime],
     stop: threading.Event | None = None,
-    workers: int = 6,
+    workers: int = READERS,
     count: Callable[[str, int, int], None] = lambda label, done, total: None,
     passed: Callable[[str, int, int | None], None] = lambda label, done, total: None,
     late_seconds: float = LATE_SECONDS,
     say: Callable[[str], None] = lambda line: None,
     place: Path | None = None,
     plan: Plan | None = None,
+    spent: Spent = _untold,
 ) -> Seen:
     """A census of `source` and `target` (`sides`), and the hash of every content. Raises as `look` does.
 
     `place`: the file that verdicts will stand in; the objects of crowded containers go into manifests beside it. None:
     they are things of the censuses like all others. Of disks that servers have on their hosts those that `plan` carries are read.
     """
-    watcher = _Watcher(stop or threading.Event(), now, passed, late_seconds, say)
+    watcher = _Watcher(stop or threading.Event(), now, passed, late_seconds, say, spent)
     started = now()
     runs = _runs(sides, work, watcher)
     killed, _ = runs.take_up()
     own = markers(work, VERB)
     read = _ReadBefore(watcher)
-    boxes = None if place is None else Containers(sides, crowded(sides), place, watcher.hash_of, now, count, workers)
+    boxes = (
+        None
+        if place is None
+        else Containers(sides, crowded(sides), place, watcher.hash_of, now, count, workers, told=watcher.telling)
+    )
     without = boxes.names if boxes is not None else ()
     with ThreadPoolExecutor(max_workers=3) as pool:
         written = pool.submit(boxes.read) if boxes is not None else None
-        taken = {
-            s: pool.submit(census.take, c, now=now, progress=count, seen=read.of(s), without=without)
-            for s, c in sides.items()
-        }
+
+        def listed(side: str, cloud: Cloud) -> Workload:
+            with watcher.telling(f"listing of {side}") as amount:
+                taken = census.take(cloud, now=now, progress=count, seen=read.of(side), without=without)
+                amount["bytes"] = sum(r.has_content() for r in taken.resources)
+            return taken
+
+        taken = {side: pool.submit(listed, side, cloud) for side, cloud in sides.items()}
         try:
             whole = {side: future.result() for side, future in taken.items()}
             own |= markers(work, VERB)  # what was begun meanwhile stood in a journal before it was made
@@ -269,6 +289,14 @@ class _Watcher:
     passed: Callable[[str, int, int | None], None]
     late_seconds: float
     say: Callable[[str], None]
+    spent: Spent = _untold
+
+    @contextmanager
+    def telling(self, step: str) -> Iterator[dict[str, float]]:
+        """Tell how long what is within took: its `bytes` and `times`, if the dictionary gets them."""
+        began, amount = self.now(), dict[str, float]()
+        yield amount
+        self.spent(step, int(amount.get("bytes", 0)), amount.get("times", 1.0), began, self.now())
 
     def hash(self, label: str, stream: ByteStream) -> str:
         """SHA-256 of a stream (hex), with progress; Interrupted when asked to stop."""
@@ -330,7 +358,9 @@ def _hashes(
 
     def one(task: tuple[str, Resource]) -> None:
         side, resource = task
-        found[side, resource.ref] = _observe(side, sides[side], resource, key, watcher)
+        with watcher.telling(f"content of {side} {resource.ref}") as amount:
+            found[side, resource.ref] = _observe(side, sides[side], resource, key, watcher)
+            amount["bytes"] = _size(resource)
         count("contents read", len(found), len(tasks))
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
@@ -339,6 +369,11 @@ def _hashes(
         list(pool.map(one, [(side, r) for side, r in tasks if (side, r.ref) not in found]))
     hashes, stamps, left = disks.result()
     return {**found, **hashes}, stamps, left
+
+
+def _size(resource: Resource) -> int:
+    """Bytes of its content, as far as its cloud says."""
+    return resource.disk_gib() << 30 or getattr(resource, "size_bytes", None) or 0
 
 
 def _hashing(side: str, disk: Resource) -> str:
@@ -548,11 +583,16 @@ def _disk_hashes(
     for task in disks:
         steps += _steps(task, sides[task.side], run_id, watcher, forms[task.side], path.parent)
     with Journal(path, now=watcher.now) as journal:
-        result = run(steps, journal, plan=run_id, workers=3, stop=watcher.stop, late_seconds=watcher.late_seconds)
+        result = run(
+            steps, journal, plan=run_id, workers=DISKS_AT_ONCE, stop=watcher.stop, late_seconds=watcher.late_seconds
+        )
+        _tell(path, disks, watcher.spent)
         outputs, errors = journal.status.outputs, dict(journal.status.errors)
         found = {(t.side, t.disk.ref): _disk_seen(t, outputs, errors, watcher) for t in disks}
         found |= ownership.told(steps, outputs, errors, watcher.now())
-        tidied = unwind(steps, journal, plan=run_id)
+        with watcher.telling("tidying") as amount:
+            tidied = unwind(steps, journal, plan=run_id)
+            amount["times"] = sum("marker" in intent for intent in journal.status.intents.values())
         left = remaining(journal)
         if not result.interrupted:
             left += runs.sweep(journal)
@@ -564,6 +604,17 @@ def _disk_hashes(
     told = {(t.side, t.disk.ref): outputs.get(t.hashing, {}).get("updated_at") for t in disks}
     stamps = {where: datetime.fromisoformat(at) for where, at in told.items() if isinstance(at, str)}
     return found, stamps, tuple(left)
+
+
+def _tell(path: Path, disks: Sequence[_Task], spent: Spent) -> None:
+    """How long each step of a disk took from its intent to its end. Each name ends with the disk: `hash of source volume:1`."""
+    sizes = {f"{task.side} {task.disk.ref}": _size(task.disk) for task in disks}
+    begun: dict[str, datetime] = {}
+    for at, kind, node in timeline(path):
+        if kind == "intended":
+            begun[node] = at
+        elif kind == "done" and node in begun:
+            spent(node, sizes.get(node.partition(" of ")[2], 0), 1.0, begun.pop(node), at)
 
 
 def _disk_seen(task: _Task, outputs: Outputs, errors: dict[str, JsonObject], watcher: _Watcher) -> Observation:
