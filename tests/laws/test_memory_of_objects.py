@@ -33,6 +33,8 @@ FEW = 1_500
 MANY = 4 * FEW
 EACH = 40
 """Bytes that one more object may take."""
+ROOM = 256 << 10
+"""Bytes that more of them may take all together: each file of what was sorted has its buffer while they are merged."""
 NOW = datetime(2026, 11, 27, 6, tzinfo=UTC)
 SIGNER = CryptoSigner.generate_ed25519()
 
@@ -48,8 +50,8 @@ def peak(what: Callable[[], object]) -> int:
 
 
 def each(few: int, many: int, more: int = MANY - FEW) -> float:
-    """Bytes that one more object took."""
-    return (many - few) / more
+    """Bytes that one more object took. Where objects are held it is some hundreds."""
+    return (many - few - ROOM) / more
 
 
 def tools(root: Path) -> drill.Tools:
