@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -178,11 +178,6 @@ class Glance:
         status = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         return {**self.entry, "status": status} if status != "deleted" else None
 
-    def request(self, method: str, path: str, *, data: Iterable[bytes], headers: dict[str, str]) -> None:
-        assert self.states[0] == "queued", "Glance takes data into a queued image only"
-        self.states.pop(0)
-        self.written.append(f"{len(b''.join(data))} bytes")
-
     def listed(self, path: str, key: str, **query: Any) -> Listed[dict[str, Any]]:
         there = {**self.entry, "status": self.states[0]}
         named = query.get("name") == self.entry["name"] or query.get("tag") in self.entry["tags"]
@@ -192,6 +187,11 @@ class Glance:
         if method == "POST":
             self.entry["name"] = body["os-volume_upload_image"]["image_name"]
             return {"os-volume_upload_image": {"image_id": "i"}}
+        if "data" in more:
+            assert self.states[0] == "queued", "Glance takes data into a queued image only"
+            self.states.pop(0)
+            self.written.append(f"{len(b''.join(more['data']))} bytes")
+            return {}
         assert self.states[0] == "active", f"{method} while it is {self.states[0]}: one of two writes is lost"
         self.written += [c["path"] for c in body]
         self.entry |= {c["path"].strip("/"): c["value"] for c in body}
