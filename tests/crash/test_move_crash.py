@@ -7,6 +7,7 @@ Orphans and doubles are counted by the simulator's raw enumeration, which knows 
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def mover(root: Path, kill_after: int, what: str = "run", mood: str = "late") ->
         capture_output=True,
         check=False,
         text=True,
+        env={**os.environ, "TMPDIR": str(root)},  # a killed process leaves its temporary folders
     )
     assert done.returncode in (0, -9), done.stderr[-2000:]
     return done
