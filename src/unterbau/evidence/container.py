@@ -24,7 +24,7 @@ from typing import BinaryIO, NoReturn, cast
 from unterbau.errors import BundleError, Failed
 from unterbau.evidence.core import STATEMENT
 from unterbau.evidence.limits import NOT_OURS, Limits, too_much
-from unterbau.evidence.long import CHUNK, Long, Member, chunks
+from unterbau.evidence.long import CHUNK, Long, Member, Passing, chunks
 
 MEMBERS = 100
 """Members that a bundle may have."""
@@ -133,32 +133,24 @@ class Archive:
     def long(self, name: str) -> Long:
         """A member that is not held: whoever goes through it finds out whether it has as many bytes as it states."""
         info = self._infos[name]
-        return Long(lambda: cast(BinaryIO, io.BufferedReader(_Unpacked(self._zip, info), CHUNK)))
+        return Long(lambda: _Unpacked(self._zip, info).buffered())
 
 
-class _Unpacked(io.RawIOBase):
+class _Unpacked(Passing):
     """The bytes of a member. Raises BundleError where they are not as the file states."""
 
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+        with _told():
+            super().__init__(cast(BinaryIO, archive.open(info)))
         self._info, self._done = info, 0
-        with _told():
-            self._member = archive.open(info)
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what a BufferedReader gives
+    def piece(self, most: int) -> bytes:
         with _told():
-            found = self._member.read(len(buffer))
+            found = self._inner.read(most)
         self._done += len(found)
         if self._done > self._info.file_size or not (found or self._done == self._info.file_size):
             raise BundleError(f"{self._info.filename} has another size than it states", NOT_OURS)
-        buffer[: len(found)] = found
-        return len(found)
-
-    def close(self) -> None:
-        self._member.close()
-        super().close()
+        return found
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Long:
 
     def stated(self, name: str, sha256: str) -> Long:
         """The same, each whole reading of which raises BundleError if it has another digest."""
-        return Long(lambda: cast(BinaryIO, io.BufferedReader(_Stated(self.open(), name, sha256), CHUNK)))
+        return Long(lambda: _Stated(self.open(), name, sha256).buffered())
 
 
 Member: TypeAlias = bytes | Long
@@ -63,23 +63,43 @@ def sha256(member: Member) -> str:
     return found.hexdigest()
 
 
-class _Stated(io.RawIOBase):
-    """A stream that fails at its end if it had other bytes than were stated."""
+class Passing(io.RawIOBase):
+    """A stream that looks at each `piece` of another one as it gives it on; what it opened it closes."""
 
-    def __init__(self, inner: BinaryIO, name: str, stated: str) -> None:
-        self._inner, self._name, self._stated, self._found = inner, name, stated, hashlib.sha256()
+    def __init__(self, inner: BinaryIO) -> None:
+        self._inner = inner
+
+    def piece(self, most: int) -> bytes:
+        """The next bytes, at most so many; b"" at the end."""
+        raise NotImplementedError
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what BufferedReader gives
-        chunk = self._inner.read(len(buffer))
-        self._found.update(chunk)
-        if not chunk and self._found.hexdigest() != self._stated:
-            raise BundleError(f"{self._name}: changed since it was signed", NOT_OURS)
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what a BufferedReader gives
+        found = self.piece(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
 
     def close(self) -> None:
         self._inner.close()
         super().close()
+
+    def buffered(self) -> BinaryIO:
+        """The same, to be read by lines."""
+        return cast(BinaryIO, io.BufferedReader(self, CHUNK))
+
+
+class _Stated(Passing):
+    """A stream that fails at its end if it had other bytes than were stated."""
+
+    def __init__(self, inner: BinaryIO, name: str, stated: str) -> None:
+        super().__init__(inner)
+        self._name, self._stated, self._found = name, stated, hashlib.sha256()
+
+    def piece(self, most: int) -> bytes:
+        chunk = self._inner.read(most)
+        self._found.update(chunk)
+        if not chunk and self._found.hexdigest() != self._stated:
+            raise BundleError(f"{self._name}: changed since it was signed", NOT_OURS)
+        return chunk
