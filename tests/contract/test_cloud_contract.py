@@ -185,6 +185,8 @@ def test_without_a_marker_what_was_there_before_is_not_adopted(cloud: Cloud, mak
 def test_of_two_that_look_alike_none_is_taken(cloud: Cloud, make: Maker, wish: Resource) -> None:
     wish = wish.model_copy(update={"name": f"{wish.name}-{make.tag}"})
     two = sorted(make.ensure(wish, step, cloud.lookalikes(wish)) for step in "ab")
+    for id_ in two if wish.BONDS else ():
+        cloud.set_bonds(wish.model_copy(update={"id": id_}))
     later = opened_again(cloud)  # who made which is forgotten
     with pytest.raises(Conflict) as caught:
         later.ensure(wish, make.marker("c"))
@@ -192,12 +194,20 @@ def test_of_two_that_look_alike_none_is_taken(cloud: Cloud, make: Maker, wish: R
     assert sorted(cloud.lookalikes(wish)) == two
 
 
-def test_an_address_group_is_marked_until_it_is_finished(cloud: Cloud, make: Maker) -> None:
+def test_an_address_group_is_marked_until_it_gets_its_description(cloud: Cloud, make: Maker) -> None:
     wish = AddressGroup(id="-", name=f"g-{make.tag}", description="why", addresses=("10.0.0.0/8",))
     id_ = make.ensure(wish)
     assert make.ensure(wish) == id_
-    there = cloud.read(ref(Kind.ADDRESS_GROUP, id_))
-    assert there is not None and there.marker is None and there.comparable() == wish.comparable()
+    half = cloud.read(ref(Kind.ADDRESS_GROUP, id_))
+    assert half is not None and half.marker == make.marker()
+    for _ in "twice":
+        cloud.set_bonds(wish.model_copy(update={"id": id_}))
+        there = cloud.read(ref(Kind.ADDRESS_GROUP, id_))
+        assert there is not None and there.marker is None and there.comparable() == wish.comparable()
+    assert make.ensure(wish) == id_
+    cloud.unmark(half)
+    bare = cloud.read(half.ref)
+    assert bare is not None and bare.marker is None
 
 
 def test_a_security_group_begins_shut_and_a_rule_keeps_its_remote(cloud: Cloud, make: Maker) -> None:

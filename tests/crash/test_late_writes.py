@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,13 @@ from mover import folder
 
 from unterbau.cloud.port import is_marker
 from unterbau.cloud.simulator import Simulator
-from unterbau.errors import Exit, Interrupted
+from unterbau.errors import Exit, Forbidden, Interrupted
 from unterbau.face import Face
 from unterbau.reference import tenant as seed
 from unterbau.saga import Journal
 from unterbau.switch import census, drill, planning
 from unterbau.switch.folders import DrillState
-from unterbau.tenant.kinds import Kind, Volume, kind_of
+from unterbau.tenant.kinds import AddressGroup, Kind, Ref, Resource, Volume, kind_of
 from unterbau.verdict import Outcome
 
 pytestmark = pytest.mark.timeout(2400)
@@ -120,6 +120,30 @@ def test_one_lost_request_of_each_kind_leaves_no_twin_and_no_orphan(setting: Cal
     assert closed.exit is Exit.HELD
     assert closed.verdict is not None and closed.verdict.outcome is Outcome.HELD
     assert at.names() == at.before
+
+
+def test_a_mark_in_the_place_of_a_description_stays_until_the_id_is_noted(setting: Callable[..., Setting]) -> None:
+    """The answer is lost, the second request comes through, and the run ends before that is noted; then comes the first."""
+    at, there = setting(), Kind.ADDRESS_GROUP
+    target = at.clouds["b"]
+    settle = target.settle
+
+    def ending(reference: Ref, deadline: timedelta) -> Resource:
+        if kind_of(reference) is there:
+            raise Forbidden("the run ends here")
+        return settle(reference, deadline)
+
+    at.lose(first_of_each(f"create {there}", 3600, []))
+    target.settle = ending  # type: ignore[method-assign]
+    assert not at.drill.move().complete
+    target.settle = settle  # type: ignore[method-assign]
+    at.lose(lambda request: None)
+    at.come()
+    moved = at.drill.move()
+    assert moved.complete and moved.swept.named == ()
+    assert [line for line in moved.swept.removed if kind_of(line.split()[1]) is there]
+    groups = [r for r in target.listing(there).resources if isinstance(r, AddressGroup)]
+    assert [(g.name, g.description, g.marker) for g in groups] == [("fv-verwaltungsnetz", "Netze der Häuser", None)], groups
 
 
 def test_without_a_lost_request_nothing_is_waited_for(setting: Callable[..., Setting]) -> None:

@@ -32,7 +32,6 @@ pytestmark = pytest.mark.timeout(2400)
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 MOVER = Path(__file__).with_name("mover.py")
 KINDS_WITHOUT_A_MARK = {kind.value for kind, known in KINDS.items() if known.KNOWN.marker.doubtful}
-"""Also an address group: the description that carries the mark is the user's in the end."""
 
 
 def mover(root: Path, kill_after: int, what: str = "run", mood: str = "late") -> subprocess.CompletedProcess[str]:

@@ -244,7 +244,8 @@ class Cloud(Reader, Protocol):
         Notes by kind: a *network* gets its MTU, or the largest of this cloud if that is less. A *security group* is made
         without any rule (rules that the cloud adds are removed).
         A *router interface* gets exactly its addresses. A *router* is made with its external gateway, without
-        `routes` (their next hops need the interfaces: `set_bonds`), a *container* without keeping versions. A *server* gets its ports in order, and
+        `routes` (their next hops need the interfaces: `set_bonds`), a *container* without keeping versions, an *address group*
+        with the marker for its description. A *server* gets its ports in order, and
         `source.disks`; it is made running. An *attachment* attaches. An *image* without source is made empty
         (`write_image` follows), visibility private until then; one from a server is in the form that the cloud chooses, or
         `settle` says Broken where it gives none. An *object* is written by `write_object` or
@@ -281,10 +282,10 @@ class Cloud(Reader, Protocol):
         """Give a secret its payload. Idempotent: a secret that has a payload is left alone."""
 
     def set_bonds(self, wish: Resource) -> None:
-        """Make what holds others on the thing `wish.id` as the wish has it. Idempotent.
+        """Make the thing `wish.id` what it only becomes later, as the wish has it. Idempotent.
 
         The static routes of a router, which hold its legs; of a container whether and where it keeps versions; of a subnet
-        what DHCP gives out.
+        what DHCP gives out; of an address group its description, in whose place its marker stood.
         """
 
     def set_power(self, server_id: str, power: Power) -> None:

@@ -429,7 +429,7 @@ class Simulator:
         there = [r for r in self._all() if r.own_kind is wish.own_kind]
         ours = [r.id for r in there if r.marker == marker]
         if ours or marked is Mark.BORN:
-            if ours and marked in (Mark.BRIEFLY, Mark.LATER):  # half-made: finish it
+            if ours and marked is Mark.LATER:  # half-made: finish it
                 self._finish(wish, ours[0], marker)
             return ours[0] if ours else None
         free = [r for r in there if r.id not in before and self._claimed.get(r.id, marker) == marker]
@@ -446,8 +446,8 @@ class Simulator:
         return alike[0]
 
     def _finish(self, wish: Resource, id_: str, marker: Marker) -> None:
-        """It gets its marker after it was made, or loses it."""
-        marked = {"id": id_, "marker": marker if wish.KNOWN.marker.lasting else None}
+        """It gets its marker after it was made."""
+        marked = {"id": id_, "marker": marker}
         made = wish.born(NOTHING, 0).completed(self._side(), datetime.now(UTC)).model_copy(update=marked)
         self._put(made.with_payload(wish) if self._blob(made.ref).exists() else made)
 
@@ -488,7 +488,7 @@ class Simulator:
         """`finished` False: by its first request only."""
         id_ = wish.place() or self._new()
         marks = wish.KNOWN.marker
-        bare = not (marks.lasting if finished else marks.at_birth)
+        bare = not (marks.at_birth or (finished and marks.lasting))
         made = wish.model_copy(update={"id": id_, "marker": None if bare else marker}).born(source, len(self._world))
         try:
             self._put(self._drawn(made.completed(self._side(), datetime.now(UTC)), source))

@@ -181,10 +181,9 @@ class _Planting:
         """Keypair, server group, address group, security groups that refer to each other."""
         self.have(Keypair(id="fv-betrieb", name="fv-betrieb", public_key=PUBLIC_KEY, fingerprint=FINGERPRINT))
         self.have(ServerGroup(id="-", name="fv-web", policy="anti-affinity"))
-        self.have(
-            AddressGroup(id="-", name="fv-verwaltungsnetz", description="Netze der Häuser",
-                         addresses=("10.20.0.0/16", "2001:db8:20::/48"))
-        )  # fmt: skip
+        houses = AddressGroup(id="-", name="fv-verwaltungsnetz", description="Netze der Häuser",
+                              addresses=("10.20.0.0/16", "2001:db8:20::/48"))  # fmt: skip
+        self.cloud.set_bonds(houses.model_copy(update={"id": self.have(houses)}))
         web = self.have(SecurityGroup(id="-", name="fv-web", description="Webserver"))
         db = self.have(SecurityGroup(id="-", name="fv-db", description="Datenbank"))
         admin = self.have(SecurityGroup(id="-", name="fv-betrieb", description="Betrieb"))

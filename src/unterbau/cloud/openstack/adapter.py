@@ -29,6 +29,7 @@ from unterbau.cloud.port import ByteStream, Listing, Marker, Page, Power, Surrou
 from unterbau.errors import Unsupported
 from unterbau.tenant.kinds import (
     NOTHING,
+    AddressGroup,
     CloudIdentity,
     Container,
     Image,
@@ -251,6 +252,8 @@ class OpenStack:
             self._objects.set_versioning(wish)
         elif isinstance(wish, Subnet):
             self._network.set_pools(wish)
+        elif isinstance(wish, AddressGroup):
+            self._network.set_description(wish)
         else:
             self._network.set_routes(_is(wish, Router))
 

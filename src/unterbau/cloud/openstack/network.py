@@ -303,7 +303,10 @@ class NetworkService:
         return id_
 
     def unmark(self, resource: Resource, marker: Marker) -> None:
-        """The one tag (DELETE ../tags/TAG); a router interface's is its port's."""
+        """The one tag (DELETE ../tags/TAG); a router interface's is its port's, an address group's its description."""
+        if isinstance(resource, AddressGroup):
+            self.set_description(resource)
+            return
         path = f"/v2.0/{_PATHS[resource.own_kind][0]}/{resource.id}/tags/{quote(marker)}"
         gone(lambda: self._api().json("DELETE", path))
 
@@ -427,7 +430,7 @@ class NetworkService:
             raise Conflict(f"network: this cloud has no {what} (extension {extension})")
 
     def _ensure_address_group(self, wish: AddressGroup, marker: Marker, before: frozenset[str]) -> str:
-        """It carries the marker as its description until it gets its own, the last step."""
+        """It carries the marker as its description until it gets its own (`set_description`)."""
         self._refuse_unless("address-group", "address groups")
         there = [
             g for g in self.raw("address-groups", name=wish.name)
@@ -441,9 +444,7 @@ class NetworkService:
                 return found
             body = {"name": wish.name, "description": marker, "addresses": list(wish.addresses)}
             half_made = self._api().json("POST", "/v2.0/address-groups", {"address_group": body})["address_group"]
-        id_ = str(half_made["id"])
-        self._api().json("PUT", f"/v2.0/address-groups/{id_}", {"address_group": {"description": wish.description}})
-        return id_
+        return str(half_made["id"])
 
     def _body(self, wish: Resource) -> Json:
         """The body of the POST, without description and tags where they come later."""
@@ -521,6 +522,10 @@ class NetworkService:
         """Make the static routes of router `wish.id` those of the wish."""
         routes = [r.model_dump() for r in wish.routes]
         self._api().json("PUT", f"/v2.0/routers/{wish.id}", {"router": {"routes": routes}})
+
+    def set_description(self, wish: AddressGroup) -> None:
+        """Give address group `wish.id` its description, in the marker's place."""
+        self._api().json("PUT", f"/v2.0/address-groups/{wish.id}", {"address_group": {"description": wish.description}})
 
     def set_pools(self, wish: Subnet) -> None:
         """Let DHCP give out of subnet `wish.id` what the wish says."""

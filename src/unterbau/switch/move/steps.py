@@ -444,7 +444,7 @@ class PayloadStep(CreateStep):
 @dataclass(frozen=True)
 class BondsStep:
     """What holds others on a thing (the static routes of a router, the versions of a container), or shuts them out (the
-    pools of a subnet), once those exist."""
+    pools of a subnet), once those exist; what stands in a marker's place, once the id is noted (`Mark.BRIEFLY`)."""
 
     move: Move
     reference: Ref

@@ -381,7 +381,8 @@ class ResourceBase(Model):
         return []
 
     def at_first(self, side: Side) -> Self:
-        """It as it is made, where it becomes what it is only once what hangs on it is there (by a step of `BONDS`)."""
+        """It as it is made, where it becomes what it is only later (by a step of `BONDS`): once what hangs on it is there, or
+        its id is noted."""
         return self
 
     def speaks_for(self) -> Iterator[str]:

@@ -179,8 +179,9 @@ class Mark(StrEnum):
     BORN = "from birth"
     LATER = "once it is finished"
     """Between its making and its marking it only looks like what was asked for."""
-    BRIEFLY = "until it is finished"
-    """It has no place for a marker but its name or description, which are the user's in the end."""
+    BRIEFLY = "until its id is noted"
+    """It has no place for a marker but its name or description, which are the user's in the end: a step of its own (`BONDS`)
+    gives it those. Until then what a lost request makes late is told by the marker; afterwards it still carries it."""
     NEVER = "never"
     UNIQUE = "never; the cloud refuses a second one like it"
     PLACE = "never; its id is its place"
@@ -198,7 +199,7 @@ class Mark(StrEnum):
     @property
     def doubtful(self) -> bool:
         """Whether there can be one, for a moment or for ever, of which only its looks tell that it is ours."""
-        return self not in (Mark.BORN, Mark.PLACE)
+        return self not in (Mark.BORN, Mark.BRIEFLY, Mark.PLACE)
 
     @property
     def answered(self) -> bool:

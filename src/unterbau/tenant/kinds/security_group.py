@@ -34,6 +34,16 @@ class AddressGroup(ResourceBase):
     addresses: Annotated[tuple[str, ...], carried(unordered=True, opens=TRAFFIC)] = ()
     shared_with: Annotated[tuple[str, ...], SHARED_WITH] = later(())
 
+    BONDS = "description of "
+
+    def at_first(self, side: Side) -> Self:
+        """With the marker where its description will be."""
+        return self.model_copy()
+
+    def bound(self, wish: ResourceBase) -> Self:
+        """With its description, and no marker."""
+        return self.model_copy(update={"description": getattr(wish, "description", ""), "marker": None})
+
     def unfit(self, at: datetime) -> str:
         """Its addresses are networks."""
         alone = [a for a in self.addresses if "/" not in a]
