@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import able
-import openstack
 import pytest
 from openstack.connection import Connection
-from visiting import WAIT, page
+from visiting import WAIT, page, tenant
 
 from unterbau import reference
 from unterbau.reference import extras, guest_image
@@ -51,20 +50,11 @@ def clouds() -> Iterator[tuple[str, str]]:
         reference.wipe(name)
 
 
-def _tenant(name: str) -> Connection:
-    config = openstack.config.OpenStackConfig(config_files=[str(reference.clouds_file(name))], load_envvars=False)
-    return Connection(config=config.get_one(cloud=name))
-
-
 def _unterbau(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "XDG_STATE_HOME": str(state)}
     return subprocess.run(
         [sys.executable, "-m", "unterbau", *arguments], capture_output=True, text=True, check=False, env=environ,
     )  # fmt: skip
-
-
-def _address(tenant: Connection) -> str:
-    return str(next(iter(tenant.network.ips())).floating_ip_address)
 
 
 def _outcomes(path: Path) -> dict[str, str]:
@@ -139,8 +129,8 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
     for _ in ("first", "again"):
         planted = _unterbau(tmp_path, "cloud", "seed", source)
         assert planted.returncode == 0, planted.stderr
-    with _tenant(source) as old, _tenant(target) as new:
-        there = page(_address(old), "41;Akte 41;nach dem Start")
+    with tenant(source) as old, tenant(target) as new:
+        there = page(old, "41;Akte 41;nach dem Start")
         assert "41;Akte 41;nach dem Start" in there and there[-1].startswith("rows: 41,")
 
         done = _unterbau(
@@ -156,7 +146,7 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
         server = next(iter(old.compute.servers()))
         old.compute.stop_server(server)
         old.compute.wait_for_server(server, status="SHUTOFF", wait=WAIT)
-        assert page(_address(new)) == there, "with the source stopped: rows that were written after boot included"
+        assert page(new) == there, "with the source stopped: rows that were written after boot included"
 
         def judged() -> dict[str, str]:
             _unterbau(
@@ -171,7 +161,7 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
             security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol="tcp",
             port_range_min=81, port_range_max=81,
         )  # fmt: skip
-        page(_address(new), "42;Akte 42;nur am Ziel")
+        page(new, "42;Akte 42;nur am Ziel")
         told = judged()
         rows = f"content volume:{_volume(old).id}"
         assert {told[k] for k in ("service", PAGE, CLOSED)} == {"failed"}
@@ -180,7 +170,7 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
 
         # An empty volume where the rows were: the guest runs, and its page has no rows.
         _empty_the_rows(new)
-        assert page(_address(new)) == ["Fachverfahren FV-1", "no database"]
+        assert page(new) == ["Fachverfahren FV-1", "no database"]
         told = judged()
         assert {told[k] for k in ("service", PAGE)} == {"failed"} and told[CLOSED] == "held"
 
@@ -200,21 +190,21 @@ def test_a_cut_over_stops_the_source_and_how_long_nobody_answered_is_measured(
     planted = _unterbau(tmp_path, "cloud", "seed", source)
     assert planted.returncode == 0, planted.stderr
     plan = tmp_path / "plan.yaml"
-    with _tenant(source) as old, _tenant(target) as new:
+    with tenant(source) as old, tenant(target) as new:
         server = next(iter(old.compute.servers()))
         if server.status != "ACTIVE":
             old.compute.start_server(server)
-        there = page(_address(old), "43;Akte 43;vor dem Umzug")
+        there = page(old, "43;Akte 43;vor dem Umzug")
         done = _unterbau(tmp_path, "plan", source, target, "--probe", "-o", str(plan))
         assert done.returncode in (0, 3), done.stdout + done.stderr
         done = _unterbau(tmp_path, "move", str(plan), "--pre-copy")
         assert done.returncode == 0, done.stdout + done.stderr
-        assert page(_address(old)) == there, "the source serves while it is copied"
+        assert page(old) == there, "the source serves while it is copied"
         old.object_store.create_object("fv-akten", "nachgereicht", data=b"meanwhile")
         done = _unterbau(tmp_path, "move", str(plan), "--cut-over", "--probe-wait", str(WAIT))
         assert done.returncode == 0, done.stdout + done.stderr
         assert old.compute.get_server(server).status == "SHUTOFF"
-        assert page(_address(new)) == there, "every row that was written before the stop"
+        assert page(new) == there, "every row that was written before the stop"
         assert new.object_store.download_object("nachgereicht", container="fv-akten") == b"meanwhile"
     (seen,) = (json.loads(p.read_text()) for p in tmp_path.glob("unterbau/drills/*/outage.json"))
     (course,) = seen["courses"]

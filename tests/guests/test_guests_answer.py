@@ -37,15 +37,20 @@ pytestmark = [
 NAME = "test-gaeste"
 WAIT = 120.0
 USER_DATA = """#!/bin/sh
-mkdir -p /srv/www /etc/local.d
+mkdir -p /srv/www/cgi-bin /etc/local.d
 echo 'rows: 42' >/srv/www/index.html
 head -c 10485760 /dev/zero >/srv/www/large
+cat >/srv/www/cgi-bin/die.cgi <<'X'
+#!/bin/sh
+echo c >/proc/sysrq-trigger
+X
 cat >/etc/local.d/web.start <<'X'
 #!/bin/sh
+cat /proc/cmdline /proc/sys/kernel/random/boot_id >/srv/www/kernel
 httpd -p 80 -h /srv/www
 httpd -p 81 -h /srv/www
 X
-chmod 755 /etc/local.d/web.start
+chmod 755 /etc/local.d/web.start /srv/www/cgi-bin/die.cgi
 """
 
 
@@ -193,6 +198,14 @@ def test_a_closed_port_is_silent_and_answers_once_a_rule_opens_it(tenant: Connec
     assert _answers(web.address, 81) is None, "the guest listens there, and no rule lets anybody in"
     _open(tenant, web.group, 81)
     _until(lambda: _answers(web.address, 81), 30)
+
+
+def test_a_guest_whose_kernel_dies_boots_again_and_no_busy_machine_kills_it_at_its_boot(web: Web) -> None:
+    kernel = _page(web.address, "/kernel")
+    assert b"no_timer_check" in kernel, "the test that an emulated kernel fails where its turn does not come in time"
+    with pytest.raises((OSError, http.client.HTTPException)):
+        _page(web.address, "/cgi-bin/die.cgi")
+    assert _until(lambda: (now := _page(web.address, "/kernel")) != kernel and now)
 
 
 def test_what_dies_is_started_again_and_the_guest_answers_all_the_while(cloud: str, web: Web) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import able
 import pytest
-from visiting import page
+from visiting import page, tenant
 
 from unterbau import reference, wiring
 from unterbau.reference import extras
@@ -68,8 +68,9 @@ def _plant(name: str) -> None:
     planting.floating_ip()
 
 
-def _address(name: str) -> str:
-    return str(wiring.open_cloud(name).listing(Kind.FLOATING_IP).resources[0].address)  # type: ignore[union-attr]
+def _page(name: str, row: str = "") -> list[str]:
+    with tenant(name) as there:
+        return page(there, row)
 
 
 def _claim(path: Path, kind: str) -> list[Any]:
@@ -90,7 +91,7 @@ def test_a_row_on_the_disk_of_a_server_is_there_after_the_move_as_it_was_before(
     source, target = clouds
     verdicts = tmp_path / "verdicts.json"
     _plant(source)
-    assert page(_address(source), ROW) == ["1;Akte 1", ROW]
+    assert _page(source, ROW) == ["1;Akte 1", ROW]
     old = wiring.open_cloud(source)
     server = old.listing(Kind.SERVER).resources[0]
     old.set_power(server.id, "SHUTOFF")  # what the rehearsal compares stands still
@@ -101,11 +102,11 @@ def test_a_row_on_the_disk_of_a_server_is_there_after_the_move_as_it_was_before(
     assert wiring.open_cloud(target).listing(Kind.SERVER).resources == ()
 
     old.set_power(server.id, "ACTIVE")
-    assert page(_address(source))[-1] == ROW
+    assert _page(source)[-1] == ROW
     done = _drill(tmp_path, verdicts, "--keep")
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert [v["outcome"] for v in _claim(verdicts, "content")] == ["not shown"]
-    assert page(_address(target)) == ["1;Akte 1", ROW]
+    assert _page(target) == ["1;Akte 1", ROW]
     there = wiring.open_cloud(target).listing(Kind.SERVER).resources[0]
     assert isinstance(there, Server) and there.status == "ACTIVE"
     for name in clouds:

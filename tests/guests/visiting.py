@@ -1,24 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a guest, asked as a person would."""
+"""The page of a cloud's one application, asked as a person would."""
 
 from __future__ import annotations
 
 import http.client
 import time
 
+import openstack
+from openstack.connection import Connection
+
+from unterbau import reference
+
 WAIT = 240
+_TAIL = 3000
 
 
-def page(address: str, row: str = "") -> list[str]:
-    """The lines of the application's page; with `row`, after it was written."""
+def tenant(cloud: str) -> Connection:
+    """The tenant's connection to that embedded cloud."""
+    config = openstack.config.OpenStackConfig(config_files=[str(reference.clouds_file(cloud))], load_envvars=False)
+    return Connection(config=config.get_one(cloud=cloud))
+
+
+def page(there: Connection, row: str = "") -> list[str]:
+    """The lines of its page; with `row`, after it was written.
+
+    Where nothing answers within `WAIT` seconds, the ends of the consoles are told: a guest may have died at its boot.
+    """
+    address = str(next(iter(there.network.ips())).floating_ip_address)
     end = time.monotonic() + WAIT
     while True:
         connection = http.client.HTTPConnection(address, timeout=5)
         try:
             connection.request("POST" if row else "GET", "/cgi-bin/index.cgi", row or None)
             return connection.getresponse().read().decode().splitlines()
-        except OSError:
-            assert time.monotonic() < end, f"{address} did not answer within {WAIT} s"
+        except OSError as error:
+            assert time.monotonic() < end, f"{address} did not answer within {WAIT} s: {error!r}\n{_consoles(there)}"
             time.sleep(0.5)
         finally:
             connection.close()
+
+
+def _consoles(there: Connection) -> str:
+    """What each server's console said last."""
+    told = []
+    for server in there.compute.servers():
+        shown = there.compute.get_server_console_output(server)["output"] or "" if server.status == "ACTIVE" else ""
+        told.append(f"-- {server.name} ({server.status})\n{shown[-_TAIL:]}")
+    return "\n".join(told)

@@ -8,7 +8,7 @@ foreign exceptions become ours. What only the port wants is loaded with it: `sur
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["cloud_names", "connect", "secrets", "survey"]
 
 
-def connect(name: str, *, config_files: Sequence[Path] = (), timeout: timedelta = timedelta(seconds=90)) -> OpenStack:
+def connect(name: str, *, config_files: Sequence[Path] = ()) -> OpenStack:
     """The cloud of that name in the user's own clouds.yaml, or else in one of the given files.
 
-    `timeout` limits each authentication request. Nothing is sent yet; wrong credentials show on first use
-    (`identity()`). Raises ConfigError: no or a malformed clouds.yaml, an unknown cloud.
+    Nothing is sent yet; wrong credentials show on first use (`identity()`). Raises ConfigError: no or a malformed clouds.yaml, an unknown cloud.
     """
     from unterbau.cloud.openstack.adapter import OpenStack
 
-    return OpenStack(find_session(name, config_files, timeout=timeout.total_seconds()))
+    return OpenStack(find_session(name, config_files))
 
 
 def survey(

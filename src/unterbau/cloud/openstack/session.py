@@ -65,6 +65,8 @@ class Session:
         self._checked: access.AccessInfo | None = None
         with translated(f"cloud {name}"):
             self.session = region.get_session()
+        # For what keystoneauth asks by itself, tokens and versions; it would take one number for both.
+        self.session.timeout = (heeded().bounds.connect, heeded().bounds.answer)
         weakref.finalize(self, self.session.session.close)  # when nobody speaks to the cloud any more
         heeded().opened.add(self)
         self._known = guard(self.session, region.config, pool_connections=16, pool_maxsize=POOL)
@@ -267,7 +269,7 @@ def at_least(version: str | None, wanted: str) -> bool:
 
 
 def find_session(
-    name: str, config_files: Sequence[Path] = (), *, timeout: float | None = None, region: str | None = None
+    name: str, config_files: Sequence[Path] = (), *, region: str | None = None
 ) -> Session:
     """The cloud of that name: the user's own clouds.yaml first, then the given files. Raises ConfigError.
 
@@ -281,7 +283,7 @@ def find_session(
             with translated(f"cloud {name} in {path}"):
                 resolve(config.cloud_config["clouds"], name)
                 chosen: dict[str, Any] = {"region_name": region} if region else {}
-                found = config.get_one(name, api_timeout=timeout or heeded().bounds.answer, **chosen)
+                found = config.get_one(name, **chosen)
             _demand_addresses(f"cloud {name} in {path}", found.config)
             return Session(name if region is None else f"{name}@{region}", found)
     raise _unknown(name, known, config_files)
