@@ -10,6 +10,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -338,6 +339,24 @@ def test_an_address_in_clouds_yaml_that_is_none_is_named(
     with pytest.raises(ConfigError, match=f"{key} is no address") as caught:
         openstack.connect("a-cloud").identity()
     assert "https://HOST" in caught.value.remedy
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_a_token_and_the_versions_are_asked_for_within_the_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, began = tmp_path / "clouds.yaml", time.monotonic()
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"http://127.0.0.1:{silent.getsockname()[1]}/v3"
+        auth = {"auth_url": where, "username": "u", "password": "p", "project_name": "x"}
+        file.write_text(json.dumps({"clouds": {"a-cloud": {"auth": auth, "api_timeout": 3600}}}))
+        for bounds in (Bounds(answer=0.2, operation=0.3), Bounds(connect=2, answer=0.2, operation=0.3)):
+            with heeding(threading.Event(), print, bounds), pytest.raises(Unreachable):
+                cloud = openstack.connect("a-cloud")
+                assert cloud._session.session.timeout == (bounds.connect, bounds.answer)
+                cloud.identity()
+    assert time.monotonic() - began < 60, "each request had 90 s once"
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
