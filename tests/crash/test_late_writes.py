@@ -143,7 +143,9 @@ def test_a_mark_in_the_place_of_a_description_stays_until_the_id_is_noted(settin
     assert moved.complete and moved.swept.named == ()
     assert [line for line in moved.swept.removed if kind_of(line.split()[1]) is there]
     groups = [r for r in target.listing(there).resources if isinstance(r, AddressGroup)]
-    assert [(g.name, g.description, g.marker) for g in groups] == [("fv-verwaltungsnetz", "Netze der Häuser", None)], groups
+    assert [(g.name, g.description, g.marker) for g in groups] == [("fv-verwaltungsnetz", "Netze der Häuser", None)], (
+        groups
+    )
 
 
 def test_without_a_lost_request_nothing_is_waited_for(setting: Callable[..., Setting]) -> None:

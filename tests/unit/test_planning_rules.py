@@ -20,6 +20,7 @@ from unterbau.tenant.kinds import (
     Image,
     Network,
     Offering,
+    Port,
     Quota,
     Router,
     SecurityGroup,
@@ -70,6 +71,25 @@ def test_a_quota_is_kept_up_to_its_limit(limit: int, used: int, outcome: Outcome
     assert check.outcome is outcome and bool(check.remedy) is (outcome is FAILED)
     short, free = f"needs 2, free are {limit - used} of {limit}", f"needs 2, {limit - used} free"
     assert str(check.text) == (short if outcome is FAILED else free if limit >= 0 else "needs 2, unlimited")
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(5, HELD), (4, NOT_SHOWN), (3, NOT_SHOWN), (2, FAILED), (-1, HELD)])
+def test_what_a_target_takes_of_a_quota_for_itself_may_be_too_much(limit: int, outcome: Outcome) -> None:
+    """DHCP or metadata: a port of each network is the project's."""
+    target = cloud("b", offering=offering(quota("port", limit, 1)))
+    networks = [Network(id=n, name=n) for n in "12"]
+    made = plan(
+        *networks,
+        *(Port(id=f"p{n.id}", name="p", network_id=n.id, mac_address=f"fa:16:3e:00:00:0{n.id}") for n in networks),
+        target=target,
+    )
+    (check,) = [c for c in made.checks if c.name == "quota port"]
+    assert check.outcome is outcome and bool(check.remedy) is (outcome is not HELD)
+    if outcome is NOT_SHOWN:
+        assert f"needs 2, free are {limit - 1} of {limit}; this cloud may take up to 2 more" in str(check.text)
+    alone = {c.name: str(c.text) for c in plan(*networks, target=target).checks}
+    assert alone["quota port"].startswith("needs 0")
+    assert "quota port" not in checks(plan(*networks, target=cloud("b", offering=offering())))
 
 
 def test_a_quota_that_is_not_told_is_not_shown_and_another_services_counts_for_nothing() -> None:

@@ -282,7 +282,10 @@ class _Planner:
         needed = _together(_taken(self.target, r, r.uses()) for r in made)
         wished = [e.wish(self.source.by_ref[e.ref]) for e in entries if e.fate.moves]
         needed.update(_most(self.target, wished, DISKS_AT_ONCE))
-        checks = [_quota(self.target, key, wanted, "") for key, wanted in sorted(needed.items())]
+        drawn = _together(_taken(self.target, r, r.brings()) for r in made)
+        told = {(q.service, q.resource) for q in self.target.offering.quotas}
+        concerned = sorted({*needed, *(drawn.keys() & told)})
+        checks = [_quota(self.target, key, needed[key], "", drawn[key]) for key in concerned]
         there = sorted(_most(self.source, moving, READ_AT_ONCE).items())
         checks += [_quota(self.source, key, wanted, " of the source, for a while") for key, wanted in there]
         return [*checks, *_limits(self.target, made)]
@@ -314,8 +317,8 @@ class _Planner:
                      remedy=Reason.of("do.role-member"))  # fmt: skip
 
 
-def _quota(side: Workload, key: tuple[str, str], wanted: int, suffix: str) -> Check:
-    """One quota against what is wanted of it."""
+def _quota(side: Workload, key: tuple[str, str], wanted: int, suffix: str, drawn: int = 0) -> Check:
+    """One quota against what is wanted of it. `drawn`: what the cloud may take of it besides, for itself."""
     quota = next((q for q in side.offering.quotas if (q.service, q.resource) == key), None)
     name = f"quota {key[1]}{suffix}"
     if quota is None:
@@ -324,6 +327,10 @@ def _quota(side: Workload, key: tuple[str, str], wanted: int, suffix: str) -> Ch
     if quota.limit >= 0 and quota.used + wanted > quota.limit:
         text = Reason.of("check.quota.short", wanted=wanted, free=quota.limit - quota.used, limit=quota.limit)
         return Check(name=name, outcome=Outcome.FAILED, text=text, remedy=Reason.of("do.ask-for-more"))
+    if quota.limit >= 0 and quota.used + wanted + drawn > quota.limit:
+        free = quota.limit - quota.used
+        text = Reason.of("check.quota.tight", wanted=wanted, free=free, limit=quota.limit, drawn=drawn)
+        return Check(name=name, outcome=Outcome.NOT_SHOWN, text=text, remedy=Reason.of("do.ask-for-more"))
     text = Reason.of("check.quota.free", wanted=wanted, free=quota.limit - quota.used)
     if quota.limit < 0:
         text = Reason.of("check.quota.unlimited", wanted=wanted)

@@ -268,9 +268,7 @@ def at_least(version: str | None, wanted: str) -> bool:
     return version is not None and _lower(version, wanted) == wanted
 
 
-def find_session(
-    name: str, config_files: Sequence[Path] = (), *, region: str | None = None
-) -> Session:
+def find_session(name: str, config_files: Sequence[Path] = (), *, region: str | None = None) -> Session:
     """The cloud of that name: the user's own clouds.yaml first, then the given files. Raises ConfigError.
 
     `region`: one of its regions; None: its own choice.

@@ -304,6 +304,10 @@ class ResourceBase(Model):
         if self.KNOWN.quota is not None:
             yield (*self.KNOWN.quota, 1)
 
+    def brings(self) -> Iterator[tuple[str, str, int]]:
+        """What a cloud may take of the project's quotas for itself because this is there."""
+        yield from ()
+
     def passing(self) -> Iterator[tuple[str, str, int]]:
         """What reading it takes of quotas for a while, on its own side."""
         yield from ()

@@ -92,6 +92,10 @@ class Network(ResourceBase):
     tags: Annotated[tuple[str, ...], carried(unordered=True)] = ()
     shared_with: Annotated[tuple[str, ...], SHARED_WITH] = later(())
 
+    def brings(self) -> Iterator[tuple[str, str, int]]:
+        """The port of its DHCP agent, or of OVN's metadata agent: both are the project's."""
+        yield "network", "port", 1
+
     def natural_key(self, key: Key) -> str:
         """Its name."""
         return f"network {self.name}"
