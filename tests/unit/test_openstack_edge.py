@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import inspect
 import io
@@ -345,17 +346,22 @@ def test_an_address_in_clouds_yaml_that_is_none_is_named(
 def test_a_token_and_the_versions_are_asked_for_within_the_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One that takes connections and says nothing, then one that takes none any more."""
     file, began = tmp_path / "clouds.yaml", time.monotonic()
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(file))
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with contextlib.ExitStack() as kept:
+        silent = kept.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         where = f"http://127.0.0.1:{silent.getsockname()[1]}/v3"
         auth = {"auth_url": where, "username": "u", "password": "p", "project_name": "x"}
         file.write_text(json.dumps({"clouds": {"a-cloud": {"auth": auth, "api_timeout": 3600}}}))
-        for bounds in (Bounds(answer=0.2, operation=0.3), Bounds(connect=2, answer=0.2, operation=0.3)):
-            with heeding(threading.Event(), print, bounds), pytest.raises(Unreachable):
-                cloud = openstack.connect("a-cloud")
-                assert cloud._session.session.timeout == (bounds.connect, bounds.answer)
-                cloud.identity()
+        with heeding(threading.Event(), print, Bounds(answer=0.2, operation=0.3)), pytest.raises(Unreachable):
+            openstack.connect("a-cloud").identity()
+        for _ in range(3):
+            full = kept.enter_context(socket.socket())
+            full.setblocking(False)
+            full.connect_ex(silent.getsockname())
+        with heeding(threading.Event(), print, Bounds(connect=0.2, operation=0.3)), pytest.raises(Unreachable):
+            openstack.connect("a-cloud").identity()
     assert time.monotonic() - began < 60, "each request had 90 s once"
 
 

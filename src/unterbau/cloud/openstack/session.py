@@ -65,8 +65,9 @@ class Session:
         self._checked: access.AccessInfo | None = None
         with translated(f"cloud {name}"):
             self.session = region.get_session()
-        # For what keystoneauth asks by itself, tokens and versions; it would take one number for both.
-        self.session.timeout = (heeded().bounds.connect, heeded().bounds.answer)
+        self.session.timeout = (
+            None  # what keystoneauth asks by itself, tokens and versions, keeps the bounds (`transport`)
+        )
         weakref.finalize(self, self.session.session.close)  # when nobody speaks to the cloud any more
         heeded().opened.add(self)
         self._known = guard(self.session, region.config, pool_connections=16, pool_maxsize=POOL)

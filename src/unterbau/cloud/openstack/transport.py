@@ -25,6 +25,7 @@ from requests.utils import get_auth_from_url
 from unterbau.cloud.openstack.errors import FOREIGN, Astray, writes
 from unterbau.cloud.openstack.limits import limits
 from unterbau.cloud.openstack.wire import Repeat, measure, pools_of, repeated, whole
+from unterbau.cloud.waiting import heeded
 from unterbau.errors import Elsewhere
 from unterbau.places import REDIRECTS, Place, joined, place, redirected, shown, unknown
 
@@ -167,8 +168,13 @@ class _Transport(TCPKeepAliveAdapter):
         super().close()
 
     def send(self, request: requests.PreparedRequest, stream: bool = False, **options: Any) -> requests.Response:  # type: ignore[override]
-        """As HTTPAdapter; what does not stream is read whole, within the bounds. Raises Astray, Broken, Interrupted."""
-        method = request.method or "GET"
+        """As HTTPAdapter; what does not stream is read whole, within the bounds. Raises Astray, Broken, Interrupted.
+
+        Who names no time has those of the bounds, too.
+        """
+        method, bounds = request.method or "GET", heeded().bounds
+        if options.get("timeout") is None:
+            options["timeout"] = bounds.connect, bounds.answer
         try:
             self._known.demand(method, request.url or "")
             what = f"{method} {shown(request.url or '')}"
