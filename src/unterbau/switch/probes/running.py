@@ -220,12 +220,12 @@ def _steady(looks: Sequence[Answer]) -> Answer:
 
 
 def _may_be_a_tenants(address: str) -> bool:
-    """No address of this machine, of its link (where clouds have metadata), or of many."""
+    """No address of this machine, of its link (where clouds have metadata; a zone names one), or of many."""
     try:
         read = ip_address(address)
     except ValueError:
         return False
     mapped = getattr(read, "ipv4_mapped", None) or read
-    return not (
+    return not getattr(read, "scope_id", None) and not (
         mapped.is_loopback or mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified or mapped.is_reserved
     )
