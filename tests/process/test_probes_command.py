@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,18 @@ def command(**more: object) -> Command:
 
 def heard(port: int, probe: Command | None = None, seconds: float = SECONDS, address: str = ADDRESS) -> Heard:
     return ask(probe or command(), address, ("127.0.0.1", port), seconds)
+
+
+def silence(client: shells.Client, port: int, begun: Callable[[], bool]) -> None:
+    """Asks until the client had begun within the time of one question: a busy machine starts it late."""
+    for seconds in (1.0, 4.0, 20.0):
+        begin = time.monotonic()
+        assert heard(port, seconds=seconds).state is State.SILENT
+        assert time.monotonic() - begin < SOON
+        if begun():
+            break
+    assert begun() and client.pids()
+    assert all(map(gone, client.pids()))
 
 
 def sha(data: bytes) -> str:
@@ -151,16 +163,12 @@ def test_nobody_there_is_refused(client: shells.Client) -> None:
 
 def test_who_takes_a_connection_and_says_nothing_is_silent(client: shells.Client) -> None:
     with speakers.silent() as port:
-        begin = time.monotonic()
-        assert heard(port, seconds=1.0).state is State.SILENT
-    assert time.monotonic() - begin < SOON
-    assert all(map(gone, client.pids())) and client.pids()
+        silence(client, port, lambda: bool(client.pids()))
 
 
 def test_a_command_that_does_not_end_is_silent_and_its_client_is_gone(client: shells.Client) -> None:
     with shells.guest(client.key, shells.hanging) as guest:
-        assert heard(guest.port, seconds=3.0).state is State.SILENT
-        assert all(map(gone, client.pids())) and client.pids()
+        silence(client, guest.port, lambda: bool(guest.commands))
 
 
 @pytest.mark.parametrize(
@@ -339,7 +347,7 @@ import sys
 from unterbau.switch.probes.asking import ask
 from unterbau.switch.probes.model import Command
 probe = Command(id="c", at="floating_ip:f", user="alpine", run="sleep 600")
-ask(probe, "203.0.113.7", ("127.0.0.1", int(sys.argv[1])), 3.0)
+ask(probe, "203.0.113.7", ("127.0.0.1", int(sys.argv[1])), 6.0)
 """
 
 
