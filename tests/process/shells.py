@@ -69,6 +69,9 @@ class _Server(asyncssh.SSHServer):
         self._of.users.append(username)
         return True
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._of.key = self._of.key or self._of.later
+
     def password_auth_supported(self) -> bool:
         return True
 
@@ -88,6 +91,8 @@ class Guest:
 
     def __init__(self, key: asyncssh.SSHKey | None) -> None:
         self.key = key
+        self.later: asyncssh.SSHKey | None = None
+        """Which one is let in once somebody was sent away."""
         self.port = 0
         self.users: list[str] = []
         self.passwords: list[str] = []

@@ -322,6 +322,19 @@ def test_a_target_is_asked_until_it_answers_as_the_source_did(
     assert found.facts == before.facts and len(guest.commands) == 4
 
 
+def test_a_target_that_lets_us_in_late_is_asked_again_and_not_as_often_as_others(
+    client: shells.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "PAUSE", 600.0)
+    monkeypatch.setattr(running, "PAUSE_OUTSIDE", 0.01)
+    with shells.guest(client.key, SAME) as guest:
+        asks = prober(guest.port)
+        (ours,) = asks.record("source", [(command(), ADDRESS)])
+        guest.key, guest.later = None, client.key
+        (found,) = asks.compare([(command(), THERE)], {"rows": ours}, wait=60.0)
+    assert found.facts == ours.facts and len(guest.commands) == 3
+
+
 def test_a_stop_ends_a_command_that_runs_and_makes_no_answer_of_it(client: shells.Client) -> None:
     began = threading.Event()
 
