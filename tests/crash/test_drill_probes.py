@@ -16,6 +16,7 @@ from typing import Any
 
 import closer
 import pytest
+import shells
 import speakers
 
 from unterbau.errors import BundleError, Exit
@@ -119,6 +120,57 @@ def test_a_drill_shows_that_the_application_answers_as_it_did(world: World) -> N
     code, out, err = world.run("evidence", "redact", str(folder.bundle), "-o", str(world.root / "redacted"))
     assert code == Exit.NOT_SHOWN and SENTENCE not in out, out + err
     assert "what the application answered is left out" in out
+
+
+COMMAND = """
+probes:
+- {kind: command, at: ADDRESS, user: alpine, run: "psql -At -c 'select count(*) from akten'", id: rows}
+"""
+
+
+def test_a_command_runs_in_the_guests_of_both_sides_and_nothing_of_what_was_said_stays(
+    world: World, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = shells.client(tmp_path_factory.mktemp("client"), monkeypatch)
+    asking = ("drill", "a", "b", "--keep", "--probes", world.file(COMMAND), "--probe-wait", "0", "--format", "json")
+    said = shells.saying(0, b"3000 Akten", b"geheim")
+    with shells.guest(client.key, said) as old, shells.guest(client.key, said) as new:
+        world.place(source22=old.port, any22=new.port)
+        code, out, err = world.run(*asking)
+        assert code == Exit.NOT_SHOWN, out + err  # what is lost, as the plan says
+        assert service(out) == {"service": "held", "service rows": "held"}
+        assert old.commands == ["psql -At -c 'select count(*) from akten'"] * 2 and new.commands == old.commands[:1]
+        (folder,) = (f for f, _ in folders.drills())
+        new.key = None
+        code, later, more = world.run(
+            "verify", "a", "b", "--plan", str(folder.plan), "--answers", str(folder.answers), "--probe-wait", "0",
+            "--format", "json",
+        )  # fmt: skip
+        assert service(later) == {"service": "not shown", "service rows": "not shown"}, "nobody was let in there"
+    assert not old.passwords + new.passwords
+    checked = evidence.check(folder.bundle.read_bytes())
+    assert {str(v.outcome) for v in checked.verdicts if v.claim.kind == "service"} == {"held"}
+    members = open_bundle(folder.bundle.read_bytes()).members
+    written = [*members.values(), *(p.read_bytes() for p in (world.root / "state").rglob("*") if p.is_file())]
+    hidden = [
+        b"3000 Akten",
+        b"geheim",
+        b"Authenticated",
+        b"publickey",
+        str(client.folder).encode(),
+        client.key.export_public_key(),
+    ]
+    assert [word for word in hidden if any(word in data for data in written)] == []
+    assert not [word for word in hidden if word.decode() in out + err + later + more]
+
+
+def test_a_plan_shows_the_commands_that_it_holds_and_runs_none(world: World) -> None:
+    code, out, err = world.run("plan", "a", "b", "--probes", world.file(COMMAND))
+    assert code == Exit.NOT_SHOWN, out + err
+    assert "Run in the guests of both sides, by ssh and with your keys" in out and "psql -At" in out
+    bad = COMMAND.replace("alpine", "-oProxyCommand=id")
+    code, out, err = world.run("plan", "a", "b", "--probes", world.file(bad))
+    assert code == Exit.USAGE and "probe 1 (command) user: String should match" in err
 
 
 def tampered_bundles_are_refused(world: World, data: bytes) -> None:

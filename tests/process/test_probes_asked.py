@@ -226,8 +226,8 @@ def test_one_address_is_asked_at_most_so_often_a_second() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "::1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "::ffff:127.0.0.1", "fe80::1", "no"],  # noqa: S104
-)
+    ["127.0.0.1", "::1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "::ffff:127.0.0.1", "fe80::1", "2001:db8::1%x", "no"],  # noqa: S104
+)  # fmt: skip
 def test_an_address_that_is_no_tenants_is_not_asked(address: str) -> None:
     def place(address: str, port: int) -> tuple[str, int]:
         raise AssertionError("it was asked")

@@ -11,7 +11,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unterbau.switch.probes.judging import WHOLE, Places, sentence, services
-from unterbau.switch.probes.model import Answer, Closed, Dns, Http, Probe, SideName, Ssh, State, Tcp, Tls, digest
+from unterbau.switch.probes.model import (
+    Answer,
+    Closed,
+    Command,
+    Dns,
+    Http,
+    Probe,
+    SideName,
+    Ssh,
+    State,
+    Tcp,
+    Tls,
+    digest,
+)
 from unterbau.tenant.kinds import CloudIdentity, FloatingIp, Ref
 from unterbau.tenant.workload import NotShown, Workload
 from unterbau.verdict import Outcome, Reason, Verdict, words
@@ -122,6 +135,45 @@ def test_a_place_that_the_target_lacks_has_failed_unless_the_plan_leaves_it_or_n
     assert outcome(PAGE, alive, places("", not_shown=hidden)) is Outcome.NOT_SHOWN
 
 
+ROWS = Command(id="rows", at=AT, user="alpine", run="psql -At -c 'select count(*) from akten'")
+RAN = {"exit status": 0, "output": "sha256:1"}
+
+
+def test_a_command_that_ends_and_says_the_same_is_held() -> None:
+    assert outcome(ROWS, both(ROWS, RAN, RAN)) is Outcome.HELD
+    assert outcome(ROWS, both(ROWS, RAN | {"exit status": 2}, RAN | {"exit status": 2})) is Outcome.HELD, "as it did"
+    for change in ({"exit status": 1}, {"output": "sha256:x"}):
+        assert outcome(ROWS, both(ROWS, RAN, RAN | change)) is Outcome.FAILED
+    relaxed = ROWS.model_copy(update={"output": "ignore"})
+    assert outcome(relaxed, both(relaxed, RAN, RAN | {"output": "sha256:x"})) is Outcome.HELD
+    assert outcome(relaxed, both(relaxed, RAN, RAN | {"exit status": 1})) is Outcome.FAILED
+    assert ROWS.run in words(judged([ROWS], both(ROWS, RAN, RAN))["service rows"].claim.text)
+
+
+def test_a_command_that_was_not_let_in_on_a_side_is_not_shown_and_its_reason_is_told() -> None:
+    why = Reason.of("service.state.no-login")
+    shut = {side: answer(ROWS, side, State.UNREACHABLE, reason=why) for side in ("source", "target")}
+    ran = {side: answer(ROWS, side, facts=RAN) for side in ("source", "target")}
+    for answers in ([shut["source"], ran["target"]], [ran["source"], shut["target"]], list(shut.values())):
+        found = judged([ROWS], answers)["service rows"]
+        assert found.outcome is Outcome.NOT_SHOWN and words(why) in words(found.reason)
+        assert words(why, "de") in words(found.reason, "de")
+
+
+def test_a_command_that_says_too_much_shows_nothing_by_itself_and_has_failed_where_it_was_short() -> None:
+    relaxed = ROWS.model_copy(update={"output": "ignore"})
+    assert outcome(ROWS, both(ROWS, {}, {})) is Outcome.NOT_SHOWN
+    assert outcome(relaxed, both(relaxed, {}, {})) is outcome(relaxed, both(relaxed, {}, RAN)) is Outcome.NOT_SHOWN
+    assert outcome(ROWS, both(ROWS, RAN, {})) is outcome(relaxed, both(relaxed, RAN, {})) is Outcome.FAILED
+
+
+def test_an_output_that_changes_by_itself_is_not_shown_and_one_that_names_the_address_is_a_loss() -> None:
+    ours = answer(ROWS, "source", facts=RAN, unsteady=("output",))
+    assert outcome(ROWS, [ours, answer(ROWS, "target", facts=RAN | {"output": "sha256:x"})]) is Outcome.NOT_SHOWN
+    found = judged([ROWS], both(ROWS, RAN, RAN, placed=("output",)))
+    assert found["service rows"].outcome is Outcome.HELD and f"lost {AT}.rows.output" in found
+
+
 # --- closed
 
 
@@ -192,8 +244,20 @@ def test_what_names_its_own_address_is_held_with_a_loss() -> None:
 # --- laws over all answers
 
 SHELL, BANNER, SECURED = Ssh(id="shell", at=AT, port=22), Tcp(id="smtp", at=AT, port=25), Tls(id="tls", at=AT, port=443)
-ALL: list[Probe] = [PAGE, SHUT, SHELL, BANNER, SECURED, Dns(id="ns", at=AT, query="a.org")]
-NAMES = ["status", "body", "banner", "certificate", "names", "host key", "code", "records", "header server"]
+ALL: list[Probe] = [PAGE, SHUT, SHELL, BANNER, SECURED, Dns(id="ns", at=AT, query="a.org"), ROWS]
+NAMES = [
+    "exit status",
+    "output",
+    "status",
+    "body",
+    "banner",
+    "certificate",
+    "names",
+    "host key",
+    "code",
+    "records",
+    "header server",
+]
 facts = st.dictionaries(st.sampled_from(NAMES), st.one_of(st.integers(0, 3), st.sampled_from("ab"), st.none(), st.lists(st.sampled_from("ab"), max_size=2)))  # fmt: skip
 
 

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unterbau.errors import UsageError
 from unterbau.switch.probes import written
-from unterbau.switch.probes.model import MOST, Closed, Http, Ssh, Tcp, faults
+from unterbau.switch.probes.model import MOST, Closed, Command, Http, Probe, Ssh, Tcp, called, faults
 from unterbau.switch.probes.proposing import CLOSED_AT_MOST, USUAL, Place, proposed, world
+from unterbau.switch.probes.watching import watched
 from unterbau.tenant.kinds import (
     CloudIdentity,
     FixedIp,
@@ -104,6 +109,24 @@ def test_a_file_is_read_and_its_addresses_become_places_of_the_source() -> None:
         ("probes: [{kind: closed, at: a, port: 80, control: x}]", "probe 1 (closed-80) control: 'x' is no probe"),
         ("probes: [{kind: closed, at: a, port: 80, control: closed-80}]", "control: 'closed-80' is no probe of"),
         ("probes: [{kind: closed, at: a, port: 80}]", "probe 1 (closed) control: Field required"),
+        ("probes: [{kind: command, at: a, user: u}]", "probe 1 (command) run: Field required"),
+        ("probes: [{kind: command, at: a, run: id}]", "probe 1 (command) user: Field required"),
+        ("probes: [{kind: command, at: a, user: -oProxyCommand=id, run: id}]", "(command) user: String should match"),
+        ("probes: [{kind: command, at: a, user: root@b, run: id}]", "probe 1 (command) user: String should match"),
+        ("probes: [{kind: command, at: a, user: 'a b', run: id}]", "probe 1 (command) user: String should match"),
+        ("probes: [{kind: command, at: a, user: '$(id)', run: id}]", "probe 1 (command) user: String should match"),
+        ("probes: [{kind: command, at: a, user: '', run: id}]", "probe 1 (command) user: String should match"),
+        ("probes: [{kind: command, at: a, user: %s, run: id}]" % ("u" * 65), "(command) user: String should match"),
+        ('probes: [{kind: command, at: a, user: "u\\n", run: id}]', "probe 1 (command) user: String should match"),
+        ("probes: [{kind: command, at: a, user: u, run: ''}]", "probe 1 (command) run: String should match"),
+        ("probes: [{kind: command, at: a, user: u, run: ' id'}]", "probe 1 (command) run: String should match"),
+        ('probes: [{kind: command, at: a, user: u, run: "id\\nid"}]', "probe 1 (command) run: String should match"),
+        ('probes: [{kind: command, at: a, user: u, run: "id\\0"}]', "probe 1 (command) run: String should match"),
+        ('probes: [{kind: command, at: a, user: u, run: "id \\u202e di"}]', "(command) run: String should match"),
+        ("probes: [{kind: command, at: a, user: u, run: %s}]" % ("x" * 1001), "(command) run: String should have at most"),
+        ("probes: [{kind: command, at: a, user: u, run: id, output: hash}]", "(command) output: Input should be 'same'"),
+        ("probes: [{kind: command, at: a, user: u, run: id, password: x}]", "(command) password: Extra inputs are not"),
+        ("probes: [{kind: command, at: a, user: u, run: id, port: 0}]", "probe 1 (command) port: Input should be greater"),
         ("probes:\n" + "- {kind: tcp, at: a, port: 80}\n" * (MOST + 1), "more than 500 probes (501)"),
     ],
 )  # fmt: skip
@@ -112,6 +135,34 @@ def test_a_bad_file_gets_one_message_that_says_what_and_where(text: str, told: s
         written.load(text, "probes.yaml")
     assert told in error.value.what and error.value.what.startswith("probes.yaml") and error.value.remedy
     assert "\n" not in error.value.what
+
+
+def test_a_command_may_leave_its_port_out_and_keeps_its_line_as_it_stands() -> None:
+    line = "psql -At -c 'select count(*) from \"Akten\"' | sed s/ä/ae/"
+    plain = {"probes": [{"kind": "command", "at": HERE, "user": "alpine", "run": line}]}
+    (found,) = written.resolved(written.load(yaml.safe_dump(plain), "p"), tenant(), "p")
+    assert isinstance(found, Command) and (found.id, found.port, found.at) == ("command-22", 22, "floating_ip:f1")
+    assert found.run == line and found.output == "same"
+    assert called(found, HERE) == f"ssh alpine@{HERE}:22 {line}"
+
+
+def test_nobody_but_a_person_plans_a_command_and_no_outage_is_measured_by_one() -> None:
+    """Five logins a second are no question any more; what an address opens otherwise is knocked at."""
+    shell = Command(id="rows", at="x", user="u", run="id")
+    page, gate = Http(id="page", at="x", port=80), Closed(id="c", at="x", port=1, control="rows")
+    assert watched([shell, gate, page], lambda probe: HERE) == [page]
+    assert watched([shell, gate], lambda probe: HERE) == []
+
+
+def test_every_kind_of_probe_stands_in_the_docs_and_every_example_of_the_docs_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "probes.md").read_text()
+    kinds = {member.model_fields["kind"].default for member in get_args(get_args(Probe)[0])}
+    assert {kind for kind in kinds if f"\n| `{kind}` |" not in page} == set()
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    found = [p for text in examples for p in written.load(text, "docs")]
+    assert {p.kind for p in found} == kinds
+    fields = {name for p in found for name in p.model_fields_set} - {"id"}
+    assert {name for name in fields if f"`{name}" not in page and f"{name}:" not in page} == set()
 
 
 def test_a_place_that_the_source_has_not_is_named_with_those_that_it_has() -> None:

@@ -492,7 +492,7 @@ def probe_(
 ) -> Exit:  # fmt: skip
     """Ask from outside what the application in CLOUD answers, and record it: before a source stops.
 
-    At most four questions a second go to one address (five with --to). Nobody logs in; of what is answered only hashes are kept.
+    At most four questions a second go to one address (five with --to). Nobody logs in but for a `command` of the file; of what is answered only hashes are kept.
     """
     from unterbau import files, wiring
     from unterbau.switch import answered, child

@@ -58,7 +58,7 @@ def watch(
     probes = watching.watched(plan.probes, lambda probe: at[probe.id])
     if not probes:
         raise UsageError("nothing can be watched: the plan has no probe of anything open that the source still has",
-                         "Make the plan with --probe or --probes.")  # fmt: skip
+                         "Make the plan with --probe or --probes; commands in guests are not watched.")  # fmt: skip
     there, began = target.identity(), prober.now()
 
     def find() -> Mapping[str, str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One question to one place: what a probe asks, spoken over a `Line`, and what was answered as facts. `running` calls it.
+"""One question to one place: what a probe asks, spoken over a `Line` or by `command`, and what was answered as facts. `running` calls it.
 
 Whatever comes back is an answer, a silence, or garbage: nothing that the other end says raises. The address that was
 asked is written as `{address}` in everything before it is hashed, so that a page that names its own address can be
@@ -12,6 +12,7 @@ import errno
 import hashlib
 import re
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -28,9 +29,22 @@ from cryptography.x509.oid import NameOID
 from pydantic import JsonValue
 
 from unterbau import __version__
-from unterbau.switch.probes import ssh
+from unterbau.switch.probes import command, ssh
 from unterbau.switch.probes.line import Line, TooMuch, opened
-from unterbau.switch.probes.model import BODY_BYTES, HEADERS, Closed, Dns, Http, Open, Probe, Ssh, State, Tcp, Tls
+from unterbau.switch.probes.model import (
+    BODY_BYTES,
+    HEADERS,
+    Closed,
+    Command,
+    Dns,
+    Http,
+    Open,
+    Probe,
+    Ssh,
+    State,
+    Tcp,
+    Tls,
+)
 from unterbau.verdict import Reason, Words
 
 HEAD_BYTES = 65536
@@ -80,13 +94,20 @@ class _Facts:
         self.told[name] = ["{address}" if one == self.address else one for one in found]
 
 
-def ask(probe: Probe, address: str, place: tuple[str, int], seconds: float) -> Heard:
-    """Ask. `place` is where the address and port are reached. Raises nothing that comes from the other end."""
+def ask(
+    probe: Probe, address: str, place: tuple[str, int], seconds: float, stop: threading.Event | None = None
+) -> Heard:
+    """Ask. `place` is where the address and port are reached. Raises nothing that comes from the other end.
+
+    Interrupted once `stop` is set, if a program of its own is asking for us.
+    """
     facts = _Facts(address)
     try:
         match probe:
             case Dns():
                 _dns(probe, place, seconds, facts)
+            case Command():
+                _command(probe, address, place, seconds, stop or threading.Event(), facts)
             case Closed():
                 with opened(place, seconds):
                     pass
@@ -97,7 +118,9 @@ def ask(probe: Probe, address: str, place: tuple[str, int], seconds: float) -> H
         return Heard(State.REFUSED)
     except (TimeoutError, dns.exception.Timeout):
         return Heard(State.SILENT)
-    except (Garbage, TooMuch, ssl.SSLError, h11.RemoteProtocolError, ConnectionError, EOFError):
+    except command.Unasked as error:
+        return Heard(State.UNREACHABLE, reason=error.reason)
+    except (Garbage, TooMuch, command.Faulty, ssl.SSLError, h11.RemoteProtocolError, ConnectionError, EOFError):
         return Heard(State.GARBAGE)
     except OSError as error:
         if error.errno in _SHUT:
@@ -227,6 +250,16 @@ def _dns(probe: Dns, place: tuple[str, int], seconds: float, facts: _Facts) -> N
     facts.told["code"] = dns.rcode.to_text(answer.rcode())
     facts.told["number"] = len(records)
     facts.hash("records", "\n".join(records).encode("utf-8", "replace"))
+
+
+def _command(
+    probe: Command, address: str, place: tuple[str, int], seconds: float, stop: threading.Event, facts: _Facts
+) -> None:
+    """What said more than a MiB was ended, and shows neither output nor status."""
+    ran = command.run(probe, address, place, seconds, stop)
+    if ran is not None:
+        facts.told["exit status"] = ran.status
+        facts.hash("output", ran.output)
 
 
 _SPOKEN: dict[type[Open], Callable[..., None]] = {Http: _http, Tcp: _tcp, Tls: _tls, Ssh: _ssh}

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from unterbau.switch.probes.model import (
     Answer,
     Closed,
+    Command,
     Http,
     Open,
     Probe,
@@ -50,7 +51,7 @@ WHOLE = "service"
 """The id of the claim over all probes."""
 LOSS = "loss"
 """As all losses (`verify.lost`)."""
-_NEEDED = {"http": ("status", "body"), "tcp": ("banner",), "tls": ("certificate",), "ssh": ("host key",), "dns": ("code", "records")}  # fmt: skip
+_NEEDED = {"http": ("status", "body"), "tcp": ("banner",), "tls": ("certificate",), "ssh": ("host key",), "dns": ("code", "records"), "command": ("exit status", "output")}  # fmt: skip
 """Facts without which an answer shows nothing, unless the probe says that they do not count."""
 
 
@@ -241,6 +242,7 @@ def _needed(probe: Open) -> tuple[str, ...]:
         "body": isinstance(probe, Http) and probe.body == "ignore",
         "banner": isinstance(probe, Tcp) and probe.banner == "ignore",
         "certificate": isinstance(probe, Tls) and probe.certificate == "ignore",
+        "output": isinstance(probe, Command) and probe.output == "ignore",
     }
     return tuple(f for f in _NEEDED[probe.kind] if not ignored.get(f, False))
 
@@ -253,6 +255,9 @@ def _parted(probe: Probe, ours: Answer, theirs: Answer) -> tuple[list[str], list
         facts -= {f"header {name}" for name in probe.ignore} | ({"body"} if probe.body == "ignore" else set())
     elif isinstance(probe, Tcp) and probe.banner == "ignore":
         facts -= {"banner"}
+    elif isinstance(probe, Command):  # what said too much at the source was ended there: its status is not known
+        facts -= set() if "exit status" in ours.facts else {"exit status"}
+        facts -= {"output"} if probe.output == "ignore" else set()
     elif isinstance(probe, Tls):
         if probe.certificate == "ignore":
             facts -= {"certificate"}

@@ -25,7 +25,7 @@ Compared: TypeAlias = Literal["same", "ignore"]
 MOST = 500
 """Probes that a plan may have."""
 BODY_BYTES = 2**20
-"""How much of a body is read; of a longer one nothing is shown."""
+"""How much of a body, or of what a command says, is read; of a longer one nothing is shown."""
 HEADERS = frozenset({
     "access-control-allow-origin", "allow", "cache-control", "content-disposition", "content-encoding", "content-language",
     "content-security-policy", "content-type", "location", "permissions-policy", "referrer-policy", "retry-after", "server",
@@ -42,6 +42,8 @@ class _Probe(Model):
     port: int = Field(ge=1, le=65535)
 
 
+_LINE = r"^[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*$"
+"""One line, and no character that turns it around."""
 Name = Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z0-9_.-]*$")]
 
 
@@ -96,8 +98,22 @@ class Closed(_Probe):
     control: str
 
 
-Probe: TypeAlias = Annotated[Http | Tcp | Tls | Ssh | Dns | Closed, Field(discriminator="kind")]
-Open: TypeAlias = Http | Tcp | Tls | Ssh | Dns
+class Command(_Probe):
+    """A command in a guest, by the asking person's own ssh: its exit status, and the hash of its standard output.
+
+    `run` is one line for the shell of `user`. Of `--probe` there is none: a person writes it, and answers for what it does.
+    """
+
+    kind: Literal["command"] = "command"
+    port: int = Field(default=22, ge=1, le=65535)
+    user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
+    """No option of ssh, no other host, and nothing that a shell of this machine would read (`ProxyCommand` may name it)."""
+    run: Annotated[str, Field(max_length=1000, pattern=_LINE)]
+    output: Compared = "same"
+
+
+Probe: TypeAlias = Annotated[Http | Tcp | Tls | Ssh | Dns | Closed | Command, Field(discriminator="kind")]
+Open: TypeAlias = Http | Tcp | Tls | Ssh | Dns | Command
 
 
 class State(StrEnum):
@@ -176,6 +192,8 @@ def called(probe: Probe, address: str) -> str:
             return f"dns {probe.query} {probe.type} at {address}:{probe.port}"
         case Tls():
             return f"tls {probe.name or address} at {address}:{probe.port}"
+        case Command():
+            return f"ssh {probe.user}@{address}:{probe.port} {probe.run}"
         case _:
             return f"{'tcp' if isinstance(probe, Closed) else probe.kind} {address}:{probe.port}"
 

@@ -26,6 +26,7 @@ from unterbau.switch.probes.judging import as_before
 from unterbau.switch.probes.model import (
     Answer,
     Closed,
+    Command,
     Http,
     Open,
     Probe,
@@ -51,6 +52,8 @@ SECONDS = 10.0
 ADDRESSES_AT_ONCE = 8
 PAUSE = 2.0
 """Seconds between two questions to a target that does not answer yet as the source did."""
+PAUSE_OUTSIDE = 15.0
+"""The same where ssh was not let in: servers take more of that for an attack, and then answer nobody here."""
 LOOKS = 2
 """How often a source is asked."""
 _SILENCE = {"banner": f"sha256:{hashlib.sha256(b'').hexdigest()}"}
@@ -95,7 +98,7 @@ class Prober:
             ours = before.get(probe.id)
             awaited = ours is not None and ours.state is State.ANSWERED
             while ours is not None and awaited and not as_before(probe, ours, found) and time.monotonic() < end:
-                self._pause(PAUSE)
+                self._pause(PAUSE_OUTSIDE if _is_outside(probe, found) else PAUSE)
                 found = self._answer("target", probe, address)
             return found
 
@@ -143,7 +146,7 @@ class Prober:
         if not _may_be_a_tenants(address):
             return Heard(State.UNREACHABLE, reason=Reason.of("service.state.no-address"))
         self._turn(address)
-        return asking.ask(probe, address, self.place(address, probe.port), self.seconds)
+        return asking.ask(probe, address, self.place(address, probe.port), self.seconds, self.stop)
 
     def _recognised(self, place: Place) -> tuple[Open, ...]:
         """The probes that fit what speaks there: SSH and greetings by themselves, then TLS, then HTTP."""
@@ -219,13 +222,17 @@ def _steady(looks: Sequence[Answer]) -> Answer:
     return last.model_copy(update={"unsteady": unsteady})
 
 
+def _is_outside(probe: Probe, found: Answer) -> bool:
+    return isinstance(probe, Command) and found.state is State.UNREACHABLE
+
+
 def _may_be_a_tenants(address: str) -> bool:
-    """No address of this machine, of its link (where clouds have metadata), or of many."""
+    """No address of this machine, of its link (where clouds have metadata; a zone names one), or of many."""
     try:
         read = ip_address(address)
     except ValueError:
         return False
     mapped = getattr(read, "ipv4_mapped", None) or read
-    return not (
+    return not getattr(read, "scope_id", None) and not (
         mapped.is_loopback or mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified or mapped.is_reserved
     )

@@ -18,7 +18,7 @@ from functools import partial
 
 from unterbau.errors import Interrupted
 from unterbau.switch.probes.judging import as_before
-from unterbau.switch.probes.model import Answer, Closed, Dns, Open, Probe, SideName, State
+from unterbau.switch.probes.model import Answer, Closed, Command, Dns, Open, Probe, SideName, State
 from unterbau.switch.probes.outage import EVERY, Course, Looks
 from unterbau.switch.probes.running import ADDRESSES_AT_ONCE, Prober
 
@@ -35,11 +35,13 @@ LOOK_FOR = 2.0
 
 
 def watched(probes: Sequence[Probe], at: Callable[[Probe], str]) -> list[Open]:
-    """What is watched: of each address the first probe of something open, of the first eight addresses."""
+    """What is watched: of each address the first probe of something open, of the first eight addresses.
+
+    No command: nobody logs in five times a second, and a knock does not take the way that ssh takes.
+    """
     found: dict[str, Open] = {}
     for probe in probes:
-        address = "" if isinstance(probe, Closed) else at(probe)
-        if address and not isinstance(probe, Closed):
+        if not isinstance(probe, Closed | Command) and (address := at(probe)):
             found.setdefault(address, probe)
     return list(found.values())[:ADDRESSES_AT_ONCE]
 

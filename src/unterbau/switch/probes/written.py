@@ -4,6 +4,7 @@
     probes:
     - {kind: http, at: 203.0.113.7, port: 80, path: /login}
     - {kind: closed, at: 203.0.113.7, port: 5432, control: http-80}
+    - {kind: command, at: 203.0.113.7, user: alpine, run: psql -At -c 'select count(*) from akten'}
 
 `at` is a public address of the source, the address of one of its ports, or a Ref; `id` may be left out (`http-80`).
 """
@@ -25,6 +26,8 @@ from unterbau.tenant.workload import Workload
 LARGEST = 2**20
 """Characters that the file may have."""
 _PROBE: TypeAdapter[Probe] = TypeAdapter(Probe)
+_USUAL_PORTS = {"dns": "53", "command": "22"}
+"""Ports that may be left out."""
 _HOW = "docs/probes.md says what a probe has."
 
 
@@ -67,7 +70,8 @@ def resolved(probes: Sequence[Probe], source: Workload, name: str) -> tuple[Prob
 
 def _one(plain: Any, number: int, name: str) -> Probe:
     if isinstance(plain, dict) and "id" not in plain:
-        plain = {"id": f"{plain.get('kind', '')}-{plain.get('port', 53)}", **plain}
+        usual = _USUAL_PORTS.get(str(plain.get("kind")), "")
+        plain = {"id": f"{plain.get('kind', '')}-{plain.get('port', usual)}", **plain}
     try:
         return _PROBE.validate_python(plain)
     except ValidationError as error:

@@ -16,7 +16,7 @@ from unterbau.switch.evidence import CheckResult
 from unterbau.switch.plan import Interval, Plan, spoken
 from unterbau.switch.probes import outage as outages
 from unterbau.switch.probes.judging import sentence
-from unterbau.switch.probes.model import Probe, Recorded
+from unterbau.switch.probes.model import Command, Probe, Recorded
 from unterbau.switch.probes.model import called as asked
 from unterbau.switch.probes.outage import Watched
 from unterbau.switch.report.ending import Ending
@@ -80,6 +80,11 @@ def plan(made: Plan) -> None:
         table(["probe", "kind", "at", "port"], [
             [safe(p.id), p.kind, safe(p.at), str(p.port)] for p in made.probes
         ])  # fmt: skip
+        commands = [[safe(p.id), safe(p.user), safe(p.run)] for p in made.probes if isinstance(p, Command)]
+        if commands:
+            say("")
+            say("Run in the guests of both sides, by ssh and with your keys:")
+            table(["probe", "user", "command"], commands)
     say("")
     table(["check", "outcome", "what"], [
         [safe(c.name), f"[{STYLES[c.outcome]}]{MARKS[c.outcome]}[/]", safe(f"{c.text} {c.remedy}".rstrip())]
@@ -132,9 +137,8 @@ def answers(found: Recorded, probes: Iterable[Probe]) -> None:
     by_id = {p.id: p for p in probes}
     rows = []
     for one in found.answers:
-        facts = ", ".join(
-            f"{k} {v}" for k, v in one.facts.items() if not isinstance(v, list) and k in ("status", "code")
-        )
+        numbers = {k: v for k, v in one.facts.items() if k in ("status", "code", "exit status")}
+        facts = ", ".join(f"{k} {v}" for k, v in numbers.items() if not isinstance(v, list))
         told = [facts, f"changes by itself: {', '.join(one.unsteady)}" if one.unsteady else "", words(one.reason)]
         what = asked(by_id[one.probe], one.address) if one.probe in by_id else one.address
         rows.append([safe(one.probe), safe(what), safe(one.state.value), safe("; ".join(t for t in told if t))])
