@@ -14,20 +14,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import JsonValue
 
 from unterbau import files
 from unterbau.cloud.port import Cloud
-from unterbau.errors import CloudError, Failed, Interrupted, Refused
+from unterbau.errors import CloudError, Failed, Interrupted, LocalError, Refused
 from unterbau.evidence import fingerprint, signing_key
+from unterbau.evidence.long import Long
 from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
 from unterbau.switch import census, closing, evidence, folders, move
 from unterbau.switch.drill import AGAIN, Drill
+from unterbau.switch.manifest import Damaged, Index
 from unterbau.switch.move import Swept
+from unterbau.switch.move import parts as move_parts
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import Again, counterparts, observe, observed
-from unterbau.tenant.kinds import KINDS, CloudIdentity, Content, Loss, Ref, Resource, kind_of
+from unterbau.switch.verify import Again, Seen, beside, counterparts, observe, observed
+from unterbau.tenant.kinds import KINDS, CloudIdentity, Content, Loss, Ref, Resource, kind_of, ref
+from unterbau.tenant.kinds.object import STORE, store_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Reason, Verdict, Words
 
@@ -37,6 +42,8 @@ class Question(Model):
 
     going: tuple[Ref, ...]
     kept: dict[Ref, Words]
+    objects: dict[Ref, int] = {}
+    """Of crowded containers how many objects go besides."""
     losses: tuple[Loss, ...] = ()
     protected: dict[Ref, str] = {}
     unseen: tuple[Words, ...] = ()
@@ -52,6 +59,8 @@ class Closed(Model):
     deleted: tuple[Ref, ...]
     kept: dict[Ref, Words]
     rest: Workload
+    emptied: dict[Ref, int] = {}
+    """Crowded containers -> how many of their objects were deleted besides."""
     evidence: str = ""
     swept: Swept = Swept()
     remainder: Verdict | None = None
@@ -159,51 +168,89 @@ class SourceClosing(_Closing):
         Raises BundleError if the bundle is not whole or not signed by us, Refused if it is of another drill, of another
         pair or of a rehearsal, UsageError for a loss that there is none of, Interrupted, Failed, and CloudErrors.
         """
-        checked = evidence.expanded(self.own_bundle(bundle))  # of each object by itself is decided what goes
+        checked = self.own_bundle(bundle)
+        with TemporaryDirectory(prefix="unterbau-close-") as work:
+            return self._empty(checked, tuple(accepted), confirm, Path(work))
+
+    def _empty(self, checked: evidence.CheckResult, accepted: tuple[str, ...], confirm: Confirm, work: Path) -> Closed:
+        then = evidence.texts(checked.bundle, work)
+        boxes = evidence.plain(checked.bundle, then)
+        checked = evidence.expanded(checked, boxes)  # of each other object by itself is decided what goes
         sealed = closing.Sealed(checked.bundle.source, checked.bundle.plan, checked.verdicts)
         earlier = self.earlier()
-        attempt, pairs = self._look(sealed, tuple(accepted), earlier)
-        decision = closing.decide(sealed, attempt.look, pairs, accepted, frozenset(attempt.put_back))
+        attempt, pairs = self._look(sealed, accepted, earlier, boxes)
+        number = len(earlier) + 1
+        texts = [self._texts(one, n) for n, one in enumerate((*earlier, attempt), start=1)]
+        crowds = closing.Crowds(sealed, checked.bundle.verification, then, boxes, texts[-1], accepted)
+        decision = crowds.decide(attempt.look, pairs, attempt.hashes(), frozenset(attempt.put_back))
         closing.demand_known(accepted, decision)
         late: dict[Ref, Words] = {}
         result: RunResult | None = None
         errors: dict[str, JsonObject] = {}
-        if decision.chosen:
+        if decision.chosen or decision.objects:
             confirm(_question(decision, attempt.look.source))
-            number = len(earlier) + 1
             files.write(self.folder.closing(number), attempt.model_dump_json(indent=1).encode())
-            result, errors = self._delete(decision, pairs, attempt, number)
+            result, errors = self._delete(decision, pairs, attempt, number, boxes, texts[-1])
             attempt = self._with_journal(attempt, self.folder.closing_journal(number))
-            late = closing.kept_late(attempt.journal)
+            late = closing.kept_late(attempt.journal) | closing.parts.kept_late(attempt.journal)
         record = self._record([*earlier, attempt], {**decision.kept, **late}, result)
-        path = self._seal(checked, record)
+        emptied = closing.parts.counted(closing.parts.deleted(record, texts))
+        path = self._seal(checked, record) if closing.deleted(record) or emptied else ""
         if result is not None:
             self._demand_complete(result, errors)
         rest = record.after or census.take(self.tools.connect(self.state.source), now=self.tools.now)
-        return Closed(deleted=closing.deleted(record), kept=record.kept, rest=rest, evidence=path)
+        return Closed(deleted=closing.deleted(record), kept=record.kept, rest=rest, emptied=emptied, evidence=path)
+
+    def _manifests(self, attempt: closing.Attempt, number: int) -> dict[str, Path]:
+        """Side -> the manifest that an attempt saw, if it saw any."""
+        return {side: beside(self.folder.closing(number), side) for side in attempt.held}
+
+    def _texts(self, attempt: closing.Attempt, number: int) -> closing.Texts:
+        """The same, to be read. Raises LocalError if it is not what the attempt names."""
+        held = self._manifests(attempt, number)
+        try:
+            texts = {side: Index.of(path, attempt.lines) for side, path in held.items()}
+            same = closing.parts.digests_of(texts) == attempt.held
+        except (Damaged, OSError):
+            same = False
+        if not same:
+            raise LocalError(f"{self.folder.closing(number)}: what it saw beside is damaged", "Restore it from a copy.")
+        return texts
 
     # --- before
 
     def _look(
-        self, sealed: closing.Sealed, accepted: tuple[str, ...], earlier: Sequence[closing.Attempt]
+        self,
+        sealed: closing.Sealed,
+        accepted: tuple[str, ...],
+        earlier: Sequence[closing.Attempt],
+        boxes: Sequence[str],
     ) -> tuple[closing.Attempt, Mapping[Ref, Ref]]:
-        """Both sides as they are now, every content hashed, and who is whose counterpart."""
+        """Both sides as they are now, every content hashed, and who is whose counterpart.
+
+        What the containers `boxes` hold stands in manifests beside the attempt's file.
+        """
         source, target = self.clouds()
         face = self.tools.face
         face.phase("look at both sides, and hash every content again")
         seen = observe(
             {"source": source, "target": target}, work=folders.verifications(), now=self.tools.now, stop=self.tools.stop,
             count=face.count, passed=face.bytes, late_seconds=self.tools.late_seconds, say=face.say, plan=sealed.plan,
+            place=self.folder.closing(len(earlier) + 1) if boxes else None, boxes=boxes,
         )  # fmt: skip
         before = earlier[-1].look.source if earlier else sealed.source
         taken = closing.touched(self.old_journal()).union(*(closing.touched(one.journal) for one in earlier))
+        taken = {reference for reference in taken if store_of(reference) not in boxes}
         whole, back = closing.put_back(seen.source, before, taken)
         there = {"source": whole.by_ref, "target": seen.target.by_ref}
         known = earlier[-1].hashes() if earlier else {}
         hashes = {(side, r): o for (side, r), o in known.items() if r in there[side]} | seen.hashes
         seen = seen.of(source=whole, hashes=hashes)
         look = seen.contents(sealed.plan)
-        attempt = closing.Attempt(started=seen.started, accepted=accepted, look=look, put_back=back)
+        held = {side: files.keep(beside(self.folder.closing(len(earlier) + 1), side)) for side in seen.manifests}
+        attempt = closing.Attempt(
+            started=seen.started, accepted=accepted, look=look, put_back=back, held=held, lines=_lines(seen, boxes)
+        )
         told = attempt.hashes()
         unpaired = tuple(o for where, o in sorted(seen.hashes.items()) if where not in told)
         pairs = counterparts(whole, seen.target, sealed.plan, seen.hashes)
@@ -212,7 +259,13 @@ class SourceClosing(_Closing):
     # --- deleting, and after
 
     def _delete(
-        self, decision: closing.Decision, pairs: Mapping[Ref, Ref], attempt: closing.Attempt, number: int
+        self,
+        decision: closing.Decision,
+        pairs: Mapping[Ref, Ref],
+        attempt: closing.Attempt,
+        number: int,
+        boxes: Sequence[str],
+        texts: closing.Texts,
     ) -> tuple[RunResult, dict[str, JsonObject]]:
         source, target = self.clouds()
         clouds: dict[str, Cloud] = {"source": source, "target": target}
@@ -220,12 +273,12 @@ class SourceClosing(_Closing):
             clouds, work=folders.verifications(), now=self.tools.now, stop=self.tools.stop,
             late_seconds=self.tools.late_seconds,
         )  # fmt: skip
-        witness = closing.Witness(clouds, attempt.look, attempt.hashes(), again.read)
-        steps = closing.emptying_steps(decision, pairs, witness, attempt.put_back)
+        witness = closing.Witness(clouds, closing.parts.bare(attempt.look, boxes), attempt.hashes(), again.read)
+        steps = closing.emptying_steps(decision, pairs, witness, attempt.put_back, texts)
         with Journal(self.folder.closing_journal(number), now=self.tools.now) as journal:
             result = run(
                 steps, journal, plan=closing.digest(attempt), workers=self.tools.workers, stop=self.tools.stop,
-                listener=self._counted("done", "objects of the source compared and deleted", len(steps)),
+                listener=self._counted("done", "steps that compare and delete at the source", len(steps)),
                 late_seconds=self.tools.late_seconds,
             )  # fmt: skip
             return result, dict(journal.status.errors)
@@ -240,12 +293,14 @@ class SourceClosing(_Closing):
         )
 
     def _seal(self, checked: evidence.CheckResult, record: closing.Closing) -> str:
-        """The bundle of the drill with the record of its closing; none as long as nothing was deleted."""
-        if not closing.deleted(record):
-            return ""
+        """The bundle of the drill with the record of its closing."""
         secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
-        stored = {name: data for name, data in checked.members.items() if name != evidence.CLOSING}
-        whole = checked.bundle.model_copy(update={"closing": record})
+        stored = {name: data for name, data in checked.members.items() if not evidence.of_closing(name)}
+        looked = tuple(
+            {side: Long.at(path) for side, path in self._manifests(attempt, number).items()}
+            for number, attempt in enumerate(record.attempts, start=1)
+        )
+        whole = checked.bundle.model_copy(update={"closing": record, "looked": looked})
         with files.writing(self.folder.closed_bundle) as out:
             evidence.seal_into(out, whole, signing_key(self.tools.keys), stored=stored, secrets=secrets)
         return str(self.folder.closed_bundle)
@@ -287,7 +342,7 @@ class TargetClosing(_Closing):
     def _refuse_emptied(self) -> None:
         """A deletion that was begun may still come, whatever the source shows now."""
         journals = [self.old_journal(), *(a.journal for a in self.earlier())]
-        begun = sorted({r for rows in journals for r in closing.begun(rows)})
+        begun = sorted({r for rows in journals for r in (*closing.begun(rows), *closing.parts.begun(rows))})
         if begun:
             raise Refused(
                 f"the source is being emptied, or was: {len(begun)} deletions were begun, first {begun[0]}; of what went "
@@ -520,9 +575,16 @@ def _place(identity: CloudIdentity) -> tuple[str, str, str]:
     return identity.auth_url, identity.region, identity.project_id
 
 
+def _lines(seen: Seen, boxes: Iterable[str]) -> int:
+    """How many objects of crowded containers are deleted by one step; 0 if there are no such containers."""
+    told = [seen.hashes["source", reference].value for reference in (ref(STORE, name) for name in boxes)]
+    counts = [count for one in told if isinstance(one, dict) and isinstance(count := one["objects"], int)]
+    return move_parts.size(max(counts)) if counts else 0
+
+
 def _question(decision: closing.Decision, source: Workload) -> Question:
     protected = {r: source.by_ref[r].protection() for r in decision.chosen}
     return Question(
-        going=decision.chosen, kept=decision.kept, losses=decision.accepted,
+        going=decision.chosen, objects=decision.objects, kept=decision.kept, losses=decision.accepted,
         protected={r: how for r, how in protected.items() if how},
     )  # fmt: skip
