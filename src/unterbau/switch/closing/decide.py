@@ -179,7 +179,8 @@ def decide(
         reason = reason or stays.get(resource.ref, "")
         if reason:
             kept[resource.ref] = reason
-    look.source.relations.keep_what_is_needed(kept, put_back)
+    if kept:
+        look.source.relations.keep_what_is_needed(kept, put_back)
     kept = {r: why for r, why in kept.items() if r not in put_back}
     chosen = tuple(r.ref for r in look.source.resources if r.ref not in kept and r.ref not in put_back)
     going = tuple(one for reference in chosen for one in known.get(reference, ()))
