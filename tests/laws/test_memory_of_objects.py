@@ -177,7 +177,7 @@ def test_a_source_is_emptied_and_its_record_checked(tmp_path: Path, monkeypatch:
         peaks["empty"].append(peak(lambda own=closing, one=folder: own.empty(one.bundle, (), lambda question: None)))  # type: ignore[misc]
         assert Many(root / "a").objects() == 0 and Many(root / "b").objects() == count
         peaks["check"].append(peak(lambda one=folder: emptied(one)))  # type: ignore[misc]
-    grown = {name: each(*found[1:], more=3 * CLOSED) for name, found in peaks.items()}
+    grown = {name: each(found[1], found[2], 3 * CLOSED) for name, found in peaks.items()}
     assert {name: one for name, one in grown.items() if one > EACH} == {}, peaks
 
 

@@ -9,7 +9,7 @@ rehearsal's target is `drill.Drill.close_target`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,10 +31,13 @@ from unterbau.switch.move import Swept
 from unterbau.switch.move import parts as move_parts
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import Again, Seen, beside, counterparts, observe, observed
-from unterbau.tenant.kinds import KINDS, CloudIdentity, Content, Loss, Ref, Resource, kind_of, ref
+from unterbau.tenant.kinds import KINDS, CloudIdentity, Content, Loss, Ref, Resource, id_of, kind_of, ref
 from unterbau.tenant.kinds.object import STORE, store_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Reason, Verdict, Words
+
+NAMED = 5
+"""How many things a refusal names."""
 
 
 class Question(Model):
@@ -311,11 +314,23 @@ class TargetClosing(_Closing):
 
     def take_back(self, confirm: Confirm) -> Closed:
         """Delete what the drill made and nobody changed or uses since. Raises Refused while it may be the last copy."""
-        sealed = evidence.expanded(self.own_bundle(self.folder.bundle)).bundle
+        checked = self.own_bundle(self.folder.bundle)
+        with TemporaryDirectory(prefix="unterbau-close-") as work:
+            then = evidence.texts(checked.bundle, Path(work))
+            # of what a cut-over carried the journal names each object
+            boxes = evidence.plain(checked.bundle, then) if checked.bundle.plan.cut_over is None else ()
+            return self._given_back(evidence.expanded(checked, boxes).bundle, then, boxes, confirm)
+
+    def _given_back(
+        self, sealed: evidence.Bundle, then: closing.Texts, boxes: tuple[str, ...], confirm: Confirm
+    ) -> Closed:
         self._refuse_emptied()
         clouds = self.clouds()
         self.tools.face.phase("look at both sides")
-        here, there = (census.take(c, now=self.tools.now, progress=self.tools.face.count) for c in clouds)
+        seen = closing.ignored if boxes else None
+        here, there = (
+            census.take(c, now=self.tools.now, progress=self.tools.face.count, seen=seen, without=boxes) for c in clouds
+        )
         self._refuse_last_copy(sealed, here, there)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
             made = {
@@ -323,21 +338,53 @@ class TargetClosing(_Closing):
                 for line in move.ledger(journal.status)
                 if line.side == "target" and line.id is not None and (line.by or line.step in sealed.plan.by_ref)
             }
-            made |= {reference: reference for reference in self.written(journal)}
+            parts = self._parts(sealed, journal, clouds)
+            made |= {r: r for one in parts if id_of(one.container) not in boxes for r in one.refs()}
             taken = frozenset(made.values()) if journal.status.unwinding else frozenset[Ref]()
-            guard = _Guard(self, clouds, sealed, there, taken)
+            guard = _Guard(self, clouds, sealed, there, taken, then, boxes)
+            self._refuse_last_objects(guard.standing, clouds[0])
+            wrote = {box: _refs(one for one in parts if one.container == ref(STORE, box)) for box in boxes}
+            objects = guard.standing.look(wrote)
             kept = guard.kept(made.values())
             going = tuple(r for r in made.values() if r in there.by_ref and r not in kept)
             swept = Swept()
-            if going:
-                confirm(Question(going=going, kept=kept, unseen=_unseen(there, going)))
+            if going or objects:
+                confirm(Question(going=going, objects=objects, kept=kept, unseen=_unseen(there, going)))
                 kept |= self._unwind(journal, sealed, guard, made, clouds)
                 swept = self._sweep(journal)
         rest = census.take(clouds[1], now=self.tools.now)
         gone = tuple(r for r in going if r not in rest.by_ref)
+        left = (r.ref for r in rest.resources if store_of(r.ref) in boxes and r.ref not in kept)
+        held = closing.parts.counted((*left, *(r for r in guard.late if store_of(r) in boxes)))
+        emptied = {box: count - held.get(box, 0) for box, count in objects.items()}
         stays = {r: why for r, why in kept.items() if r in rest.by_ref}
         stays |= dict.fromkeys(swept.named, Reason.of("close.lookalike"))
-        return Closed(deleted=gone, kept=stays, rest=rest, swept=swept)
+        return Closed(
+            deleted=gone, kept=stays, rest=rest, swept=swept,
+            emptied={box: count for box, count in emptied.items() if count > 0},
+        )  # fmt: skip
+
+    def _parts(
+        self, sealed: evidence.Bundle, journal: Journal, clouds: tuple[Cloud, Cloud]
+    ) -> tuple[move.PartStep, ...]:
+        """The parts of crowded containers that the move wrote."""
+        if not any("mark" in intent for intent in journal.status.intents.values()):
+            return ()
+        return tuple(move.begun(self.steps(sealed.plan, sealed.source, clouds), journal.status))
+
+    def _refuse_last_objects(self, standing: closing.Standing, source: Cloud) -> None:
+        """The same of objects of crowded containers."""
+        count, first = 0, list[str]()
+        try:
+            for reference in standing.missing(source, self.tools.now()):
+                count += 1
+                first += [reference] if count <= NAMED else []
+        except CloudError as error:
+            raise Refused(
+                f"whether the source still has all objects is not shown: {error.what}", "Mend the cause and run again."
+            ) from None
+        if count:
+            raise _last_copy(count, ", ".join(first))
 
     def _refuse_emptied(self) -> None:
         """A deletion that was begun may still come, whatever the source shows now."""
@@ -364,11 +411,7 @@ class TargetClosing(_Closing):
             )
         missing = [r for r in moved if r not in source.by_ref and not told.source.by_ref[r].has_ended(self.tools.now())]
         if missing:
-            names = ", ".join(f"{r} ({told.source.by_ref[r].name})" for r in missing[:5])
-            raise Refused(
-                f"the source no longer has {len(missing)} things that were moved, so the target has the only copy: {names}",
-                "Bring them back to the source, or delete them on the target by hand if nobody needs them; then run again.",
-            )
+            raise _last_copy(len(missing), ", ".join(f"{r} ({told.source.by_ref[r].name})" for r in missing[:NAMED]))
 
     def _unwind(
         self,
@@ -433,8 +476,9 @@ class _Guard:
     """Says of what stands on the target whether it is as it was verified. `stayed`: what it kept, with the reason."""
 
     def __init__(
-        self, work: Drill, clouds: tuple[Cloud, Cloud], sealed: evidence.Bundle, now: Workload, taken: frozenset[Ref]
-    ) -> None:
+        self, work: Drill, clouds: tuple[Cloud, Cloud], sealed: evidence.Bundle, now: Workload, taken: frozenset[Ref],
+        then: closing.Texts, boxes: tuple[str, ...],
+    ) -> None:  # fmt: skip
         self.verified, self.now, self.taken = sealed.verification.target, now, taken
         self.stayed: dict[Ref, Words] = {}
         sides = dict(zip(("source", "target"), clouds, strict=True))
@@ -449,6 +493,15 @@ class _Guard:
         hashes = observed(look.verdicts)
         self.witness = closing.Witness(sides, look, hashes, again.read)
         self._read = frozenset(r for side, r in hashes if side == "target")
+        self.standing = closing.Standing(boxes, then, self.witness)
+        """Says it of the objects of crowded containers, which are no things of the census."""
+        self.asked: frozenset[Ref] = frozenset()
+        """What was kept when a person was asked."""
+
+    @property
+    def late(self) -> list[Ref]:
+        """What was to go, and was kept just before."""
+        return [r for r in self.stayed if r not in self.asked]
 
     def kept(self, made: Iterable[Ref]) -> dict[Ref, Words]:
         """What was changed since the verification, what the drill did not make, and what these need."""
@@ -459,8 +512,12 @@ class _Guard:
                 found[resource.ref] = Reason.of("close.not-ours")
             elif why := self._changed(resource):
                 found[resource.ref] = why
+        held = self.standing.stayed
+        for reference in held:
+            found.setdefault(ref(STORE, store_of(reference)), Reason.of("close.needed", by=reference))
         self.now.relations.keep_what_is_needed(found)
-        self.stayed = {r: why for r, why in found.items() if r in made}
+        self.stayed = {r: why for r, why in found.items() if r in made} | held
+        self.standing, self.asked = replace(self.standing, stayed=self.stayed), frozenset(self.stayed)
         return dict(self.stayed)
 
     def _changed(self, now: Resource) -> Words:
@@ -540,6 +597,18 @@ class _Guarded:
         self.step.undo(intent, output, done)
 
 
+def _refs(parts: Iterable[move.PartStep]) -> Iterator[Ref]:
+    listed = list(parts)
+    return (reference for part in listed for reference in part.refs())
+
+
+def _last_copy(count: int, names: str) -> Refused:
+    return Refused(
+        f"the source no longer has {count} things that were moved, so the target has the only copy: {names}",
+        "Bring them back to the source, or delete them on the target by hand if nobody needs them; then run again.",
+    )
+
+
 def _moves(plan: Plan, reference: Ref) -> bool:
     entry = plan.entry_of(reference)
     return entry is not None and entry.fate.moves
@@ -550,6 +619,10 @@ def _guarded(step: Step, guard: _Guard, made: Mapping[str, Ref]) -> Step:
     if not isinstance(step, move.PartStep):
         return _Guarded(step, guard, made)
 
+    box = id_of(step.container)
+    if box in guard.standing.boxes:
+        return replace(step, allowed=lambda references: guard.standing.sift(box, references))
+
     def allowed(reference: Ref) -> bool:
         try:
             guard.demand(reference)
@@ -557,7 +630,7 @@ def _guarded(step: Step, guard: _Guard, made: Mapping[str, Ref]) -> Step:
             return False
         return True
 
-    return replace(step, allowed=allowed)
+    return replace(step, allowed=lambda references: filter(allowed, references))
 
 
 def _whose(step: str, made: Mapping[str, Ref]) -> Ref:
