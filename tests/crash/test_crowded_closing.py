@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A source whose crowded container goes in parts: killed anywhere a rerun finishes, what changed stays, and no record can be made up."""
+"""A crowded container goes in parts, at a source and on a kept target: killed anywhere a rerun finishes, what changed stays, and no record
+can be made up.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import boxes
@@ -21,7 +25,9 @@ from unterbau import canonical
 from unterbau.errors import BundleError
 from unterbau.evidence.core import STATEMENT, WITH_PARTS
 from unterbau.evidence.opening import open_bundle
-from unterbau.switch import evidence
+from unterbau.face import Face
+from unterbau.switch import drill, evidence
+from unterbau.switch.close import Question, TargetClosing
 from unterbau.switch.closing import PART, stored_digest
 from unterbau.tenant.kinds import Segment
 from unterbau.verdict import Outcome
@@ -160,6 +166,67 @@ def test_a_container_that_stays_keeps_its_objects(kept: Kept) -> None:  # noqa: 
     done = emptied(kept)
     assert done.returncode == 3, done.stderr
     assert kept.objects("a") == OBJECTS and not kept.folder.closed_bundle.exists()
+
+
+# --- the target of a kept drill
+
+
+def given_back(world: Kept) -> subprocess.CompletedProcess[str]:
+    """`close --target`, as a person who types the name."""
+    return closer.run(world.root, "close", world.run, "--target", "--format", "json", typed="b\n")
+
+
+def test_a_kept_target_gives_all_of_it_back(kept: Kept) -> None:  # noqa: F811
+    done = given_back(kept)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["emptied"] == {CONTAINER: MANY}
+    assert f"{MANY + 1} things go" in done.stderr
+    assert closer.standing(kept.root, "b") == set() and kept.objects("a") == OBJECTS
+
+
+@pytest.mark.parametrize("number", [1, 24, 60, MANY])
+def test_killed_while_it_is_taken_back_a_rerun_finishes(kept: Kept, number: int) -> None:  # noqa: F811
+    (kept.root / "b" / "die").write_text(str(number))
+    killed = given_back(kept)
+    assert killed.returncode == -9, killed.stderr
+    assert len(kept.objects("b")) <= MANY - number
+    done = given_back(kept)
+    assert done.returncode == 0, done.stderr
+    assert closer.standing(kept.root, "b") == set() and kept.objects("a") == OBJECTS
+
+
+def test_what_is_written_there_before_or_after_the_question_stays(kept: Kept) -> None:  # noqa: F811
+    there = kept.cloud("b")
+    boxes.put(there, "new", b"not of the drill")
+    boxes.put(there, "x//y", b"production", metadata={"colour": "red"})
+    there._save()
+    clouds = {name: kept.cloud(name) for name in "ab"}
+    tools = drill.Tools(
+        connect=clouds.__getitem__, now=lambda: datetime.now(UTC), face=Face(quiet=True), stop=threading.Event(),
+        keys=kept.root / "data" / "unterbau" / "keys", versions=dict, secrets=lambda name: (), late_seconds=0.0,
+    )  # fmt: skip
+
+    def written(question: Question) -> None:
+        assert question.objects == {CONTAINER: MANY - 1}
+        clouds["b"]._blob(zzz := f"object:{BOX}/zzz").write_bytes(b"ZZZ")
+        clouds["b"]._world[zzz] = clouds["b"]._world[zzz] | {"last_modified": "2026-11-27T00:00:00Z"}
+
+    closed = TargetClosing(kept.folder, tools).take_back(written)
+    stayed = {f"object:{BOX}/{name}" for name in ("new", "x//y", "zzz")}
+    assert kept.objects("b") == stayed and kept.objects("a") == OBJECTS
+    assert closed.kept.keys() == {*stayed, CONTAINER} and closed.emptied == {CONTAINER: MANY - 2}
+    assert str(closed.kept[f"object:{BOX}/zzz"]) == "the target's content changed"
+
+
+@pytest.mark.parametrize("names", [["zzz"], named(MANY)])
+def test_the_last_copy_of_an_object_is_not_taken_back(kept: Kept, names: list[str]) -> None:  # noqa: F811
+    here = kept.cloud("a")
+    for name in names:
+        del here._world[f"object:{BOX}/{name}"]
+    here._save()
+    done = given_back(kept)
+    assert done.returncode == 2 and f"no longer has {len(names)} things" in done.stderr, done.stderr
+    assert f"object:{BOX}/{names[0]}" in done.stderr and kept.objects("b") == OBJECTS
 
 
 # --- the record

@@ -23,7 +23,7 @@ from unterbau.evidence.long import Long
 from unterbau.evidence.opening import open_bundle
 from unterbau.face import Face
 from unterbau.switch import drill, evidence, folders, verify
-from unterbau.switch.close import SourceClosing
+from unterbau.switch.close import SourceClosing, TargetClosing
 from unterbau.switch.evidence.redact import SALT_BYTES, redact_into
 from unterbau.switch.manifest import Line, Manifest, head
 from unterbau.switch.report import html
@@ -179,6 +179,22 @@ def test_a_source_is_emptied_and_its_record_checked(tmp_path: Path, monkeypatch:
         peaks["check"].append(peak(lambda one=folder: emptied(one)))  # type: ignore[misc]
     grown = {name: each(found[1], found[2], 3 * CLOSED) for name, found in peaks.items()}
     assert {name: one for name, one in grown.items() if one > EACH} == {}, peaks
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+def test_a_target_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for bound in ("unterbau.switch.move.parts.LEAST", "unterbau.switch.verify.containers.BATCH", "many.PAGE"):
+        monkeypatch.setattr(bound, 250)
+    peaks: list[int] = []
+    for count in (CLOSED, CLOSED, 4 * CLOSED):
+        root = tmp_path / str(len(peaks))
+        monkeypatch.setenv("XDG_STATE_HOME", str(root / "state"))
+        folder, with_ = drilled(root, count)
+        closing = TargetClosing(folder, replace(with_, workers=2))
+        peaks.append(peak(lambda own=closing: own.take_back(lambda question: None)))  # type: ignore[misc]
+        assert Many(root / "b").objects() == 0 and Many(root / "a").objects() == count
+    assert each(peaks[1], peaks[2], 3 * CLOSED) <= EACH, peaks
 
 
 def emptied(folder: folders.Folder) -> None:
