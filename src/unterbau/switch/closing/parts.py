@@ -21,8 +21,8 @@ from unterbau.switch.closing.decide import PART, Closing, Decision, Part, Rows, 
 from unterbau.switch.manifest import Chunk, Damaged, Index, Line
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import OF_ANSWERS, OPENINGS, Contents, compare, counterparts, with_objects
-from unterbau.tenant.kinds import Ref, StoredObject, id_of, ref
-from unterbau.tenant.kinds.object import STORE, store_of, stored
+from unterbau.tenant.kinds import Ref, Resource, id_of, ref
+from unterbau.tenant.kinds.object import STORE, links, store_of, stored
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Observation, Reason, Words, told_as
 
@@ -48,8 +48,8 @@ def plain(plan: Plan, told: Sequence[Workload], then: Texts) -> tuple[str, ...]:
         names -= {line.container for line in index.linked}
         names -= {box for line in index.linked for box in _named(line.thing())}
     for workload in told:
-        for thing in workload.of(StoredObject):
-            names -= {thing.container, *_named(thing)}
+        for thing in workload.resources:
+            names -= {store_of(thing.ref), *_named(thing)}
     found = []
     for name in sorted(names):
         entry = plan.by_ref.get(ref(STORE, name))
@@ -60,12 +60,10 @@ def plain(plan: Plan, told: Sequence[Workload], then: Texts) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _named(thing: StoredObject) -> set[str]:
+def _named(thing: Resource) -> set[str]:
     """The containers in which what an object shows or joins is."""
-    found = {store_of(one) for one in thing.references()}
-    if thing.dlo_prefix is not None:
-        found.add(thing.dlo_prefix.partition("/")[0])
-    return found
+    others, start = links(thing)
+    return {store_of(one) for one in (*others, start) if one}
 
 
 def bare(look: Contents, boxes: Collection[str]) -> Contents:
@@ -147,15 +145,13 @@ class Crowds:
     def _needed(self, look: Contents) -> dict[Ref, Ref]:
         """What is named by objects that show or join others -> by which: those came after the move, and stay."""
         found: dict[Ref, Ref] = {}
-        things = [*look.source.of(StoredObject), *(line.thing() for line in self.now["source"].linked)]
-        for thing in things:
-            if not thing.is_linked():
-                continue
-            found.update((one, thing.ref) for one in thing.references())
-            if thing.dlo_prefix is not None:
-                box, _, start = thing.dlo_prefix.partition("/")
-                for line in self.now["source"].between(box, start, f"{start}\U0010ffff"):
-                    found[line.ref] = thing.ref
+        for thing in (*look.source.resources, *(line.thing() for line in self.now["source"].linked)):
+            others, start = links(thing)
+            found.update((one, thing.ref) for one in others)
+            if start:
+                box, _, first = id_of(start).partition("/")
+                joined = self.now["source"].between(box, first, f"{first}\U0010ffff")
+                found.update((line.ref, thing.ref) for line in joined)
         return found
 
     def _parts(self, name: str, look: Contents, needed: Mapping[Ref, Ref]) -> Iterator[Part]:
