@@ -120,8 +120,9 @@ class _Closing(Drill):
         """The attempts at emptying the source so far, with their journals."""
         found: list[closing.Attempt] = []
         while (path := self.folder.closing(len(found) + 1)).exists():
-            attempt = self.read(path, closing.Attempt)
-            found.append(self._with_journal(attempt, self.folder.closing_journal(len(found) + 1)))
+            number, attempt = len(found) + 1, self.read(path, closing.Attempt)
+            newest = not self.folder.closing(number + 1).exists()
+            found.append(self._with_journal(attempt, self.folder.closing_journal(number), newest=newest))
         return found
 
     def _counted(self, kind: str, label: str, total: int) -> Callable[[Event], None]:
@@ -140,18 +141,26 @@ class _Closing(Drill):
         """Of an emptying by a version that kept no record of what it saw."""
         return self._rows(self.folder.close_source_journal)[1]
 
-    def _with_journal(self, attempt: closing.Attempt, path: Path) -> closing.Attempt:
-        chain, rows = self._rows(path)
+    def _with_journal(self, attempt: closing.Attempt, path: Path, *, newest: bool = True) -> closing.Attempt:
+        chain, rows = self._rows(path, newest=newest)
         return attempt.model_copy(update={"journal": rows, "chain": chain})
 
-    def _rows(self, path: Path) -> tuple[int, tuple[dict[str, JsonValue], ...]]:
+    def _rows(self, path: Path, *, newest: bool = True) -> tuple[int, tuple[dict[str, JsonValue], ...]]:
         """A journal's chain and rows, when requests of the process that wrote it have surely ended."""
         if not path.exists():
             return 1, ()
         with Journal(path, now=self.tools.now) as journal:
-            if journal.status.begun():  # its process was killed: a deletion may still be under way
-                self._wait_since(datetime.fromisoformat(journal.rows()[-1].at))
+            if begun := journal.status.begun():  # its process was killed: a deletion may still be under way
+                last = datetime.fromisoformat(journal.rows()[-1].at)
+                # A part deletes for long after its row, and nobody knows when that ended; a later attempt has waited.
+                of_parts = newest and any(name.startswith(closing.PART) for name in begun)
+                self._wait_since(self.tools.now() if of_parts else last)
             return journal.chain, tuple(journal.export())
+
+    def _go_on(self) -> None:
+        """Raises Interrupted when asked to stop."""
+        if self.tools.stop.is_set():
+            raise Interrupted("stopped while objects were compared; nothing was deleted", AGAIN)
 
     def _wait_since(self, last: datetime) -> None:
         """Until a cloud can finish nothing any more that was asked for then. Raises Interrupted."""
@@ -184,7 +193,7 @@ class SourceClosing(_Closing):
         attempt, pairs = self._look(sealed, accepted, earlier, boxes)
         number = len(earlier) + 1
         texts = [self._texts(one, n) for n, one in enumerate((*earlier, attempt), start=1)]
-        crowds = closing.Crowds(sealed, checked.bundle.verification, then, boxes, texts[-1], accepted)
+        crowds = closing.Crowds(sealed, checked.bundle.verification, then, boxes, texts[-1], accepted, self._go_on)
         decision = crowds.decide(attempt.look, pairs, attempt.hashes(), frozenset(attempt.put_back))
         closing.demand_known(accepted, decision)
         late: dict[Ref, Words] = {}
@@ -344,7 +353,7 @@ class TargetClosing(_Closing):
             guard = _Guard(self, clouds, sealed, there, taken, then, boxes)
             self._refuse_last_objects(guard.standing, clouds[0])
             wrote = {box: _refs(one for one in parts if one.container == ref(STORE, box)) for box in boxes}
-            objects = guard.standing.look(wrote)
+            objects = guard.standing.look(wrote, self._counted_objects)
             kept = guard.kept(made.values())
             going = tuple(r for r in made.values() if r in there.by_ref and r not in kept)
             swept = Swept()
@@ -363,6 +372,10 @@ class TargetClosing(_Closing):
             deleted=gone, kept=stays, rest=rest, swept=swept,
             emptied={box: count for box, count in emptied.items() if count > 0},
         )  # fmt: skip
+
+    def _counted_objects(self, container: Ref, done: int) -> None:
+        self._go_on()
+        self.tools.face.count(f"objects of {container} compared", done, done)
 
     def _parts(
         self, sealed: evidence.Bundle, journal: Journal, clouds: tuple[Cloud, Cloud]

@@ -7,7 +7,7 @@ each other that stand in the order of names: what the verification saw, what the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -59,15 +59,19 @@ class Standing:
     def _target(self) -> Cloud:
         return self.witness.clouds["target"]
 
-    def look(self, wrote: Mapping[str, Iterable[Ref]]) -> dict[Ref, int]:
-        """Container -> how many of its objects may go. `wrote`: what the move did, in the order of names. Raises as the cloud does."""
+    def look(self, wrote: Mapping[str, Iterable[Ref]], count: Callable[[Ref, int], None]) -> dict[Ref, int]:
+        """Container -> how many of its objects may go. `wrote`: what the move did, in the order of names. Raises as the cloud does.
+
+        `count(container, done)` is called now and then, and may raise.
+        """
         found: dict[Ref, int] = {}
         for box in self.boxes:
-            before = self._verified(box, "")
+            before, done = self._verified(box, ""), 0
             ours = _Ahead((id_of(r).partition("/")[2], r) for r in wrote.get(box, ()))
             for page in self._target.pages(box):
                 things = sorted((*page.plain, *page.others), key=lambda r: r.name)
                 for start in range(0, len(things), BATCH):
+                    count(ref(STORE, box), done := done + len(things[start : start + BATCH]))
                     for thing, why in self._now(things[start : start + BATCH]):
                         reason = why if ours.at(thing.name) is not None else Reason.of("close.not-ours")
                         reason = reason or self._changed(before.at(thing.name), thing)

@@ -8,7 +8,7 @@ What nobody knows to be plain, or is needed by what stays, stays. Reads files, a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -106,6 +106,8 @@ class Crowds:
     boxes: tuple[str, ...]
     now: Texts
     accepted: tuple[str, ...]
+    go_on: Callable[[], None] = lambda: None
+    """Called before each part; may raise."""
 
     def decide(
         self, look: Contents, pairs: Mapping[Ref, Ref], hashes: Mapping[tuple[str, Ref], Observation],
@@ -156,6 +158,7 @@ class Crowds:
 
     def _parts(self, name: str, look: Contents, needed: Mapping[Ref, Ref]) -> Iterator[Part]:
         for number, chunk in enumerate(self.now["source"].chunks.get(name, ()), start=1):
+            self.go_on()
             yield self._part(name, number, chunk, look, needed)
 
     def _part(self, name: str, number: int, chunk: Chunk, look: Contents, needed: Mapping[Ref, Ref]) -> Part:
