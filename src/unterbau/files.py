@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import tempfile
 import time
@@ -75,6 +76,17 @@ def writing(path: Path, mode: int = 0o600, *, durable: bool = True, home: str = 
             raise
         if durable:
             sync_folder(path.parent)
+
+
+def keep(path: Path) -> str:
+    """Make a file that was written piece by piece durable, and its name. Returns its SHA-256 (hex). Raises LocalError."""
+    digest = hashlib.sha256()
+    with translated(path), path.open("rb") as file:
+        while chunk := file.read(2**16):
+            digest.update(chunk)
+        os.fsync(file.fileno())
+        sync_folder(path.parent)
+    return digest.hexdigest()
 
 
 def append(path: Path, line: bytes) -> None:

@@ -64,7 +64,7 @@ class Cloud(Simulator):
     """What files beside the world say.
 
     `hold`: images do not end for a verifier; `deaf`: nor does it hear anything meanwhile; `refuse` (kinds): no quota for these; `stuck`: guests give no disk back;
-    `keep` (kinds): these are not deleted.
+    `keep` (kinds): these are not deleted; `die`: after so many deletions of objects the process is killed.
     """
 
     def __init__(self, folder: Path, *, name: str) -> None:
@@ -87,6 +87,18 @@ class Cloud(Simulator):
         if kept.exists() and reference.partition(":")[0] in kept.read_text().split():
             raise Forbidden(f"{self.name}: {reference} may not be deleted")
         super().delete(reference, deadline)
+        if reference.startswith("object:"):
+            self._die()
+
+    def _die(self) -> None:
+        path = self.folder / "die"
+        with self._lock:
+            left = int(path.read_text()) if path.exists() else 0
+            if left:
+                path.write_text(str(left - 1))
+            if left == 1:
+                path.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Held(Bytes):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The memory of what comes after a move does not grow with the number of stored objects: seal, check, report, redaction.
+"""The memory of what comes after a move does not grow with the number of stored objects: seal, check, report, redaction, closing.
 
 The clouds hold their objects in SQLite (`many`), so what grows is the program's. Compared are the peaks at N and at 4 N.
 """
@@ -10,6 +10,7 @@ import gc
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from unterbau.evidence.long import Long
 from unterbau.evidence.opening import open_bundle
 from unterbau.face import Face
 from unterbau.switch import drill, evidence, folders, verify
+from unterbau.switch.close import SourceClosing, TargetClosing
 from unterbau.switch.evidence.redact import SALT_BYTES, redact_into
 from unterbau.switch.manifest import Line, Manifest, head
 from unterbau.switch.report import html
@@ -32,6 +34,8 @@ from unterbau.verdict import Outcome
 
 FEW = 1_500
 MANY = 4 * FEW
+CLOSED = FEW // 2
+"""As many at the least in a source that is emptied: four of which cost what one costs."""
 EACH = 40
 """Bytes that one more object may take."""
 ROOM = 256 << 10
@@ -157,3 +161,43 @@ def test_seal_check_report_and_redaction(
             given = (made, path) if what is sealed else (path,)
             peaks.setdefault(name, []).append(peak(lambda what=what, given=given: what(*given)))  # type: ignore[misc]
     assert {name: each(*found) for name, found in peaks.items() if each(*found) > EACH} == {}, peaks
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+def test_a_source_is_emptied_and_its_record_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for bound in ("unterbau.switch.move.parts.LEAST", "unterbau.switch.verify.containers.BATCH", "many.PAGE"):
+        monkeypatch.setattr(bound, 250)  # what is held at once is reached by the fewer, too
+    peaks: dict[str, list[int]] = {"empty": [], "check": []}
+    for count in (CLOSED, CLOSED, 4 * CLOSED):  # what is made once for all is there after the first
+        root = tmp_path / str(sum(map(len, peaks.values())))
+        monkeypatch.setenv("XDG_STATE_HOME", str(root / "state"))
+        folder, with_ = drilled(root, count)
+        closing = SourceClosing(folder, replace(with_, workers=2))  # who works beside holds a part each
+        peaks["empty"].append(peak(lambda own=closing, one=folder: own.empty(one.bundle, (), lambda question: None)))  # type: ignore[misc]
+        assert Many(root / "a").objects() == 0 and Many(root / "b").objects() == count
+        peaks["check"].append(peak(lambda one=folder: emptied(one)))  # type: ignore[misc]
+    grown = {name: each(found[1], found[2], 3 * CLOSED) for name, found in peaks.items()}
+    assert {name: one for name, one in grown.items() if one > EACH} == {}, peaks
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+def test_a_target_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for bound in ("unterbau.switch.move.parts.LEAST", "unterbau.switch.verify.containers.BATCH", "many.PAGE"):
+        monkeypatch.setattr(bound, 250)
+    peaks: list[int] = []
+    for count in (CLOSED, CLOSED, 4 * CLOSED):
+        root = tmp_path / str(len(peaks))
+        monkeypatch.setenv("XDG_STATE_HOME", str(root / "state"))
+        folder, with_ = drilled(root, count)
+        closing = TargetClosing(folder, replace(with_, workers=2))
+        peaks.append(peak(lambda own=closing: own.take_back(lambda question: None)))  # type: ignore[misc]
+        assert Many(root / "b").objects() == 0 and Many(root / "a").objects() == count
+    assert each(peaks[1], peaks[2], 3 * CLOSED) <= EACH, peaks
+
+
+def emptied(folder: folders.Folder) -> None:
+    """Check the bundle of an emptied source."""
+    found = evidence.check(folder.closed_bundle)
+    assert [v.outcome for v in found.verdicts if v.claim.id.startswith("closing ")] == [Outcome.HELD, Outcome.HELD]

@@ -202,11 +202,11 @@ def test_a_statement_says_what_was_signed_and_by_whose_key() -> None:
 
 
 def test_all_formats_are_known_and_what_is_none_asks_for_a_newer_program() -> None:
-    for version in (1, 2, 3):
+    for version in (1, 2, 3, 4):
         assert verify(stated(lambda p, v=version: {**p, "predicate": {"format": v}})).format == version
-    others: tuple[object, ...] = (0, 4, True, "2", None)
+    others: tuple[object, ...] = (0, 5, True, "2", None)
     for other in others:
-        with pytest.raises(BundleError, match="this program knows format 1 and 2 and 3") as caught:
+        with pytest.raises(BundleError, match="this program knows format 1 and 2 and 3 and 4") as caught:
             verify(stated(lambda p, v=other: {**p, "predicate": {"format": v}}))
         assert "newer Unterbau" in caught.value.remedy and repr(other) in caught.value.what
     with pytest.raises(BundleError, match="this program knows"):

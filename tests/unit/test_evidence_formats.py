@@ -48,8 +48,10 @@ SEALED = {
     "format-2-drill": "65ad477cd44d867f1c0a8186c8ba49155ff5881bb0bd9a3463f150436269dcdb",
     "format-2-proof": "87ca447163dffa076f68f247a54bd8f49ccf01ee3f651b719cd4973d6ddc9a52",
     "format-2-stack": "9c6d6b1951e582b3270fb6a8d07b7ea593703ff034eb6499990c080e0ef39649",
+    "format-3-closed": "ed0695ceae223a53995bc400820078ccacd117d057f1c460a950209b9d52ac29",
+    "format-4-closed": "12264f754aa42848e6d3d4291a5a65cb6f872173b9dad16ec73edfed026b0792",
 }
-"""SHA-256 of each golden bundle; `kept_bundles` has the drill, and tests/assets/stack.unterbau the stack of format 1."""
+"""SHA-256 of each golden bundle, those that are closed of a source with a crowded container: each object by itself, and in parts; `kept_bundles` has the drill, and tests/assets/stack.unterbau the stack of format 1."""
 ALL = (*sorted(GOLDEN.glob("*.unterbau")), FIRST, ROOT / "tests" / "assets" / "stack.unterbau")
 CHECK: dict[str, Callable[..., Any]] = {
     evidence.KIND: evidence.check_opened, proofs.KIND: proofs.check_opened, judgements.KIND: judgements.check_opened
@@ -132,7 +134,7 @@ def test_a_golden_bundle_is_as_it_was_sealed(name: str) -> None:
 @pytest.mark.thorough
 def test_there_is_a_golden_bundle_of_each_kind_and_format() -> None:
     found = {(o.kind, o.format) for o in (open_bundle(p.read_bytes()) for p in ALL)}
-    assert found == {(kind, format_) for kind in CHECK for format_ in (1, 2)}
+    assert found == {(kind, format_) for kind in CHECK for format_ in (1, 2)} | {(evidence.KIND, 3), (evidence.KIND, 4)}
 
 
 @pytest.mark.thorough

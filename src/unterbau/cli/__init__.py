@@ -609,7 +609,8 @@ def _ask(context: Context, side: str, name: str) -> Confirm:
 
     def confirm(question: Question) -> None:
         say = context.face.say
-        say(f"{len(question.going)} things go, {len(question.kept)} stay (named at the end)")
+        going = len(question.going) + sum(question.objects.values())
+        say(f"{going} things go, {len(question.kept)} stay (named at the end)")
         for thing, how in question.protected.items():
             say(f"{thing} is {how}: that is lifted")
         for one in question.losses:

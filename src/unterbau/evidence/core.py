@@ -27,7 +27,9 @@ FORMAT = 2
 """The format that is sealed, unless the predicate names another one."""
 WITH_MANIFESTS = 3
 """The format of a drill's bundle with what crowded containers hold (`limits.LINES`)."""
-KNOWN = (1, 2, 3)
+WITH_PARTS = 4
+"""The same, after a source was emptied whose crowded containers were decided of in parts: with what each attempt saw in them."""
+KNOWN = (1, 2, 3, 4)
 """Formats that are checked, for ever."""
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

@@ -9,27 +9,35 @@ rehearsal's target is `drill.Drill.close_target`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import JsonValue
 
 from unterbau import files
 from unterbau.cloud.port import Cloud
-from unterbau.errors import CloudError, Failed, Interrupted, Refused
+from unterbau.errors import CloudError, Failed, Interrupted, LocalError, Refused
 from unterbau.evidence import fingerprint, signing_key
+from unterbau.evidence.long import Long
 from unterbau.saga import Attempt, Event, Journal, JsonObject, Outputs, RunResult, Step, run, unwind
 from unterbau.switch import census, closing, evidence, folders, move
 from unterbau.switch.drill import AGAIN, Drill
+from unterbau.switch.manifest import Damaged, Index
 from unterbau.switch.move import Swept
+from unterbau.switch.move import parts as move_parts
 from unterbau.switch.plan import Plan
-from unterbau.switch.verify import Again, counterparts, observe, observed
-from unterbau.tenant.kinds import KINDS, CloudIdentity, Content, Loss, Ref, Resource, kind_of
+from unterbau.switch.verify import Again, Seen, beside, counterparts, observe, observed
+from unterbau.tenant.kinds import KINDS, CloudIdentity, Content, Loss, Ref, Resource, id_of, kind_of, ref
+from unterbau.tenant.kinds.object import STORE, store_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Reason, Verdict, Words
+
+NAMED = 5
+"""How many things a refusal names."""
 
 
 class Question(Model):
@@ -37,6 +45,8 @@ class Question(Model):
 
     going: tuple[Ref, ...]
     kept: dict[Ref, Words]
+    objects: dict[Ref, int] = {}
+    """Of crowded containers how many objects go besides."""
     losses: tuple[Loss, ...] = ()
     protected: dict[Ref, str] = {}
     unseen: tuple[Words, ...] = ()
@@ -52,6 +62,8 @@ class Closed(Model):
     deleted: tuple[Ref, ...]
     kept: dict[Ref, Words]
     rest: Workload
+    emptied: dict[Ref, int] = {}
+    """Crowded containers -> how many of their objects were deleted besides."""
     evidence: str = ""
     swept: Swept = Swept()
     remainder: Verdict | None = None
@@ -108,8 +120,9 @@ class _Closing(Drill):
         """The attempts at emptying the source so far, with their journals."""
         found: list[closing.Attempt] = []
         while (path := self.folder.closing(len(found) + 1)).exists():
-            attempt = self.read(path, closing.Attempt)
-            found.append(self._with_journal(attempt, self.folder.closing_journal(len(found) + 1)))
+            number, attempt = len(found) + 1, self.read(path, closing.Attempt)
+            newest = not self.folder.closing(number + 1).exists()
+            found.append(self._with_journal(attempt, self.folder.closing_journal(number), newest=newest))
         return found
 
     def _counted(self, kind: str, label: str, total: int) -> Callable[[Event], None]:
@@ -128,18 +141,26 @@ class _Closing(Drill):
         """Of an emptying by a version that kept no record of what it saw."""
         return self._rows(self.folder.close_source_journal)[1]
 
-    def _with_journal(self, attempt: closing.Attempt, path: Path) -> closing.Attempt:
-        chain, rows = self._rows(path)
+    def _with_journal(self, attempt: closing.Attempt, path: Path, *, newest: bool = True) -> closing.Attempt:
+        chain, rows = self._rows(path, newest=newest)
         return attempt.model_copy(update={"journal": rows, "chain": chain})
 
-    def _rows(self, path: Path) -> tuple[int, tuple[dict[str, JsonValue], ...]]:
+    def _rows(self, path: Path, *, newest: bool = True) -> tuple[int, tuple[dict[str, JsonValue], ...]]:
         """A journal's chain and rows, when requests of the process that wrote it have surely ended."""
         if not path.exists():
             return 1, ()
         with Journal(path, now=self.tools.now) as journal:
-            if journal.status.begun():  # its process was killed: a deletion may still be under way
-                self._wait_since(datetime.fromisoformat(journal.rows()[-1].at))
+            if begun := journal.status.begun():  # its process was killed: a deletion may still be under way
+                last = datetime.fromisoformat(journal.rows()[-1].at)
+                # A part deletes for long after its row, and nobody knows when that ended; a later attempt has waited.
+                of_parts = newest and any(name.startswith(closing.PART) for name in begun)
+                self._wait_since(self.tools.now() if of_parts else last)
             return journal.chain, tuple(journal.export())
+
+    def _go_on(self) -> None:
+        """Raises Interrupted when asked to stop."""
+        if self.tools.stop.is_set():
+            raise Interrupted("stopped while objects were compared; nothing was deleted", AGAIN)
 
     def _wait_since(self, last: datetime) -> None:
         """Until a cloud can finish nothing any more that was asked for then. Raises Interrupted."""
@@ -159,51 +180,89 @@ class SourceClosing(_Closing):
         Raises BundleError if the bundle is not whole or not signed by us, Refused if it is of another drill, of another
         pair or of a rehearsal, UsageError for a loss that there is none of, Interrupted, Failed, and CloudErrors.
         """
-        checked = evidence.expanded(self.own_bundle(bundle))  # of each object by itself is decided what goes
+        checked = self.own_bundle(bundle)
+        with TemporaryDirectory(prefix="unterbau-close-") as work:
+            return self._empty(checked, tuple(accepted), confirm, Path(work))
+
+    def _empty(self, checked: evidence.CheckResult, accepted: tuple[str, ...], confirm: Confirm, work: Path) -> Closed:
+        then = evidence.texts(checked.bundle, work)
+        boxes = evidence.plain(checked.bundle, then)
+        checked = evidence.expanded(checked, boxes)  # of each other object by itself is decided what goes
         sealed = closing.Sealed(checked.bundle.source, checked.bundle.plan, checked.verdicts)
         earlier = self.earlier()
-        attempt, pairs = self._look(sealed, tuple(accepted), earlier)
-        decision = closing.decide(sealed, attempt.look, pairs, accepted, frozenset(attempt.put_back))
+        attempt, pairs = self._look(sealed, accepted, earlier, boxes)
+        number = len(earlier) + 1
+        texts = [self._texts(one, n) for n, one in enumerate((*earlier, attempt), start=1)]
+        crowds = closing.Crowds(sealed, checked.bundle.verification, then, boxes, texts[-1], accepted, self._go_on)
+        decision = crowds.decide(attempt.look, pairs, attempt.hashes(), frozenset(attempt.put_back))
         closing.demand_known(accepted, decision)
         late: dict[Ref, Words] = {}
         result: RunResult | None = None
         errors: dict[str, JsonObject] = {}
-        if decision.chosen:
+        if decision.chosen or decision.objects:
             confirm(_question(decision, attempt.look.source))
-            number = len(earlier) + 1
             files.write(self.folder.closing(number), attempt.model_dump_json(indent=1).encode())
-            result, errors = self._delete(decision, pairs, attempt, number)
+            result, errors = self._delete(decision, pairs, attempt, number, boxes, texts[-1])
             attempt = self._with_journal(attempt, self.folder.closing_journal(number))
-            late = closing.kept_late(attempt.journal)
+            late = closing.kept_late(attempt.journal) | closing.parts.kept_late(attempt.journal)
         record = self._record([*earlier, attempt], {**decision.kept, **late}, result)
-        path = self._seal(checked, record)
+        emptied = closing.parts.counted(closing.parts.deleted(record, texts))
+        path = self._seal(checked, record) if closing.deleted(record) or emptied else ""
         if result is not None:
             self._demand_complete(result, errors)
         rest = record.after or census.take(self.tools.connect(self.state.source), now=self.tools.now)
-        return Closed(deleted=closing.deleted(record), kept=record.kept, rest=rest, evidence=path)
+        return Closed(deleted=closing.deleted(record), kept=record.kept, rest=rest, emptied=emptied, evidence=path)
+
+    def _manifests(self, attempt: closing.Attempt, number: int) -> dict[str, Path]:
+        """Side -> the manifest that an attempt saw, if it saw any."""
+        return {side: beside(self.folder.closing(number), side) for side in attempt.held}
+
+    def _texts(self, attempt: closing.Attempt, number: int) -> closing.Texts:
+        """The same, to be read. Raises LocalError if it is not what the attempt names."""
+        held = self._manifests(attempt, number)
+        try:
+            texts = {side: Index.of(path, attempt.lines) for side, path in held.items()}
+            same = closing.parts.digests_of(texts) == attempt.held
+        except (Damaged, OSError):
+            same = False
+        if not same:
+            raise LocalError(f"{self.folder.closing(number)}: what it saw beside is damaged", "Restore it from a copy.")
+        return texts
 
     # --- before
 
     def _look(
-        self, sealed: closing.Sealed, accepted: tuple[str, ...], earlier: Sequence[closing.Attempt]
+        self,
+        sealed: closing.Sealed,
+        accepted: tuple[str, ...],
+        earlier: Sequence[closing.Attempt],
+        boxes: Sequence[str],
     ) -> tuple[closing.Attempt, Mapping[Ref, Ref]]:
-        """Both sides as they are now, every content hashed, and who is whose counterpart."""
+        """Both sides as they are now, every content hashed, and who is whose counterpart.
+
+        What the containers `boxes` hold stands in manifests beside the attempt's file.
+        """
         source, target = self.clouds()
         face = self.tools.face
         face.phase("look at both sides, and hash every content again")
         seen = observe(
             {"source": source, "target": target}, work=folders.verifications(), now=self.tools.now, stop=self.tools.stop,
             count=face.count, passed=face.bytes, late_seconds=self.tools.late_seconds, say=face.say, plan=sealed.plan,
+            place=self.folder.closing(len(earlier) + 1) if boxes else None, boxes=boxes,
         )  # fmt: skip
         before = earlier[-1].look.source if earlier else sealed.source
         taken = closing.touched(self.old_journal()).union(*(closing.touched(one.journal) for one in earlier))
+        taken = {reference for reference in taken if store_of(reference) not in boxes}
         whole, back = closing.put_back(seen.source, before, taken)
         there = {"source": whole.by_ref, "target": seen.target.by_ref}
         known = earlier[-1].hashes() if earlier else {}
         hashes = {(side, r): o for (side, r), o in known.items() if r in there[side]} | seen.hashes
         seen = seen.of(source=whole, hashes=hashes)
         look = seen.contents(sealed.plan)
-        attempt = closing.Attempt(started=seen.started, accepted=accepted, look=look, put_back=back)
+        held = {side: files.keep(beside(self.folder.closing(len(earlier) + 1), side)) for side in seen.manifests}
+        attempt = closing.Attempt(
+            started=seen.started, accepted=accepted, look=look, put_back=back, held=held, lines=_lines(seen, boxes)
+        )
         told = attempt.hashes()
         unpaired = tuple(o for where, o in sorted(seen.hashes.items()) if where not in told)
         pairs = counterparts(whole, seen.target, sealed.plan, seen.hashes)
@@ -212,7 +271,13 @@ class SourceClosing(_Closing):
     # --- deleting, and after
 
     def _delete(
-        self, decision: closing.Decision, pairs: Mapping[Ref, Ref], attempt: closing.Attempt, number: int
+        self,
+        decision: closing.Decision,
+        pairs: Mapping[Ref, Ref],
+        attempt: closing.Attempt,
+        number: int,
+        boxes: Sequence[str],
+        texts: closing.Texts,
     ) -> tuple[RunResult, dict[str, JsonObject]]:
         source, target = self.clouds()
         clouds: dict[str, Cloud] = {"source": source, "target": target}
@@ -220,12 +285,12 @@ class SourceClosing(_Closing):
             clouds, work=folders.verifications(), now=self.tools.now, stop=self.tools.stop,
             late_seconds=self.tools.late_seconds,
         )  # fmt: skip
-        witness = closing.Witness(clouds, attempt.look, attempt.hashes(), again.read)
-        steps = closing.emptying_steps(decision, pairs, witness, attempt.put_back)
+        witness = closing.Witness(clouds, closing.parts.bare(attempt.look, boxes), attempt.hashes(), again.read)
+        steps = closing.emptying_steps(decision, pairs, witness, attempt.put_back, texts)
         with Journal(self.folder.closing_journal(number), now=self.tools.now) as journal:
             result = run(
                 steps, journal, plan=closing.digest(attempt), workers=self.tools.workers, stop=self.tools.stop,
-                listener=self._counted("done", "objects of the source compared and deleted", len(steps)),
+                listener=self._counted("done", "steps that compare and delete at the source", len(steps)),
                 late_seconds=self.tools.late_seconds,
             )  # fmt: skip
             return result, dict(journal.status.errors)
@@ -240,12 +305,14 @@ class SourceClosing(_Closing):
         )
 
     def _seal(self, checked: evidence.CheckResult, record: closing.Closing) -> str:
-        """The bundle of the drill with the record of its closing; none as long as nothing was deleted."""
-        if not closing.deleted(record):
-            return ""
+        """The bundle of the drill with the record of its closing."""
         secrets = [s for name in (self.state.source, self.state.target) for s in self.tools.secrets(name)]
-        stored = {name: data for name, data in checked.members.items() if name != evidence.CLOSING}
-        whole = checked.bundle.model_copy(update={"closing": record})
+        stored = {name: data for name, data in checked.members.items() if not evidence.of_closing(name)}
+        looked = tuple(
+            {side: Long.at(path) for side, path in self._manifests(attempt, number).items()}
+            for number, attempt in enumerate(record.attempts, start=1)
+        )
+        whole = checked.bundle.model_copy(update={"closing": record, "looked": looked})
         with files.writing(self.folder.closed_bundle) as out:
             evidence.seal_into(out, whole, signing_key(self.tools.keys), stored=stored, secrets=secrets)
         return str(self.folder.closed_bundle)
@@ -256,11 +323,23 @@ class TargetClosing(_Closing):
 
     def take_back(self, confirm: Confirm) -> Closed:
         """Delete what the drill made and nobody changed or uses since. Raises Refused while it may be the last copy."""
-        sealed = evidence.expanded(self.own_bundle(self.folder.bundle)).bundle
+        checked = self.own_bundle(self.folder.bundle)
+        with TemporaryDirectory(prefix="unterbau-close-") as work:
+            then = evidence.texts(checked.bundle, Path(work))
+            # of what a cut-over carried the journal names each object
+            boxes = evidence.plain(checked.bundle, then) if checked.bundle.plan.cut_over is None else ()
+            return self._given_back(evidence.expanded(checked, boxes).bundle, then, boxes, confirm)
+
+    def _given_back(
+        self, sealed: evidence.Bundle, then: closing.Texts, boxes: tuple[str, ...], confirm: Confirm
+    ) -> Closed:
         self._refuse_emptied()
         clouds = self.clouds()
         self.tools.face.phase("look at both sides")
-        here, there = (census.take(c, now=self.tools.now, progress=self.tools.face.count) for c in clouds)
+        seen = closing.ignored if boxes else None
+        here, there = (
+            census.take(c, now=self.tools.now, progress=self.tools.face.count, seen=seen, without=boxes) for c in clouds
+        )
         self._refuse_last_copy(sealed, here, there)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
             made = {
@@ -268,26 +347,62 @@ class TargetClosing(_Closing):
                 for line in move.ledger(journal.status)
                 if line.side == "target" and line.id is not None and (line.by or line.step in sealed.plan.by_ref)
             }
-            made |= {reference: reference for reference in self.written(journal)}
+            parts = self._parts(sealed, journal, clouds)
+            made |= {r: r for one in parts if id_of(one.container) not in boxes for r in one.refs()}
             taken = frozenset(made.values()) if journal.status.unwinding else frozenset[Ref]()
-            guard = _Guard(self, clouds, sealed, there, taken)
+            guard = _Guard(self, clouds, sealed, there, taken, then, boxes)
+            self._refuse_last_objects(guard.standing, clouds[0])
+            wrote = {box: _refs(one for one in parts if one.container == ref(STORE, box)) for box in boxes}
+            objects = guard.standing.look(wrote, self._counted_objects)
             kept = guard.kept(made.values())
             going = tuple(r for r in made.values() if r in there.by_ref and r not in kept)
             swept = Swept()
-            if going:
-                confirm(Question(going=going, kept=kept, unseen=_unseen(there, going)))
+            if going or objects:
+                confirm(Question(going=going, objects=objects, kept=kept, unseen=_unseen(there, going)))
                 kept |= self._unwind(journal, sealed, guard, made, clouds)
                 swept = self._sweep(journal)
         rest = census.take(clouds[1], now=self.tools.now)
         gone = tuple(r for r in going if r not in rest.by_ref)
+        left = (r.ref for r in rest.resources if store_of(r.ref) in boxes and r.ref not in kept)
+        held = closing.parts.counted((*left, *(r for r in guard.late if store_of(r) in boxes)))
+        emptied = {box: count - held.get(box, 0) for box, count in objects.items()}
         stays = {r: why for r, why in kept.items() if r in rest.by_ref}
         stays |= dict.fromkeys(swept.named, Reason.of("close.lookalike"))
-        return Closed(deleted=gone, kept=stays, rest=rest, swept=swept)
+        return Closed(
+            deleted=gone, kept=stays, rest=rest, swept=swept,
+            emptied={box: count for box, count in emptied.items() if count > 0},
+        )  # fmt: skip
+
+    def _counted_objects(self, container: Ref, done: int) -> None:
+        self._go_on()
+        self.tools.face.count(f"objects of {container} compared", done, done)
+
+    def _parts(
+        self, sealed: evidence.Bundle, journal: Journal, clouds: tuple[Cloud, Cloud]
+    ) -> tuple[move.PartStep, ...]:
+        """The parts of crowded containers that the move wrote."""
+        if not any("mark" in intent for intent in journal.status.intents.values()):
+            return ()
+        return tuple(move.begun(self.steps(sealed.plan, sealed.source, clouds), journal.status))
+
+    def _refuse_last_objects(self, standing: closing.Standing, source: Cloud) -> None:
+        """The same of objects of crowded containers."""
+        count, first = 0, list[str]()
+        try:
+            for reference in standing.missing(source, self.tools.now()):
+                count += 1
+                first += [reference] if count <= NAMED else []
+        except CloudError as error:
+            raise Refused(
+                f"whether the source still has all objects is not shown: {error.what}", "Mend the cause and run again."
+            ) from None
+        if count:
+            raise _last_copy(count, ", ".join(first))
 
     def _refuse_emptied(self) -> None:
         """A deletion that was begun may still come, whatever the source shows now."""
         journals = [self.old_journal(), *(a.journal for a in self.earlier())]
-        begun = sorted({r for rows in journals for r in closing.begun(rows)})
+        begun = sorted({r for rows in journals for r in (*closing.begun(rows), *closing.parts.begun(rows))})
         if begun:
             raise Refused(
                 f"the source is being emptied, or was: {len(begun)} deletions were begun, first {begun[0]}; of what went "
@@ -309,11 +424,7 @@ class TargetClosing(_Closing):
             )
         missing = [r for r in moved if r not in source.by_ref and not told.source.by_ref[r].has_ended(self.tools.now())]
         if missing:
-            names = ", ".join(f"{r} ({told.source.by_ref[r].name})" for r in missing[:5])
-            raise Refused(
-                f"the source no longer has {len(missing)} things that were moved, so the target has the only copy: {names}",
-                "Bring them back to the source, or delete them on the target by hand if nobody needs them; then run again.",
-            )
+            raise _last_copy(len(missing), ", ".join(f"{r} ({told.source.by_ref[r].name})" for r in missing[:NAMED]))
 
     def _unwind(
         self,
@@ -378,8 +489,9 @@ class _Guard:
     """Says of what stands on the target whether it is as it was verified. `stayed`: what it kept, with the reason."""
 
     def __init__(
-        self, work: Drill, clouds: tuple[Cloud, Cloud], sealed: evidence.Bundle, now: Workload, taken: frozenset[Ref]
-    ) -> None:
+        self, work: Drill, clouds: tuple[Cloud, Cloud], sealed: evidence.Bundle, now: Workload, taken: frozenset[Ref],
+        then: closing.Texts, boxes: tuple[str, ...],
+    ) -> None:  # fmt: skip
         self.verified, self.now, self.taken = sealed.verification.target, now, taken
         self.stayed: dict[Ref, Words] = {}
         sides = dict(zip(("source", "target"), clouds, strict=True))
@@ -394,6 +506,15 @@ class _Guard:
         hashes = observed(look.verdicts)
         self.witness = closing.Witness(sides, look, hashes, again.read)
         self._read = frozenset(r for side, r in hashes if side == "target")
+        self.standing = closing.Standing(boxes, then, self.witness)
+        """Says it of the objects of crowded containers, which are no things of the census."""
+        self.asked: frozenset[Ref] = frozenset()
+        """What was kept when a person was asked."""
+
+    @property
+    def late(self) -> list[Ref]:
+        """What was to go, and was kept just before."""
+        return [r for r in self.stayed if r not in self.asked]
 
     def kept(self, made: Iterable[Ref]) -> dict[Ref, Words]:
         """What was changed since the verification, what the drill did not make, and what these need."""
@@ -404,8 +525,12 @@ class _Guard:
                 found[resource.ref] = Reason.of("close.not-ours")
             elif why := self._changed(resource):
                 found[resource.ref] = why
+        held = self.standing.stayed
+        for reference in held:
+            found.setdefault(ref(STORE, store_of(reference)), Reason.of("close.needed", by=reference))
         self.now.relations.keep_what_is_needed(found)
-        self.stayed = {r: why for r, why in found.items() if r in made}
+        self.stayed = {r: why for r, why in found.items() if r in made} | held
+        self.standing, self.asked = replace(self.standing, stayed=self.stayed), frozenset(self.stayed)
         return dict(self.stayed)
 
     def _changed(self, now: Resource) -> Words:
@@ -485,6 +610,18 @@ class _Guarded:
         self.step.undo(intent, output, done)
 
 
+def _refs(parts: Iterable[move.PartStep]) -> Iterator[Ref]:
+    listed = list(parts)
+    return (reference for part in listed for reference in part.refs())
+
+
+def _last_copy(count: int, names: str) -> Refused:
+    return Refused(
+        f"the source no longer has {count} things that were moved, so the target has the only copy: {names}",
+        "Bring them back to the source, or delete them on the target by hand if nobody needs them; then run again.",
+    )
+
+
 def _moves(plan: Plan, reference: Ref) -> bool:
     entry = plan.entry_of(reference)
     return entry is not None and entry.fate.moves
@@ -495,6 +632,10 @@ def _guarded(step: Step, guard: _Guard, made: Mapping[str, Ref]) -> Step:
     if not isinstance(step, move.PartStep):
         return _Guarded(step, guard, made)
 
+    box = id_of(step.container)
+    if box in guard.standing.boxes:
+        return replace(step, allowed=lambda references: guard.standing.sift(box, references))
+
     def allowed(reference: Ref) -> bool:
         try:
             guard.demand(reference)
@@ -502,7 +643,7 @@ def _guarded(step: Step, guard: _Guard, made: Mapping[str, Ref]) -> Step:
             return False
         return True
 
-    return replace(step, allowed=allowed)
+    return replace(step, allowed=lambda references: filter(allowed, references))
 
 
 def _whose(step: str, made: Mapping[str, Ref]) -> Ref:
@@ -520,9 +661,16 @@ def _place(identity: CloudIdentity) -> tuple[str, str, str]:
     return identity.auth_url, identity.region, identity.project_id
 
 
+def _lines(seen: Seen, boxes: Iterable[str]) -> int:
+    """How many objects of crowded containers are deleted by one step; 0 if there are no such containers."""
+    told = [seen.hashes["source", reference].value for reference in (ref(STORE, name) for name in boxes)]
+    counts = [count for one in told if isinstance(one, dict) and isinstance(count := one["objects"], int)]
+    return move_parts.size(max(counts)) if counts else 0
+
+
 def _question(decision: closing.Decision, source: Workload) -> Question:
     protected = {r: source.by_ref[r].protection() for r in decision.chosen}
     return Question(
-        going=decision.chosen, kept=decision.kept, losses=decision.accepted,
+        going=decision.chosen, objects=decision.objects, kept=decision.kept, losses=decision.accepted,
         protected={r: how for r, how in protected.items() if how},
     )  # fmt: skip

@@ -12,9 +12,10 @@ import hashlib
 import heapq
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +73,11 @@ class Line:
     def gone(self) -> bool:
         """Whether it was listed and is not there: the container counts it, and holds it no more."""
         return self.plain.get("gone") is True
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it joins others or shows one."""
+        return any(self.plain.get(field) is not None for field in ("segments", "dlo_prefix", "symlink_to"))
 
     @property
     def name(self) -> str:
@@ -248,6 +254,60 @@ def part(path: Path, container: str, at: int, count: int) -> Iterator[Line]:
         file.seek(at)
         lines = (_read(file.readline(LONGEST + 1)) for _ in range(count))
         yield from _within(container, lines, [])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some lines of a container that stand together: the names of the first and the last, the first one's offset, how many."""
+
+    first: str
+    last: str
+    at: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Index:
+    """A file in which one reads from any name on. `linked`: its lines that show or join others, which are few."""
+
+    path: Path
+    chunks: Mapping[str, tuple[Chunk, ...]]
+    linked: tuple[Line, ...]
+
+    @classmethod
+    def of(cls, path: Path, size: int) -> Index:
+        """Of a file, after one reading of it: the names of every `size` lines. Raises Damaged, OSError."""
+        found: dict[str, list[Chunk]] = {}
+        linked, here = list[Line](), [0, 0]
+
+        def lines() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                while line := file.readline(LONGEST + 1):
+                    here[:] = here[1], here[1] + len(line)
+                    yield line.removesuffix(b"\n")
+
+        for container, held in Manifest(lines).containers():
+            chunks = found.setdefault(container, [])
+            for line in held:
+                if chunks and chunks[-1].count < size:
+                    chunks[-1] = replace(chunks[-1], last=line.name, count=chunks[-1].count + 1)
+                else:
+                    chunks.append(Chunk(line.name, line.name, here[0], 1))
+                if line.is_linked:
+                    linked.append(line)
+        return cls(path, {name: tuple(chunks) for name, chunks in found.items()}, tuple(linked))
+
+    def lines(self, container: str, chunk: Chunk) -> Iterator[Line]:
+        """Those of a chunk. Raises Damaged, OSError."""
+        return part(self.path, container, chunk.at, chunk.count)
+
+    def between(self, container: str, first: str, last: str) -> Iterator[Line]:
+        """The objects of a container with names from `first` to `last`. Raises Damaged, OSError."""
+        chunks = self.chunks.get(container, ())
+        for chunk in chunks[bisect_left(chunks, first, key=lambda one: one.last) :]:
+            if chunk.first > last:
+                return
+            yield from (line for line in self.lines(container, chunk) if first <= line.name <= last)
 
 
 def head(container: str) -> bytes:

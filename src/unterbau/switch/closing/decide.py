@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Container as Holding
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -20,9 +20,10 @@ from pydantic import JsonValue
 
 from unterbau import canonical
 from unterbau.errors import UsageError
+from unterbau.switch.manifest import Chunk, Index, Line
 from unterbau.switch.plan import Plan, losses
 from unterbau.switch.verify import Contents, observed
-from unterbau.tenant.kinds import KINDS, Kind, Loss, Ref, Resource, kind_of
+from unterbau.tenant.kinds import KINDS, Kind, Loss, Ref, Resource, id_of, kind_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Observation, Outcome, Reason, Verdict, Words, joined, later, told_as
 
@@ -31,6 +32,8 @@ Rows: TypeAlias = Sequence[Mapping[str, JsonValue]]
 DELETE = "delete "
 LOCAL_DISK = "local_disk"
 """The loss of a disk on its host that nobody saw arrive."""
+PART = "empty part of "
+"""How the step of a part is called, before the Ref of its container and its number."""
 STEPS = (DELETE, *sorted({one.BONDS for one in KINDS.values() if one.BONDS}))
 """What the steps of an emptying are called, before the Ref."""
 
@@ -50,6 +53,10 @@ class Attempt(Model):
     journal: tuple[dict[str, JsonValue], ...] = ()
     chain: int = later(1)
     """How the rows of its journal follow one another (`canonical.chained`)."""
+    held: dict[str, str] = later({})
+    """Of the manifests of crowded containers that are decided of in parts (see `parts`): side -> SHA-256. None: each object is a thing of `look`."""
+    lines: int = later(0)
+    """How many lines of a manifest a part has at most."""
 
     def hashes(self) -> dict[tuple[str, Ref], Observation]:
         """Every content that was seen, by side and object (and what else was observed beside the censuses)."""
@@ -80,6 +87,42 @@ class Sealed:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Objects of a container that stand together in the source's manifest: `going` of them may go, those of `kept` stay.
+
+    The others are gone already. `losses`, `accepted` and `drifted` as of a `Decision`, without the objects that have none.
+    """
+
+    container: Ref
+    number: int
+    chunk: Chunk
+    going: int
+    kept: dict[Ref, Words] = field(default_factory=dict)
+    losses: dict[Ref, tuple[Loss, ...]] = field(default_factory=dict)
+    accepted: tuple[Loss, ...] = ()
+    drifted: dict[Ref, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def step(self) -> str:
+        """How the step is called that deletes them."""
+        return f"{PART}{self.container}/{self.number}"
+
+    def lines(self, source: Index) -> Iterator[Line]:
+        """Those that may go, by the manifest of the source. Raises Damaged, OSError."""
+        for line in source.lines(id_of(self.container), self.chunk):
+            if not line.gone and line.ref not in self.kept:
+                yield line
+
+    def intent(self) -> dict[str, JsonValue]:
+        """What stands in the journal before any of them goes: which lines of the manifest, and which of them not."""
+        but: list[JsonValue] = [*sorted(id_of(one).partition("/")[2] for one in self.kept)]
+        return {
+            "of": self.container, "number": self.number, "at": self.chunk.at, "count": self.chunk.count, "going": self.going,
+            "but": but,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Decision:
     """`chosen` may go, `kept` stays for the reason told. `losses`: of everything that was moved and is not kept anyway.
 
@@ -92,15 +135,30 @@ class Decision:
     losses: dict[Ref, tuple[Loss, ...]]
     accepted: tuple[Loss, ...] = ()
     drifted: dict[Ref, frozenset[str]] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+    """Of crowded containers, whose objects are none of `chosen`; what stays of them is among `kept`."""
+
+    @property
+    def objects(self) -> dict[Ref, int]:
+        """Container -> how many objects of its parts may go."""
+        found: dict[Ref, int] = {}
+        for part in self.parts:
+            found[part.container] = found.get(part.container, 0) + part.going
+        return {container: count for container, count in found.items() if count}
 
 
 def decide(
-    sealed: Sealed, look: Contents, pairs: Mapping[Ref, Ref], accepted: Sequence[str], put_back: Holding[Ref] = ()
+    sealed: Sealed,
+    look: Contents,
+    pairs: Mapping[Ref, Ref],
+    accepted: Sequence[str],
+    put_back: Holding[Ref] = (),
+    stays: Mapping[Ref, Words] = {},
 ) -> Decision:
     """The decision for every object of the source.
 
     `accepted`: ids of losses, or `KIND.FIELD`; `pairs`: counterparts; `put_back`: what is not there any more (see
-    `put_back`), which neither goes nor stays.
+    `put_back`), which neither goes nor stays; `stays`: what stays for a reason that is found elsewhere.
     """
     judge = _Judge(sealed, look, pairs)
     kept: dict[Ref, Words] = {}
@@ -118,9 +176,11 @@ def decide(
             reason = _lost(resource, missing)
             if drift:
                 drifted[resource.ref] = frozenset(one.field for one in drift)
+        reason = reason or stays.get(resource.ref, "")
         if reason:
             kept[resource.ref] = reason
-    look.source.relations.keep_what_is_needed(kept, put_back)
+    if kept:
+        look.source.relations.keep_what_is_needed(kept, put_back)
     kept = {r: why for r, why in kept.items() if r not in put_back}
     chosen = tuple(r.ref for r in look.source.resources if r.ref not in kept and r.ref not in put_back)
     going = tuple(one for reference in chosen for one in known.get(reference, ()))
@@ -277,9 +337,7 @@ def deletions(journal: Rows) -> dict[Ref, dict[str, JsonValue]]:
 
 def begun(journal: Rows) -> set[Ref]:
     """What an attempt began to delete, or deleted: all but what it then kept."""
-    events = [row["event"] for row in journal]
-    intended = {str(e["node"]) for e in events if isinstance(e, dict) and e["kind"] == "intended"}
-    return {n.removeprefix(DELETE) for n in intended if n.startswith(DELETE)} - kept_late(journal).keys()
+    return {n.removeprefix(DELETE) for n in intended(journal) if n.startswith(DELETE)} - kept_late(journal).keys()
 
 
 def kept_late(journal: Rows) -> dict[Ref, Words]:
@@ -310,12 +368,26 @@ def stored_digest(plain: Mapping[str, JsonValue]) -> str:
     return canonical.digest({name: value for name, value in plain.items() if name not in ("journal", "chain")})
 
 
+def intended(journal: Rows) -> dict[str, dict[str, JsonValue]]:
+    """The steps that an attempt began, with what stood in the journal before."""
+    return _events(journal, "intended")
+
+
+def outputs(journal: Rows) -> dict[str, dict[str, JsonValue]]:
+    """The steps that ended, with what they told."""
+    return _events(journal, "done")
+
+
 def _ended(journal: Rows) -> dict[Ref, dict[str, JsonValue]]:
+    return {n.removeprefix(DELETE): told for n, told in outputs(journal).items() if n.startswith(DELETE)}
+
+
+def _events(journal: Rows, kind: str) -> dict[str, dict[str, JsonValue]]:
     found = {}
     for row in journal:
         event = row["event"]
-        if isinstance(event, dict) and event["kind"] == "done" and str(event["node"]).startswith(DELETE):
-            found[str(event["node"]).removeprefix(DELETE)] = _data(row)
+        if isinstance(event, dict) and event["kind"] == kind:
+            found[str(event["node"])] = _data(row)
     return found
 
 

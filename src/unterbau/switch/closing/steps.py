@@ -10,21 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from pydantic import JsonValue
+
 from unterbau.cloud.content import unprotect
 from unterbau.cloud.port import Cloud, said
-from unterbau.errors import NotFound, Unsupported
+from unterbau.errors import Broken, CloudError, Conflict, NotFound, Unsupported
 from unterbau.saga import JsonObject, Outputs, Progress, Step
-from unterbau.switch.closing.decide import DELETE, LOCAL_DISK, STEPS, Decision, as_before
+from unterbau.switch.closing.decide import DELETE, LOCAL_DISK, STEPS, Decision, Part, as_before
+from unterbau.switch.closing.parts import NOTHING, Texts
+from unterbau.switch.manifest import Line
 from unterbau.switch.verify import Contents
 from unterbau.switch.verify.holding import side_words
-from unterbau.tenant.kinds import Content, Ref, Resource
+from unterbau.tenant.kinds import Content, Ref, Resource, id_of
+from unterbau.tenant.kinds.object import stored
 from unterbau.verdict import Observation, Reason, Words
 
 WAIT = timedelta(minutes=30)
+ODD = (Broken, Conflict, NotFound, Unsupported)
+"""Errors of one object, which say nothing of the next."""
 Read: TypeAlias = Callable[[str, Resource, bool], tuple[Observation, datetime | None]]
 """Hash a content of a side now (`verify.Again.read`)."""
 
@@ -98,6 +105,18 @@ class Witness:
             raise Kept(Reason.of("close.content-changed", side=side_words(side)))
         return {"sha256": now.value}, stamp
 
+    def demand_stored(self, side: str, line: Line, there: Resource) -> str:
+        """The hash of an object's content, if it had to be read anew to see that it is that of the manifest. Raises Kept if it is not."""
+        stamp = line.thing().stamp()
+        if stamp and stamp == there.stamp():
+            return ""
+        now, _ = self.read(side, there, False)
+        if now.value is None:
+            raise Kept(Reason.of("close.unreadable", side=side_words(side), why=now.reason))
+        if not line.sha256 or now.value != line.sha256:
+            raise Kept(Reason.of("close.content-changed", side=side_words(side)))
+        return line.sha256
+
     def outlive(self, side: str, disks: Iterable[Ref]) -> None:
         """See to it that these attachments' volumes are not deleted with their server. Raises Kept if that cannot be."""
         try:
@@ -132,11 +151,12 @@ def _stands_unattached(disk: Resource | None, since: datetime | None) -> bool:
 
 
 def emptying_steps(
-    decision: Decision, pairs: Mapping[Ref, Ref], witness: Witness, put_back: Iterable[Ref] = ()
+    decision: Decision, pairs: Mapping[Ref, Ref], witness: Witness, put_back: Iterable[Ref] = (), texts: Texts = NOTHING
 ) -> list[Step]:
     """Steps that delete what was chosen, each after all that stands on it; a server goes before its disks.
 
-    `put_back`: what earlier attempts took, and what is left shows it (a port whose server is gone).
+    `put_back`: what earlier attempts took, and what is left shows it (a port whose server is gone). `texts`: what the crowded
+    containers hold of which the decision has parts.
     """
     source, target = witness.look.source, witness.look.target
     relations, chosen = source.relations, frozenset(decision.chosen)
@@ -147,6 +167,11 @@ def emptying_steps(
             if need in chosen:
                 waits[need].append(f"{DELETE}{reference}")
     steps: list[Step] = []
+    for part in decision.parts:
+        if part.going:
+            steps.append(EmptyStep(part, texts, witness))
+            if part.container in waits:
+                waits[part.container].append(part.step)
     for reference in decision.chosen:
         resource = source.by_ref[reference]
         if resource.unbound() is not None:
@@ -170,6 +195,84 @@ def emptying_steps(
             )
         )
     return steps
+
+
+@dataclass(frozen=True)
+class EmptyStep:
+    """Delete the objects of one part of a crowded container, each if both sides still have what was looked at.
+
+    What it is about stands in its intent and in the manifest of the source, whose digest the journal's plan has in it.
+    """
+
+    part: Part
+    texts: Texts
+    witness: Witness
+    needs: tuple[str, ...] = ()
+    told: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
+    """Of an attempt before this one, in this process: name -> what became of it."""
+
+    @property
+    def name(self) -> str:
+        """See `Step`."""
+        return self.part.step
+
+    def intend(self, done: Outputs) -> JsonObject:
+        """Which lines of the manifest, and which of them not."""
+        return self.part.intent()
+
+    def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
+        """`{deleted}` how many; `stayed` and why, what was `gone` before, what was `read` anew: those by name."""
+        box, chunk = id_of(self.part.container), self.part.chunk
+        failed: dict[str, CloudError] = {}
+        beside = self.texts["target"].between(box, chunk.first, chunk.last)
+        twin = next(beside, None)
+        for line in self.part.lines(self.texts["source"]):
+            while twin is not None and twin.name < line.name:
+                twin = next(beside, None)
+            if line.name not in self.told:
+                progress(len(self.told), self.part.going)
+                try:
+                    self.told[line.name] = self._delete(line, twin if twin and twin.name == line.name else None)
+                except ODD as error:
+                    if error.transient or error.uncertain:
+                        raise
+                    failed[line.name] = error
+        if failed:
+            name, first = next(iter(failed.items()))
+            what = f"{len(failed)} of {self.part.going} objects of {self.part.container} were not deleted, first {name}"
+            raise Conflict(f"{what}: {first.what}", first.remedy)
+        found: JsonObject = {"deleted": sum("deleted" in one for one in self.told.values())}
+        # by Refs: a name alone might be named like a secret, which no journal takes
+        stayed = {stored(box, name): one["kept"] for name, one in self.told.items() if "kept" in one}
+        read = {stored(box, name): one["read"] for name, one in self.told.items() if "read" in one}
+        gone: list[JsonValue] = [stored(box, name) for name, one in self.told.items() if "gone" in one]
+        found |= {what: told for what, told in (("stayed", stayed), ("read", read), ("gone", gone)) if told}
+        self.told.clear()
+        return found
+
+    def _delete(self, line: Line, twin: Line | None) -> JsonObject:
+        """Compare, then delete: as `DeleteStep` does, but that what a stamp shows is not told."""
+        before, drifted = line.thing(), self.part.drifted.get(line.ref, frozenset())
+        try:
+            there = self.witness.demand_source(before, frozenset())
+            if there is None:
+                return {"gone": True}
+            if twin is None:
+                raise Kept(Reason.of("close.no-counterpart"))
+            counterpart = self.witness.demand_target(twin.thing(), drifted)
+            read: JsonObject = {}
+            sides = [("target", twin, counterpart)] if "content" not in drifted else []
+            for side, told, now in (*sides, ("source", line, there)):
+                if digest := self.witness.demand_stored(side, told, now):
+                    read[side] = digest
+            unprotect(self.witness.clouds["source"], there)
+        except Kept as kept:
+            return kept.told()
+        self.witness.clouds["source"].delete(line.ref, WAIT)
+        return {"deleted": True, **({"read": read} if read else {})}
+
+    def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
+        """What is deleted does not come back."""
 
 
 @dataclass(frozen=True)
@@ -270,6 +373,9 @@ class DeleteStep:
 def _demand_gone(needs: tuple[str, ...], done: Outputs) -> None:
     """Raises Kept if something that stands on it stays after all."""
     for name in needs:
+        stayed = done[name].get("stayed")
+        if isinstance(stayed, dict) and stayed:
+            raise Kept(Reason.of("close.needed", by=next(iter(stayed))))
         if "kept" in done[name]:
             whose = next((name.removeprefix(start) for start in STEPS if name.startswith(start)), name)
             raise Kept(Reason.of("close.needed", by=whose))

@@ -8,11 +8,14 @@ from unterbau.switch.evidence.bundle import (
     check,
     check_opened,
     expanded,
+    of_closing,
     of_the_whole,
+    plain,
     remainder,
     seal,
     seal_into,
     spelled_plan,
+    texts,
 )
 from unterbau.switch.evidence.closing import NAME as CLOSING
 from unterbau.switch.evidence.exhibit import exhibit
@@ -26,9 +29,12 @@ __all__ = [
     "check_opened",
     "exhibit",
     "expanded",
+    "of_closing",
     "of_the_whole",
+    "plain",
     "remainder",
     "seal",
     "seal_into",
     "spelled_plan",
+    "texts",
 ]

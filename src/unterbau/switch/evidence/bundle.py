@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from pydantic import BaseModel, Field, JsonValue
@@ -20,18 +22,27 @@ from pydantic import BaseModel, Field, JsonValue
 from unterbau import canonical
 from unterbau.errors import BundleError, LocalError, PlanError
 from unterbau.evidence.container import pack_into, refuse_secrets
-from unterbau.evidence.core import FORMAT, PREDICATE_TYPE, STATEMENT, WITH_MANIFESTS, check_chain, sign
+from unterbau.evidence.core import (
+    FORMAT,
+    PREDICATE_TYPE,
+    STATEMENT,
+    WITH_MANIFESTS,
+    WITH_PARTS,
+    check_chain,
+    sign,
+)
 from unterbau.evidence.keys import Signer
 from unterbau.evidence.limits import LINES, NOT_OURS, decode
-from unterbau.evidence.long import Long, Member
+from unterbau.evidence.long import Long, Member, sha256
 from unterbau.evidence.opening import Opened, open_bundle
 from unterbau.evidence.reading import Reading, spelled_in
 from unterbau.saga.status import Event, fold
 from unterbau.switch import closing, temporaries
-from unterbau.switch.closing import Closing, Sealed, deleted
-from unterbau.switch.evidence.closing import check_closing
+from unterbau.switch.closing import Closing, Sealed, deleted, parts
+from unterbau.switch.evidence.closing import NAME as CLOSING
+from unterbau.switch.evidence.closing import Grounds, check_closing
 from unterbau.switch.evidence.looks import check_pair, events_of, judge_again
-from unterbau.switch.manifest import Manifest
+from unterbau.switch.manifest import Damaged, Manifest
 from unterbau.switch.plan import Plan
 from unterbau.switch.probes.outage import Watched
 from unterbau.switch.verify import Contents, compare, judgings, lost, observed
@@ -67,6 +78,7 @@ OPTIONAL = (
     ("outage", "outage.json"),
 )  # fmt: skip
 """Fields of a bundle that it may lack, and their members."""
+_LOOKED = re.compile(r"closing-([0-9]+)-(source|target)\.jsonl")
 MANIFESTS = {side: f"contents-{side}{LINES}" for side in ("source", "target")}
 """Members that a bundle has if there were crowded containers: one of each side."""
 
@@ -133,6 +145,9 @@ class Bundle(Model):
     held: dict[str, Long] = Field(default={}, exclude=True)
     """What the crowded containers of each side held at the verification: side -> a manifest's text (`switch.manifest`)."""
 
+    looked: tuple[dict[str, Long], ...] = Field(default=(), exclude=True)
+    """The same of each attempt at emptying the source, as far as it decided of containers in parts."""
+
     @property
     def manifests(self) -> dict[str, Manifest]:
         """The same, to be read."""
@@ -187,11 +202,24 @@ def seal_into(
     `stored`: members that exist as files already, and from which the models were read; they go in byte by byte.
     """
     held = {MANIFESTS[side]: text for side, text in bundle.held.items()}
-    members: dict[str, Member] = {**bundle.members(), **held, **(stored or {})}
+    looked = {
+        looked_name(n, side): text for n, texts in enumerate(bundle.looked, start=1) for side, text in texts.items()
+    }
+    members: dict[str, Member] = {**bundle.members(), **held, **looked, **(stored or {})}
     refuse_secrets(members, secrets)
     plain = {name: decode(name, data) for name, data in members.items() if isinstance(data, bytes)}
-    format_ = WITH_MANIFESTS if bundle.held else FORMAT
+    format_ = WITH_PARTS if looked else WITH_MANIFESTS if bundle.held else FORMAT
     pack_into(out, members, sign(members, {"format": format_, **_predicate(bundle, plain, format_)}, signer))
+
+
+def looked_name(number: int, side: str) -> str:
+    """The member with what attempt `number` (from 1) at emptying the source saw in crowded containers of a side."""
+    return f"closing-{number}-{side}{LINES}"
+
+
+def of_closing(name: str) -> bool:
+    """Whether a member tells how the source was emptied."""
+    return name == CLOSING or _LOOKED.fullmatch(name) is not None
 
 
 def spelled_census(workload: Workload) -> bytes:
@@ -226,11 +254,7 @@ def check_opened(opened: Opened) -> CheckResult:
     told, hashes = bundle.verification, observed(bundle.verification.verdicts)
     verdicts = judge_again(told, bundle.plan, hashes, "verification.json", reading, bundle.manifests)
     if bundle.closing is not None:
-        then = verdicts if not bundle.held else look_expanded(told, bundle.plan, bundle.manifests).verdicts
-        verdicts += check_closing(
-            bundle.closing, Sealed(bundle.source, bundle.plan, then), digests=plain["digests"], reading=reading,
-            rehearsal=bundle.closed is not None,
-        )  # fmt: skip
+        verdicts += _closing(bundle, bundle.closing, verdicts, plain["digests"], reading)
     verdicts += (*of_the_whole(bundle), *reading.verdict())
     if bundle.redaction is not None:
         verdicts = tuple(_as_redacted(verdicts, bundle.redaction))
@@ -247,12 +271,49 @@ def check_opened(opened: Opened) -> CheckResult:
     )
 
 
-def expanded(checked: CheckResult) -> CheckResult:
-    """The same result, in which crowded containers are told object by object: for who decides of each by itself."""
+def _closing(
+    bundle: Bundle, record: Closing, verdicts: tuple[Verdict, ...], digests: Sequence[str], reading: Reading
+) -> tuple[Verdict, ...]:
+    """Verdicts about how the source was emptied; `verdicts`: those about the move."""
+    told = bundle.verification
+
+    def sealed(boxes: tuple[str, ...]) -> Sealed:
+        then = verdicts if not bundle.held else look_expanded(told, bundle.plan, bundle.manifests, boxes).verdicts
+        return Sealed(bundle.source, bundle.plan, then)
+
+    rehearsal = bundle.closed is not None
+    if not any(bundle.looked):
+        return check_closing(record, Grounds(sealed(()), told), digests=digests, reading=reading, rehearsal=rehearsal)
+    with TemporaryDirectory(prefix="unterbau-check-") as name:
+        try:
+            then = texts(bundle, Path(name))
+            seen = tuple(
+                parts.texts_of(held, Path(name) / str(number), one.lines)
+                for number, (held, one) in enumerate(zip(bundle.looked, record.attempts, strict=True))
+            )
+            boxes = plain(bundle, then)
+            grounds = Grounds(sealed(boxes), told, then, boxes, seen, None if all(bundle.looked) else sealed(()))
+            return check_closing(record, grounds, digests=digests, reading=reading, rehearsal=rehearsal)
+        except Damaged as error:
+            raise BundleError(f"{CLOSING}: what the containers held is damaged: {error}", NOT_OURS) from None
+
+
+def texts(bundle: Bundle, work: Path) -> closing.Texts:
+    """What crowded containers held at the verification, to be read from any name on; `work`: a folder for it. Raises Damaged."""
+    return parts.texts_of(bundle.held, work)
+
+
+def plain(bundle: Bundle, then: closing.Texts) -> tuple[str, ...]:
+    """Crowded containers that may be emptied in parts."""
+    return parts.plain(bundle.plan, (bundle.source, bundle.verification.source), then)
+
+
+def expanded(checked: CheckResult, but: Collection[str] = ()) -> CheckResult:
+    """The same result, in which crowded containers are told object by object, `but` these: for who decides of each by itself."""
     bundle = checked.bundle
     if not bundle.held:
         return checked
-    told = look_expanded(bundle.verification, bundle.plan, bundle.manifests)
+    told = look_expanded(bundle.verification, bundle.plan, bundle.manifests, but)
     before = {v.claim.id for v in bundle.verification.verdicts}
     rest = (v for v in checked.verdicts if v.claim.id not in before)
     bundle = bundle.model_copy(update={"verification": told})
@@ -351,6 +412,9 @@ def _of_closing(record: Closing | None) -> dict[str, JsonValue]:
         return {}
     accepted = sorted({name for attempt in record.attempts for name in attempt.accepted})
     told: dict[str, JsonValue] = {"complete": record.complete, "deleted": len(deleted(record)), "accepted": [*accepted]}
+    objects = [told for one in record.attempts if one.held for told in parts.ended(one.journal).values()]
+    if objects:  # of parts that ended
+        told["objects"] = sum(n for n in (one.get("deleted") for one in objects) if isinstance(n, int))
     return {"closing": told}
 
 
@@ -361,7 +425,9 @@ def _read(opened: Opened) -> tuple[Bundle, dict[str, Any], Reading]:
     names |= {"journal": "journal.json", "verification": "verification.json", "context": "context.json"}
     names |= {field: name for field, name in OPTIONAL if name in members}
     held = {side: opened.long[name] for side, name in MANIFESTS.items() if name in opened.long}
-    expected = {*names.values(), *(MANIFESTS.values() if opened.format == WITH_MANIFESTS else ())}
+    expected = {*names.values(), *(MANIFESTS.values() if opened.format >= WITH_MANIFESTS else ())}
+    if opened.format >= WITH_PARTS:
+        expected |= {name for name in opened.long if _LOOKED.fullmatch(name)}
     for name in sorted(members.keys() ^ expected):
         raise BundleError(f"{name} is {'missing' if name not in members else 'not part of a bundle'}", NOT_OURS)
     plain = {name: opened.json(name) for name in names.values()}
@@ -396,7 +462,24 @@ def _read(opened: Opened) -> tuple[Bundle, dict[str, Any], Reading]:
         field: reading.model(types[field], plain[name], name) for field, name in names.items() if field != "journal"
     }
     read["journal"] = reading.model(types["journal"], rows, "journal.json")
-    return Bundle(chain=chain, held=held, **read), kept, reading
+    looked = _looked(opened, read.get("closing"))
+    return Bundle(chain=chain, held=held, looked=looked, **read), kept, reading
+
+
+def _looked(opened: Opened, record: Closing | None) -> tuple[dict[str, Long], ...]:
+    """What each attempt at emptying the source saw in crowded containers. Raises BundleError if that is not what the record names."""
+    attempts = record.attempts if record is not None else ()
+    named = {looked_name(n, side): (n, side) for n, one in enumerate(attempts, start=1) for side in one.held}
+    for name in sorted(named.keys() ^ {name for name in opened.long if _LOOKED.fullmatch(name)}):
+        raise BundleError(f"{name} is {'missing' if name in named else 'not part of a bundle'}", NOT_OURS)
+    if any(one.held and not 0 < one.lines <= parts.LONGEST for one in attempts):
+        raise BundleError(f"{CLOSING}: parts of so many lines are none", NOT_OURS)
+    for name, (number, side) in named.items():
+        if sha256(opened.long[name]) != attempts[number - 1].held[side]:
+            raise BundleError(f"{name} is not what {CLOSING} names", NOT_OURS)
+    return tuple(
+        {side: opened.long[looked_name(n, side)] for side in one.held} for n, one in enumerate(attempts, start=1)
+    )
 
 
 def _listed(plain: Mapping[str, Any]) -> str:

@@ -31,15 +31,15 @@ NAMED = 3
 ANEW = "Start the drill anew: unterbau plan SOURCE TARGET."
 
 
-def _any(reference: Ref) -> bool:
-    return True
+def _all(references: Iterator[Ref]) -> Iterator[Ref]:
+    return references
 
 
 @dataclass(frozen=True)
 class PartStep:
     """Some objects of a container: `count` lines of the manifest from the offset `at` on.
 
-    `live`: of a source that lives, where what is gone is not carried. `allowed` says of an object whether undoing may delete it.
+    `live`: of a source that lives, where what is gone is not carried. `allowed` gives of its objects on those that undoing may delete.
     """
 
     move: Move
@@ -49,7 +49,7 @@ class PartStep:
     count: int
     needs: tuple[str, ...]
     live: bool = False
-    allowed: Callable[[Ref], bool] = _any
+    allowed: Callable[[Iterator[Ref]], Iterator[Ref]] = _all
 
     @property
     def name(self) -> str:
@@ -119,9 +119,8 @@ class PartStep:
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete what carries the mark, but for what may not go."""
-        for reference in self.refs():
-            if self.allowed(reference):
-                remove_marked(self.move, reference, str(intent["mark"]))
+        for reference in self.allowed(self.refs()):
+            remove_marked(self.move, reference, str(intent["mark"]))
 
 
 def remove_marked(move: Move, reference: Ref, mark: str) -> None:
@@ -169,11 +168,17 @@ def with_parts(move: Move, steps: Iterable[Step]) -> list[Step]:
     ]  # fmt: skip
 
 
-def written(steps: Iterable[Step], status: Status) -> Iterator[tuple[Ref, str]]:
-    """(Ref, mark) of each object that parts of a run wrote, or may have, and did not take back."""
+def begun(steps: Iterable[Step], status: Status) -> Iterator[PartStep]:
+    """The parts whose objects a run wrote, or may have, and did not take back."""
     for step in steps:
         if isinstance(step, PartStep) and step.name in status.intents and status.states[step.name] != "undone":
-            yield from ((reference, step.mark) for reference in step.refs())
+            yield step
+
+
+def written(steps: Iterable[Step], status: Status) -> Iterator[tuple[Ref, str]]:
+    """(Ref, mark) of each of these objects."""
+    for step in begun(steps, status):
+        yield from ((reference, step.mark) for reference in step.refs())
 
 
 def lines_of(steps: Iterable[Step], status: Status, concerned: Collection[str]) -> Iterator[LedgerLine]:

@@ -188,13 +188,14 @@ def observe(
     late_seconds: float = LATE_SECONDS,
     say: Callable[[str], None] = lambda line: None,
     place: Path | None = None,
+    boxes: Sequence[str] | None = None,
     plan: Plan | None = None,
     spent: Spent = _untold,
 ) -> Seen:
     """A census of `source` and `target` (`sides`), and the hash of every content. Raises as `look` does.
 
-    `place`: the file that verdicts will stand in; the objects of crowded containers go into manifests beside it. None:
-    they are things of the censuses like all others. Of disks that servers have on their hosts those that `plan` carries are read.
+    `place`: the file that verdicts will stand in; the objects of crowded containers (or of the containers `boxes`) go into manifests
+    beside it. None: they are things of the censuses like all others. Of disks that servers have on their hosts those that `plan` carries are read.
     """
     watcher = _Watcher(stop or threading.Event(), now, passed, late_seconds, say, spent)
     started = now()
@@ -202,14 +203,13 @@ def observe(
     killed, _ = runs.take_up()
     own = markers(work, VERB)
     read = _ReadBefore(watcher)
-    boxes = (
-        None
-        if place is None
-        else Containers(sides, crowded(sides), place, watcher.hash_of, now, count, workers, told=watcher.telling)
-    )
-    without = boxes.names if boxes is not None else ()
+    held = None
+    if place is not None:
+        names = crowded(sides) if boxes is None else boxes
+        held = Containers(sides, names, place, watcher.hash_of, now, count, workers, told=watcher.telling)
+    without = held.names if held is not None else ()
     with ThreadPoolExecutor(max_workers=3) as pool:
-        written = pool.submit(boxes.read) if boxes is not None else None
+        written = pool.submit(held.read) if held is not None else None
 
         def listed(side: str, cloud: Cloud) -> Workload:
             with watcher.telling(f"listing of {side}") as amount:
@@ -224,15 +224,15 @@ def observe(
             seen = {side: _without_momentary(sides[side], w, own) for side, w in whole.items()}
             hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, workers, count, plan)
         except BaseException:
-            if boxes is not None:
-                boxes.abandon()
+            if held is not None:
+                held.abandon()
             raise
-    held, notes = written.result() if written is not None else ({}, {})
+    told, notes = written.result() if written is not None else ({}, {})
     left = (*left, *runs.finish(killed))
     seen = {side: with_notes(w, notes.get(side, ())) for side, w in seen.items()}
     seen = {side: ownership.known(w, hashes.get((side, OWNED))) for side, w in seen.items()}
-    manifests = boxes.manifests if boxes is not None else {}
-    return Seen(seen["source"], seen["target"], {**hashes, **held}, stamps, left, started, now(), manifests)
+    manifests = held.manifests if held is not None else {}
+    return Seen(seen["source"], seen["target"], {**hashes, **told}, stamps, left, started, now(), manifests)
 
 
 def _runs(sides: dict[str, Cloud], work: Path, watcher: _Watcher) -> Momentary:

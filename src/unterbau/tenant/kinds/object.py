@@ -463,6 +463,14 @@ def store_of(reference: Ref) -> str:
     return id_of(reference).partition("/")[0] if kind_of(reference) is STORED else ""
 
 
+def links(resource: ResourceBase) -> tuple[tuple[Ref, ...], str]:
+    """What an object that joins or shows others names: Refs, and the beginning of the Refs of what it joins, or ""; nothing of any other thing."""
+    if not isinstance(resource, StoredObject) or not resource.is_linked():
+        return (), ""
+    others = tuple(one for one in resource.references() if kind_of(one) is STORED)
+    return others, ref(STORED, resource.dlo_prefix) if resource.dlo_prefix is not None else ""
+
+
 def trial(name: str) -> Container:
     """A container by which one finds out whether he is an owner: if so he is told its ACL."""
     return Container(id=name, name=name, read_acl=REFUSING)
