@@ -39,7 +39,7 @@ def phases(root: Path) -> dict[str, Callable[[], object]]:
     from unterbau.evidence.opening import open_bundle
     from unterbau.face import Face
     from unterbau.switch import drill, folders, verify
-    from unterbau.switch.close import MarksClosing
+    from unterbau.switch.close import MarksClosing, SourceClosing
     from unterbau.switch.evidence.redact import SALT_BYTES, redact_into
 
     clouds = {name: Many(root / name, name=name) for name in "ab"}
@@ -66,9 +66,14 @@ def phases(root: Path) -> dict[str, Callable[[], object]]:
         with (root / "redacted.unterbau").open("wb") as out:
             redact_into(out, open_bundle(folder.bundle), b"s" * SALT_BYTES, signing_key(tools.keys), tools.now())
 
+    def emptied() -> None:
+        closing = SourceClosing(folder, tools)
+        closing.empty(folder.bundle, (), lambda question: None)
+        assert not clouds["a"].objects()
+
     return {
         "both censuses": work.census, "plan": work.plan, "move": moved, "verify": verified, "seal": sealed,
-        "check and report": lambda: work.report("en"), "redact": redacted, "close --marks": MarksClosing(folder, tools).take_off,
+        "check and report": lambda: work.report("en"), "redact": redacted, "close --marks": MarksClosing(folder, tools).take_off, "close --source": emptied,
     }  # fmt: skip
 
 
@@ -78,7 +83,8 @@ def measure(count: int) -> dict[str, Told]:
         root = Path(name)
         env = installed() | {"XDG_STATE_HOME": str(root / "state")}
         fill(root, count)
-        names = ("both censuses", "plan", "move", "verify", "seal", "check and report", "redact", "close --marks")
+        names = ("both censuses", "plan", "move", "verify", "seal", "check and report", "redact", "close --marks",
+                 "close --source")  # fmt: skip
         found = {}
         for phase in names:
             found[phase] = run([sys.executable, "-m", "bench.crowd", "--phase", phase, str(root)], env)
