@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,6 +37,8 @@ from unterbau.tenant.kinds.object import STORE, store_of
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Reason, Verdict, Words
 
+BATCH = 1_000
+"""Of how many things at a time the marks are taken off: each that waits for its turn takes memory."""
 NAMED = 5
 """How many things a refusal names."""
 
@@ -459,18 +462,16 @@ class MarksClosing(_Closing):
                 f"Finish it with the same command first, or take it back: unterbau close {self.folder.run} --target",
             )
         self.own_bundle(self.folder.bundle)
-        with Journal(self.folder.journal, now=self.tools.now) as journal:
-            made = {f"{x.kind}:{x.id}": x.marker for x in move.ledger(journal.status) if x.side == "target" and x.id}
-            made |= self.written(journal)
         target = self.clouds()[1]
         taken, left, lock = list[Ref](), dict[Ref, str](), threading.Lock()
 
-        def one(reference: Ref) -> None:
+        def one(made: tuple[Ref, str]) -> None:
             if self.tools.stop.is_set():
                 raise Interrupted("stopped while taking marks off", AGAIN)
+            reference, mark = made
             try:
                 there = target.read(reference)
-                if there is None or there.marker != made[reference]:
+                if there is None or there.marker != mark:
                     return
                 target.unmark(there)
             except CloudError as error:
@@ -478,10 +479,15 @@ class MarksClosing(_Closing):
                 return
             with lock:
                 taken.append(reference)
-                self.tools.face.count("marks taken off", len(taken), len(made))
+                self.tools.face.count("marks taken off", len(taken), total)
 
-        with ThreadPoolExecutor(self.tools.workers) as pool:
-            list(pool.map(one, made))
+        with Journal(self.folder.journal, now=self.tools.now) as journal:
+            lines = {f"{x.kind}:{x.id}": x.marker for x in move.ledger(journal.status) if x.side == "target" and x.id}
+            total = len(lines) + sum(1 for _ in self.written(journal))
+            marked = chain(lines.items(), self.written(journal))
+            with ThreadPoolExecutor(self.tools.workers) as pool:
+                while some := list(islice(marked, BATCH)):
+                    list(pool.map(one, some))
         return Marks(taken_off=tuple(sorted(taken)), left=dict(sorted(left.items())))
 
 

@@ -483,7 +483,7 @@ class Drill:
             with Journal(self.folder.journal, now=self.tools.now) as journal:
                 swept = self._take_back(journal)
                 made = [f"{x.kind}:{x.id}" for x in move.ledger(journal.status) if x.side == "target" and x.id]
-                made += self.written(journal)
+                made += (reference for reference, _ in self.written(journal))
                 after = self._target_now()
                 late = () if self.state.keep else move.left_over(journal.status, after)
                 if late:
@@ -495,11 +495,11 @@ class Drill:
         gone = tuple(r for r in made if r not in after.by_ref)
         return Closed(deleted=gone, rest=after, swept=swept, verdict=self._remainder(after))
 
-    def written(self, journal: Journal) -> dict[Ref, str]:
-        """Ref -> mark of each object that parts of crowded containers wrote."""
+    def written(self, journal: Journal) -> Iterator[tuple[Ref, str]]:
+        """Ref and mark of each object that parts of crowded containers wrote."""
         if not any("mark" in intent for intent in journal.status.intents.values()):
-            return {}
-        return dict(move.written(self.steps(self.load_plan(), self.read(self.folder.source, Workload)), journal.status))
+            return
+        yield from move.written(self.steps(self.load_plan(), self.read(self.folder.source, Workload)), journal.status)
 
     def _remainder(self, after: Workload) -> Verdict | None:
         if self.state.keep or not self.folder.target.exists():
