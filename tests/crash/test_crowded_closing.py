@@ -9,7 +9,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boxes
@@ -22,12 +22,13 @@ from test_crowded_containers import MANY, OBJECTS, Kept, kept, made  # noqa: F40
 from test_evidence import members, packed
 
 from unterbau import canonical
-from unterbau.errors import BundleError
+from unterbau.cloud.simulator import Simulator
+from unterbau.errors import BundleError, Conflict, Failed, Unreachable
 from unterbau.evidence.core import STATEMENT, WITH_PARTS
 from unterbau.evidence.opening import open_bundle
 from unterbau.face import Face
 from unterbau.switch import drill, evidence
-from unterbau.switch.close import Question, TargetClosing
+from unterbau.switch.close import Question, SourceClosing, TargetClosing
 from unterbau.switch.closing import PART, stored_digest
 from unterbau.tenant.kinds import Segment
 from unterbau.verdict import Outcome
@@ -52,6 +53,45 @@ def told(world: Kept) -> dict[str, Any]:
 def kept_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """What stayed, and why."""
     return {r: why["text"] for r, why in json.loads(done.stdout)["kept"].items()}
+
+
+def within(world: Kept) -> tuple[dict[str, Simulator], drill.Tools]:
+    """Both clouds, and what works between them in this process."""
+    clouds = {name: world.cloud(name) for name in "ab"}
+    return clouds, drill.Tools(
+        connect=clouds.__getitem__, now=lambda: datetime.now(UTC), face=Face(quiet=True), stop=threading.Event(),
+        keys=world.root / "data" / "unterbau" / "keys", versions=dict, secrets=lambda name: (), late_seconds=0.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_an_object_that_is_refused_stops_no_other(kept: Kept, monkeypatch: pytest.MonkeyPatch, passes: bool) -> None:  # noqa: F811
+    _, tools = within(kept)
+    delete, asked = Simulator.delete, list[str]()
+
+    def refuse(self: Simulator, reference: str, deadline: timedelta) -> None:
+        if reference.startswith("object:"):
+            asked.append(reference)
+            if passes and len(asked) == 7:
+                raise Unreachable("a: no route")
+            if not passes and reference == f"object:{BOX}/x//y":
+                raise Conflict("a: somebody holds it")
+        delete(self, reference, deadline)
+
+    monkeypatch.setattr(Simulator, "delete", refuse)
+    closing = SourceClosing(kept.folder, tools)
+    if passes:
+        closed = closing.empty(kept.folder.bundle, (), lambda question: None)
+        assert closed.emptied == {CONTAINER: MANY} and kept.objects("a") == set()
+        assert len(asked) == MANY + 1, "what went before the error is not asked for again"
+        return
+    with pytest.raises(Failed, match="could not be removed"):
+        closing.empty(kept.folder.bundle, (), lambda question: None)
+    assert kept.objects("a") == {f"object:{BOX}/x//y"} and len(asked) == MANY
+    monkeypatch.undo()
+    for name, value in closer.environment(kept.root).items():
+        monkeypatch.setenv(name, value)
+    _finishes(kept)
 
 
 def test_all_of_it_goes_and_the_record_holds_no_object(kept: Kept) -> None:  # noqa: F811
@@ -200,11 +240,7 @@ def test_what_is_written_there_before_or_after_the_question_stays(kept: Kept) ->
     boxes.put(there, "new", b"not of the drill")
     boxes.put(there, "x//y", b"production", metadata={"colour": "red"})
     there._save()
-    clouds = {name: kept.cloud(name) for name in "ab"}
-    tools = drill.Tools(
-        connect=clouds.__getitem__, now=lambda: datetime.now(UTC), face=Face(quiet=True), stop=threading.Event(),
-        keys=kept.root / "data" / "unterbau" / "keys", versions=dict, secrets=lambda name: (), late_seconds=0.0,
-    )  # fmt: skip
+    clouds, tools = within(kept)
 
     def written(question: Question) -> None:
         assert question.objects == {CONTAINER: MANY - 1}

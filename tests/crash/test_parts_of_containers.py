@@ -93,6 +93,20 @@ def test_all_of_them_arrive_with_their_headers_and_are_taken_back(world: World, 
         assert set(world.carried()) == {strange}, "what does not carry our mark is not ours"
 
 
+@pytest.mark.parametrize("joined", ["slo", "dlo"])
+def test_what_an_object_of_a_small_container_joins_stands_apart(world: World, tmp_path: Path, joined: str) -> None:
+    """As most clients store what is large: manifests in one container, their segments in another, where nothing else links."""
+    boxes.plant(world.source, [], "klein")
+    wish = StoredObject(id="-", name="large", container="klein", size_bytes=3, etag="")
+    parts = (Segment(path=f"{BOX}/zzz", size_bytes=3, etag=world.source._world[f"object:{BOX}/zzz"]["etag"]),)
+    told: dict[str, Any] = {"segments": parts} if joined == "slo" else {"dlo_prefix": f"{BOX}/x/"}
+    world.source.write_manifest(wish.model_copy(update=told), OTHERS)
+    plan, _ = world.planned()
+    assert plan.by_ref["object:klein/large"].fate.moves, plan.by_ref["object:klein/large"].why
+    assert (f"object:{BOX}/zzz" in plan.by_ref) == (joined == "slo")
+    assert (f"object:{BOX}/x//y" in plan.by_ref) == (joined == "dlo")
+
+
 def test_what_links_or_joins_or_is_named_by_such_stands_apart_and_arrives_whole(world: World, tmp_path: Path) -> None:
     md5 = world.source._world[f"object:{BOX}/zzz"]["etag"]
     parts = (Segment(path=f"{BOX}/zzz", size_bytes=3, etag=md5),)

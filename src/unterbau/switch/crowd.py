@@ -65,7 +65,7 @@ class Crowd:
 
     def _stand_apart(self, known: list[StoredObject]) -> None:
         """Read what the listings do not tell whole, what it names, and so on."""
-        ahead = {reference for name in self.names for reference in self._others(name)}
+        ahead = {reference for name in self.names for reference in self._others(name)} | self._named_by(known)
         asked = set[Ref]()
         while ahead:
             asked |= ahead
@@ -73,11 +73,14 @@ class Crowd:
                 found = [r for r in pool.map(self._read, sorted(ahead)) if r is not None]
             self._apart |= {r.ref: r for r in found}
             known += [r for r in found if isinstance(r, StoredObject)]
-            self._under = tuple(sorted({
-                start for r in known if r.dlo_prefix is not None and self._is_ours(start := ref(Kind.OBJECT, r.dlo_prefix))
-            }))  # fmt: skip
-            ahead = {one for r in known for one in r.references() if self._is_ours(one)} | self._joined()
-            ahead -= asked
+            ahead = self._named_by(known) - asked
+
+    def _named_by(self, known: list[StoredObject]) -> set[Ref]:
+        """What these show or join of the containers' objects, be they in one of them or elsewhere."""
+        self._under = tuple(sorted({
+            start for r in known if r.dlo_prefix is not None and self._is_ours(start := ref(Kind.OBJECT, r.dlo_prefix))
+        }))  # fmt: skip
+        return {one for r in known for one in r.references() if self._is_ours(one)} | self._joined()
 
     def _others(self, name: str) -> set[Ref]:
         """What a container lists and does not tell whole; a count that follows its writes late is waited for."""
