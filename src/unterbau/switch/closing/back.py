@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from unterbau.cloud.port import ByteStream, Cloud
+from unterbau.cloud.port import ByteStream, Cloud, Page
 from unterbau.switch.closing.parts import Texts
 from unterbau.switch.closing.steps import Kept, Witness, demand_same
 from unterbau.switch.manifest import Line
@@ -69,7 +69,7 @@ class Standing:
             before, done = self._verified(box, ""), 0
             ours = _Ahead((id_of(r).partition("/")[2], r) for r in wrote.get(box, ()))
             for page in self._target.pages(box):
-                things = sorted((*page.plain, *page.others), key=lambda r: r.name)
+                things = _in_order(page)
                 for start in range(0, len(things), BATCH):
                     count(ref(STORE, box), done := done + len(things[start : start + BATCH]))
                     for thing, why in self._now(things[start : start + BATCH]):
@@ -136,8 +136,9 @@ class Standing:
 
 def _listed(cloud: Cloud, box: str) -> _Ahead[bool]:
     """What a container lists."""
-    return _Ahead(
-        (thing.name, True)
-        for page in cloud.pages(box)
-        for thing in sorted((*page.plain, *page.others), key=lambda one: one.name)
-    )
+    return _Ahead((thing.name, True) for page in cloud.pages(box) for thing in _in_order(page))
+
+
+def _in_order(page: Page) -> list[Resource]:
+    """All that it lists, in the order of names."""
+    return sorted((*page.plain, *page.others), key=lambda one: one.name)
