@@ -103,7 +103,7 @@ def demand(extras: Iterable[str], *, install: bool, say: Callable[[str], None]) 
         )
 
 
-def needs_root() -> bool:
+def as_root() -> bool:
     """Whether this user makes the cloud's network as root does; else he has a user namespace for it. One is laid for trial.
 
     LocalError says what was refused, where neither is allowed.

@@ -120,7 +120,7 @@ def _extras(name: str, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _lay_ground(layout: Layout, secrets: Secrets, progress: Callable[[str], None], force_upload: bool) -> None:
     """Configuration, databases and programs of the switch and of libvirtd."""
-    if extras.needs_root():
+    if extras.as_root():
         progress("guests and packets are made as root: floating IPs answer on this machine")
     else:
         progress(

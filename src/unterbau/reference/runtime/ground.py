@@ -16,6 +16,7 @@ Ready is a socket that accepts. Mounts are seen in here only: libvirt has fixed 
 setgroups(2) does nothing: a user namespace forbids it, and libvirt demands it of each QEMU.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -84,19 +85,23 @@ def main(order):
     """Lay the ground, and stay until it ends."""
     for left in ("enter", "outside", "socket", "door"):
         pathlib.Path(order[left]).unlink(missing_ok=True)
+    import https_server  # not for the trial, and while all of this machine's files can be read
+
     is_ours = may_all()
     if is_ours:
         wait_for_absence(order["device"])
     else:
         stand_outside(order)  # as long as there is one thread
-    if not order.get("trial"):
-        import https_server
-
-        https_server.end_with_supervisor()
-        https_server.loaded()
+    https_server.end_with_supervisor()
+    https_server.loaded()
     if not is_ours:
         threading.Thread(target=keep_the_door, args=(opened(order["door"]),), daemon=True).start()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise SystemExit(f"the ground ended: status {lay_and_wait(order, is_ours)}")
+
+
+def lay_and_wait(order, is_ours):
+    """Both ends, and the way in; the status with which process 1 ended."""
     checked(libc.unshare(NEWPID), "unshare")
     told, tells = os.pipe()
     waits, goes = os.pipe()
@@ -114,7 +119,7 @@ def main(order):
     _, status = os.waitpid(child, 0)
     for left in ("enter", "outside"):
         pathlib.Path(order[left]).unlink(missing_ok=True)
-    raise SystemExit(f"the ground ended: status {status}" if status or not order.get("trial") else 0)
+    return status
 
 
 def stand_outside(order):
@@ -125,7 +130,8 @@ def stand_outside(order):
     write("/proc/self/setgroups", "deny")
     write("/proc/self/uid_map", f"0 {uid} 1")
     write("/proc/self/gid_map", f"0 {gid} 1")
-    write("/proc/sys/net/ipv4/ping_group_range", "0 0")  # its owner may ping
+    with contextlib.suppress(OSError):  # its owner may ping, if a container does not forbid to say so
+        write("/proc/sys/net/ipv4/ping_group_range", "0 0")
     run("ip", "link", "set", "lo", "up")
     # The way to here, for commands of the same user, who are themselves again there.
     himself = f"unshare --user --map-user={uid} --map-group={gid}"
@@ -253,15 +259,15 @@ def trial():
     is_ours = may_all()
     if not is_ours:
         with tempfile.TemporaryDirectory() as place:
-            names = {name: os.path.join(place, name) for name in ("enter", "outside", "socket", "door")}
-            more = {"host": "trial", "owner": "trial", "device": "trial0", "inside": "trial1"}
+            ways = {name: os.path.join(place, name) for name in ("enter", "outside")}
+            order = {**ways, "host": "trial", "owner": "trial", "device": "trial0", "inside": "trial1",
+                     "addresses": ["192.0.2.1/24"], "trial": True}  # fmt: skip
             try:
-                main({**names, **more, "addresses": ["192.0.2.1/24"], "trial": True})
+                stand_outside(order)
+                if lay_and_wait(order, is_ours):
+                    raise SystemExit(1)  # process 1 said why
             except OSError as error:
                 raise SystemExit(str(error)) from None
-            except SystemExit as error:
-                if error.code:
-                    raise
     sys.stdout.write("root\n" if is_ours else "user namespace\n")
 
 
