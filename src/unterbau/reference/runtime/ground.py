@@ -267,7 +267,8 @@ def trial():
                 if lay_and_wait(order, is_ours):
                     raise SystemExit(1)  # process 1 said why
             except OSError as error:
-                raise SystemExit(str(error)) from None
+                of = f" ({error.filename})" if error.filename else ""
+                raise SystemExit(f"{error.strerror}{of}") from None
     sys.stdout.write("root\n" if is_ours else "user namespace\n")
 
 
