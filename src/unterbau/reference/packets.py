@@ -4,7 +4,8 @@
 All of it runs in the cloud's *ground* (`runtime/ground.py`): a process that holds a network, mount and process namespace
 of the cloud's own. What runs in it ends with it, and its bridges and taps go with it, so nothing stays behind a kill.
 Daemons enter it by `inside`. Only Unix sockets below `layout.run` lead out, and one pair of virtual devices: its outer
-end stands in this machine's own network, as the gateway of the cloud's external network.
+end stands in this machine's own network, as the gateway of the cloud's external network; where no root made the cloud, in
+a network of its own, which `outside` enters and whose sockets the `door` gives away.
 
 What a guest sends to the outside reaches this machine and nothing further: it forwards nothing.
 `services` and `config` take the daemons and options from here; `plant` makes the databases.
@@ -12,14 +13,13 @@ What a guest sends to the outside reaches this machine and nothing further: it f
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from unterbau.reference import ports
 from unterbau.reference.layout import Layout
 
 PHYSICAL_NETWORK, EXTERNAL_BRIDGE, INSIDE_DEVICE = "physnet1", "br-ex", "outside"
-_ENTER = 'exec nsenter --target "$(cat "$0")" --net --mount --uts --ipc --pid -- "$@"'
-"""nsenter(1) stays as the parent of what it starts; both are in the session that the supervisor ends."""
 
 
 class Daemon(NamedTuple):
@@ -56,8 +56,21 @@ def host(layout: Layout) -> str:
 
 
 def inside(layout: Layout, *argv: str) -> tuple[str, ...]:
-    """A command line that runs `argv` in the cloud's ground."""
-    return ("/bin/sh", "-c", _ENTER, str(layout.run / "ground.pid"), *argv)
+    """A command line that runs `argv` in the cloud's ground.
+
+    nsenter(1) stays as the parent of what it starts; both are in the session that the supervisor ends.
+    """
+    return ("/bin/sh", str(layout.run / "ground.enter"), *argv)
+
+
+def outside(layout: Layout) -> Path:
+    """The script that runs a command where floating IPs are reached; it is there where this machine does not reach them."""
+    return layout.run / "ground.outside"
+
+
+def door(layout: Layout) -> Path:
+    """The socket that gives sockets of that network, where this machine does not reach it."""
+    return layout.run / "ground.door"
 
 
 def sockets(layout: Layout, name: str) -> str:
@@ -129,7 +142,9 @@ def _quoted(value: str) -> str:
 def ground(layout: Layout) -> dict[str, object]:
     """What `runtime/ground.py` reads: what to make of the namespaces, and where to say so."""
     return {
-        "pid": str(layout.run / "ground.pid"),
+        "enter": str(layout.run / "ground.enter"),
+        "outside": str(outside(layout)),
+        "door": str(door(layout)),
         "socket": str(layout.run / "ground.sock"),
         "host": host(layout),
         "owner": f"unterbau {layout.root}",
