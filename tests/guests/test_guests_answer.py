@@ -11,6 +11,7 @@ import http.client
 import os
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -63,6 +64,8 @@ class Traces:
     mounts: tuple[str, ...]
     devices: frozenset[str]
     loops: frozenset[str]
+    temporary: frozenset[str]
+    """In the user's folder for temporary files."""
 
 
 def _traces(root: Path) -> Traces:
@@ -78,15 +81,19 @@ def _traces(root: Path) -> Traces:
             found.add(told)
     mounts = [" ".join(line.split()[2:]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     loops = {str(p) for p in Path("/sys/block").glob("loop*/loop/backing_file")}
-    return Traces(frozenset(found), tuple(sorted(mounts)), frozenset(os.listdir("/sys/class/net")), frozenset(loops))
+    return Traces(frozenset(found), tuple(sorted(mounts)), frozenset(os.listdir("/sys/class/net")), frozenset(loops),
+                  frozenset(os.listdir(tempfile.gettempdir())))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def before() -> Traces:
-    """This machine without the cloud. Its runtime and image are made already: they stay, by intent."""
+def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
+    """This machine without the cloud. Its runtime and image stay, by intent. Nobody else has this folder for temporary files."""
     if why := able.why_not():
         pytest.skip(f"DID NOT RUN: guests and packets were not tested, because {why}")
-    return _traces(plant.root(NAME))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield _traces(plant.root(NAME))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unterbau.errors import LocalError, UsageError
-from unterbau.reference import config, disk, extras, guest_image, packets, plant, services
+from unterbau.reference import config, disk, extras, guest_image, packets, plant, process, services
 from unterbau.reference.layout import Layout, Ports, Secrets
 
 SECRETS = Secrets(*"abcdefghi")
@@ -75,6 +75,18 @@ def test_a_cloud_without_parts_has_no_service_and_no_option_of_them() -> None:
     within = config.render(full, SECRETS)
     assert "compute_driver = libvirt.LibvirtDriver" in within["nova/nova.conf"]
     assert "mechanism_drivers = ovn" in within["neutron/plugins/ml2/ml2_conf.ini"]
+
+
+@pytest.mark.parametrize("parts", [(), extras.ALL])
+def test_every_process_of_a_cloud_has_its_temporary_files_in_the_clouds_own_folder(
+    parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/of/the/user")
+    layout = _layout(*parts)
+    assert "TMPDIR" not in process.inherited()
+    given = [service.env for service in services.services(layout)]
+    given += [command.env for group in services.schema_commands(layout) for command in group]
+    assert {one["TMPDIR"] for one in given} == {str(layout.root / "tmp")}
 
 
 def test_every_daemon_stands_in_the_ground_and_waits_for_it() -> None:
