@@ -21,9 +21,11 @@ class Traces:
     mounts: tuple[str, ...]
     devices: frozenset[str]
     loops: frozenset[str]
+    temporary: frozenset[str]
+    """In the folder for temporary files, where nobody else uses it."""
 
 
-def traces(root: Path, kinds: tuple[str, ...] = KINDS) -> Traces:
+def traces(root: Path, kinds: tuple[str, ...] = KINDS, temporary: str = "") -> Traces:
     """Of the cloud in that directory, as far as this user may look. `kinds`: the namespaces that are compared."""
     own = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in kinds}
     found = set()
@@ -37,4 +39,5 @@ def traces(root: Path, kinds: tuple[str, ...] = KINDS) -> Traces:
             found.add(told)
     mounts = [" ".join(line.split()[2:]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     loops = {str(p) for p in Path("/sys/block").glob("loop*/loop/backing_file")}
-    return Traces(frozenset(found), tuple(sorted(mounts)), frozenset(os.listdir("/sys/class/net")), frozenset(loops))
+    devices, passing = frozenset(os.listdir("/sys/class/net")), frozenset(os.listdir(temporary) if temporary else ())
+    return Traces(frozenset(found), tuple(sorted(mounts)), devices, frozenset(loops), passing)
