@@ -12,11 +12,13 @@ What a guest sends to the outside reaches this machine and nothing further: it f
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from unterbau.reference import ports
-from unterbau.reference.layout import Layout
+from unterbau.reference.layout import Layout, Secrets
 
+PROGRAMS = Path(__file__).parent / "runtime"
 PHYSICAL_NETWORK, EXTERNAL_BRIDGE, INSIDE_DEVICE = "physnet1", "br-ex", "outside"
 _ENTER = 'exec nsenter --target "$(cat "$0")" --net --mount --uts --ipc --pid -- "$@"'
 """nsenter(1) stays as the parent of what it starts; both are in the session that the supervisor ends."""
@@ -74,7 +76,7 @@ def environment(layout: Layout) -> dict[str, str]:
 
 
 def daemons(layout: Layout) -> tuple[Daemon, ...]:
-    """All of Open vSwitch and OVN."""
+    """All of Open vSwitch and OVN, and what answers guests on 169.254.169.254."""
     run, var = layout.run, layout.var / "ovn"
 
     def database(name: str, socket: str) -> Daemon:
@@ -95,6 +97,10 @@ def daemons(layout: Layout) -> tuple[Daemon, ...]:
                        f"--unixctl={run / 'northd.ctl'}"), ("ovn-nb", "ovn-sb"), "northd.ctl",
         ),
         Daemon("controller", ("ovn-controller", sockets(layout, "ovs")), ("vswitchd", "ovn-sb"), None),
+        Daemon(
+            "metadata", (str(layout.python), str(PROGRAMS / "guest_metadata.py"), str(layout.etc / "metadata.json")),
+            ("vswitchd", "ovn-sb"), None,
+        ),
     )  # fmt: skip
 
 
@@ -139,6 +145,21 @@ def ground(layout: Layout) -> dict[str, object]:
     }
 
 
+def nova_metadata(layout: Layout) -> Path:
+    """The socket on which Nova tells the ground of its instances."""
+    return layout.run / "metadata.sock"
+
+
+def metadata(layout: Layout, secrets: Secrets) -> dict[str, str]:
+    """What `runtime/guest_metadata.py` reads: whom to follow, whom to ask, and how to sign."""
+    return {
+        "database": str(layout.run / "sb.sock"),
+        "switch": sockets(layout, "ovs"),
+        "nova": str(nova_metadata(layout)),
+        "secret": secrets.metadata_shared,
+    }
+
+
 def neutron() -> dict[str, object]:
     """Options of neutron.conf [DEFAULT] that differ."""
     return {
@@ -162,7 +183,7 @@ def ml2(layout: Layout) -> dict[str, dict[str, object]]:
         "ovn": {
             "ovn_nb_connection": sockets(layout, "nb"),
             "ovn_sb_connection": sockets(layout, "sb"),
-            "ovn_metadata_enabled": False,
+            "ovn_metadata_enabled": True,
             # libvirt makes the guests' devices, in the ground; what Nova makes would be in this machine's network.
             "ovs_create_tap": False,
             "enable_distributed_floating_ip": False,
