@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -45,6 +46,7 @@ pytestmark = [
 
 NAME = "test-gaeste"
 WAIT = 120.0
+INSIDE = "10.5.0.20"
 USER_DATA = """#!/bin/sh
 mkdir -p /srv/www/cgi-bin /etc/local.d
 echo 'rows: 42' >/srv/www/index.html
@@ -53,14 +55,31 @@ cat >/srv/www/cgi-bin/die.cgi <<'X'
 #!/bin/sh
 echo c >/proc/sysrq-trigger
 X
+cat >/srv/www/cgi-bin/told.cgi <<'X'
+#!/bin/sh
+printf 'Content-Type: text/plain\r\n\r\n'
+curl -s -w '\n%{http_code}' -H 'X-Instance-ID: another' -H 'X-Forwarded-For: 10.5.0.9' "http://169.254.169.254$QUERY_STRING"
+X
 cat >/etc/local.d/web.start <<'X'
 #!/bin/sh
 cat /proc/cmdline /proc/sys/kernel/random/boot_id >/srv/www/kernel
 httpd -p 80 -h /srv/www
 httpd -p 81 -h /srv/www
 X
-chmod 755 /etc/local.d/web.start /srv/www/cgi-bin/die.cgi
+chmod 755 /etc/local.d/web.start /srv/www/cgi-bin/*
 """
+
+
+def _is_as_before(root: Path, before: Traces) -> None:
+    """Within a while; what differs is told, since another's cloud that came or went meanwhile looks the same."""
+    end = time.monotonic() + 30
+    while (now := traces(root, temporary=tempfile.gettempdir())) != before:
+        if time.monotonic() > end:
+            differing = {
+                name: set(getattr(now, name)) ^ set(getattr(before, name)) for name in Traces.__dataclass_fields__
+            }
+            pytest.fail(f"this machine is not as before: {differing}")
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -134,23 +153,35 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> shells.Client:
 
 @pytest.fixture(scope="module")
 def web(tenant: Connection, client: shells.Client) -> Web:
-    """A server behind a floating IP, with a rule for port 80 and none for 81, where it listens too."""
+    """A server behind a floating IP, with a rule for port 80 and none for 81, where it listens too. It has a config drive."""
+    tenant.compute.create_keypair(name="mine", public_key=client.key.export_public_key().decode())
+    return _serving(tenant, "web", config_drive=True)
+
+
+@pytest.fixture(scope="module")
+def twin(tenant: Connection, web: Web) -> Web:
+    """The same without a config drive, at the same address in a network of its own."""
+    return _serving(tenant, "twin", config_drive=False)
+
+
+def _serving(tenant: Connection, name: str, *, config_drive: bool) -> Web:
     public = tenant.network.find_network("public", ignore_missing=False)
-    network = tenant.network.create_network(name="inside")
+    network = tenant.network.create_network(name=name)
     subnet = tenant.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.5.0.0/24")
-    router = tenant.network.create_router(name="out", external_gateway_info={"network_id": public.id})
+    router = tenant.network.create_router(name=name, external_gateway_info={"network_id": public.id})
     tenant.network.add_interface_to_router(router, subnet=subnet.id)
-    group = tenant.network.create_security_group(name="web")
+    group = tenant.network.create_security_group(name=name)
     _open(tenant, group.id, 80)
     _open(tenant, group.id, 22)
-    tenant.compute.create_keypair(name="mine", public_key=client.key.export_public_key().decode())
-    port = tenant.network.create_port(network_id=network.id, security_group_ids=[group.id])
+    port = tenant.network.create_port(
+        network_id=network.id, security_group_ids=[group.id], fixed_ips=[{"subnet_id": subnet.id, "ip_address": INSIDE}]
+    )
     address = str(tenant.network.create_ip(floating_network_id=public.id, port_id=port.id).floating_ip_address)
     image = tenant.image.find_image(guest_image.NAME, ignore_missing=False)
     flavor = tenant.compute.find_flavor(guests.FLAVOR, ignore_missing=False)
     began = time.monotonic()
     server = tenant.compute.create_server(
-        name="web", image_id=image.id, flavor_id=flavor.id, networks=[{"port": port.id}],
+        name=name, image_id=image.id, flavor_id=flavor.id, networks=[{"port": port.id}], config_drive=config_drive,
         user_data=base64.b64encode(USER_DATA.encode()).decode(), key_name="mine",
     )  # fmt: skip
     _until(lambda: page_at(address))
@@ -171,6 +202,38 @@ def test_a_server_from_user_data_serves_its_page_through_its_floating_ip(tenant:
     assert server.status == "ACTIVE"
     console = _until(lambda: tenant.compute.get_server_console_output(web.server)["output"])
     assert "unterbau: eth0 10.5.0." in console
+
+
+def _told(web: Web, path: str) -> tuple[str, str]:
+    """What that guest's metadata service says, and its status."""
+    text, _, status = page_at(web.address, f"/cgi-bin/told.cgi?{path}", 60).decode().rpartition("\n")
+    return text, status
+
+
+def test_a_guest_without_config_drive_has_its_user_data_key_and_name_from_the_metadata_service(
+    tenant: Connection, twin: Web
+) -> None:
+    assert page_at(twin.address) == b"rows: 42\n", "its user data ran"
+    assert not tenant.compute.get_server(twin.server).has_config_drive
+    told, status = _told(twin, "/openstack/latest/meta_data.json")
+    meta = json.loads(told)
+    assert status == "200" and (meta["uuid"], meta["name"]) == (twin.server, "twin")
+    assert list(meta["public_keys"]) == ["mine"]
+    assert _told(twin, "/openstack/latest/user_data") == (USER_DATA, "200")
+    assert json.loads(_told(twin, "/openstack/latest/vendor_data.json")[0]) == {}
+    network = json.loads(_told(twin, "/openstack/latest/network_data.json")[0])
+    port = next(iter(tenant.network.ports(device_id=twin.server)))
+    assert [link["ethernet_mac_address"] for link in network["links"]] == [port.mac_address]
+    assert _told(twin, "/latest/meta-data/local-ipv4") == (INSIDE, "200")
+    assert _told(twin, "/latest/meta-data/instance-id")[0].startswith("i-")
+    assert _told(twin, "/openstack/none")[1] == "404"
+
+
+def test_of_two_guests_with_the_same_address_each_is_told_of_itself_whatever_its_headers_say(
+    web: Web, twin: Web
+) -> None:
+    for one in (web, twin):
+        assert json.loads(_told(one, "/openstack/latest/meta_data.json")[0])["uuid"] == one.server
 
 
 def test_a_large_page_arrives_whole(web: Web) -> None:
@@ -254,13 +317,18 @@ def test_a_guest_whose_kernel_dies_boots_again_and_no_busy_machine_kills_it_at_i
 
 
 def test_what_dies_is_started_again_and_the_guest_answers_all_the_while(cloud: str, web: Web) -> None:
-    for name in ("libvirtd", "vswitchd", "controller"):
+    for name in ("libvirtd", "vswitchd", "controller", "metadata"):
         service = next(s for s in reference.status(cloud).services if s.name == name)
         assert service.pid is not None
         for process in psutil.Process(service.pid).children():
             process.kill()
         _until(partial(_again, cloud, name), 60)
         assert _until(lambda: page_at(web.address), 60) == b"rows: 42\n"
+
+
+def test_a_metadata_service_that_was_started_again_answers(web: Web) -> None:
+    """After the test before, which has killed it."""
+    assert _until(lambda: _told(web, "/latest/meta-data/local-ipv4") == (INSIDE, "200"), 60)
 
 
 def _again(cloud: str, name: str) -> bool:
@@ -271,7 +339,7 @@ def test_what_ran_at_down_boots_again_at_up_and_has_its_data(
     cloud: str, web: Web, before: Traces, tenant: Connection
 ) -> None:
     reference.down(cloud)
-    _until(lambda: traces(plant.root(cloud), temporary=tempfile.gettempdir()) == before, 30)
+    _is_as_before(plant.root(cloud), before)
     reference.up(cloud, progress=lambda line: None)
     assert _until(lambda: page_at(web.address)) == b"rows: 42\n"
     assert tenant.compute.get_server(web.server).status == "ACTIVE"
@@ -285,7 +353,7 @@ def test_nothing_stays_behind_a_killed_supervisor(cloud: str, web: Web, before: 
     assert (packets.device(plant.load(cloud)) in during.devices) is by_root
     assert running.supervisor_pid is not None
     os.kill(running.supervisor_pid, signal.SIGKILL)
-    _until(lambda: traces(running.root, temporary=tempfile.gettempdir()) == before, 30)
+    _is_as_before(running.root, before)
     reference.up(cloud, progress=lambda line: None)
     assert _until(lambda: page_at(web.address)) == b"rows: 42\n"
 
@@ -294,5 +362,5 @@ def test_nothing_stays_of_a_cloud_that_is_wiped(cloud: str, before: Traces) -> N
     root = plant.root(cloud)
     run = plant.load(cloud).run
     reference.wipe(cloud)
-    _until(lambda: traces(root, temporary=tempfile.gettempdir()) == before, 30)
+    _is_as_before(root, before)
     assert not root.exists() and not run.exists()

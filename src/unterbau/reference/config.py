@@ -42,6 +42,7 @@ def render(layout: Layout, secrets: Secrets, *, force_upload: bool = False, kvm:
     if extras.OVN in layout.extras:
         files["neutron/plugins/ml2/ml2_conf.ini"] = _over(_ml2(), packets.ml2(layout))
         files["neutron/neutron.conf"] = _over(files["neutron/neutron.conf"], {"DEFAULT": packets.neutron()})
+        plain["metadata.json"] = json.dumps(packets.metadata(layout, secrets), indent=1)
         plain["ground.json"] = json.dumps(packets.ground(layout) | {"files": guests.inner_files()}, indent=1)
     if extras.GUESTS in layout.extras:
         files["nova/nova.conf"] = _over(files["nova/nova.conf"], guests.nova(layout, kvm=kvm))

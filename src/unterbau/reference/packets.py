@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unterbau.reference import ports
-from unterbau.reference.layout import Layout
+from unterbau.reference.layout import Layout, Secrets
 
+PROGRAMS = Path(__file__).parent / "runtime"
 PHYSICAL_NETWORK, EXTERNAL_BRIDGE, INSIDE_DEVICE = "physnet1", "br-ex", "outside"
 
 
@@ -87,7 +88,7 @@ def environment(layout: Layout) -> dict[str, str]:
 
 
 def daemons(layout: Layout) -> tuple[Daemon, ...]:
-    """All of Open vSwitch and OVN."""
+    """All of Open vSwitch and OVN, and what answers guests on 169.254.169.254."""
     run, var = layout.run, layout.var / "ovn"
 
     def database(name: str, socket: str) -> Daemon:
@@ -108,6 +109,10 @@ def daemons(layout: Layout) -> tuple[Daemon, ...]:
                        f"--unixctl={run / 'northd.ctl'}"), ("ovn-nb", "ovn-sb"), "northd.ctl",
         ),
         Daemon("controller", ("ovn-controller", sockets(layout, "ovs")), ("vswitchd", "ovn-sb"), None),
+        Daemon(
+            "metadata", (str(layout.python), str(PROGRAMS / "guest_metadata.py"), str(layout.etc / "metadata.json")),
+            ("vswitchd", "ovn-sb"), None,
+        ),
     )  # fmt: skip
 
 
@@ -154,6 +159,21 @@ def ground(layout: Layout) -> dict[str, object]:
     }
 
 
+def nova_metadata(layout: Layout) -> Path:
+    """The socket on which Nova tells the ground of its instances."""
+    return layout.run / "metadata.sock"
+
+
+def metadata(layout: Layout, secrets: Secrets) -> dict[str, str]:
+    """What `runtime/guest_metadata.py` reads: whom to follow, whom to ask, and how to sign."""
+    return {
+        "database": str(layout.run / "sb.sock"),
+        "switch": sockets(layout, "ovs"),
+        "nova": str(nova_metadata(layout)),
+        "secret": secrets.metadata_shared,
+    }
+
+
 def neutron() -> dict[str, object]:
     """Options of neutron.conf [DEFAULT] that differ."""
     return {
@@ -177,7 +197,7 @@ def ml2(layout: Layout) -> dict[str, dict[str, object]]:
         "ovn": {
             "ovn_nb_connection": sockets(layout, "nb"),
             "ovn_sb_connection": sockets(layout, "sb"),
-            "ovn_metadata_enabled": False,
+            "ovn_metadata_enabled": True,
             # libvirt makes the guests' devices, in the ground; what Nova makes would be in this machine's network.
             "ovs_create_tap": False,
             "enable_distributed_floating_ip": False,
