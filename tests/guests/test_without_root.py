@@ -174,6 +174,9 @@ def test_a_cloud_with_guests_serves_without_root_and_nothing_of_it_stays_behind_
     assert _left(cloud).mounts == during.mounts
     assert answers() is State.UNREACHABLE, "a door that nobody keeps is no silence of a guest"
 
+    refused = user.run(sys.executable, "-m", "unterbau", "cloud", "enter", NAME, "true")
+    assert refused.returncode == 1 and f"cloud {NAME} does not run" in refused.stderr
+
     user.unterbau("cloud", "up", NAME)
     _until(lambda: answers() is State.ANSWERED)
     user.unterbau("cloud", "wipe", NAME, "--yes")

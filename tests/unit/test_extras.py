@@ -67,11 +67,27 @@ def test_a_package_that_would_be_welcome_is_missed_in_one_line_and_installed_if_
     assert said[1:] == ["there is no moon", said[0]]
 
 
-def test_who_is_not_root_is_told_that_the_small_cloud_needs_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_not_root_installs_nothing_and_is_told_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "PACKAGES", (extras.Package("moon", "shines", "no-such-program"),))
+    monkeypatch.setattr(extras, "_install", lambda missing, say: pytest.fail("apt-get was called"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(LocalError, match="root"):
-        extras.demand(extras.ALL, install=False, say=lambda line: None)
-    extras.demand((), install=False, say=lambda line: None)
+    with pytest.raises(LocalError) as caught:
+        extras.demand(extras.ALL, install=True, say=lambda line: None)
+    assert caught.value.remedy.startswith("apt-get install --no-install-recommends moon ")
+    extras.demand((), install=True, say=lambda line: None)
+
+
+def test_a_trial_that_fails_is_told_by_its_last_line_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(extras, "GROUND", tmp_path / "ground.py")
+    extras.GROUND.write_text("raise SystemExit('some more\\nPermission denied (/dev/net/tun)')")
+    with pytest.raises(LocalError, match=r"refused here: Permission denied \(/dev/net/tun\)") as caught:
+        extras.as_root()
+    assert "Run it as root" in caught.value.remedy and "leave --with away" in caught.value.remedy
+    for told, root in (("root", True), ("user namespace", False)):
+        extras.GROUND.write_text(f"print({told!r})")
+        assert extras.as_root() is root
 
 
 def test_a_cloud_keeps_the_parts_it_was_made_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -117,7 +133,7 @@ def test_every_daemon_stands_in_the_ground_and_waits_for_it() -> None:
         while found[chain[-1]].needs:
             chain.append(found[chain[-1]].needs[0])
         assert chain[-1] == "ground"
-        assert "nsenter" in found[daemon.name].argv[2]
+        assert found[daemon.name].argv == ("/bin/sh", "/clouds/quelle/run/ground.enter", *daemon.argv)
 
 
 def test_an_archive_is_read_as_it_was_written() -> None:

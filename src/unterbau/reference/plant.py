@@ -85,6 +85,8 @@ def prepare(
     needs.demand(name)
     chosen = _extras(name, with_)
     extras.demand(chosen, install=install_packages, say=progress)
+    if chosen:
+        progress(_of_whom(name))
     home = disk.private_directory(clouds_home())
     disk.private_directory(root(name))
     disk.demand_room(home, install.CLOUD_BYTES)
@@ -118,15 +120,18 @@ def _extras(name: str, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
     )
 
 
+def _of_whom(name: str) -> str:
+    """Who makes guests and packets, in words. LocalError: nobody may."""
+    if extras.as_root():
+        return "guests and packets are made as root: floating IPs answer on this machine"
+    return (
+        "guests and packets stand in a user namespace, without root: floating IPs answer to   "
+        f"unterbau cloud enter {name} COMMAND   and to probes"
+    )
+
+
 def _lay_ground(layout: Layout, secrets: Secrets, progress: Callable[[str], None], force_upload: bool) -> None:
     """Configuration, databases and programs of the switch and of libvirtd."""
-    if extras.as_root():
-        progress("guests and packets are made as root: floating IPs answer on this machine")
-    else:
-        progress(
-            "guests and packets stand in a user namespace, without root: floating IPs answer to   "
-            f"unterbau cloud enter {layout.name} COMMAND   and to probes"
-        )
     image = guest_image.ensure(progress)
     kvm = guests.uses_kvm(image.with_name("vmlinuz"))
     progress("guests run with KVM" if kvm else "guests are emulated: none starts with KVM here")
