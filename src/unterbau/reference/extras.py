@@ -86,24 +86,29 @@ def demand(extras: Iterable[str], *, install: bool, say: Callable[[str], None]) 
         )
     if platform.machine() != "x86_64":
         raise LocalError(f"guests are made for x86_64, this machine is {platform.machine()}", "Leave --with away.")
-    missing = absent()
-    if missing and install:
-        _install(missing, say)
-        missing = absent()
-    if not missing:
-        _have_welcome(install, say)
-    if missing:
-        names = " ".join(package.name for package in missing)
-        raise LocalError(
-            f"--with needs {len(missing)} Debian packages that are not there",
-            f"apt-get install --no-install-recommends {names}   (as root; the same with --install does it)",
-            [f"{package.name}: {package.why}" for package in missing],
-        )
+    have(PACKAGES, "--with", install=install, say=say)
+    _have_welcome(install, say)
     if not list(BINDING.glob(f"libvirtmod.{sysconfig.get_config_var('SOABI')}.so")):
         raise LocalError(
             f"libvirt's binding of this machine is not made for the Python that runs Unterbau "
             f"({sysconfig.get_python_version()})",
             "Install Unterbau with the Python that Debian itself has: /usr/bin/python3 -m venv ...",
+        )
+
+
+def have(packages: Iterable[Package], what: str, *, install: bool, say: Callable[[str], None]) -> None:
+    """LocalError, which says that `what` needs them, unless the packages are there; `install`: installs them, as root."""
+    packages = tuple(packages)
+    missing = absent(packages)
+    if missing and install:
+        _install(missing, say)
+        missing = absent(packages)
+    if missing:
+        names = " ".join(package.name for package in missing)
+        raise LocalError(
+            f"{what} needs {len(missing)} Debian packages that are not there",
+            f"apt-get install --no-install-recommends {names}   (as root; the same with --install does it)",
+            [f"{package.name}: {package.why}" for package in missing],
         )
 
 
