@@ -170,6 +170,10 @@ def test_the_image_of_debian_is_for_clouds_with_guests_and_says_what_it_needs(
         with pytest.raises(UsageError, match="no guest of cloud eins could boot it"):
             plant.demand_debian("eins", with_, install=False, say=lambda line: None)
     monkeypatch.setattr(guest_debian, "NEEDS", (extras.Package("moon", "shines", "no-such-program"),))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LocalError, match="is made by root"):
+        plant.demand_debian("eins", extras.ALL, install=False, say=lambda line: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(LocalError, match="the image Debian 12 needs 1 Debian packages") as caught:
         plant.demand_debian("eins", extras.ALL, install=False, say=lambda line: None)
     assert caught.value.things == ("moon: shines",)

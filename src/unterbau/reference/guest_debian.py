@@ -11,10 +11,12 @@ debootstrap mounts in what it makes: it does so in namespaces of its own, so tha
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from unterbau.errors import LocalError
 from unterbau.reference import extras, guest_image
 
 SUITE, VERSION = "bookworm", "12"
@@ -56,6 +58,11 @@ _PATIENCE_SECONDS = 1800
 
 def demand(*, install: bool, say: Callable[[str], None]) -> None:
     """LocalError unless this machine can make it; `install`: installs what it needs, as root."""
+    if os.geteuid() != 0:
+        raise LocalError(
+            f"the image {NAME} is made by root: debootstrap unpacks and mounts",
+            "Run it as root, or leave --image away.",
+        )
     extras.have(NEEDS, f"the image {NAME}", install=install, say=say)
 
 
