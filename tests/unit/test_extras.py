@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unterbau.errors import LocalError, UsageError
-from unterbau.reference import config, disk, extras, guest_image, packets, plant, process, services
+from unterbau.reference import config, disk, extras, guest_debian, guest_image, packets, plant, process, services
 from unterbau.reference.layout import Layout, Ports, Secrets
 
 SECRETS = Secrets(*"abcdefghi")
@@ -176,6 +176,34 @@ def test_the_image_is_another_one_where_the_ssh_server_is_and_has_all_that_it_lo
     assert all(file.is_file() for file in found.values())
     (tmp_path / "guest.qcow2").touch()
     assert "SSH" in str(guest_image.image_body(tmp_path / "guest.qcow2")["image_description"])
+
+
+def test_the_image_of_debian_is_for_clouds_with_guests_and_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for with_ in (None, ()):
+        with pytest.raises(UsageError, match="no guest of cloud eins could boot it"):
+            plant.demand_debian("eins", with_, install=False, say=lambda line: None)
+    monkeypatch.setattr(guest_debian, "NEEDS", (extras.Package("moon", "shines", "no-such-program"),))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LocalError, match="is made by root"):
+        plant.demand_debian("eins", extras.ALL, install=False, say=lambda line: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(LocalError, match="the image Debian 12 needs 1 Debian packages") as caught:
+        plant.demand_debian("eins", extras.ALL, install=False, say=lambda line: None)
+    assert caught.value.things == ("moon: shines",)
+
+
+def test_both_images_have_what_scs_0102_demands(tmp_path: Path) -> None:
+    file = tmp_path / "guest.qcow2"
+    file.touch()
+    alpine, debian = guest_image.image_body(file), guest_debian.image_body(file)
+    demanded = {"architecture", "min_disk", "min_ram", "os_version", "os_distro", "os_purpose", "hw_disk_bus", "hw_rng_model",
+                "replace_frequency", "provided_until", "uuid_validity", "image_source", "image_description",
+                "image_build_date", "image_original_user"}  # fmt: skip
+    assert demanded <= set(alpine) and set(alpine) == set(debian)
+    assert (debian["os_distro"], debian["image_original_user"]) == ("debian", "debian")
 
 
 def test_the_seed_waits_for_the_line_that_the_image_writes_last() -> None:

@@ -137,14 +137,19 @@ def cloud() -> None:
     "or root; decided when the cloud is made.",
 )
 @click.option("--install", "install_packages", is_flag=True, help="Install the Debian packages that --with needs.")  # fmt: skip
-def cloud_up(context: Context, name: str, force_upload: bool, with_: str | None, install_packages: bool) -> None:
+@click.option("--image", type=click.Choice(["debian"]),
+              help="Have this image, too: made by debootstrap, once (some minutes). Needs guests.")  # fmt: skip
+def cloud_up(
+    context: Context, name: str, force_upload: bool, with_: str | None, install_packages: bool, image: str | None
+) -> None:
     """Bring up the cloud NAME; make it first if there is none. Does nothing if it runs."""
     from unterbau import reference
 
     parts = None if with_ is None else tuple(with_.split(","))
     status = reference.up(
-        name, progress=context.face.say, force_upload=force_upload, with_=parts, install_packages=install_packages
-    )
+        name, progress=context.face.say, force_upload=force_upload, with_=parts, install_packages=install_packages,
+        debian=image == "debian",
+    )  # fmt: skip
     context.show(lambda: context.face.say(f"unterbau cloud env {name}   shows how to reach it"), plain(status))
 
 

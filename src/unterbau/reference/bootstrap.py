@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -333,16 +334,27 @@ def _guest_flavor(rest: Rest, layout: Layout) -> None:
         rest.post(base, {"flavor": {"name": guests.FLAVOR, "vcpus": 1, "ram": guests.FLAVOR_MIB, "disk": 2}})
 
 
+def image_of_ours(layout: Layout, secrets: Secrets, file: Path, body: Mapping[str, str | int]) -> bool:
+    """Give the cloud, which runs, a public image more. Whether it had none of that name."""
+    rest = Rest(layout.ca)
+    rest.log_in(layout.auth_url, password_auth("admin", secrets.admin, "admin"))
+    return _offer(rest, layout, file, body)
+
+
 def _guest_image(rest: Rest, layout: Layout) -> None:
     file = guest_image.ensure(lambda line: None)
-    body = guest_image.image_body(file)
+    _offer(rest, layout, file, guest_image.image_body(file))
+
+
+def _offer(rest: Rest, layout: Layout, file: Path, body: Mapping[str, str | int]) -> bool:
     base = layout.url("glance", "/v2/images")
     for image in rest.get(f"{base}?name={quote(str(body['name']))}&visibility=public")["images"]:
         if image["status"] == "active":
-            return
+            return False
         rest.delete(f"{base}/{image['id']}")
     image = rest.post(base, body)
     rest.put(f"{base}/{image['id']}/file", file.read_bytes())
+    return True
 
 
 def image_bytes() -> bytes:

