@@ -24,12 +24,16 @@ PHYSICAL_NETWORK, EXTERNAL_BRIDGE, INSIDE_DEVICE = "physnet1", "br-ex", "outside
 
 
 class Daemon(NamedTuple):
-    """A process in the ground: name, command line, what must answer before, the socket that says that it is ready."""
+    """A process in the ground: name, command line, what must answer before, the socket that says that it is ready.
+
+    `enters`: it goes in by itself.
+    """
 
     name: str
     argv: tuple[str, ...]
     needs: tuple[str, ...]
     socket: str | None
+    enters: bool = False
 
 
 DATABASES = {
@@ -111,7 +115,7 @@ def daemons(layout: Layout) -> tuple[Daemon, ...]:
         Daemon("controller", ("ovn-controller", sockets(layout, "ovs")), ("vswitchd", "ovn-sb"), None),
         Daemon(
             "metadata", (str(layout.python), str(PROGRAMS / "guest_metadata.py"), str(layout.etc / "metadata.json")),
-            ("vswitchd", "ovn-sb"), None,
+            ("vswitchd", "ovn-sb"), None, enters=True,
         ),
     )  # fmt: skip
 
@@ -147,6 +151,7 @@ def _quoted(value: str) -> str:
 def ground(layout: Layout) -> dict[str, object]:
     """What `runtime/ground.py` reads: what to make of the namespaces, and where to say so."""
     return {
+        "pid": str(layout.run / "ground.pid"),
         "enter": str(layout.run / "ground.enter"),
         "outside": str(outside(layout)),
         "door": str(door(layout)),
@@ -167,6 +172,7 @@ def nova_metadata(layout: Layout) -> Path:
 def metadata(layout: Layout, secrets: Secrets) -> dict[str, str]:
     """What `runtime/guest_metadata.py` reads: whom to follow, whom to ask, and how to sign."""
     return {
+        "ground": str(layout.run / "ground.pid"),
         "database": str(layout.run / "sb.sock"),
         "switch": sockets(layout, "ovs"),
         "nova": str(nova_metadata(layout)),

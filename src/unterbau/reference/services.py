@@ -104,7 +104,7 @@ def _below(layout: Layout) -> tuple[Service, ...]:
     ground = Service("ground", argv, environ, socket=layout.run / "ground.sock", forked=False)
     inside = [
         Service(
-            daemon.name, packets.inside(layout, *daemon.argv), environ, daemon.needs,
+            daemon.name, daemon.argv if daemon.enters else packets.inside(layout, *daemon.argv), environ, daemon.needs,
             socket=layout.run / daemon.socket if daemon.socket else None, forked=False,
         )
         for daemon in (*packets.daemons(layout), guests.daemon(layout))

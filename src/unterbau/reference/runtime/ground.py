@@ -83,7 +83,7 @@ def may_all():
 
 def main(order):
     """Lay the ground, and stay until it ends."""
-    for left in ("enter", "outside", "socket", "door"):
+    for left in ("pid", "enter", "outside", "socket", "door"):
         pathlib.Path(order[left]).unlink(missing_ok=True)
     import https_server  # not for the trial, and while all of this machine's files can be read
 
@@ -117,7 +117,7 @@ def lay_and_wait(order, is_ours):
         tell_the_way(order, child, is_ours)
         os.write(goes, b".")
     _, status = os.waitpid(child, 0)
-    for left in ("enter", "outside"):
+    for left in ("pid", "enter", "outside"):
         pathlib.Path(order[left]).unlink(missing_ok=True)
     return status
 
@@ -148,7 +148,8 @@ def write(path, text):
 
 
 def tell_the_way(order, child, is_ours):
-    """A script that runs a command in the ground."""
+    """The process whose namespaces they are, and a script that runs a command in the ground."""
+    write(order["pid"], str(child))
     way = f"nsenter --target {child} --net --mount --uts --ipc --pid"
     if not is_ours:
         us = shlex.join([sys.executable, "-I", "-S", os.path.abspath(__file__), "--enter"])
@@ -259,7 +260,7 @@ def trial():
     is_ours = may_all()
     if not is_ours:
         with tempfile.TemporaryDirectory() as place:
-            ways = {name: os.path.join(place, name) for name in ("enter", "outside")}
+            ways = {name: os.path.join(place, name) for name in ("pid", "enter", "outside")}
             order = {**ways, "host": "trial", "owner": "trial", "device": "trial0", "inside": "trial1",
                      "addresses": ["192.0.2.1/24"], "trial": True}  # fmt: skip
             try:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metadata service of a cloud's networks: `guest_metadata.py ORDER.json`, run in the ground; standard library only.
+"""The metadata service of a cloud's networks: `guest_metadata.py ORDER.json`; standard library only. It goes into the ground
+once it is loaded: in there a user's files that only root may read are closed to it, this program among them.
 
 It does what Neutron's OVN metadata agent does with a proxy (haproxy) for each network: where servers of this host have
 ports, the network's metadata port stands in a network namespace of its own, and 169.254.169.254 answers there. A request
@@ -13,6 +14,7 @@ is taken out at the start.
 import codecs
 import contextlib
 import ctypes
+import encodings.idna  # noqa: F401 - looked for when a server is made
 import hashlib
 import hmac
 import http.client
@@ -259,8 +261,25 @@ def told(port):
     return port["logical_port"], port["mac"], port["external_ids"].get("neutron:cidrs")
 
 
+def go_in(process):
+    """This process waits for one of its own that stands in the namespaces of that one, and ends as it ends."""
+    spaces = []
+    for kind in ("user", "net", "mnt", "uts", "ipc", "pid"):
+        theirs = f"/proc/{process}/ns/{kind}"
+        if os.readlink(theirs) != os.readlink(f"/proc/self/ns/{kind}"):
+            spaces.append((kind, os.open(theirs, os.O_RDONLY)))
+    for kind, handle in spaces:
+        if libc.setns(handle, 0):
+            raise OSError(ctypes.get_errno(), f"{kind}: {os.strerror(ctypes.get_errno())}")
+        os.close(handle)
+    child = os.fork()
+    if child:
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
 def main(order):
     """Until the ground ends."""
+    go_in(pathlib.Path(order["ground"]).read_text())
     https_server.end_with_supervisor()
     https_server.loaded()
     left = run("ovs-vsctl", f"--db={order['switch']}", "--bare", "--columns=name", "find", "Interface",
