@@ -17,6 +17,7 @@ from pydantic import Field
 
 from unterbau import canonical
 from unterbau.errors import PlanError
+from unterbau.switch.helper import Helper
 from unterbau.switch.probes.model import Probe, faults
 from unterbau.tenant.kinds import (
     KINDS,
@@ -31,6 +32,7 @@ from unterbau.tenant.kinds import (
     Ref,
     ResourceBase,
     Side,
+    Volume,
     id_of,
     kind_of,
     ref,
@@ -62,6 +64,19 @@ def losses(entry: Entry, resource: ResourceBase, source: Workload) -> tuple[Loss
     for field, why in source.hidden.get(resource.ref, {}).items():
         add(field, why)
     return tuple(found.values())
+
+
+def by_blocks(source: Workload, plan: Plan) -> list[Ref]:
+    """The volumes of which helper guests carry blocks: only servers that run and move use them, and nobody forbids to write them.
+
+    A server that does not run at the census is none that a cut-over stops.
+    """
+    moving = {e.ref for e in plan.entries if e.fate.moves and e.stands_in is None}
+    still = set(plan.cut_over) if plan.cut_over is not None else {r.ref for r in source.resources if r.runs()} & moving
+    return [
+        v.ref for v in source.of(Volume)
+        if v.ref in moving and v.is_occupied() and not v.read_only and (users := v.writers(source)) and still.issuperset(users)
+    ]  # fmt: skip
 
 
 def spoken(seconds: float) -> str:
@@ -181,6 +196,9 @@ class Plan(Model):
     source_census: str = later("")
     """The census that it was made from: the digest of its file, byte by byte. `""`: by a version that named none."""
 
+    helper: Helper | None = later(None)
+    """The guests by which a cut-over carries blocks of volumes, as a person wrote them (`--helper`). None: volumes go whole."""
+
     guests: Guests = later(Guests.RUN)
     """What becomes of the servers: a rehearsal's are still, or confined."""
 
@@ -233,6 +251,12 @@ class Plan(Model):
             f"{r} cannot be stopped: it is no server that moves"
             for r in self.cut_over or ()
             if r not in moving or not KINDS[kind_of(r)].RUNS
+        ]
+        wanted = (self.helper.target.network_ref, self.helper.target.image_ref) if self.helper else ()
+        found += [
+            f"{r} does not move, and the helper at the target needs it"
+            for r in wanted
+            if r in self.by_ref and r not in moving
         ]
         if found:
             raise PlanError(

@@ -17,12 +17,13 @@ from heapq import nlargest
 from typing import TypeAlias
 
 import yaml
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from unterbau.defaults import DISKS_AT_ONCE
 from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.switch import census
-from unterbau.switch.plan import Plan, Prediction, losses, spoken
+from unterbau.switch.helper import SIDES
+from unterbau.switch.plan import Plan, Prediction, by_blocks, losses, spoken
 from unterbau.switch.planned_openings import of_plan
 from unterbau.switch.probes.model import Probe
 from unterbau.switch.probes.proposing import world
@@ -104,7 +105,7 @@ def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str
     return plan.model_copy(update={
         "openings": found, "allowed_openings": words,
         "checks": (*planner.checks(plan.entries), _check_openings(found, words), *_check_time(plan.prediction)),
-        "remarks": (*planner.remarks(), *_of_probes(plan, source)),
+        "remarks": (*planner.remarks(), *_of_probes(plan, source), *_of_helpers(plan, source)),
     })  # fmt: skip
 
 
@@ -158,6 +159,21 @@ def _of_probes(plan: Plan, source: Workload) -> tuple[Words, ...]:
         return (Reason.of("plan.probes", count=len(plan.probes)),)
     unasked = len(world(source).open)
     return (Reason.of("plan.no-probes", count=unasked),) if unasked else ()
+
+
+def _of_helpers(plan: Plan, source: Workload) -> Iterator[Words]:
+    """What is made for a while on each side, and what it opens: a person let it be by `--helper`."""
+    if plan.helper is None:
+        return
+    yield Reason.of("plan.helper.volumes", count=len(by_blocks(source, plan)))
+    for side, cloud in zip(SIDES, (plan.source, plan.target), strict=True):
+        place = plan.helper.place(side)
+        told: dict[str, JsonValue] = {"cloud": cloud.name, "image": place.image, "flavor": place.flavor, "network": place.network,
+                "key": place.key_pair, "port": str(plan.helper.port), "reached": place.reached_from}  # fmt: skip
+        if place.external_network_id:
+            yield Reason.of("plan.helper.public", external=place.address, **told)
+        else:
+            yield Reason.of("plan.helper.direct", **told)
 
 
 class Choice(Model):
