@@ -13,6 +13,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -110,6 +111,50 @@ def make_folder(path: Path, *, home: str = STATE) -> None:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         for one in reversed(missing):
             sync_folder(one.parent)
+
+
+@contextlib.contextmanager
+def passing(purpose: str) -> Iterator[Path]:
+    """A temporary folder of our own for a while; those of the same purpose whose owners were killed go at its making.
+
+    Whoever has one holds a lock on it, so its end, in whatever way, is seen. Raises LocalError.
+    """
+    prefix = f"unterbau-{purpose}-"
+    with translated(Path(tempfile.gettempdir()), "TMPDIR"):
+        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+            _sweep(left)
+        held = None
+        while held is None:
+            folder = Path(tempfile.mkdtemp(prefix=prefix))
+            held = _held(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _held(folder: Path) -> int | None:
+    """A descriptor that holds a new folder; None if somebody has swept it before that."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    if folder.exists():
+        return handle
+    os.close(handle)
+    return None
+
+
+def _sweep(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # another's, or gone already
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.fstat(handle).st_uid == os.getuid() and _try(handle):
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)
 
 
 def sync_folder(path: Path) -> None:

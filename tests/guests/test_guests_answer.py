@@ -7,10 +7,14 @@ Needs root and the packages of `--with guests,ovn`. Where they are missing it sa
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import os
+import re
 import signal
 import socket
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,10 +26,13 @@ import able
 import openstack
 import psutil
 import pytest
+import shells
 from openstack.connection import Connection
 
 from unterbau import reference
 from unterbau.reference import extras, guest_image, guests, packets, plant
+from unterbau.switch.probes.asking import Heard, ask
+from unterbau.switch.probes.model import Command, Ssh, State
 
 pytestmark = [
     pytest.mark.long,
@@ -63,6 +70,8 @@ class Traces:
     mounts: tuple[str, ...]
     devices: frozenset[str]
     loops: frozenset[str]
+    temporary: frozenset[str]
+    """In the user's folder for temporary files."""
 
 
 def _traces(root: Path) -> Traces:
@@ -78,15 +87,19 @@ def _traces(root: Path) -> Traces:
             found.add(told)
     mounts = [" ".join(line.split()[2:]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     loops = {str(p) for p in Path("/sys/block").glob("loop*/loop/backing_file")}
-    return Traces(frozenset(found), tuple(sorted(mounts)), frozenset(os.listdir("/sys/class/net")), frozenset(loops))
+    return Traces(frozenset(found), tuple(sorted(mounts)), frozenset(os.listdir("/sys/class/net")), frozenset(loops),
+                  frozenset(os.listdir(tempfile.gettempdir())))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def before() -> Traces:
-    """This machine without the cloud. Its runtime and image are made already: they stay, by intent."""
+def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
+    """This machine without the cloud. Its runtime and image stay, by intent. Nobody else has this folder for temporary files."""
     if why := able.why_not():
         pytest.skip(f"DID NOT RUN: guests and packets were not tested, because {why}")
-    return _traces(plant.root(NAME))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield _traces(plant.root(NAME))
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +164,13 @@ def _answers(address: str, port: int) -> bool | None:
 
 
 @pytest.fixture(scope="module")
-def web(tenant: Connection) -> Web:
+def client(tmp_path_factory: pytest.TempPathFactory) -> shells.Client:
+    """An ssh with a key of its own."""
+    return shells.Client(tmp_path_factory.mktemp("client"))
+
+
+@pytest.fixture(scope="module")
+def web(tenant: Connection, client: shells.Client) -> Web:
     """A server behind a floating IP, with a rule for port 80 and none for 81, where it listens too."""
     public = tenant.network.find_network("public", ignore_missing=False)
     network = tenant.network.create_network(name="inside")
@@ -160,6 +179,8 @@ def web(tenant: Connection) -> Web:
     tenant.network.add_interface_to_router(router, subnet=subnet.id)
     group = tenant.network.create_security_group(name="web")
     _open(tenant, group.id, 80)
+    _open(tenant, group.id, 22)
+    tenant.compute.create_keypair(name="mine", public_key=client.key.export_public_key().decode())
     port = tenant.network.create_port(network_id=network.id, security_group_ids=[group.id])
     address = str(tenant.network.create_ip(floating_network_id=public.id, port_id=port.id).floating_ip_address)
     image = tenant.image.find_image(guest_image.NAME, ignore_missing=False)
@@ -167,7 +188,7 @@ def web(tenant: Connection) -> Web:
     began = time.monotonic()
     server = tenant.compute.create_server(
         name="web", image_id=image.id, flavor_id=flavor.id, networks=[{"port": port.id}],
-        user_data=base64.b64encode(USER_DATA.encode()).decode(),
+        user_data=base64.b64encode(USER_DATA.encode()).decode(), key_name="mine",
     )  # fmt: skip
     _until(lambda: _page(address))
     return Web(server.id, address, group.id, time.monotonic() - began)
@@ -198,6 +219,67 @@ def test_a_closed_port_is_silent_and_answers_once_a_rule_opens_it(tenant: Connec
     assert _answers(web.address, 81) is None, "the guest listens there, and no rule lets anybody in"
     _open(tenant, web.group, 81)
     _until(lambda: _answers(web.address, 81), 30)
+
+
+def _host_keys(tenant: Connection, web: Web) -> list[str]:
+    """What the console says that the guest's keys are."""
+
+    def told() -> str:
+        return str(tenant.compute.get_server_console_output(web.server)["output"] or "")
+
+    keys = r"BEGIN SSH HOST KEY KEYS-----\s+(.*?)-----END SSH HOST KEY KEYS"
+    return [line.strip() for line in _until(lambda: re.findall(keys, told(), re.DOTALL))[-1].splitlines()]
+
+
+def _without_ssh() -> str:
+    missing = extras.absent(extras.WELCOME)
+    return f"the package {missing[0].name} is not there" if missing else ""
+
+
+def test_who_has_the_key_logs_in_knows_the_guest_by_its_console_and_commands_are_whole(
+    tenant: Connection, web: Web, client: shells.Client, tmp_path: Path
+) -> None:
+    if why := _without_ssh():
+        pytest.skip(f"DID NOT RUN: SSH into a guest was not tested, because {why}")
+    known = tmp_path / "known"
+    known.write_text("".join(f"guest {key}\n" for key in _host_keys(tenant, web)))
+    trusting = ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}", "-o", "HostKeyAlias=guest"]
+    base = [str(client.folder / "bin/ssh"), *trusting, "-o", "BatchMode=yes", "-l", "root", web.address]
+
+    def run(command: str, given: bytes = b"", *more: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([base[0], *more, *base[1:], command], input=given, capture_output=True, timeout=60)
+
+    given = os.urandom(3 * 2**20)
+    done = run("cat; echo wrong >&2; exit 7", given)
+    assert (done.returncode, done.stdout, done.stderr) == (7, given, b"wrong\n")
+    assert run("httpd --help; id -un").stdout == b"root\n", "its path has what the image adds"
+    for more in (("-o", "PubkeyAuthentication=no"), ("-o", "PreferredAuthentications=password,keyboard-interactive")):
+        refused = run("true", b"", *more)
+        assert refused.returncode == 255 and b"Permission denied (publickey)" in refused.stderr, "no password opens it"
+
+
+def test_a_command_probe_asks_such_a_guest_and_the_probe_ssh_finds_the_key_of_its_console(
+    tenant: Connection, web: Web, client: shells.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why := _without_ssh():
+        pytest.skip(f"DID NOT RUN: a command probe of a guest was not tested, because {why}")
+    monkeypatch.setenv("PATH", client.path)
+
+    def asked(user: str, run: str) -> Heard:
+        probe = Command.model_validate({"id": "rows", "at": "floating_ip:f", "user": user, "run": run})
+        return ask(probe, web.address, (web.address, 22), 30)
+
+    found = asked("root", "cat /srv/www/index.html; exit 3")
+    assert found.facts == {
+        "exit status": 3,
+        "output": f"sha256:{hashlib.sha256(b'rows: 42' + chr(10).encode()).hexdigest()}",
+    }
+    assert asked("nobody", "true").state is State.UNREACHABLE, "it is not let in"
+    host = ask(Ssh(id="ssh-22", at="floating_ip:f", port=22), web.address, (web.address, 22), 30)
+    blobs = {
+        f"sha256:{hashlib.sha256(base64.b64decode(key.split()[1])).hexdigest()}" for key in _host_keys(tenant, web)
+    }
+    assert host.state is State.ANSWERED and host.facts["host key"] in blobs
 
 
 def test_a_guest_whose_kernel_dies_boots_again_and_no_busy_machine_kills_it_at_its_boot(web: Web) -> None:

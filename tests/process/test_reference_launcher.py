@@ -110,6 +110,21 @@ def test_down_is_quick_and_leaves_nothing_running(home: Path) -> None:
     reference.down("one")
 
 
+def test_temporary_files_of_services_go_with_down_and_before_the_next_start(home: Path) -> None:
+    reference.up("one", progress=_quiet)
+    left = disk.private_directory(plant.load("one").tmp) / "neutron_start_time1"
+    left.touch()
+    supervisor = reference.status("one").supervisor_pid
+    assert supervisor is not None
+    os.kill(supervisor, signal.SIGKILL)
+    reference.up("one", progress=_quiet)
+    assert not left.exists()
+    disk.private_directory(left.parent)
+    left.touch()
+    reference.down("one")
+    assert not left.parent.exists()
+
+
 def test_a_service_that_ignores_sigterm_is_ended_all_the_same(home: Path) -> None:
     reference.up("deaf", progress=_quiet)
     reference.down("deaf")

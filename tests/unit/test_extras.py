@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from unterbau.errors import LocalError, UsageError
-from unterbau.reference import config, disk, extras, guest_image, packets, plant, services
+from unterbau.reference import config, disk, extras, guest_image, packets, plant, process, services
 from unterbau.reference.layout import Layout, Ports, Secrets
 
 SECRETS = Secrets(*"abcdefghi")
@@ -47,6 +47,26 @@ def test_missing_packages_are_one_message_with_the_command_and_what_each_is_for(
     assert caught.value.things == ("moon: shines", "sun: warms")
 
 
+def test_a_package_that_would_be_welcome_is_missed_in_one_line_and_installed_if_one_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(extras, "PACKAGES", ())
+    monkeypatch.setattr(extras, "WELCOME", (extras.Package("moon", "light at night", "no-such-program"),))
+    monkeypatch.setattr(extras, "BINDING", Path("/"))
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [self])
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    said: list[str] = []
+    extras.demand(extras.ALL, install=False, say=said.append)
+    assert said == ["goes without light at night: the package moon is not there (--install, or: apt-get install moon)"]
+
+    def fails(missing: list[extras.Package], say: object) -> None:
+        raise LocalError("there is no moon")
+
+    monkeypatch.setattr(extras, "_install", fails)
+    extras.demand(extras.ALL, install=True, say=said.append)
+    assert said[1:] == ["there is no moon", said[0]]
+
+
 def test_who_is_not_root_is_told_that_the_small_cloud_needs_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LocalError, match="root"):
@@ -77,6 +97,18 @@ def test_a_cloud_without_parts_has_no_service_and_no_option_of_them() -> None:
     assert "mechanism_drivers = ovn" in within["neutron/plugins/ml2/ml2_conf.ini"]
 
 
+@pytest.mark.parametrize("parts", [(), extras.ALL])
+def test_every_process_of_a_cloud_has_its_temporary_files_in_the_clouds_own_folder(
+    parts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/of/the/user")
+    layout = _layout(*parts)
+    assert "TMPDIR" not in process.inherited()
+    given = [service.env for service in services.services(layout)]
+    given += [command.env for group in services.schema_commands(layout) for command in group]
+    assert {one["TMPDIR"] for one in given} == {str(layout.root / "tmp")}
+
+
 def test_every_daemon_stands_in_the_ground_and_waits_for_it() -> None:
     found = {s.name: s for s in services.services(_layout(*extras.ALL))}
     for daemon in packets.daemons(_layout(*extras.ALL)):
@@ -101,6 +133,32 @@ def test_the_disk_says_where_its_two_partitions_are() -> None:
     starts = [(int.from_bytes(e[8:12], "little"), int.from_bytes(e[12:16], "little")) for e in entries]
     assert starts == [(2048, 65536), (2048 + 65536, 2**21), (0, 0), (0, 0)]
     assert [e[0] for e in entries] == [0x80, 0, 0, 0]
+
+
+def test_the_image_is_another_one_where_the_ssh_server_is_and_has_all_that_it_loads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two small programs of this machine stand for the server and what makes its keys."""
+    digests = []
+    for programs in (
+        {},
+        {"sh": "/usr/sbin/dropbear", "true": "/usr/bin/dropbearkey"},
+        {"sh": "/usr/sbin/dropbear", "none": "/x"},
+    ):
+        monkeypatch.setattr(guest_image, "_SSH", programs)
+        digests.append(guest_image._digest())
+    assert digests[0] == digests[2] != digests[1], "half of it is nothing"
+    monkeypatch.setattr(guest_image, "_SSH", {"sh": "/usr/sbin/dropbear", "true": "/usr/bin/dropbearkey"})
+    found = guest_image._ssh()
+    assert {
+        "/usr/sbin/dropbear",
+        "/usr/bin/dropbearkey",
+        guest_image._LOADER,
+        "/lib/x86_64-linux-gnu/libc.so.6",
+    } <= set(found)
+    assert all(file.is_file() for file in found.values())
+    (tmp_path / "guest.qcow2").touch()
+    assert "SSH" in str(guest_image.image_body(tmp_path / "guest.qcow2")["image_description"])
 
 
 def test_the_seed_waits_for_the_line_that_the_image_writes_last() -> None:

@@ -6,6 +6,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,3 +88,29 @@ def test_a_broken_state_file_is_named() -> None:
     with pytest.raises(UsageError, match="not a drill's state"):
         folder.load()
     assert folders.drills() == ()
+
+
+HOLDS = "import os, sys; from unterbau import files\nwith files.passing('census') as one: print(one, flush=True); sys.stdin.read()"
+
+
+def test_a_temporary_folder_of_a_killed_owner_goes_with_the_next_and_a_living_ones_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    strangers = tmp_path / "unterbau-verify-another"
+    strangers.mkdir()
+    (tmp_path / "unterbau-census-link").symlink_to(strangers)
+    with files.passing("census") as living, subprocess.Popen(
+        [sys.executable, "-c", HOLDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:  # fmt: skip
+        assert owner.stdout is not None
+        killed = Path(owner.stdout.readline().strip())
+        (killed / "listed.jsonl").write_text("it holds something")
+        with files.passing("census"):
+            assert killed.exists(), "its owner lives"
+        owner.kill()
+        owner.wait()
+        with files.passing("census") as last:
+            assert not killed.exists() and living.exists() and last.stat().st_mode & 0o777 == 0o700
+    assert {one.name for one in tmp_path.glob("unterbau-*")} == {strangers.name, "unterbau-census-link"}

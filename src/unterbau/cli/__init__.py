@@ -311,15 +311,13 @@ def limit_option(function: F) -> F:
 )
 def census_(context: Context, cloud_name: str, headers: bool, objects_file: Path | None) -> Exit:
     """Read everything that the project owns in CLOUD, read-only. What cannot be read is named."""
-    from tempfile import TemporaryDirectory
-
-    from unterbau import wiring
+    from unterbau import files, wiring
     from unterbau.switch import census
     from unterbau.switch.report import terminal
 
     cloud = wiring.open_cloud(cloud_name)
-    with TemporaryDirectory(prefix="unterbau-census-") as passing:
-        place = objects_file or Path(passing) / "listed.jsonl"
+    with files.passing("census") as passing:
+        place = objects_file or passing / "listed.jsonl"
         taken = census.take(cloud, now=wiring.now, progress=context.face.count, brief=not headers, place=place)
     context.show(lambda: terminal.census(taken), taken)
     return Exit.NOT_SHOWN if taken.not_shown else Exit.HELD

@@ -10,8 +10,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from unterbau import files
 from unterbau.errors import Failed
 from unterbau.images.model import Entry
 from unterbau.verdict import Outcome, Reason, Words
@@ -23,8 +23,8 @@ def check(entry: Entry, signed: bytes, signature: bytes) -> tuple[Outcome, Words
     """Held, or not shown and why. Raises Failed for a signature that is wrong."""
     if why := cannot(entry):
         return Outcome.NOT_SHOWN, why
-    with TemporaryDirectory(prefix="unterbau-signature-") as folder:
-        data, sign = Path(folder) / "data", Path(folder) / "sign"
+    with files.passing("signature") as folder:
+        data, sign = folder / "data", folder / "sign"
         data.write_bytes(signed)
         sign.write_bytes(signature)
         told = subprocess.run(

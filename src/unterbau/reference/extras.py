@@ -53,6 +53,10 @@ PACKAGES = (
     Package("syslinux", "makes it boot", "syslinux"),
     Package("syslinux-common", "its first sector", "/usr/lib/syslinux/mbr/mbr.bin"),
 )  # fmt: skip
+WELCOME = (
+    Package("dropbear-bin", "an SSH server in the guest image", "dropbear"),
+)  # fmt: skip
+"""Without these a cloud is as good, but for what is said of each."""
 
 
 def chosen(wanted: Iterable[str]) -> tuple[str, ...]:
@@ -86,6 +90,8 @@ def demand(extras: Iterable[str], *, install: bool, say: Callable[[str], None]) 
     if missing and install:
         _install(missing, say)
         missing = absent()
+    if not missing:
+        _have_welcome(install, say)
     if missing:
         names = " ".join(package.name for package in missing)
         raise LocalError(
@@ -101,9 +107,26 @@ def demand(extras: Iterable[str], *, install: bool, say: Callable[[str], None]) 
         )
 
 
-def absent() -> list[Package]:
-    """The packages that are not there. It asks for the files, so a system without dpkg can have them too."""
-    return [p for p in PACKAGES if not (Path(p.shows).exists() if p.shows[0] == "/" else program(p.shows))]
+def _have_welcome(install: bool, say: Callable[[str], None]) -> None:
+    """Install those that would be welcome, or say what is missed without them; nothing fails of it."""
+    missing = absent(WELCOME)
+    if missing and install:
+        try:
+            _install(missing, say)
+        except LocalError as error:
+            say(error.what)
+        missing = absent(WELCOME)
+    for one in missing:
+        say(f"goes without {one.why}: the package {one.name} is not there (--install, or: apt-get install {one.name})")
+
+
+def absent(packages: Iterable[Package] | None = None) -> list[Package]:
+    """Those of `PACKAGES`, or of these, that are not there. It asks for the files, so a system without dpkg can have them too."""
+    return [
+        p
+        for p in (PACKAGES if packages is None else packages)
+        if not (Path(p.shows).exists() if p.shows[0] == "/" else program(p.shows))
+    ]
 
 
 def program(name: str) -> str | None:

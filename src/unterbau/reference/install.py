@@ -72,7 +72,11 @@ def _install(place: Path, lock: Path) -> None:
     _run([tool, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(place)], environ)
     python = str(place / "bin" / "python")
     options = ["--quiet", "--require-hashes", "--compile-bytecode"]
+    passing = place / "tmp"  # uv leaves locks of what it builds in the temporary folder
+    passing.mkdir()
+    environ["TMPDIR"] = str(passing)
     _run([tool, "pip", "install", *options, "--python", python, "-r", str(lock)], environ)
+    shutil.rmtree(passing)
 
 
 def uv() -> str:

@@ -25,7 +25,7 @@ from unterbau.errors import LocalError, ServiceDied, UsageError
 from unterbau.reference import clients, condition, disk, extras, plant
 from unterbau.reference import process as processes
 from unterbau.reference.condition import CloudStatus
-from unterbau.reference.layout import check_name, clouds_home
+from unterbau.reference.layout import TEMPORARY, check_name, clouds_home
 
 Progress = Callable[[str], None]
 
@@ -251,7 +251,10 @@ def _wait_end(name: str) -> bool:
 
 
 def _clear(name: str) -> None:
-    """End services that a killed supervisor left behind: the lifeline gives them a moment, then we do it."""
+    """End services that a killed supervisor left behind: the lifeline gives them a moment, then we do it.
+
+    What they had as temporary files goes with them.
+    """
     root = plant.root(name)
     deadline = time.monotonic() + 3
     while (left := plant.leftovers(root)) and time.monotonic() < deadline:
@@ -260,6 +263,7 @@ def _clear(name: str) -> None:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(left, timeout=5)
+    shutil.rmtree(root / TEMPORARY, ignore_errors=True)
     record = disk.read_json(root / "status.json")
     if record is not None and record["phase"] not in ("stopped", "failed"):
         record["phase"] = "stopped"

@@ -13,6 +13,7 @@ It does no I/O itself, except that `data_home` reads the environment.
             clouds.yaml         the three identities for users
             status.json         what the supervisor last knew
             etc/ var/ log/ tls/ keys/ run/
+            tmp/                temporary files of the services; gone with `down`
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ NAME_RULE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 RESERVED_SUFFIXES = ("-reader", "-admin")
 ADDRESS = "127.0.0.1"
 REGION = "RegionOne"
+TEMPORARY = "tmp"
 # A unix socket's path has at most 107 bytes; names in `run` need up to 27 of them.
 _LONGEST_RUN_PATH = 80
 
@@ -132,6 +134,11 @@ class Layout:
             return here
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"unterbau-{os.getuid()}-{digest}"
+
+    @property
+    def tmp(self) -> Path:
+        """TMPDIR of the services, so that what they leave goes with them. None of them makes a socket there."""
+        return self.root / TEMPORARY
 
     @property
     def python(self) -> Path:

@@ -142,6 +142,7 @@ def environment(layout: Layout) -> dict[str, str]:
     return {
         "PATH": f"{layout.runtime / 'bin'}:/usr/bin:/bin",
         "HOME": str(etc / "home"),
+        "TMPDIR": str(layout.tmp),
         "PYTHONPATH": str(PROGRAMS),
         "PYTHONWARNINGS": "ignore",
         "PYTHONUNBUFFERED": "1",

@@ -53,6 +53,8 @@ def ensure(runtime: Path, secrets: Secrets, progress: Callable[[str], None]) -> 
             with closing(sqlite3.connect(file)) as database:
                 database.execute("pragma wal_checkpoint(truncate)")
                 database.execute("pragma journal_mode=wal")
+        for done_with in (layout.tmp, layout.run):  # the latter may lie elsewhere
+            shutil.rmtree(done_with, ignore_errors=True)
         (work / "origin.json").write_text(json.dumps({"root": str(work)}), encoding="utf-8")
         work.replace(place)
     return place
@@ -60,7 +62,7 @@ def ensure(runtime: Path, secrets: Secrets, progress: Callable[[str], None]) -> 
 
 def write_config(layout: Layout, secrets: Secrets, **choices: bool) -> None:
     """Make the cloud's directories and write its configuration, replacing what is there."""
-    for directory in (layout.root, layout.etc, layout.var, layout.log, layout.run):
+    for directory in (layout.root, layout.etc, layout.var, layout.log, layout.run, layout.tmp):
         disk.private_directory(directory)
     for repository in (layout.fernet_keys, layout.credential_keys):
         _have_keys(repository)

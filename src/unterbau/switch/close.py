@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pydantic import JsonValue
 
@@ -184,8 +183,8 @@ class SourceClosing(_Closing):
         pair or of a rehearsal, UsageError for a loss that there is none of, Interrupted, Failed, and CloudErrors.
         """
         checked = self.own_bundle(bundle)
-        with TemporaryDirectory(prefix="unterbau-close-") as work:
-            return self._empty(checked, tuple(accepted), confirm, Path(work))
+        with files.passing("close") as work:
+            return self._empty(checked, tuple(accepted), confirm, work)
 
     def _empty(self, checked: evidence.CheckResult, accepted: tuple[str, ...], confirm: Confirm, work: Path) -> Closed:
         then = evidence.texts(checked.bundle, work)
@@ -327,8 +326,8 @@ class TargetClosing(_Closing):
     def take_back(self, confirm: Confirm) -> Closed:
         """Delete what the drill made and nobody changed or uses since. Raises Refused while it may be the last copy."""
         checked = self.own_bundle(self.folder.bundle)
-        with TemporaryDirectory(prefix="unterbau-close-") as work:
-            then = evidence.texts(checked.bundle, Path(work))
+        with files.passing("close") as work:
+            then = evidence.texts(checked.bundle, work)
             # of what a cut-over carried the journal names each object
             boxes = evidence.plain(checked.bundle, then) if checked.bundle.plan.cut_over is None else ()
             return self._given_back(evidence.expanded(checked, boxes).bundle, then, boxes, confirm)

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -664,8 +663,8 @@ class Drill:
         self._refuse_taken(plan, target_now.result())
 
     def _source_now(self, *, brief: bool) -> Workload:
-        with TemporaryDirectory(prefix="unterbau-census-") as passing:
-            place = Path(passing) / "listed.jsonl" if self.folder.source_listed.exists() else None
+        with files.passing("census") as passing:
+            place = passing / "listed.jsonl" if self.folder.source_listed.exists() else None
             return census.take(self.tools.connect(self.state.source), now=self.tools.now, brief=brief, place=place)
 
     def _refuse_taken(self, plan: Plan, now: Workload) -> None:

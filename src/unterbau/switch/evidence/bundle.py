@@ -14,12 +14,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from pydantic import BaseModel, Field, JsonValue
 
-from unterbau import canonical
+from unterbau import canonical, files
 from unterbau.errors import BundleError, LocalError, PlanError
 from unterbau.evidence.container import pack_into, refuse_secrets
 from unterbau.evidence.core import (
@@ -284,11 +283,11 @@ def _closing(
     rehearsal = bundle.closed is not None
     if not any(bundle.looked):
         return check_closing(record, Grounds(sealed(()), told), digests=digests, reading=reading, rehearsal=rehearsal)
-    with TemporaryDirectory(prefix="unterbau-check-") as name:
+    with files.passing("check") as name:
         try:
-            then = texts(bundle, Path(name))
+            then = texts(bundle, name)
             seen = tuple(
-                parts.texts_of(held, Path(name) / str(number), one.lines)
+                parts.texts_of(held, name / str(number), one.lines)
                 for number, (held, one) in enumerate(zip(bundle.looked, record.attempts, strict=True))
             )
             boxes = plain(bundle, then)

@@ -19,10 +19,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from unterbau import canonical
+from unterbau import canonical, files
 from unterbau.errors import Refused
 from unterbau.evidence.keys import Signer
 from unterbau.evidence.long import Long
@@ -79,8 +78,8 @@ def redact_into(out: BinaryIO, opened: Opened, salt: bytes, signer: Signer, now:
 
     Raises BundleError for a bundle that does not check, Refused for one twice.
     """
-    with TemporaryDirectory(prefix="unterbau-redact-") as work:
-        seal_into(out, _redacted(opened, salt, now, Path(work)), signer)
+    with files.passing("redact") as work:
+        seal_into(out, _redacted(opened, salt, now, work), signer)
 
 
 def _redacted(opened: Opened, salt: bytes, now: datetime, work: Path) -> Bundle:

@@ -24,11 +24,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from pydantic import JsonValue
 
+from unterbau import files
 from unterbau.cloud.content import content
 from unterbau.cloud.disks import RAW, Forms, Trimmed, form_of, guest_bytes, length_of
 from unterbau.cloud.port import ByteStream, Cloud, Take, said
@@ -162,10 +162,10 @@ def look(
     `asked` asks the plan's probes, once both sides are known. `spent` is called from worker threads.
     Raises AuthFailed, Unreachable if a side cannot be read at all; Interrupted when `stop` is set.
     """
-    with TemporaryDirectory(prefix="unterbau-verify-") as passing:
+    with files.passing("verify") as passing:
         seen = observe(
             {"source": source, "target": target}, work=work, now=now, stop=stop, workers=workers, count=count, passed=passed,
-            late_seconds=late_seconds, say=say, place=place or Path(passing) / "verdicts.json", plan=plan,
+            late_seconds=late_seconds, say=say, place=place or passing / "verdicts.json", plan=plan,
             spent=spent,
         )  # fmt: skip
         if plan is None or not plan.probes:
