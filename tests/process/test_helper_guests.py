@@ -147,9 +147,10 @@ def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
 
 def written(key: Path, port: int, **more: str) -> helper.Helper:
     """The file that a person writes."""
+    volumes = [name] if (name := more.pop("volumes", "")) else []
     place = {"image": "image", "flavor": "SCS-2V-8", "network": "net", "address": "direct", "key_pair": "me",
              "reached_from": "127.0.0.1/32", **more}  # fmt: skip
-    plain = {"user": shells.USER, "key": str(key), "port": port, "source": place, "target": place}
+    plain = {"user": shells.USER, "key": str(key), "port": port, "volumes": volumes, "source": place, "target": place}
     return helper.load(json.dumps(plain), "helper.yaml")
 
 
@@ -348,7 +349,7 @@ def test_what_is_said_of_keys_counts_only_within_the_block_of_the_last_start() -
 @pytest.mark.parametrize(("more", "what"), [
     ({"reached_from": "0.0.0.0/0"}, "the whole world"), ({"reached_from": "here"}, "does not appear"), ({"image": "no"}, "has no image"),
     ({"network": "no"}, "has no network"), ({"flavor": "no"}, "has no flavor"), ({"address": "no"}, "has no external network"),
-    ({"more": "1"}, "Extra inputs"),
+    ({"more": "1"}, "Extra inputs"), ({"volumes": "no"}, "has no volume"),
 ])  # fmt: skip
 def test_a_file_that_names_what_is_not_there_or_opens_to_all_is_refused(
     tmp_path: Path, more: dict[str, str], what: str

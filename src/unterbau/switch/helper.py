@@ -13,20 +13,36 @@ network that a floating IP is taken of, or `direct`: the guest is reached at its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
-from typing import Final
+from typing import Final, TypeAlias
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from unterbau.errors import UsageError
-from unterbau.tenant.kinds import Image, Kind, Network, Ref, ref
+from unterbau.tenant.kinds import (
+    Attachment,
+    Flavor,
+    FloatingIp,
+    Image,
+    Kind,
+    Network,
+    Port,
+    Ref,
+    Resource,
+    SecurityGroup,
+    SecurityGroupRule,
+    Server,
+    Volume,
+    ref,
+)
 from unterbau.tenant.kinds.ground import external_by_name
 from unterbau.tenant.workload import Workload
-from unterbau.verdict import Model
+from unterbau.verdict import Model, Reason, Words
 
+Ids: TypeAlias = Callable[[str], str]
 DIRECT: Final = "direct"
 SIDES: Final = ("source", "target")
 HELPS: Final[Mapping[str, Kind]] = {
@@ -34,6 +50,7 @@ HELPS: Final[Mapping[str, Kind]] = {
     "helper server": Kind.SERVER,
 }  # fmt: skip
 """What is made for a helper, in the order of making; `<one of these> of <side>` is the name of the step."""
+GROUP, PORT, ADDRESS, SERVER = HELPS
 LARGEST = 2**16
 """Characters that the file may have."""
 _HOW = "docs/move.md says what stands in it."
@@ -70,12 +87,87 @@ class Helper(Model):
     key: str = ""
     """The file of the private key; `""`: what the person's ssh offers by itself."""
     port: int = Field(default=22, ge=1, le=65535)
+    volumes: tuple[str, ...] = ()
+    """The names, or ids, of those that go by blocks; (): all that can."""
     source: Place
     target: Place
+
+    def takes(self, volume: Resource) -> bool:
+        """Whether it may go by blocks, if it can."""
+        return not self.volumes or volume.name in self.volumes or volume.id in self.volumes
 
     def place(self, side: str) -> Place:
         """That of a side."""
         return self.source if side == SIDES[0] else self.target
+
+    def remarks(self, *clouds: str) -> Iterator[Words]:
+        """What is made on each side for a while, and what it opens, by the names of both clouds."""
+        for side, cloud in zip(SIDES, clouds, strict=True):
+            place = self.place(side)
+            if place.external_network_id:
+                yield Reason.of(
+                    "plan.helper.public", cloud=cloud, image=place.image, flavor=place.flavor, network=place.network,
+                    key=place.key_pair, port=str(self.port), reached=place.reached_from, external=place.address,
+                )  # fmt: skip
+            else:
+                yield Reason.of(
+                    "plan.helper.direct", cloud=cloud, image=place.image, flavor=place.flavor, network=place.network,
+                    key=place.key_pair, port=str(self.port), reached=place.reached_from,
+                )  # fmt: skip
+
+    def wish(self, what: str, side: str, name: str, ids: Ids) -> Resource:
+        """One of `HELPS`, called `name`, with ids of its side: `ids` of what is in `HELPS`, or of a Ref of the place."""
+        place = self.place(side)
+        match what:
+            case "helper group":
+                return SecurityGroup(id="-", name=name)
+            case "helper port":
+                network, groups = ids(place.network_ref), (ids(GROUP),)
+                return Port(id="-", name=name, mac_address="", network_id=network, security_group_ids=groups)
+            case "helper address":
+                external = place.external_network_id
+                return FloatingIp(id="-", name=name, address="-", external_network_id=external, port_id=ids(PORT))
+        flavor = Flavor(id="-", name=place.flavor, vcpus=0, ram_mib=0, disk_gib=0)
+        return Server(
+            id="-", name=name, status="ACTIVE", flavor=flavor, image_id=ids(place.image_ref), key_name=place.key_pair,
+            port_ids=(ids(PORT),), config_drive=True,
+        )  # fmt: skip
+
+    def rules(self, side: str, group: str) -> list[Resource]:
+        """In comes who was named, to ssh. Out goes what asks for an address (DHCP; IPv6 also asks its neighbours), and nothing else."""
+        told = ip_network(self.place(side).reached_from)
+        ours = SecurityGroupRule(
+            id="-", name="", security_group_id=group, direction="ingress", ethertype="IPv4" if told.version == 4 else "IPv6",
+            protocol="tcp", port_range_min=self.port, port_range_max=self.port, remote_ip_prefix=str(told),
+        )  # fmt: skip
+        out: dict[str, object] = {"direction": "egress", "remote_ip_prefix": None, "protocol": "udp"}
+        at = 67 if told.version == 4 else 547
+        found = [ours, ours.model_copy(update={**out, "port_range_min": at, "port_range_max": at})]
+        if told.version == 6:
+            bare = {"protocol": "ipv6-icmp", "port_range_min": None, "port_range_max": None}
+            found.append(ours.model_copy(update={**out, **bare}))
+        return [*found]
+
+
+def address_of(there: Resource) -> str:
+    """Where a port or a floating IP is reached; `""`: this is neither."""
+    if isinstance(there, FloatingIp):
+        return there.address
+    return there.fixed_ips[0].ip_address if isinstance(there, Port) and there.fixed_ips else ""
+
+
+def disk_on(server: str, volume: str) -> Resource:
+    """The wish for that volume as a disk of that server."""
+    return Attachment(id=f"{server}/{volume}", name="", server_id=server, volume_id=volume)
+
+
+def used_by(source: Workload, servers: Iterable[Ref]) -> list[Ref]:
+    """The volumes that these servers use and no other, and that nobody forbids to write."""
+    still = set(servers)
+    return [
+        v.ref for v in source.of(Volume)
+        if v.is_occupied() and not v.read_only and (users := v.writers(source)) and still.issuperset(users)
+    ]  # fmt: skip
 
 
 def load(text: str, name: str) -> Helper:
@@ -93,6 +185,9 @@ def load(text: str, name: str) -> Helper:
 
 def resolved(helper: Helper, source: Workload, target: Workload) -> Helper:
     """With the ids that the names stand for. Raises UsageError with the nearest name that there is."""
+    known = {told: v.id for v in source.of(Volume) for told in (v.name, v.id)}
+    for volume in helper.volumes:
+        _known(source, "volume", volume, known)
     return helper.model_copy(update={
         side: _placed(helper.place(side), here, source) for side, here in zip(SIDES, (source, target), strict=True)
     })  # fmt: skip

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from unterbau import canonical
 from unterbau.errors import PlanError
-from unterbau.switch.helper import Helper
+from unterbau.switch.helper import Helper, used_by
 from unterbau.switch.probes.model import Probe, faults
 from unterbau.tenant.kinds import (
     KINDS,
@@ -32,7 +32,6 @@ from unterbau.tenant.kinds import (
     Ref,
     ResourceBase,
     Side,
-    Volume,
     id_of,
     kind_of,
     ref,
@@ -64,19 +63,6 @@ def losses(entry: Entry, resource: ResourceBase, source: Workload) -> tuple[Loss
     for field, why in source.hidden.get(resource.ref, {}).items():
         add(field, why)
     return tuple(found.values())
-
-
-def by_blocks(source: Workload, plan: Plan) -> list[Ref]:
-    """The volumes of which helper guests carry blocks: only servers that run and move use them, and nobody forbids to write them.
-
-    A server that does not run at the census is none that a cut-over stops.
-    """
-    moving = {e.ref for e in plan.entries if e.fate.moves and e.stands_in is None}
-    still = set(plan.cut_over) if plan.cut_over is not None else {r.ref for r in source.resources if r.runs()} & moving
-    return [
-        v.ref for v in source.of(Volume)
-        if v.ref in moving and v.is_occupied() and not v.read_only and (users := v.writers(source)) and still.issuperset(users)
-    ]  # fmt: skip
 
 
 def spoken(seconds: float) -> str:
@@ -241,6 +227,18 @@ class Plan(Model):
     def digest(self) -> str:
         """What the journal of an older run names its plan by: `sha256:..` over its canonical JSON, as this version has it."""
         return canonical.digest(self.model_dump(mode="json"))
+
+    def by_blocks(self, source: Workload) -> list[Ref]:
+        """The volumes of which helper guests carry blocks (`helper`). A server that does not run at the census is none that stops."""
+        if self.helper is None:
+            return []
+        moving = {e.ref for e in self.entries if e.fate.moves and e.stands_in is None}
+        still = self.cut_over if self.cut_over is not None else {r.ref for r in source.resources if r.runs()} & moving
+        return [
+            reference
+            for reference in used_by(source, still)
+            if reference in moving and self.helper.takes(source.by_ref[reference])
+        ]
 
     def check_against(self, source: Workload) -> None:
         """Refuse a plan that cannot be obeyed. Raises PlanError naming every unknown id, gap or cycle."""

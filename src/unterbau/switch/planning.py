@@ -17,13 +17,12 @@ from heapq import nlargest
 from typing import TypeAlias
 
 import yaml
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 
 from unterbau.defaults import DISKS_AT_ONCE
 from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.switch import census
-from unterbau.switch.helper import SIDES
-from unterbau.switch.plan import Plan, Prediction, by_blocks, losses, spoken
+from unterbau.switch.plan import Plan, Prediction, losses, spoken
 from unterbau.switch.planned_openings import of_plan
 from unterbau.switch.probes.model import Probe
 from unterbau.switch.probes.proposing import world
@@ -165,15 +164,8 @@ def _of_helpers(plan: Plan, source: Workload) -> Iterator[Words]:
     """What is made for a while on each side, and what it opens: a person let it be by `--helper`."""
     if plan.helper is None:
         return
-    yield Reason.of("plan.helper.volumes", count=len(by_blocks(source, plan)))
-    for side, cloud in zip(SIDES, (plan.source, plan.target), strict=True):
-        place = plan.helper.place(side)
-        told: dict[str, JsonValue] = {"cloud": cloud.name, "image": place.image, "flavor": place.flavor, "network": place.network,
-                "key": place.key_pair, "port": str(plan.helper.port), "reached": place.reached_from}  # fmt: skip
-        if place.external_network_id:
-            yield Reason.of("plan.helper.public", external=place.address, **told)
-        else:
-            yield Reason.of("plan.helper.direct", **told)
+    yield Reason.of("plan.helper.volumes", count=len(plan.by_blocks(source)))
+    yield from plan.helper.remarks(plan.source.name, plan.target.name)
 
 
 class Choice(Model):

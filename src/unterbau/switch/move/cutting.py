@@ -25,7 +25,7 @@ from unterbau.switch.move.helping import GuestStep, HelperStep, with_blocks
 from unterbau.switch.move.parts import PartStep, parts, remove_marked, with_parts
 from unterbau.switch.move.steps import BondsStep, CreateStep, Move, TemporaryStep, WriteStep, carry
 from unterbau.switch.move.steps import steps as copying
-from unterbau.switch.plan import Plan, by_blocks
+from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import KINDS, Ref, Resource, id_of, kind_of, ref
 from unterbau.tenant.kinds.object import STORE, STORED
 from unterbau.tenant.workload import Workload
@@ -303,7 +303,7 @@ def sparing(steps: Iterable[Step], spared: Collection[Ref]) -> list[Step]:
 def _with_stop(move: Move, steps: Sequence[Step], stopped: Iterable[Ref]) -> list[Step]:
     """The steps of a move between which the source's servers `stopped` stop."""
     live, helps = [_live(s) for s in steps], list[Step]()
-    volumes = by_blocks(move.workload, move.plan) if move.plan.helper else []
+    volumes = move.plan.by_blocks(move.workload)
     if move.plan.helper and volumes:
         live, helps = with_blocks(move, move.plan.helper, live, volumes, COPIED)
     late = _held_back([*live, *helps], {s.name for s in live if _waits(s)} | {s.name for s in helps})

@@ -3,7 +3,7 @@
 
 Only where the plan says so (`plan --helper`). Volumes that servers use are copied whole while the source lives, by the way that all
 volumes go (`steps`). Before the stop a guest is made in each project, with a security group of its own that lets in ssh from the
-addresses that a person named, and nothing out. After it the new copy of a volume is given to the source's guest, the target's volume
+addresses that a person named, and out what asks for an address. After it the new copy of a volume is given to the source's guest, the target's volume
 to the target's, and they are made equal (`blocks`). Whatever is not so goes whole, as without helpers, and says why: no quota, a guest
 that nobody reaches, blocks that do not agree. The guests go when all volumes are there.
 
@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -28,12 +27,13 @@ from unterbau.cloud.port import Cloud
 from unterbau.cloud.waiting import heeded
 from unterbau.errors import CloudError, NotFound
 from unterbau.saga import Attempt, JsonObject, Outputs, Step, insist
-from unterbau.switch.helper import HELPS, SIDES, Helper, Place
+from unterbau.switch.helper import ADDRESS, GROUP, HELPS, PORT, SERVER, SIDES, Helper, address_of, disk_on
 from unterbau.switch.move.blocks import Disk, Guest, Unhelped, equalise, host_keys
 from unterbau.switch.move.steps import (
     LONG,
     QUICK,
     ArriveStep,
+    CreateStep,
     Move,
     TemporaryStep,
     TidyStep,
@@ -41,24 +41,9 @@ from unterbau.switch.move.steps import (
     earlier_disk,
     marked,
 )
-from unterbau.tenant.kinds import (
-    Attachment,
-    Flavor,
-    FloatingIp,
-    Kind,
-    Port,
-    Ref,
-    Resource,
-    SecurityGroup,
-    SecurityGroupRule,
-    Server,
-    Volume,
-    id_of,
-    ref,
-)
+from unterbau.tenant.kinds import Kind, Ref, Resource, id_of, kind_of, ref
 from unterbau.tenant.kinds.volume import EARLIER
 
-GROUP, PORT, ADDRESS, SERVER = HELPS
 GUEST_SECONDS = 300.0
 """How long a helper may take to boot and let us in."""
 LOOK_SECONDS = 2.0
@@ -101,11 +86,6 @@ class HelperStep:
         """Of the thing."""
         return HELPS[self.what]
 
-    @property
-    def place(self) -> Place:
-        """What a person wrote of this side."""
-        return self.helper.place(self.side)
-
     def intend(self, done: Outputs) -> JsonObject:
         """Name and tag."""
         marker = self.move.marker(self.name)
@@ -121,42 +101,23 @@ class HelperStep:
             id_ = insist(lambda: self.cloud.ensure(self._wish(marker, done), marker), progress)
             there = self.cloud.settle(ref(self.kind, id_), LONG)
             if self.what == GROUP:
-                self.cloud.ensure(self._rule(id_), marker)
+                for rule in self.helper.rules(self.side, id_):
+                    self.cloud.ensure(rule, marker)
         except CloudError as error:
             if error.transient or error.uncertain:
                 raise
             return soft(self.side, "there is no helper guest", error)
-        return {"id": id_, **_address(there)}
-
-    def _id(self, reference: Ref, done: Outputs) -> str:
-        """The id on this side of a thing that the move makes, or that the provider has."""
-        made = self.move.new_id(reference, done) if self.side != SIDES[0] else None
-        return made or id_of(reference)
+        address = address_of(there)
+        return {"id": id_, **({"address": address} if address else {})}
 
     def _wish(self, name: str, done: Outputs) -> Resource:
-        made = {what: str(done.get(f"{what} of {self.side}", {}).get("id", "")) for what in HELPS}
-        match self.what:
-            case "helper group":
-                return SecurityGroup(id="-", name=name)
-            case "helper port":
-                network = self._id(self.place.network_ref, done)
-                return Port(id="-", name=name, mac_address="", network_id=network, security_group_ids=(made[GROUP],))
-            case "helper address":
-                return FloatingIp(
-                    id="-", name=name, address="-", external_network_id=self.place.external_network_id, port_id=made[PORT]
-                )  # fmt: skip
-        return Server(
-            id="-", name=name, status="ACTIVE", flavor=Flavor(id="-", name=self.place.flavor, vcpus=0, ram_mib=0, disk_gib=0),
-            image_id=self._id(self.place.image_ref, done), key_name=self.place.key_pair, port_ids=(made[PORT],), config_drive=True,
-        )  # fmt: skip
+        def id_(what: str) -> str:
+            if what in HELPS:
+                return str(done[f"{what} of {self.side}"]["id"])
+            made = self.move.new_id(what, done) if self.side != SIDES[0] else None
+            return made or id_of(what)  # else the provider's
 
-    def _rule(self, group: str) -> SecurityGroupRule:
-        """The one that lets us in."""
-        told = ip_network(self.place.reached_from)
-        return SecurityGroupRule(
-            id="-", name="", security_group_id=group, direction="ingress", ethertype="IPv4" if told.version == 4 else "IPv6",
-            protocol="tcp", port_range_min=self.helper.port, port_range_max=self.helper.port, remote_ip_prefix=str(told),
-        )  # fmt: skip
+        return self.helper.wish(self.what, self.side, name, id_)
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete it, by id or by marker."""
@@ -164,14 +125,6 @@ class HelperStep:
         found = found or [r.id for r in marked(self.cloud, self.kind, {str(intent["marker"])})]
         for id_ in found:
             self.cloud.delete(ref(self.kind, id_), LONG)
-
-
-def _address(there: Resource) -> JsonObject:
-    if isinstance(there, FloatingIp):
-        return {"address": there.address}
-    if isinstance(there, Port) and there.fixed_ips:
-        return {"address": there.fixed_ips[0].ip_address}
-    return {}
 
 
 @dataclass(frozen=True)
@@ -314,9 +267,9 @@ class BlocksStep:
     def _attached(self, side: str, intent: JsonObject) -> None:
         server, volume = _pair(intent, side)
         cloud = self._cloud(side)
-        cloud.ensure(Attachment(id="-", name="", server_id=server, volume_id=volume), self.move.marker(self.name))
-        there = cloud.settle(ref(Kind.VOLUME, volume), QUICK)
-        if not isinstance(there, Volume) or not there.is_occupied():
+        cloud.ensure(disk_on(server, volume), self.move.marker(self.name))
+        there = cloud.settle(ref(kind_of(self.reference), volume), QUICK)
+        if not there.is_occupied():
             raise Unhelped(f"{side}: the volume was not attached")
 
     def _disk(self, side: str, intent: JsonObject, done: Outputs) -> Disk:
@@ -329,9 +282,9 @@ class BlocksStep:
     def _taken_off(self, intent: JsonObject) -> None:
         for side in SIDES:
             server, volume = _pair(intent, side)
-            cloud, reference = self._cloud(side), ref(Kind.VOLUME, volume)
+            cloud, reference = self._cloud(side), ref(kind_of(self.reference), volume)
             with suppress(NotFound):
-                cloud.delete(ref(Kind.ATTACHMENT, f"{server}/{volume}"), QUICK)
+                cloud.delete(disk_on(server, volume).ref, QUICK)
                 cloud.settle(reference, QUICK)
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
@@ -399,8 +352,10 @@ def with_blocks(
         if isinstance(step, ArriveStep) and step.reference in chosen:
             blocks = BlocksStep(move, helper, step.reference, _before_blocks(step.reference))
             made += [blocks, BlockArriveStep(move, step.reference, (*step.needs, blocks.name))]
-        elif isinstance(step, TemporaryStep) and step.reference in chosen and step.what == "image":
+        elif isinstance(step, TemporaryStep) and step.reference in chosen and step.name.startswith("image of "):
             made.append(replace(step, needs=(*step.needs, blocks_of(step.reference))))
+        elif isinstance(step, CreateStep) and (used := _used(move, step.resource, chosen)):
+            made.append(replace(step, needs=tuple(dict.fromkeys((*step.needs, *used)))))
         else:
             made.append(step)
     for step in steps:
@@ -414,6 +369,11 @@ def with_blocks(
     for side in SIDES:
         helps += _helper(move, helper, side, before, tuple(volumes))
     return made, helps
+
+
+def _used(move: Move, server: Resource, chosen: Container[Ref]) -> list[Ref]:
+    """Those volumes that it has. It boots when they are there, since they come later than what it boots from."""
+    return [a.disk for a in server.attachments(move.workload) if a.disk in chosen] if server.RUNS else []
 
 
 def _before_blocks(reference: Ref) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ LOOK_SECONDS = 1.0
 """Between two looks for what a request without an answer may have made."""
 EARLIER_DISK = f"{EARLIER}disk"
 PASSING_EARLIER = {f"{EARLIER}{what}": kind for what, kind in PASSAGES.items()}
-MOMENTARY = {**PASSAGES, **PASSING_EARLIER, EARLIER_DISK: Kind.VOLUME, **HELPS}
+MOMENTARY = {**PASSAGES, **PASSING_EARLIER, EARLIER_DISK: PASSAGES["copy"], **HELPS}
 """How steps are called that make a thing for a moment, before their ` of `; and what they make."""
 
 
