@@ -260,13 +260,13 @@ def test_a_cut_over_carries_changed_blocks_through_helper_guests(clouds: tuple[s
             old.compute.start_server(server)
         page(old)
         told = _helpers(tmp_path, {"source": source, "target": target})
-        done = _unterbau(tmp_path, "plan", source, target, "--helper", str(told), "-o", str(plan))
+        done = _unterbau(tmp_path, "plan", source, target, "--probe", "--helper", str(told), "-o", str(plan))
         assert done.returncode in (0, 3) and done.stdout.count("helper guest at ") == 2, done.stdout + done.stderr
         done = _unterbau(tmp_path, "move", str(plan), "--pre-copy")
         assert done.returncode == 0, done.stdout + done.stderr
         assert [v.name for v in new.block_storage.volumes()] == [ROWS_VOLUME] and not [*new.compute.servers()]
         there = page(old, "44;Akte 44;nach dem Vorabkopieren")
-        done = _unterbau(tmp_path, "move", str(plan), "--cut-over")
+        done = _unterbau(tmp_path, "move", str(plan), "--cut-over", "--probe-wait", str(WAIT))
         assert done.returncode == 0, done.stdout + done.stderr
         assert page(new) == there, "the row that was written after the volume was copied"
         (carried,) = _blocks(tmp_path)

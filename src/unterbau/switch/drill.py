@@ -361,6 +361,8 @@ class Drill:
                 self.tools.face.say(
                     f"what can be copied beforehand is there; stopped at {self.state.source}: {names or 'nothing'}"
                 )
+                if plan.by_blocks(source):
+                    self.tools.face.say("before that, helper guests are made on both sides; they go at the end")
                 with self._watching(plan):
                     moved = self._run(plan, steps, journal)
             errors = dict(journal.status.errors)
