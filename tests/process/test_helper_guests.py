@@ -26,11 +26,11 @@ import pytest
 import shells
 
 from unterbau.cloud.simulator import GIB, Simulator
-from unterbau.errors import PlanError, UsageError
+from unterbau.errors import Exit, PlanError, UsageError
 from unterbau.saga import peek
 from unterbau.switch import census, helper, planning
 from unterbau.switch.folders import DrillState
-from unterbau.switch.move.blocks import host_keys
+from unterbau.switch.move.blocks import Guest, Unhelped, host_keys
 from unterbau.tenant.kinds import Fate, Keypair, Kind, Server, Volume
 
 pytestmark = [
@@ -371,3 +371,36 @@ def test_a_helper_of_an_image_that_does_not_move_is_refused(stand: Stand) -> Non
     )
     with pytest.raises(PlanError, match="does not move, and the helper at the target needs it"):
         plan.model_copy(update={"entries": left}).check_against(source)
+
+
+def test_the_command_line_names_both_guests_and_refuses_a_file_or_key_that_is_not_there(
+    stand: Stand, tmp_path: Path
+) -> None:
+    root, file = tmp_path / "cli", tmp_path / "helper.yaml"
+    source = closer.cloud(root, "a")
+    closer.plant(source)
+    source.ensure(
+        Keypair(id="me", name="me", public_key="ssh-ed25519 AAAA", fingerprint="-"), "unterbau.tenant.0000000000000000"
+    )
+    missing = closer.run(root, "plan", "a", "b", "--helper", str(file))
+    assert missing.returncode == Exit.USAGE and "there is no such file" in missing.stderr
+    file.write_text(written(tmp_path / "no key", 22).model_dump_json())
+    keyless = closer.run(root, "plan", "a", "b", "--helper", str(file))
+    assert keyless.returncode == Exit.USAGE and "there is no key" in keyless.stderr
+    file.write_text(written(stand.key, 22).model_dump_json())
+    done = closer.run(root, "plan", "a", "b", "--helper", str(file))
+    assert done.returncode == Exit.NOT_SHOWN, done.stderr
+    assert (
+        "the changed blocks of 2 volumes go through helper guests" in done.stdout
+        and done.stdout.count("helper guest at ") == 2
+    )
+    again = closer.run(root, "plan", "a", "b")
+    assert "helper guest at " not in again.stdout, "made anew without it, it is without it"
+
+
+def test_an_address_that_is_none_is_said_and_asks_nobody(tmp_path: Path) -> None:
+    guest = Guest("source", "203.0.113.7 -oProxyCommand=x", 22, "root", "", tmp_path / "known")
+    with pytest.raises(Unhelped, match="tells no address"):
+        guest.argv("true")
+    with pytest.raises(Unhelped, match="tells no address"):
+        guest.trusting(["ssh-ed25519 AAAA"])

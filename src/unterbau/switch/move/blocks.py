@@ -107,9 +107,17 @@ class Guest:
     key: str
     known: Path
 
+    @property
+    def place(self) -> str:
+        """The address, as nothing but one. Raises Unhelped."""
+        try:
+            return str(ip_address(self.address))
+        except ValueError:
+            raise Unhelped("its cloud tells no address of it") from None
+
     def trusting(self, keys: Iterable[str]) -> None:
-        """Write them where the client looks."""
-        name = f"[{self.address}]:{self.port}" if self.port != 22 else self.address
+        """Write them where the client looks. Raises Unhelped."""
+        name = f"[{self.place}]:{self.port}" if self.port != 22 else self.place
         fresh = self.known.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         fresh.write_text("".join(f"{name} {key}\n" for key in keys))
         os.replace(fresh, self.known)
@@ -127,7 +135,7 @@ class Guest:
         told = [word for option in options for word in ("-o", option)]
         shell = "sh -c" if self.user == "root" else "sudo -n sh -c"
         return [
-            program, *told, "-l", self.user, "-p", str(self.port), "--", str(ip_address(self.address)),
+            program, *told, "-l", self.user, "-p", str(self.port), "--", self.place,
             f"{shell} {shlex.quote(script)}",
         ]  # fmt: skip
 
