@@ -22,7 +22,7 @@ demo: $(READY)
 	  echo "Two clouds are still running. Stop them: $(BIN)/unterbau cloud down $(SOURCE_CLOUD) $(TARGET_CLOUD)"; \
 	  test $$code -eq 0 -o $$code -eq 3
 
-# The same between two clouds whose guests run and whose networks carry: as root, and it installs Debian packages.
+# The same between two clouds whose guests run and whose networks carry: root installs the Debian packages for it.
 demo-guests: $(READY)
 	$(BIN)/unterbau cloud up $(SOURCE_CLOUD)-echt --with guests,ovn --install
 	$(BIN)/unterbau cloud up $(TARGET_CLOUD)-echt --with guests,ovn

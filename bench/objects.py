@@ -15,9 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -115,6 +119,81 @@ class Rclone:
         return min(found, key=lambda one: one[0].seconds)
 
 
+class Bare:
+    """The least that anybody has to ask, over kept connections from one process: the rest of the times is the clouds' own.
+
+    A move: one GET at the source and one PUT at the target for each object, `MOVERS` at a time, nothing listed, hashed or written down.
+    A verification: one GET on each side, `READERS` at a time.
+    """
+
+    def __init__(self) -> None:
+        import urllib3
+        from openstack.config import OpenStackConfig
+
+        from unterbau import reference
+
+        self.at: dict[str, tuple[urllib3.PoolManager, str, dict[str, str]]] = {}
+        for name in (SOURCE, TARGET):
+            file = reference.clouds_file(name)
+            told = OpenStackConfig(config_files=[str(file)], load_envvars=False).get_one(cloud=name)
+            session = told.get_session()
+            ca = yaml.safe_load(file.read_text(encoding="utf-8"))["clouds"][name]["cacert"]
+            url = str(session.get_endpoint(service_type="object-store")).rstrip("/")
+            headers = {"X-Auth-Token": str(session.get_token())}
+            self.at[name] = urllib3.PoolManager(maxsize=MOVERS, ca_certs=ca), url, headers
+
+    def _names(self) -> list[str]:
+        pool, url, headers = self.at[SOURCE]
+        names, last = list[str](), ""
+        while True:
+            asked = {"marker": last} if last else None
+            told = pool.request("GET", f"{url}/{CONTAINER}", fields=asked, headers=headers).data.decode().splitlines()
+            if not told:
+                return names
+            names, last = names + told, told[-1]
+
+    @contextmanager
+    def _read(self, cloud: str, name: str) -> Iterator[Any]:
+        pool, url, headers = self.at[cloud]
+        answer = pool.request("GET", f"{url}/{CONTAINER}/{quote(name)}", headers=headers, preload_content=False)
+        assert answer.status == 200, answer.status
+        yield answer
+        answer.release_conn()
+
+    def move(self) -> Told:
+        """Seconds of all copies; the container is made before."""
+        pool, url, headers = self.at[TARGET]
+        pool.request("PUT", f"{url}/{CONTAINER}", headers=headers)
+
+        def one(name: str) -> None:
+            with self._read(SOURCE, name) as read:
+                size = read.headers["Content-Length"]
+                body = read.read() if int(size) <= MIB else read.stream(MIB)
+                sent = pool.request(
+                    "PUT", f"{url}/{CONTAINER}/{quote(name)}", body=body, headers={**headers, "Content-Length": size}
+                )
+                assert sent.status == 201, sent.status
+
+        return self._timed(one, self._names(), MOVERS)
+
+    def verify(self) -> Told:
+        """Seconds of all reads of both sides."""
+
+        def one(name: str) -> None:
+            for cloud in (SOURCE, TARGET):
+                with self._read(cloud, name) as read:
+                    for _ in read.stream(MIB):
+                        pass
+
+        return self._timed(one, self._names(), READERS)
+
+    def _timed(self, one: Callable[[str], None], names: list[str], at_once: int) -> Told:
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(one, names))
+        return Told(time.perf_counter() - begun, 0)
+
+
 def unterbau(*arguments: str) -> Told:
     """A command of ours; what was not shown is no failure."""
     return run([sys.executable, "-m", "unterbau", *arguments], installed(), (0, 3))
@@ -134,7 +213,7 @@ def plant(rclone: Rclone, home: Path, count: int, size: int) -> None:
     subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
-def measure(rclone: Rclone, home: Path, count: int, size: int) -> dict[str, Told | str]:
+def measure(rclone: Rclone, bare: Bare, home: Path, count: int, size: int) -> dict[str, Told | str]:
     """One tenant: our commands, then rclone's."""
     plant(rclone, home, count, size)
     os.environ["XDG_STATE_HOME"] = str(home / f"state-{count}-{size}")
@@ -145,6 +224,9 @@ def measure(rclone: Rclone, home: Path, count: int, size: int) -> dict[str, Told
     found["verify"] = unterbau("verify", SOURCE, TARGET, "--plan", plan, "--quiet")
     print(count, size, {k: str(v) for k, v in found.items()}, flush=True)
     found["check"], found["check flags"] = rclone.better("check", "--download")
+    found["bare verify"] = bare.verify()
+    rclone("purge", f"b:{CONTAINER}")
+    found["bare move"] = bare.move()
     copy, found["copy flags"] = rclone.better("copy", before=lambda: rclone("purge", f"b:{CONTAINER}"))
     found["copy"] = copy
     print(count, size, {k: str(v) for k, v in found.items()}, flush=True)
@@ -158,7 +240,15 @@ def table(rows: Mapping[tuple[int, int], Mapping[str, Told | str]]) -> Iterator[
     for (count, size), told in rows.items():
         yield [f"{count:,} of {size // MIB or 1} {'MiB' if size >= MIB else 'KiB'}",
                *(str(told[verb]) for verb in ("census", "plan", "move", "verify")),
-               f"{told['copy']}", f"{told['check']}", ratio(told["copy"], told["move"]), ratio(told["check"], told["verify"])]  # fmt: skip
+               f"{told['copy']}", f"{told['check']}", *(alone(told, verb) for verb in ("move", "verify")),
+               ratio(told["copy"], told["move"]), ratio(told["check"], told["verify"])]  # fmt: skip
+
+
+def alone(told: Mapping[str, Told | str], verb: str) -> str:
+    """The clouds' own time of it."""
+    found = told[f"bare {verb}"]
+    assert isinstance(found, Told)
+    return f"{found.seconds:.1f} s"
 
 
 def ratio(theirs: Told | str, ours: Told | str) -> str:
@@ -178,9 +268,9 @@ def main() -> None:
         try:
             for cloud in (SOURCE, TARGET):
                 reference.up(cloud, progress=print)
-            rclone = Rclone(home)
+            rclone, bare = Rclone(home), Bare()
             sizes = [(count, SMALL) for count in counts] + [(LARGE_ONES, size) for size in LARGE]
-            rows = {case: measure(rclone, home, *case) for case in sizes}
+            rows = {case: measure(rclone, bare, home, *case) for case in sizes}
         finally:
             for cloud in (SOURCE, TARGET):
                 reference.wipe(cloud)
@@ -189,7 +279,8 @@ def main() -> None:
         f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m bench.objects`: one run, both clouds and the client on "
         f"{os.cpu_count()} cores and one disk; seconds and the most memory of each command, its start included. rclone "
         f"{rclone.version}, the better of its defaults and of our concurrency, with: {', '.join(repr(f) for f in flags)}. "
-        "Above 1 x we are quicker. `move` and `verify` take a census of both sides; `verify` hashes every byte."
+        "Above 1 x we are quicker. Bare is the least that anybody has to ask, one GET and one PUT an object, or two GETs, as many at a "
+        "time, with nothing listed, hashed or written down. `move` and `verify` take a census of both sides; `verify` hashes every byte."
     )
     columns = (
         "objects",
@@ -199,6 +290,8 @@ def main() -> None:
         "verify",
         "rclone copy",
         "rclone check --download",
+        "bare move",
+        "bare verify",
         "move",
         "verify",
     )

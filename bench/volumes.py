@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -20,8 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-README = Path(__file__).with_name("README.md")
-BEGIN, END = "<!-- volumes: begin -->", "<!-- volumes: end -->"
+from bench.page import publish
+
 GIB, MIB = 1 << 30, 1 << 20
 WAIT = timedelta(minutes=30)
 SOURCE, TARGET = "bench-volumes-a", "bench-volumes-b"
@@ -142,16 +141,14 @@ def measure(home: Path, cases: tuple[Case, ...]) -> list[Row]:
     return rows
 
 
-def table(rows: list[Row]) -> Iterator[str]:
+def table(rows: list[Row]) -> Iterator[list[str]]:
     """Each case, with what qcow2 takes of raw."""
     raw = {row.case: row for row in rows if row.form == "raw"}
     for row in rows:
         before = raw.get(row.case)
         share = f"{(row.move + row.verify) / (before.move + before.verify):.2f}" if before else ""
-        yield (
-            f"| {row.case.name} | {row.form} | {row.bytes / 1e6:.1f} | {row.bytes / row.case.used:.2f} | {row.move:.1f} "
-            f"| {row.verify:.1f} | {share} |"
-        )
+        yield [row.case.name, row.form, f"{row.bytes / 1e6:.1f}", f"{row.bytes / row.case.used:.2f}", f"{row.move:.1f}",
+               f"{row.verify:.1f}", share]  # fmt: skip
 
 
 def main() -> None:
@@ -166,16 +163,12 @@ def main() -> None:
             for name in (SOURCE, TARGET):
                 reference.wipe(name)
     head = (
-        f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m bench.volumes`: one run, two clouds and the client on {os.cpu_count()} cores and one disk."
+        f"Measured {datetime.now(UTC):%Y-%m-%d} by `python -m bench.volumes`: one run, two clouds and the client on {os.cpu_count()} cores and one disk,"
+        f" load {os.getloadavg()[2]:.1f} in the last quarter of an hour."
         " Bytes: of images from source to target, at the move; a verification reads as many on each side. `raw` is how all volumes travelled before."
     )
-    columns = "| volume | form | MB moved | bytes a byte in use | move, s | verify, s | time against raw |"
-    text = "\n".join([BEGIN, "## volumes", "", head, "", columns, "|---|---|---|---|---|---|---|", *table(rows), END])
-    old = README.read_text(encoding="utf-8") if README.exists() else "# Measurements\n"
-    pattern = f"{re.escape(BEGIN)}.*{re.escape(END)}"
-    new = re.sub(pattern, lambda _: text, old, flags=re.DOTALL) if BEGIN in old else f"{old.rstrip()}\n\n{text}\n"
-    README.write_text(new, encoding="utf-8")
-    print("\n".join(table(rows)))
+    columns = ("volume", "form", "MB moved", "bytes a byte in use", "move, s", "verify, s", "time against raw")
+    publish("volumes", head, columns, list(table(rows)))
 
 
 if __name__ == "__main__":

@@ -145,9 +145,10 @@ def versions() -> dict[str, str]:
 
 def prober(stop: threading.Event) -> Prober:
     """What asks places from outside both clouds."""
+    from unterbau.reference.doors import door_to
     from unterbau.switch.probes.running import Prober
 
-    return Prober(now=now, stop=stop)
+    return Prober(now=now, stop=stop, door=door_to)
 
 
 def tools(

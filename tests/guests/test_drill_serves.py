@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A drill between two clouds with guests: the application answers on the target, by itself, and planted faults are found.
 
-Needs root and the packages of `--with guests,ovn`; says so where it does not run. At most two guests live at once.
+Needs root, for the time that it takes, and the packages of `--with guests,ovn`; says so where it does not run. At most two guests live at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PAGE, CLOSED = "service fv-web-1-http-80", "service fv-web-1-closed-81"
 @pytest.fixture(scope="module")
 def clouds() -> Iterator[tuple[str, str]]:
     """Two clouds with guests; the tenant stands in the first."""
-    if why := able.why_not():
+    if why := able.why_no_drill():
         pytest.skip(f"DID NOT RUN: no drill between clouds with guests, because {why}")
     for name in (SOURCE, TARGET):
         reference.up(name, progress=lambda line: None, with_=extras.ALL)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cloud with guests and packets: a server serves, a rule opens and closes, and nothing of the cloud stays behind.
 
-Needs root and the packages of `--with guests,ovn`. Where they are missing it says so for each test, and has shown nothing.
+Runs as whoever runs it, as root or not. Needs the packages of `--with guests,ovn`, and without root user namespaces; where
+they are missing it says so for each test, and has shown nothing.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -28,6 +29,8 @@ import psutil
 import pytest
 import shells
 from openstack.connection import Connection
+from traces import Traces, traces
+from visiting import connected, page_at
 
 from unterbau import reference
 from unterbau.reference import extras, guest_image, guests, packets, plant
@@ -43,6 +46,7 @@ pytestmark = [
 
 NAME = "test-gaeste"
 WAIT = 120.0
+INSIDE = "10.5.0.20"
 USER_DATA = """#!/bin/sh
 mkdir -p /srv/www/cgi-bin /etc/local.d
 echo 'rows: 42' >/srv/www/index.html
@@ -51,44 +55,31 @@ cat >/srv/www/cgi-bin/die.cgi <<'X'
 #!/bin/sh
 echo c >/proc/sysrq-trigger
 X
+cat >/srv/www/cgi-bin/told.cgi <<'X'
+#!/bin/sh
+printf 'Content-Type: text/plain\r\n\r\n'
+curl -s -w '\n%{http_code}' -H 'X-Instance-ID: another' -H 'X-Forwarded-For: 10.5.0.9' "http://169.254.169.254$QUERY_STRING"
+X
 cat >/etc/local.d/web.start <<'X'
 #!/bin/sh
 cat /proc/cmdline /proc/sys/kernel/random/boot_id >/srv/www/kernel
 httpd -p 80 -h /srv/www
 httpd -p 81 -h /srv/www
 X
-chmod 755 /etc/local.d/web.start /srv/www/cgi-bin/die.cgi
+chmod 755 /etc/local.d/web.start /srv/www/cgi-bin/*
 """
 
 
-@dataclass(frozen=True)
-class Traces:
-    """What a cloud could leave on this machine, as a whole."""
-
-    processes: frozenset[str]
-    """Those in a network or process namespace that is not ours, and those that name the cloud's directory."""
-    mounts: tuple[str, ...]
-    devices: frozenset[str]
-    loops: frozenset[str]
-    temporary: frozenset[str]
-    """In the user's folder for temporary files."""
-
-
-def _traces(root: Path) -> Traces:
-    own = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "pid", "mnt")}
-    found = set()
-    for process in psutil.process_iter():
-        try:
-            told = f"{process.pid} {process.cmdline()}"
-            strange = any(os.readlink(f"/proc/{process.pid}/ns/{kind}") != mine for kind, mine in own.items())
-        except (OSError, psutil.Error):
-            continue
-        if strange or str(root) in told:
-            found.add(told)
-    mounts = [" ".join(line.split()[2:]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    loops = {str(p) for p in Path("/sys/block").glob("loop*/loop/backing_file")}
-    return Traces(frozenset(found), tuple(sorted(mounts)), frozenset(os.listdir("/sys/class/net")), frozenset(loops),
-                  frozenset(os.listdir(tempfile.gettempdir())))  # fmt: skip
+def _is_as_before(root: Path, before: Traces) -> None:
+    """Within a while; what differs is told, since another's cloud that came or went meanwhile looks the same."""
+    end = time.monotonic() + 30
+    while (now := traces(root, temporary=tempfile.gettempdir())) != before:
+        if time.monotonic() > end:
+            differing = {
+                name: set(getattr(now, name)) ^ set(getattr(before, name)) for name in Traces.__dataclass_fields__
+            }
+            pytest.fail(f"this machine is not as before: {differing}")
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +90,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
         patch.setattr(tempfile, "tempdir", None)
-        yield _traces(plant.root(NAME))
+        yield traces(plant.root(NAME), temporary=tempfile.gettempdir())
 
 
 @pytest.fixture(scope="module")
@@ -130,15 +121,6 @@ class Web:
     """From the request for the server to its first answer."""
 
 
-def _page(address: str, path: str = "/", patience: float = 2.0) -> bytes:
-    connection = http.client.HTTPConnection(address, timeout=patience)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().read()
-    finally:
-        connection.close()
-
-
 def _until(told: Callable[[], Any], seconds: float = WAIT) -> Any:
     """What it gives once it gives something; what connections fail with on the way is no answer."""
     end = time.monotonic() + seconds
@@ -155,7 +137,7 @@ def _until(told: Callable[[], Any], seconds: float = WAIT) -> Any:
 def _answers(address: str, port: int) -> bool | None:
     """True: something accepts. False: it was refused. None: silence."""
     try:
-        socket.create_connection((address, port), timeout=3).close()
+        connected(address, port, 3).close()
     except TimeoutError:
         return None
     except ConnectionRefusedError:
@@ -171,26 +153,38 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> shells.Client:
 
 @pytest.fixture(scope="module")
 def web(tenant: Connection, client: shells.Client) -> Web:
-    """A server behind a floating IP, with a rule for port 80 and none for 81, where it listens too."""
+    """A server behind a floating IP, with a rule for port 80 and none for 81, where it listens too. It has a config drive."""
+    tenant.compute.create_keypair(name="mine", public_key=client.key.export_public_key().decode())
+    return _serving(tenant, "web", config_drive=True)
+
+
+@pytest.fixture(scope="module")
+def twin(tenant: Connection, web: Web) -> Web:
+    """The same without a config drive, at the same address in a network of its own."""
+    return _serving(tenant, "twin", config_drive=False)
+
+
+def _serving(tenant: Connection, name: str, *, config_drive: bool) -> Web:
     public = tenant.network.find_network("public", ignore_missing=False)
-    network = tenant.network.create_network(name="inside")
+    network = tenant.network.create_network(name=name)
     subnet = tenant.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.5.0.0/24")
-    router = tenant.network.create_router(name="out", external_gateway_info={"network_id": public.id})
+    router = tenant.network.create_router(name=name, external_gateway_info={"network_id": public.id})
     tenant.network.add_interface_to_router(router, subnet=subnet.id)
-    group = tenant.network.create_security_group(name="web")
+    group = tenant.network.create_security_group(name=name)
     _open(tenant, group.id, 80)
     _open(tenant, group.id, 22)
-    tenant.compute.create_keypair(name="mine", public_key=client.key.export_public_key().decode())
-    port = tenant.network.create_port(network_id=network.id, security_group_ids=[group.id])
+    port = tenant.network.create_port(
+        network_id=network.id, security_group_ids=[group.id], fixed_ips=[{"subnet_id": subnet.id, "ip_address": INSIDE}]
+    )
     address = str(tenant.network.create_ip(floating_network_id=public.id, port_id=port.id).floating_ip_address)
     image = tenant.image.find_image(guest_image.NAME, ignore_missing=False)
     flavor = tenant.compute.find_flavor(guests.FLAVOR, ignore_missing=False)
     began = time.monotonic()
     server = tenant.compute.create_server(
-        name="web", image_id=image.id, flavor_id=flavor.id, networks=[{"port": port.id}],
+        name=name, image_id=image.id, flavor_id=flavor.id, networks=[{"port": port.id}], config_drive=config_drive,
         user_data=base64.b64encode(USER_DATA.encode()).decode(), key_name="mine",
     )  # fmt: skip
-    _until(lambda: _page(address))
+    _until(lambda: page_at(address))
     return Web(server.id, address, group.id, time.monotonic() - began)
 
 
@@ -203,15 +197,47 @@ def _open(tenant: Connection, group: str, port: int) -> None:
 
 def test_a_server_from_user_data_serves_its_page_through_its_floating_ip(tenant: Connection, web: Web) -> None:
     print(f"first answer {web.seconds:.1f} s after the request")  # noqa: T201 - a measurement, for who asks with -s
-    assert _page(web.address) == b"rows: 42\n"
+    assert page_at(web.address) == b"rows: 42\n"
     server = tenant.compute.get_server(web.server)
     assert server.status == "ACTIVE"
     console = _until(lambda: tenant.compute.get_server_console_output(web.server)["output"])
     assert "unterbau: eth0 10.5.0." in console
 
 
+def _told(web: Web, path: str) -> tuple[str, str]:
+    """What that guest's metadata service says, and its status."""
+    text, _, status = page_at(web.address, f"/cgi-bin/told.cgi?{path}", 60).decode().rpartition("\n")
+    return text, status
+
+
+def test_a_guest_without_config_drive_has_its_user_data_key_and_name_from_the_metadata_service(
+    tenant: Connection, twin: Web
+) -> None:
+    assert page_at(twin.address) == b"rows: 42\n", "its user data ran"
+    assert not tenant.compute.get_server(twin.server).has_config_drive
+    told, status = _told(twin, "/openstack/latest/meta_data.json")
+    meta = json.loads(told)
+    assert status == "200" and (meta["uuid"], meta["name"]) == (twin.server, "twin")
+    assert list(meta["public_keys"]) == ["mine"]
+    assert _told(twin, "/openstack/latest/user_data") == (USER_DATA, "200")
+    assert json.loads(_told(twin, "/openstack/latest/vendor_data.json")[0]) == {}
+    network = json.loads(_told(twin, "/openstack/latest/network_data.json")[0])
+    port = next(iter(tenant.network.ports(device_id=twin.server)))
+    assert [link["ethernet_mac_address"] for link in network["links"]] == [port.mac_address]
+    assert _told(twin, "/latest/meta-data/local-ipv4") == (INSIDE, "200")
+    assert _told(twin, "/latest/meta-data/instance-id")[0].startswith("i-")
+    assert _told(twin, "/openstack/none")[1] == "404"
+
+
+def test_of_two_guests_with_the_same_address_each_is_told_of_itself_whatever_its_headers_say(
+    web: Web, twin: Web
+) -> None:
+    for one in (web, twin):
+        assert json.loads(_told(one, "/openstack/latest/meta_data.json")[0])["uuid"] == one.server
+
+
 def test_a_large_page_arrives_whole(web: Web) -> None:
-    assert _page(web.address, "/large", 60) == bytes(10 * 2**20)
+    assert page_at(web.address, "/large", 60) == bytes(10 * 2**20)
 
 
 def test_a_closed_port_is_silent_and_answers_once_a_rule_opens_it(tenant: Connection, web: Web) -> None:
@@ -283,21 +309,26 @@ def test_a_command_probe_asks_such_a_guest_and_the_probe_ssh_finds_the_key_of_it
 
 
 def test_a_guest_whose_kernel_dies_boots_again_and_no_busy_machine_kills_it_at_its_boot(web: Web) -> None:
-    kernel = _page(web.address, "/kernel")
+    kernel = page_at(web.address, "/kernel")
     assert b"no_timer_check" in kernel, "the test that an emulated kernel fails where its turn does not come in time"
     with pytest.raises((OSError, http.client.HTTPException)):
-        _page(web.address, "/cgi-bin/die.cgi")
-    assert _until(lambda: (now := _page(web.address, "/kernel")) != kernel and now)
+        page_at(web.address, "/cgi-bin/die.cgi")
+    assert _until(lambda: (now := page_at(web.address, "/kernel")) != kernel and now)
 
 
 def test_what_dies_is_started_again_and_the_guest_answers_all_the_while(cloud: str, web: Web) -> None:
-    for name in ("libvirtd", "vswitchd", "controller"):
+    for name in ("libvirtd", "vswitchd", "controller", "metadata"):
         service = next(s for s in reference.status(cloud).services if s.name == name)
         assert service.pid is not None
         for process in psutil.Process(service.pid).children():
             process.kill()
         _until(partial(_again, cloud, name), 60)
-        assert _until(lambda: _page(web.address), 60) == b"rows: 42\n"
+        assert _until(lambda: page_at(web.address), 60) == b"rows: 42\n"
+
+
+def test_a_metadata_service_that_was_started_again_answers(web: Web) -> None:
+    """After the test before, which has killed it."""
+    assert _until(lambda: _told(web, "/latest/meta-data/local-ipv4") == (INSIDE, "200"), 60)
 
 
 def _again(cloud: str, name: str) -> bool:
@@ -308,27 +339,28 @@ def test_what_ran_at_down_boots_again_at_up_and_has_its_data(
     cloud: str, web: Web, before: Traces, tenant: Connection
 ) -> None:
     reference.down(cloud)
-    _until(lambda: _traces(plant.root(cloud)) == before, 30)
+    _is_as_before(plant.root(cloud), before)
     reference.up(cloud, progress=lambda line: None)
-    assert _until(lambda: _page(web.address)) == b"rows: 42\n"
+    assert _until(lambda: page_at(web.address)) == b"rows: 42\n"
     assert tenant.compute.get_server(web.server).status == "ACTIVE"
 
 
 def test_nothing_stays_behind_a_killed_supervisor(cloud: str, web: Web, before: Traces) -> None:
     running = reference.status(cloud)
-    during = _traces(running.root)
+    during = traces(running.root)
     assert during.processes > before.processes, "the comparison sees what runs"
-    assert packets.device(plant.load(cloud)) in during.devices
+    by_root = not packets.outside(plant.load(cloud)).exists()
+    assert (packets.device(plant.load(cloud)) in during.devices) is by_root
     assert running.supervisor_pid is not None
     os.kill(running.supervisor_pid, signal.SIGKILL)
-    _until(lambda: _traces(running.root) == before, 30)
+    _is_as_before(running.root, before)
     reference.up(cloud, progress=lambda line: None)
-    assert _until(lambda: _page(web.address)) == b"rows: 42\n"
+    assert _until(lambda: page_at(web.address)) == b"rows: 42\n"
 
 
 def test_nothing_stays_of_a_cloud_that_is_wiped(cloud: str, before: Traces) -> None:
     root = plant.root(cloud)
     run = plant.load(cloud).run
     reference.wipe(cloud)
-    _until(lambda: _traces(root) == before, 30)
+    _is_as_before(root, before)
     assert not root.exists() and not run.exists()

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 
 import openstack
 from openstack.connection import Connection
 
 from unterbau import reference
+from unterbau.reference.doors import door_to
+from unterbau.switch.probes import line
 
 WAIT = 240
 _TAIL = 3000
@@ -21,6 +24,23 @@ def tenant(cloud: str) -> Connection:
     return Connection(config=config.get_one(cloud=cloud))
 
 
+def connected(address: str, port: int, seconds: float) -> socket.socket:
+    """A connection to an address of a cloud: from this machine, or through the door of a cloud without root."""
+    return line.connected((address, port), seconds, door_to(address))
+
+
+def page_at(address: str, path: str = "/", patience: float = 2.0, row: str = "") -> bytes:
+    """What is answered there; with `row`, to a POST of it."""
+    connection = http.client.HTTPConnection(address, timeout=patience)
+    try:
+        connection.sock = connected(address, 80, patience)
+        connection.sock.settimeout(patience)
+        connection.request("POST" if row else "GET", path, row or None)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
+
+
 def page(there: Connection, row: str = "") -> list[str]:
     """The lines of its page; with `row`, after it was written.
 
@@ -29,15 +49,11 @@ def page(there: Connection, row: str = "") -> list[str]:
     address = str(next(iter(there.network.ips())).floating_ip_address)
     end = time.monotonic() + WAIT
     while True:
-        connection = http.client.HTTPConnection(address, timeout=5)
         try:
-            connection.request("POST" if row else "GET", "/cgi-bin/index.cgi", row or None)
-            return connection.getresponse().read().decode().splitlines()
+            return page_at(address, "/cgi-bin/index.cgi", 5, row).decode().splitlines()
         except OSError as error:
             assert time.monotonic() < end, f"{address} did not answer within {WAIT} s: {error!r}\n{_consoles(there)}"
             time.sleep(0.5)
-        finally:
-            connection.close()
 
 
 def _consoles(there: Connection) -> str:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,8 @@ from world import World
 
 from unterbau.cloud.port import Listing
 from unterbau.cloud.simulator import Simulator
-from unterbau.errors import Conflict
-from unterbau.switch import verify
+from unterbau.errors import Conflict, LocalError
+from unterbau.switch import census, verify
 from unterbau.switch.verify import Contents
 from unterbau.tenant.kinds import (
     Attachment,
@@ -33,6 +36,7 @@ from unterbau.tenant.kinds import (
     Volume,
     ref,
 )
+from unterbau.tenant.workload import Workload
 from unterbau.verdict import Outcome, Verdict
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -584,3 +588,79 @@ def test_a_temporary_whose_request_got_no_answer_is_swept_when_it_comes(world: W
     assert {v.outcome for v in seen if v.claim.kind == "content"} == {Outcome.HELD}
     assert [c.enumerate_all() for c in (world.source, world.target)] == before
     assert list(world.root.glob("verify-*")) == []
+
+
+def large_only(*clouds: Simulator) -> None:
+    """No content comes with what a census tells, as if none were small."""
+    for cloud in clouds:
+        cloud._show = lambda things, seen: None  # type: ignore[method-assign]
+
+
+def test_contents_are_read_while_the_rest_is_still_listed(world: World) -> None:
+    large_only(world.source)
+    read, opened = threading.Event(), world.source.object_bytes
+    listed, waited = world.source.listing, list[bool]()
+
+    def object_bytes(container: str, name: str) -> Any:
+        read.set()
+        return opened(container, name)
+
+    def listing(kind: Kind) -> Listing:
+        if kind is Kind.NETWORK:
+            waited.append(read.wait(60))
+        return listed(kind)
+
+    world.source.object_bytes, world.source.listing = object_bytes, listing  # type: ignore[method-assign]
+    world.source.role = world.target.role = "reader"
+    assert failed(look(world)) == []
+    assert all(waited) and waited
+
+
+def test_what_was_read_early_counts_only_for_the_thing_that_the_census_ends_with(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large_only(world.source, world.target)
+    world.source.role = world.target.role = "reader"
+    take = census.take
+
+    def late(cloud: Any, **more: Any) -> Workload:
+        found = take(cloud, **more)
+        if cloud is world.target:
+            target = Target(world)
+            thing = next(o for o in target.objects() if o.ref == "object:fv-akten/groß.bin")
+            _flipped_object(target)
+            world.target.role = "member"
+            target.put(thing, etag="0" * 32)
+            found = take(cloud, now=more["now"])
+        return found
+
+    monkeypatch.setattr(census, "take", late)
+    assert any(line.startswith("content object:") for line in failed(look(world)))
+
+
+def test_what_is_read_beside_a_census_ends_with_it(world: World) -> None:
+    large_only(world.source)
+    chunks, reading = list[int](), threading.Event()
+
+    class Endless:
+        size_bytes = None
+
+        def __iter__(self) -> Iterator[bytes]:
+            for number in range(100_000):
+                chunks.append(number)
+                reading.set()
+                time.sleep(0.001)
+                yield b"x"
+
+    def listing(kind: Kind) -> Listing:
+        if kind is Kind.NETWORK:
+            assert reading.wait(60)
+            raise LocalError("the disk is full", "Make room.")
+        return listed(kind)
+
+    listed = world.source.listing
+    world.source.object_bytes = lambda container, name: nullcontext(Endless())  # type: ignore[method-assign,assignment,return-value]
+    world.source.listing = listing  # type: ignore[method-assign]
+    with pytest.raises(LocalError, match="the disk is full"):
+        look(world)
+    assert len(chunks) < 50_000

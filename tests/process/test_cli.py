@@ -182,7 +182,7 @@ def test_every_command_of_the_readme_and_docs_exists(tmp_path: Path) -> None:
         "facts",
         "doctor",
     }
-    known |= {f"cloud {c}" for c in ("up", "down", "status", "list", "env", "logs", "wipe", "seed")}
+    known |= {f"cloud {c}" for c in ("up", "down", "status", "list", "env", "enter", "logs", "wipe", "seed")}
     known |= {f"images {c}" for c in ("list", "add", "sync")}
     known |= {f"map {c}" for c in ("build", "export", "import", "diff")}
     for command in sorted(told):

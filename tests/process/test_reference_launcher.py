@@ -117,6 +117,7 @@ def test_temporary_files_of_services_go_with_down_and_before_the_next_start(home
     supervisor = reference.status("one").supervisor_pid
     assert supervisor is not None
     os.kill(supervisor, signal.SIGKILL)
+    _eventually(lambda: not _of(home))
     reference.up("one", progress=_quiet)
     assert not left.exists()
     disk.private_directory(left.parent)

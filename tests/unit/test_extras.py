@@ -89,6 +89,7 @@ def test_a_cloud_without_parts_has_no_service_and_no_option_of_them() -> None:
     names = [s.name for s in services.services(plain)]
     assert len(names) == 8 and {s.name for s in services.services(full)} - set(names) == {
         "ground", "ovsdb", "ovn-nb", "ovn-sb", "vswitchd", "northd", "controller", "libvirtd",
+        "metadata",
     }  # fmt: skip
     without = "\n".join(config.render(plain, SECRETS).values())
     assert "libvirt" not in without and "ovn" not in without and "geneve" not in without

@@ -97,7 +97,7 @@ OPENERS = {
     "urllib.request": set[str](),
     "socket": {
         "cloud/openstack/identity.py", "cloud/openstack/wire.py", "prove/handshake.py", "reference/process.py",
-        "reference/ports.py", "switch/probes/line.py",
+        "reference/ports.py", "switch/probes/door.py", "switch/probes/line.py",
     },
 }  # fmt: skip
 """Who may open connections with what. `.importlinter` holds the imports; this holds what is done with them."""
@@ -108,7 +108,7 @@ KEEPS_THE_RULE = {
     "reference/rest.py",
     "images/fetching.py",
 }
-"""Those that send secrets, and the one that takes what strangers give. The others send none: `process` asks whether a service of ours is ready, `line` what a tenant's address
+"""Those that send secrets, and the one that takes what strangers give. The others send none: `process` asks whether a service of ours is ready, `line` (and `door`) what a tenant's address
 answers to whoever asks, the rest is TLS."""
 MAKES = {
     "requests": {"Session", "session", "request", "get", "head", "post", "put", "patch", "delete", "options"},

@@ -133,8 +133,8 @@ def cloud() -> None:
     "--with",
     "with_",
     metavar="PARTS",
-    help="guests,ovn: servers that run, and networks that carry packets. Needs root and Debian packages; "
-    "decided when the cloud is made.",
+    help="guests,ovn: servers that run, and networks that carry packets. Needs Debian packages, and user namespaces "
+    "or root; decided when the cloud is made.",
 )
 @click.option("--install", "install_packages", is_flag=True, help="Install the Debian packages that --with needs.")  # fmt: skip
 def cloud_up(context: Context, name: str, force_upload: bool, with_: str | None, install_packages: bool) -> None:
@@ -191,6 +191,19 @@ def cloud_env(context: Context, name: str, identity: str | None) -> None:
 
     lines = reference.env(name, identity)
     context.show(lambda: click.echo(lines.rstrip("\n")), {"shell": lines})
+
+
+@command(cloud, "enter", context_settings={"allow_interspersed_args": False})
+@click.argument("name")
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND...", type=click.UNPROCESSED)
+def cloud_enter(context: Context, name: str, words: tuple[str, ...]) -> None:
+    """Run COMMAND where the floating IPs of NAME answer: enter NAME curl http://ADDRESS/
+
+    A cloud that was made without root has them in a network of its own; else this machine reaches them, and so does COMMAND.
+    """
+    from unterbau import reference
+
+    reference.enter(name, words[words[0] == "--" :])
 
 
 @command(cloud, "logs")

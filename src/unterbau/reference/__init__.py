@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unterbau.reference.condition import CloudStatus, ServiceStatus, exists
     from unterbau.reference.condition import look as status
-    from unterbau.reference.launcher import clouds_file, down, env, logs, names, up, wipe
+    from unterbau.reference.launcher import clouds_file, down, enter, env, logs, names, up, wipe
 
 __all__ = [
     "CloudStatus",
     "ServiceStatus",
     "clouds_file",
     "down",
+    "enter",
     "env",
     "exists",
     "logs",

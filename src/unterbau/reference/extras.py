@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,6 +23,12 @@ GUESTS, OVN = "guests", "ovn"
 ALL = (GUESTS, OVN)
 SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TAIL = 1500
+GROUND = Path(__file__).parent / "runtime/ground.py"
+_ALLOW = (
+    "Run it as root; or let this user have user namespaces (sysctl user.max_user_namespaces, and where they are known "
+    "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container its own rules) "
+    "and open /dev/net/tun; or leave --with away."
+)
 BINDING = Path("/usr/lib/python3/dist-packages")
 """Where Debian puts libvirt's Python binding."""
 
@@ -79,15 +86,10 @@ def demand(extras: Iterable[str], *, install: bool, say: Callable[[str], None]) 
     """
     if not tuple(extras):
         return
-    if os.geteuid() != 0:
-        raise LocalError(
-            "a cloud with guests and packets must be made by root: it makes network namespaces and a way into them",
-            "Run it as root, or leave --with away: the cloud without guests needs no root.",
-        )
     if platform.machine() != "x86_64":
         raise LocalError(f"guests are made for x86_64, this machine is {platform.machine()}", "Leave --with away.")
     missing = absent()
-    if missing and install:
+    if missing and install and os.geteuid() == 0:
         _install(missing, say)
         missing = absent()
     if not missing:
@@ -107,10 +109,28 @@ def demand(extras: Iterable[str], *, install: bool, say: Callable[[str], None]) 
         )
 
 
+def as_root() -> bool:
+    """Whether this user makes the cloud's network as root does; else he has a user namespace for it. One is laid for trial.
+
+    LocalError says what was refused, where neither is allowed.
+    """
+    try:
+        argv = (sys.executable, "-I", "-S", str(GROUND), "--try")
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LocalError(f"no ground for guests and packets could be laid for trial: {error}", _ALLOW) from None
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise LocalError(
+            f"without root guests and packets need a user namespace, which is refused here: {said}", _ALLOW
+        )
+    return done.stdout.strip() == "root"
+
+
 def _have_welcome(install: bool, say: Callable[[str], None]) -> None:
     """Install those that would be welcome, or say what is missed without them; nothing fails of it."""
     missing = absent(WELCOME)
-    if missing and install:
+    if missing and install and os.geteuid() == 0:
         try:
             _install(missing, say)
         except LocalError as error:

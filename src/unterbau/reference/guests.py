@@ -131,7 +131,6 @@ def nova(layout: Layout, *, kvm: bool) -> dict[str, dict[str, object]]:
             "resume_guests_state_on_host_boot": True,
             "sync_power_state_interval": 600,
             "heal_instance_info_cache_interval": 60,
-            "force_config_drive": True,
             "mkisofs_cmd": extras.program("genisoimage") or "genisoimage",
             # Sizes are promised to servers, and taken from this machine only as they are used.
             "cpu_allocation_ratio": 16.0,

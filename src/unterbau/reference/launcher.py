@@ -15,14 +15,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
 from unterbau import files
 from unterbau.errors import LocalError, ServiceDied, UsageError
-from unterbau.reference import clients, condition, disk, extras, plant
+from unterbau.reference import clients, condition, disk, extras, packets, plant
 from unterbau.reference import process as processes
 from unterbau.reference.condition import CloudStatus
 from unterbau.reference.layout import TEMPORARY, check_name, clouds_home
@@ -128,6 +129,24 @@ def clouds_file(name: str) -> Path:
     if not path.exists():
         raise LocalError(f"cloud {name} is not complete yet", f"Run: unterbau cloud up {name}")
     return path
+
+
+def enter(name: str, command: Sequence[str]) -> NoReturn:
+    """Become `command`, run by the same user where the cloud's public addresses are reached: here, but for a cloud without root.
+
+    Raises LocalError: the cloud carries no packets, does not run, or there is no such command.
+    """
+    layout = plant.load(check_name(name))
+    if extras.OVN not in layout.extras:
+        raise LocalError(f"networks of cloud {name} carry no packets", "unterbau cloud up ANOTHER --with guests,ovn")
+    if not _running(name):
+        raise LocalError(f"cloud {name} does not run", f"Run: unterbau cloud up {name}")
+    way = packets.outside(layout)
+    argv = ("/bin/sh", str(way), *command) if way.exists() else tuple(command)
+    try:
+        os.execvp(argv[0], argv)  # noqa: S606 - a command and its words, as the person wrote them
+    except OSError as error:
+        raise LocalError(f"{argv[0]}: {error.strerror}") from None
 
 
 def logs(name: str, service: str | None = None, lines: int = 50, follow: bool = False) -> Iterator[str]:

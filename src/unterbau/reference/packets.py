@@ -4,7 +4,8 @@
 All of it runs in the cloud's *ground* (`runtime/ground.py`): a process that holds a network, mount and process namespace
 of the cloud's own. What runs in it ends with it, and its bridges and taps go with it, so nothing stays behind a kill.
 Daemons enter it by `inside`. Only Unix sockets below `layout.run` lead out, and one pair of virtual devices: its outer
-end stands in this machine's own network, as the gateway of the cloud's external network.
+end stands in this machine's own network, as the gateway of the cloud's external network; where no root made the cloud, in
+a network of its own, which `outside` enters and whose sockets the `door` gives away.
 
 What a guest sends to the outside reaches this machine and nothing further: it forwards nothing.
 `services` and `config` take the daemons and options from here; `plant` makes the databases.
@@ -12,14 +13,14 @@ What a guest sends to the outside reaches this machine and nothing further: it f
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from unterbau.reference import ports
-from unterbau.reference.layout import Layout
+from unterbau.reference.layout import Layout, Secrets
 
+PROGRAMS = Path(__file__).parent / "runtime"
 PHYSICAL_NETWORK, EXTERNAL_BRIDGE, INSIDE_DEVICE = "physnet1", "br-ex", "outside"
-_ENTER = 'exec nsenter --target "$(cat "$0")" --net --mount --uts --ipc --pid -- "$@"'
-"""nsenter(1) stays as the parent of what it starts; both are in the session that the supervisor ends."""
 
 
 class Daemon(NamedTuple):
@@ -56,8 +57,21 @@ def host(layout: Layout) -> str:
 
 
 def inside(layout: Layout, *argv: str) -> tuple[str, ...]:
-    """A command line that runs `argv` in the cloud's ground."""
-    return ("/bin/sh", "-c", _ENTER, str(layout.run / "ground.pid"), *argv)
+    """A command line that runs `argv` in the cloud's ground.
+
+    nsenter(1) stays as the parent of what it starts; both are in the session that the supervisor ends.
+    """
+    return ("/bin/sh", str(layout.run / "ground.enter"), *argv)
+
+
+def outside(layout: Layout) -> Path:
+    """The script that runs a command where floating IPs are reached; it is there where this machine does not reach them."""
+    return layout.run / "ground.outside"
+
+
+def door(layout: Layout) -> Path:
+    """The socket that gives sockets of that network, where this machine does not reach it."""
+    return layout.run / "ground.door"
 
 
 def sockets(layout: Layout, name: str) -> str:
@@ -74,7 +88,7 @@ def environment(layout: Layout) -> dict[str, str]:
 
 
 def daemons(layout: Layout) -> tuple[Daemon, ...]:
-    """All of Open vSwitch and OVN."""
+    """All of Open vSwitch and OVN, and what answers guests on 169.254.169.254."""
     run, var = layout.run, layout.var / "ovn"
 
     def database(name: str, socket: str) -> Daemon:
@@ -95,6 +109,10 @@ def daemons(layout: Layout) -> tuple[Daemon, ...]:
                        f"--unixctl={run / 'northd.ctl'}"), ("ovn-nb", "ovn-sb"), "northd.ctl",
         ),
         Daemon("controller", ("ovn-controller", sockets(layout, "ovs")), ("vswitchd", "ovn-sb"), None),
+        Daemon(
+            "metadata", (str(layout.python), str(PROGRAMS / "guest_metadata.py"), str(layout.etc / "metadata.json")),
+            ("vswitchd", "ovn-sb"), None,
+        ),
     )  # fmt: skip
 
 
@@ -129,13 +147,30 @@ def _quoted(value: str) -> str:
 def ground(layout: Layout) -> dict[str, object]:
     """What `runtime/ground.py` reads: what to make of the namespaces, and where to say so."""
     return {
-        "pid": str(layout.run / "ground.pid"),
+        "enter": str(layout.run / "ground.enter"),
+        "outside": str(outside(layout)),
+        "door": str(door(layout)),
         "socket": str(layout.run / "ground.sock"),
         "host": host(layout),
         "owner": f"unterbau {layout.root}",
         "device": device(layout),
         "inside": INSIDE_DEVICE,
         "addresses": gateways(layout),
+    }
+
+
+def nova_metadata(layout: Layout) -> Path:
+    """The socket on which Nova tells the ground of its instances."""
+    return layout.run / "metadata.sock"
+
+
+def metadata(layout: Layout, secrets: Secrets) -> dict[str, str]:
+    """What `runtime/guest_metadata.py` reads: whom to follow, whom to ask, and how to sign."""
+    return {
+        "database": str(layout.run / "sb.sock"),
+        "switch": sockets(layout, "ovs"),
+        "nova": str(nova_metadata(layout)),
+        "secret": secrets.metadata_shared,
     }
 
 
@@ -162,7 +197,7 @@ def ml2(layout: Layout) -> dict[str, dict[str, object]]:
         "ovn": {
             "ovn_nb_connection": sockets(layout, "nb"),
             "ovn_sb_connection": sockets(layout, "sb"),
-            "ovn_metadata_enabled": False,
+            "ovn_metadata_enabled": True,
             # libvirt makes the guests' devices, in the ground; what Nova makes would be in this machine's network.
             "ovs_create_tap": False,
             "enable_distributed_floating_ip": False,

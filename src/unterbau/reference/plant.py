@@ -120,6 +120,13 @@ def _extras(name: str, wanted: tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _lay_ground(layout: Layout, secrets: Secrets, progress: Callable[[str], None], force_upload: bool) -> None:
     """Configuration, databases and programs of the switch and of libvirtd."""
+    if extras.as_root():
+        progress("guests and packets are made as root: floating IPs answer on this machine")
+    else:
+        progress(
+            "guests and packets stand in a user namespace, without root: floating IPs answer to   "
+            f"unterbau cloud enter {layout.name} COMMAND   and to probes"
+        )
     image = guest_image.ensure(progress)
     kvm = guests.uses_kvm(image.with_name("vmlinuz"))
     progress("guests run with KVM" if kvm else "guests are emulated: none starts with KVM here")

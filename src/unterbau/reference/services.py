@@ -14,7 +14,7 @@ from pathlib import Path
 from unterbau.reference import extras, guests, packets
 from unterbau.reference.layout import Layout
 
-PROGRAMS = Path(__file__).parent / "runtime"
+PROGRAMS = packets.PROGRAMS
 COMPUTE_HOSTS = 3
 """So that servers of an anti-affinity group have somewhere to go."""
 
@@ -69,6 +69,8 @@ def services(layout: Layout) -> tuple[Service, ...]:
     more = {"UNTERBAU_NOVA_NEEDS": f"{accounts_mark(layout)}:{ports.keystone}:{ports.placement}"}
     if real:
         more["UNTERBAU_LIBVIRT"] = str(guests.binding(layout))
+    if carried:
+        more["UNTERBAU_NOVA_METADATA"] = str(packets.nova_metadata(layout))
     return (
         *_below(layout),
         _service(

@@ -38,14 +38,15 @@ def take(
     progress: Callable[[str, int, int], None] = lambda label, done, total: None,
     pause: Callable[[float], None] = time.sleep,
     seen: Take | None = None,
+    told: Callable[[Listing], None] = lambda listing: None,
     brief: bool = False,
     without: Collection[str] = (),
     place: Path | None = None,
 ) -> Workload:
     """A census. `progress(label, done, total)` counts kinds; it is called from worker threads.
 
-    With `seen` what is small is read with it (`Reader.listing_read`), and perhaps more than once; `brief`: of many objects
-    only what the listings tell (`Reader.listing_brief`). `without`: containers whose objects `seen` does not get, nor the census. `place`:
+    With `seen` what is small is read with it (`Reader.listing_read`), and perhaps more than once; `told` gets each listing as soon as
+    it is there, from worker threads, and again what does not agree. `brief`: of many objects only what the listings tell (`Reader.listing_brief`). `without`: containers whose objects `seen` does not get, nor the census. `place`:
     where of a brief census the manifest of crowded containers goes, whose plain objects are then no things of their own.
 
     Kinds whose listings do not agree (see `agreement`) are read again, with `pause` between; what still does not agree
@@ -57,7 +58,8 @@ def take(
     if crowd is not None:
         without = crowd.find()
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        reading = _Reading(reader, identity, pool, progress, _listing_of(reader, seen, without, brief=brief))
+        listing = _listing_of(reader, seen, without, brief=brief)
+        reading = _Reading(reader, identity, pool, progress, lambda kind: _telling(listing(kind), told))
         reading.read(reader.kinds(), f"census of {identity.name}")
         loose = reading.settle(pause)
     missing = [k for k in Kind if k not in reading.listings]
@@ -86,6 +88,11 @@ def _listing_of(
     if seen is not None:
         return lambda kind: reader.listing_read(kind, seen, without)
     return (lambda kind: reader.listing_brief(kind, without)) if brief else reader.listing
+
+
+def _telling(found: Listing, told: Callable[[Listing], None]) -> Listing:
+    told(found)
+    return found
 
 
 class _Reading:

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 POOL = 32
 """Connections kept open to each service."""
 
+ASKED_SECONDS = 1.0
+"""For so long a token is given out without looking whether it ends soon."""
+
 CEILINGS = {"compute": "2.96", "block-storage": "3.65"}
 """Newest microversion that the modules of these services were written for."""
 
@@ -63,6 +66,8 @@ class Session:
         self._lock = threading.Lock()
         self._apis: dict[str, Api] = {}
         self._checked: access.AccessInfo | None = None
+        self._asked = ("", 0.0)
+        """The token that was given out last, and until when it is without another look."""
         with translated(f"cloud {name}"):
             self.session = region.get_session()
         self.session.timeout = (
@@ -127,8 +132,12 @@ class Session:
         return entering
 
     def token(self) -> str:
-        """A valid token (renewed shortly before it expires)."""
-        return str(self.access().auth_token)
+        """A valid token (renewed shortly before it expires; that is looked at once a second, not for each of many small requests)."""
+        token, until = self._asked
+        if time.monotonic() >= until:
+            token = str(self.access().auth_token)
+            self._asked = token, time.monotonic() + ASKED_SECONDS
+        return token
 
     def own(self, url: str) -> str:
         """The URL, for a client that does not go through the session. Raises Elsewhere if nobody named its place."""
@@ -142,6 +151,7 @@ class Session:
 
     def renew(self) -> None:
         """Forget the token, so that the next request fetches another."""
+        self._asked = "", 0.0
         self.session.invalidate()
 
     @property

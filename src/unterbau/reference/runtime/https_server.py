@@ -90,6 +90,17 @@ def tls_context():
     return context
 
 
+def serve_beside(application, place):
+    """Answer without TLS on a Unix socket too, in threads of its own; who may open its folder may ask."""
+    from cheroot import wsgi
+
+    server = wsgi.Server(place, kept_open(application), numthreads=2, max=8)
+    server.timeout = IDLE_SECONDS
+    server.error_log = log_defect
+    server.prepare()
+    threading.Thread(target=server.serve, daemon=True, name="beside").start()
+
+
 def serve(application, port, threads=THREADS):
     """Answer requests until the process ends."""
     from cheroot import wsgi

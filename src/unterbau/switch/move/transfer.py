@@ -2,7 +2,7 @@
 """Bytes from one cloud to another without touching the disk, hashed in passing. `steps` calls it.
 
 A thread reads ahead from the source while the caller's request writes to the target: the slower wire decides.
-Chunks are about 1 MiB; hashing releases the interpreter. A stream that breaks off raises, and the step is
+What is one chunk has nothing to be read ahead and needs none. Chunks are about 1 MiB; hashing releases the interpreter. A stream that breaks off raises, and the step is
 tried again as a whole. The hash is for the journal; the verifier takes its own.
 """
 
@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from unterbau.cloud.port import ByteStream
 from unterbau.saga import JsonObject, Progress
 
+_CHUNK = 1 << 20
 _AHEAD = 4
 """Chunks held between reader and writer."""
 
@@ -52,7 +53,21 @@ class Relay:
                 continue
         return False
 
+    def _read_here(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            self._digest.update(chunk)
+            yield self._passed(chunk)
+
+    def _passed(self, chunk: bytes) -> bytes:
+        self._bytes += len(chunk)
+        self._progress(self._bytes, self._stream.size_bytes)
+        return chunk
+
     def __iter__(self) -> Iterator[bytes]:
+        size = self._stream.size_bytes
+        if size is not None and size <= _CHUNK:
+            yield from self._read_here()
+            return
         reader = threading.Thread(target=self._read, name="relay", daemon=True)
         reader.start()
         try:
@@ -62,9 +77,7 @@ class Relay:
                     return
                 if isinstance(item, BaseException):
                     raise item
-                self._bytes += len(item)
-                self._progress(self._bytes, self._stream.size_bytes)
-                yield item
+                yield self._passed(item)
         finally:
             self._given_up.set()
             reader.join(timeout=30)

@@ -15,6 +15,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import dns.exception
@@ -29,7 +30,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import JsonValue
 
 from unterbau import __version__
-from unterbau.switch.probes import command, ssh
+from unterbau.switch.probes import command, door, ssh
 from unterbau.switch.probes.line import Line, TooMuch, opened
 from unterbau.switch.probes.model import (
     BODY_BYTES,
@@ -95,9 +96,10 @@ class _Facts:
 
 
 def ask(
-    probe: Probe, address: str, place: tuple[str, int], seconds: float, stop: threading.Event | None = None
-) -> Heard:
-    """Ask. `place` is where the address and port are reached. Raises nothing that comes from the other end.
+    probe: Probe, address: str, place: tuple[str, int], seconds: float, stop: threading.Event | None = None,
+    through: Path | None = None,
+) -> Heard:  # fmt: skip
+    """Ask. `place` is where the address and port are reached, `through` the door to it. Raises nothing that comes from the other end.
 
     Interrupted once `stop` is set, if a program of its own is asking for us.
     """
@@ -105,14 +107,14 @@ def ask(
     try:
         match probe:
             case Dns():
-                _dns(probe, place, seconds, facts)
+                _dns(probe, place, seconds, facts, through)
             case Command():
-                _command(probe, address, place, seconds, stop or threading.Event(), facts)
+                _command(probe, address, place, seconds, stop or threading.Event(), facts, through)
             case Closed():
-                with opened(place, seconds):
+                with opened(place, seconds, through):
                     pass
             case _:
-                with opened(place, seconds) as line:
+                with opened(place, seconds, through) as line:
                     _SPOKEN[type(probe)](probe, address, line, facts)
     except ConnectionRefusedError:
         return Heard(State.REFUSED)
@@ -231,13 +233,13 @@ def _ssh(probe: Ssh, address: str, line: Line, facts: _Facts) -> None:
     facts.told["host key"] = f"sha256:{hashlib.sha256(found.key).hexdigest()}"
 
 
-def _dns(probe: Dns, place: tuple[str, int], seconds: float, facts: _Facts) -> None:
+def _dns(probe: Dns, place: tuple[str, int], seconds: float, facts: _Facts, through: Path | None) -> None:
     """One question (RFC 1035), over UDP and, if the answer is cut, TCP."""
     try:
         kind = dns.rdatatype.from_text(probe.type)
         asked = dns.message.make_query(probe.query, kind)
         asked.flags &= ~dns.flags.RD
-        answer, _ = dns.query.udp_with_fallback(asked, place[0], timeout=seconds, port=place[1])
+        answer = _answer(asked, place, seconds, through)
         records = sorted(
             f"{one.name} {dns.rdatatype.to_text(one.rdtype)} {record.to_text()}"
             for one in answer.answer
@@ -252,11 +254,27 @@ def _dns(probe: Dns, place: tuple[str, int], seconds: float, facts: _Facts) -> N
     facts.hash("records", "\n".join(records).encode("utf-8", "replace"))
 
 
+def _answer(
+    asked: dns.message.Message, place: tuple[str, int], seconds: float, through: Path | None
+) -> dns.message.Message:
+    if through is None:
+        return dns.query.udp_with_fallback(asked, place[0], timeout=seconds, port=place[1])[0]
+    try:
+        with door.given(through, "udp", place[0]) as plain:
+            plain.setblocking(False)
+            return dns.query.udp(asked, place[0], seconds, place[1], raise_on_truncation=True, sock=plain)
+    except dns.message.Truncated:
+        with door.connected(through, place, seconds) as plain:
+            plain.setblocking(False)
+            return dns.query.tcp(asked, place[0], seconds, place[1], sock=plain)
+
+
 def _command(
-    probe: Command, address: str, place: tuple[str, int], seconds: float, stop: threading.Event, facts: _Facts
-) -> None:
+    probe: Command, address: str, place: tuple[str, int], seconds: float, stop: threading.Event, facts: _Facts,
+    through: Path | None,
+) -> None:  # fmt: skip
     """What said more than a MiB was ended, and shows neither output nor status."""
-    ran = command.run(probe, address, place, seconds, stop)
+    ran = command.run(probe, address, place, seconds, stop, through)
     if ran is not None:
         facts.told["exit status"] = ran.status
         facts.hash("output", ran.output)

@@ -13,6 +13,7 @@ import math
 import os
 import re
 import selectors
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,9 +23,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
+from pathlib import Path
 from typing import NamedTuple
 
 from unterbau.errors import Interrupted
+from unterbau.switch.probes import door
 from unterbau.switch.probes.line import CHUNK
 from unterbau.switch.probes.model import BODY_BYTES, Command
 from unterbau.verdict import Reason
@@ -88,15 +91,18 @@ class Unasked(Exception):
         self.reason = reason
 
 
-def run(probe: Command, address: str, place: tuple[str, int], seconds: float, stop: threading.Event) -> Ran | None:
-    """Run it at the address, which is reached at `place`; None if it says more than a MiB, and is ended for that.
+def run(
+    probe: Command, address: str, place: tuple[str, int], seconds: float, stop: threading.Event,
+    through: Path | None = None,
+) -> Ran | None:  # fmt: skip
+    """Run it at the address, which is reached at `place` (`through` a door); None if it says more than a MiB, and is ended for that.
 
     Raises ConnectionRefusedError, TimeoutError, Faulty, Unasked, and Interrupted once `stop` is set.
     """
     program = shutil.which("ssh")
     if program is None:
         raise Unasked(Reason.of("service.state.no-ssh"))
-    with _started(_argv(program, probe, address, place, seconds), seconds) as process:
+    with _started(_argv(program, probe, address, place, seconds, through), seconds) as process:
         heard = _heard(process, time.monotonic() + seconds, stop)
         if heard is None:
             return None
@@ -107,10 +113,15 @@ def run(probe: Command, address: str, place: tuple[str, int], seconds: float, st
     raise _why(said)
 
 
-def _argv(program: str, probe: Command, address: str, place: tuple[str, int], seconds: float) -> list[str]:
+def _argv(
+    program: str, probe: Command, address: str, place: tuple[str, int], seconds: float, through: Path | None
+) -> list[str]:
     """The line of the client. The address is what the person's configuration knows the guest by; it is only ever an address."""
     host = str(ip_address(address))
     told = [*_OPTIONS, f"ConnectTimeout={max(1, math.ceil(seconds))}", f"HostName={place[0]}"]
+    if through is not None:
+        way = (sys.executable, "-I", "-S", door.__file__, str(through), place[0], str(place[1]), str(seconds))
+        told += [f"ProxyCommand={shlex.join(way).replace('%', '%%')}", "ProxyUseFdpass=yes"]
     options = [word for option in told for word in ("-o", option)]
     return [program, *options, "-l", probe.user, "-p", str(place[1]), "--", host, probe.run]
 

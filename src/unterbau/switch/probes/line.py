@@ -13,6 +13,9 @@ import ssl
 import time
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+
+from unterbau.switch.probes import door
 
 CHUNK = 65536
 MOST_BYTES = 2**20 + 2**17
@@ -67,15 +70,22 @@ class Line:
 
 
 @contextlib.contextmanager
-def opened(place: tuple[str, int], seconds: float) -> Iterator[Line]:
-    """A connection (TCP) that ends after so many seconds. Raises OSError."""
+def opened(place: tuple[str, int], seconds: float, through: Path | None = None) -> Iterator[Line]:
+    """A connection (TCP) that ends after so many seconds, `through` a door if one leads there. Raises OSError."""
     deadline = time.monotonic() + seconds
-    plain = socket.create_connection(place, timeout=min(seconds, CONNECT_SECONDS))
-    line = Line(plain, deadline)
+    line = Line(connected(place, seconds, through), deadline)
     try:
         yield line
     finally:
         line.close()
+
+
+def connected(place: tuple[str, int], seconds: float, through: Path | None = None) -> socket.socket:
+    """The connection itself. Raises OSError."""
+    patience = min(seconds, CONNECT_SECONDS)
+    if through is None:
+        return socket.create_connection(place, timeout=patience)
+    return door.connected(through, place, patience)
 
 
 @cache

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TypeVar
 
 from unterbau.errors import Interrupted
@@ -64,13 +65,19 @@ def _itself(address: str, port: int) -> tuple[str, int]:
     return address, port
 
 
+def _open(address: str) -> Path | None:
+    return None
+
+
 @dataclass
 class Prober:
-    """Asks. `place` maps an address and port to where they are reached (themselves, but for tests)."""
+    """Asks. `place` maps an address and port to where they are reached (themselves, but for tests), `door` an address to the
+    door through which it is reached, if this machine does not reach it by itself."""
 
     now: Callable[[], datetime]
     stop: threading.Event = field(default_factory=threading.Event)
     place: Callable[[str, int], tuple[str, int]] = _itself
+    door: Callable[[str], Path | None] = _open
     rate: float = RATE
     seconds: float = SECONDS
     _due: dict[str, float] = field(default_factory=dict)
@@ -146,7 +153,7 @@ class Prober:
         if not _may_be_a_tenants(address):
             return Heard(State.UNREACHABLE, reason=Reason.of("service.state.no-address"))
         self._turn(address)
-        return asking.ask(probe, address, self.place(address, probe.port), self.seconds, self.stop)
+        return asking.ask(probe, address, self.place(address, probe.port), self.seconds, self.stop, self.door(address))
 
     def _recognised(self, place: Place) -> tuple[Open, ...]:
         """The probes that fit what speaks there: SSH and greetings by themselves, then TLS, then HTTP."""

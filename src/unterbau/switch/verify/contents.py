@@ -18,7 +18,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ from pydantic import JsonValue
 from unterbau import files
 from unterbau.cloud.content import content
 from unterbau.cloud.disks import RAW, Forms, Trimmed, form_of, guest_bytes, length_of
-from unterbau.cloud.port import ByteStream, Cloud, Take, said
+from unterbau.cloud.port import ByteStream, Cloud, Listing, Take, said
 from unterbau.defaults import DISKS_AT_ONCE, LATE_SECONDS, READERS
 from unterbau.errors import CloudError, Conflict, Interrupted
 from unterbau.saga import (
@@ -202,18 +202,25 @@ def observe(
     runs = _runs(sides, work, watcher)
     killed, _ = runs.take_up()
     own = markers(work, VERB)
-    read = _ReadBefore(watcher)
     held = None
     if place is not None:
         names = crowded(sides) if boxes is None else boxes
         held = Containers(sides, names, place, watcher.hash_of, now, count, workers, told=watcher.telling)
     without = held.names if held is not None else ()
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=workers) as readers, ThreadPoolExecutor(max_workers=3) as pool:
+        read = _Reads(sides, watcher, readers)
         written = pool.submit(held.read) if held is not None else None
 
         def listed(side: str, cloud: Cloud) -> Workload:
             with watcher.telling(f"listing of {side}") as amount:
-                taken = census.take(cloud, now=now, progress=count, seen=read.of(side), without=without)
+                taken = census.take(
+                    cloud,
+                    now=now,
+                    progress=count,
+                    seen=read.with_it(side),
+                    told=partial(read.begin, side),
+                    without=without,
+                )
                 amount["bytes"] = sum(r.has_content() for r in taken.resources)
             return taken
 
@@ -222,8 +229,10 @@ def observe(
             whole = {side: future.result() for side, future in taken.items()}
             own |= markers(work, VERB)  # what was begun meanwhile stood in a journal before it was made
             seen = {side: _without_momentary(sides[side], w, own) for side, w in whole.items()}
-            hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, workers, count, plan)
+            hashes, stamps, left = _hashes(sides, seen, read, runs, watcher, count, plan)
         except BaseException:
+            watcher.given_up.set()
+            readers.shutdown(wait=False, cancel_futures=True)
             if held is not None:
                 held.abandon()
             raise
@@ -290,6 +299,8 @@ class _Watcher:
     late_seconds: float
     say: Callable[[str], None]
     spent: Spent = _untold
+    given_up: threading.Event = field(default_factory=threading.Event)
+    """Whether what is read beside a look that ended with an error is wanted by nobody."""
 
     @contextmanager
     def telling(self, step: str) -> Iterator[dict[str, float]]:
@@ -302,7 +313,7 @@ class _Watcher:
         """SHA-256 of a stream (hex), with progress; Interrupted when asked to stop."""
         digest, done = hashlib.sha256(), 0
         for chunk in stream:
-            if self.stop.is_set():
+            if self.stop.is_set() or self.given_up.is_set():
                 raise Interrupted("stopped while reading a content", "Run the same command again.")
             digest.update(chunk)
             done += len(chunk)
@@ -315,58 +326,77 @@ class _Watcher:
         return self.hash(f"{side}: object {name[:40]}", stream)
 
 
-class _ReadBefore:
-    """Hashes of the contents that the censuses read with what they tell; of each thing as it was told with its content."""
+class _Reads:
+    """Hashes of contents that are no disks, read by `pool`: many while the censuses are still being taken.
 
-    def __init__(self, watcher: _Watcher) -> None:
-        self._watcher = watcher
-        self._found: dict[tuple[str, Ref], tuple[Resource, Observation]] = {}
+    Small ones came with what the census tells of them, those of other objects begin as soon as their listing is there. Each counts only
+    for the very thing, field by field, that the finished census holds: what was found changed is read anew.
+    """
 
-    def of(self, side: str) -> Take:
-        """What takes the contents of one side."""
+    def __init__(self, sides: Mapping[str, Cloud], watcher: _Watcher, pool: ThreadPoolExecutor) -> None:
+        self._sides, self._watcher, self._pool = sides, watcher, pool
+        self._key = secrets.token_bytes(32)
+        self._with: dict[tuple[str, Ref], tuple[Resource, Observation]] = {}
+        self._begun: dict[tuple[str, Ref], tuple[Resource, Future[Observation]]] = {}
+
+    def with_it(self, side: str) -> Take:
+        """What takes the small contents of one side."""
 
         def seen(resource: Resource, stream: ByteStream) -> None:
             value = self._watcher.hash(f"{side}: {resource.own_kind.value} {resource.name[:40]}", stream)
             told = _observation(side, resource, "sha256", value, "", self._watcher)
-            self._found[side, resource.ref] = resource, told
+            self._with[side, resource.ref] = resource, told
 
         return seen
 
     def known(self, side: str, resource: Resource) -> Observation | None:
-        """The hash of a content, if the thing is as it was told with it."""
-        told, observation = self._found.get((side, resource.ref), (None, None))
+        """The hash of a content that came with the thing."""
+        told, observation = self._with.get((side, resource.ref), (None, None))
         return observation if told == resource else None
+
+    def begin(self, side: str, listing: Listing) -> None:
+        """Read the objects of a listing: nobody's temporary, which its owner would wait to delete, is one."""
+        for thing in listing.resources:
+            if thing.KNOWN.content is Content.STORED and thing.has_content() and self.known(side, thing) is None:
+                self.read(side, thing)
+
+    def read(self, side: str, resource: Resource) -> Future[Observation]:
+        """The hash of a content, being read."""
+        told, begun = self._begun.get((side, resource.ref), (None, None))
+        if begun is None or told != resource:
+            begun = self._pool.submit(self._observe, side, resource)
+            self._begun[side, resource.ref] = resource, begun
+        return begun
+
+    def _observe(self, side: str, resource: Resource) -> Observation:
+        with self._watcher.telling(f"content of {side} {resource.ref}") as amount:
+            found = _observe(side, self._sides[side], resource, self._key, self._watcher)
+            amount["bytes"] = _size(resource)
+        return found
 
 
 def _hashes(
     sides: dict[str, Cloud],
     seen: dict[str, Workload],
-    read: _ReadBefore,
+    read: _Reads,
     runs: Momentary,
     watcher: _Watcher,
-    workers: int,
     count: Callable[[str, int, int], None],
     plan: Plan | None,
 ) -> tuple[dict[tuple[str, Ref], Observation], dict[tuple[str, Ref], datetime], tuple[str, ...]]:
     """Observations of every content of both sides; stamps of volumes; and temporaries that could not be removed."""
-    key = secrets.token_bytes(32)
     tasks = [
         (side, r) for side, w in seen.items() for r in w.resources
         if r.has_content() and r.KNOWN.content is not Content.DISK
     ]  # fmt: skip
     found = {(side, r.ref): known for side, r in tasks if (known := read.known(side, r))}
-
-    def one(task: tuple[str, Resource]) -> None:
-        side, resource = task
-        with watcher.telling(f"content of {side} {resource.ref}") as amount:
-            found[side, resource.ref] = _observe(side, sides[side], resource, key, watcher)
-            amount["bytes"] = _size(resource)
-        count("contents read", len(found), len(tasks))
-
-    with ThreadPoolExecutor(max_workers=workers) as pool:
+    with ThreadPoolExecutor(max_workers=1) as pool:
         trials = partial(ownership.trials, sides, seen)
         disks = pool.submit(_disk_hashes, sides, _exportable(seen, plan), runs, watcher, trials)
-        list(pool.map(one, [(side, r) for side, r in tasks if (side, r.ref) not in found]))
+        reading = {read.read(side, r): (side, r.ref) for side, r in tasks if (side, r.ref) not in found}
+        for done in as_completed(reading):
+            found[reading[done]] = done.result()
+            count("contents read", len(found), len(tasks))
     hashes, stamps, left = disks.result()
     return {**found, **hashes}, stamps, left
 
