@@ -102,9 +102,17 @@ class Guest:
 
 
 @contextlib.contextmanager
-def guest(key: asyncssh.SSHKey | None, run: Run) -> Iterator[Guest]:
+def guest(
+    key: asyncssh.SSHKey | None,
+    run: Run,
+    *,
+    address: str = "127.0.0.1",
+    port: int = 0,
+    host_key: asyncssh.SSHKey | None = None,
+) -> Iterator[Guest]:
     """A guest that lets the key in, and does `run` for each command."""
     of = Guest(key)
+    own = host_key or asyncssh.generate_private_key("ssh-ed25519")
     loop = asyncio.new_event_loop()
 
     async def ran(process: asyncssh.SSHServerProcess[bytes]) -> None:
@@ -115,8 +123,8 @@ def guest(key: asyncssh.SSHKey | None, run: Run) -> Iterator[Guest]:
 
     async def serve() -> asyncssh.SSHAcceptor:
         return await asyncssh.listen(
-            "127.0.0.1", 0, server_factory=lambda: _Server(of), process_factory=ran, encoding=None,
-            server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")], agent_forwarding=False,
+            address, port, server_factory=lambda: _Server(of), process_factory=ran, encoding=None,
+            server_host_keys=[own], agent_forwarding=False,
         )  # fmt: skip
 
     listening = loop.run_until_complete(serve())

@@ -283,14 +283,15 @@ def probe_options(function: F) -> F:
 
 def _decided(
     choices: tuple[str, ...], allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, looking: bool,
-    probes_file: Path | None,
+    probes_file: Path | None, helper_file: Path | None = None,
 ) -> Words:  # fmt: skip
-    """What the command line decides. Raises UsageError for a file that is none of probes."""
+    """What the command line decides. Raises UsageError for a file that is none of probes, or of helpers."""
     from unterbau.switch import answered
     from unterbau.switch.drill import Words
 
     probes = answered.read_probes(probes_file) if probes_file else ()
-    return Words(choices, allowed, headers, limit_seconds, probes, str(probes_file or ""), looking)
+    helper = answered.read_helper(helper_file) if helper_file else None
+    return Words(choices, allowed, headers, limit_seconds, probes, str(probes_file or ""), helper, looking)
 
 
 def headers_option(function: F) -> F:
@@ -350,9 +351,16 @@ def census_(context: Context, cloud_name: str, headers: bool, objects_file: Path
 @headers_option
 @limit_option
 @probe_options
+@click.option(
+    "--helper",
+    "helper_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Let --cut-over carry only changed blocks of volumes, by a guest on each side that this file names (docs/move.md).",
+)
 def plan_(
     context: Context, source: str, target: str, output: Path | None, choices: tuple[str, ...],
     allowed: tuple[str, ...], headers: bool, limit_seconds: float | None, looking: bool, probes_file: Path | None,
+    helper_file: Path | None,
 ) -> Exit:  # fmt: skip
     """Choose a fate for every object of SOURCE on TARGET, before anything is written."""
     from unterbau import files, wiring
@@ -360,7 +368,7 @@ def plan_(
     from unterbau.switch.report import terminal
     from unterbau.verdict import Outcome, exit_code
 
-    decided = _decided(choices, allowed, headers, limit_seconds, looking, probes_file)
+    decided = _decided(choices, allowed, headers, limit_seconds, looking, probes_file, helper_file)
     tools = wiring.tools(context.face, context.stop)
     folder = drills.start(source, target, keep=True, tools=tools)
     with folder.locked():

@@ -241,7 +241,8 @@ class Cloud(Reader, Protocol):
         A second thing of the user's with the same name is never adopted. What cannot be made exactly as
         wished (a rule without its remote, a visibility refused) raises and is not made in a wider form.
 
-        Notes by kind: a *network* gets its MTU, or the largest of this cloud if that is less. A *security group* is made
+        Notes by kind: a *network* gets its MTU, or the largest of this cloud if that is less. A *port* without a MAC address gets
+        one of the cloud's choice, and its addresses too if it names none. A *security group* is made
         without any rule (rules that the cloud adds are removed).
         A *router interface* gets exactly its addresses. A *router* is made with its external gateway, without
         `routes` (their next hops need the interfaces: `set_bonds`), a *container* without keeping versions, an *address group*
@@ -290,6 +291,9 @@ class Cloud(Reader, Protocol):
 
     def set_power(self, server_id: str, power: Power) -> None:
         """Bring a server to that state and wait for it. Idempotent."""
+
+    def console(self, server_id: str) -> str:
+        """What the server wrote to its serial console so far. Raises NotFound, Conflict (it does not run), Forbidden, ..."""
 
     def set_lock(self, server_id: str, locked: bool, reason: str = "") -> None:
         """Lock, and say why, or unlock a server (a locked one refuses all but its administrator's changes). Idempotent.

@@ -116,6 +116,8 @@ class Simulator:
         """Whether its Cinder gives raw, whatever it is asked for, and calls it what it was asked for."""
         self.images_of_servers = True
         """Whether its Nova gives the disks that servers have on their hosts; else their images stay empty for ever."""
+        self.consoles: Callable[[Resource], str] = lambda server: ""
+        """What guests write to their consoles."""
         self.stuck = False
         """Whether guests never give a disk back; a server that is deleted does."""
         self._claimed: dict[str, Marker] = {}
@@ -659,6 +661,13 @@ class Simulator:
     def set_power(self, server_id: str, power: Power) -> None:
         """See the port."""
         self._put(self._unlocked(server_id).model_copy(update={"status": power}))
+
+    def console(self, server_id: str) -> str:
+        """See the port."""
+        there = self._by_id(server_id)
+        if not there.runs():
+            raise Conflict(f"{self.name}: {there.own_kind} {there.name} does not run")
+        return self.consoles(there)
 
     def set_lock(self, server_id: str, locked: bool, reason: str = "") -> None:
         """See the port."""

@@ -80,9 +80,6 @@ class Trial(Cloud, Protocol):
     def restore(self, backup_id: str, volume_id: str) -> None:
         """Restore a backup onto an existing volume; `settle` the volume afterwards."""
 
-    def console(self, server_id: str) -> str:
-        """What the server wrote to its serial console so far."""
-
 
 @dataclass(frozen=True)
 class Patience:

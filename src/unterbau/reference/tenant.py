@@ -14,7 +14,6 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from pydantic import SecretBytes
 
@@ -126,14 +125,6 @@ def plant(
         progress(f"planting: {part.__name__.replace('_', ' ')}")
         part()
     return Planted(refs=gardener.refs, sha256=gardener.sha256)
-
-
-@runtime_checkable
-class _Console(Protocol):
-    """A cloud that tells what a server wrote to its console."""
-
-    def console(self, server_id: str) -> str:
-        """What it wrote so far."""
 
 
 class _Planting:
@@ -410,7 +401,7 @@ class _Planting:
         there = cloud.read(ref(Kind.SERVER, server))
         runs = isinstance(there, Server) and there.status == "ACTIVE"
         # libvirt gives a stopped guest no console, not even that of its last run.
-        if runs and isinstance(cloud, _Console):
+        if runs:
             wait(lambda: guest_image.UP in cloud.console(server) or None, WAIT,
                  Reason.of("wait.power", server=server, status="ACTIVE"))  # fmt: skip
 

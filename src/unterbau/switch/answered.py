@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from unterbau.cloud.port import Reader
 from unterbau.errors import LocalError, UsageError
 from unterbau.face import Face
+from unterbau.switch.helper import Helper, load
 from unterbau.switch.probes import written
 from unterbau.switch.probes.model import Closed, Probe, Recorded, State, address_of
 from unterbau.switch.probes.running import Prober
@@ -31,6 +32,19 @@ def read_probes(path: Path) -> tuple[Probe, ...]:
         raise UsageError(f"{path}: there is no such file", "docs/probes.md says what stands in it.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise LocalError(f"{path}: cannot be read ({error})", "Mend the file or its permissions.") from None
+
+
+def read_helper(path: Path) -> Helper:
+    """The helper guests of a file, as it has them. Raises UsageError, LocalError."""
+    try:
+        told = load(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such file", "docs/move.md says what stands in it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocalError(f"{path}: cannot be read ({error})", "Mend the file or its permissions.") from None
+    if told.key and not Path(told.key).expanduser().is_file():
+        raise UsageError(f"{path}: there is no key {told.key}", "Name the file of the private key, or leave `key` out.")
+    return told
 
 
 def read_answers(path: Path) -> Recorded:

@@ -38,6 +38,7 @@ from unterbau.saga import Event, Journal, JsonObject, RunResult, Step, peek, run
 from unterbau.switch import census, child, evidence, folders, move, planning, prediction
 from unterbau.switch.evidence.bundle import Context, PhaseTime
 from unterbau.switch.folders import Folder
+from unterbau.switch.helper import Helper, resolved
 from unterbau.switch.move import Swept
 from unterbau.switch.plan import Plan
 from unterbau.switch.probes import proposing, watching, written
@@ -117,7 +118,7 @@ class Closed(Model):
 
 @dataclass(frozen=True)
 class Words:
-    """What a person decides at the command line: `--map`, `--allow-opening`, `--headers`, `--limit`, `--probe(s)`."""
+    """What a person decides at the command line: `--map`, `--allow-opening`, `--headers`, `--limit`, `--probe(s)`, `--helper`."""
 
     choices: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
@@ -129,6 +130,8 @@ class Words:
     """`--probes`: those of a file, with addresses as it has them."""
     file: str = ""
     """That file's name."""
+    helper: Helper | None = None
+    """`--helper`: the guests by which blocks of volumes are carried, with names as a person wrote them."""
     recognise: bool = False
     """`--probe`: what is open to the world is looked at."""
 
@@ -203,6 +206,9 @@ class Drill:
         if old is not None and words.probes and old.probes != self._given(words):
             self._refuse_begun("other probes (--probes) come too late")
             chosen = True
+        if old is not None and words.helper and old.helper != self._helper(words, old):
+            self._refuse_begun("other helper guests (--helper) come too late")
+            chosen = True
         if old is None or chosen or (self._is_own_plan() and not self._begun()):
             source, target = self.read(self.folder.source, Workload), self.read(self.folder.target, Workload)
             choices = words.choices or (old.choices if old else ())
@@ -211,6 +217,7 @@ class Drill:
             named = {
                 "allowed_openings": old.allowed_openings if old else (),
                 "source_census": digest_bytes(self.folder.source.read_bytes()),
+                "helper": self._helper(words, old),
                 "guests": self._guests(),
             }
             self._write_plan(self._timed(made.model_copy(update=named), source, words.limit_seconds, old))
@@ -219,6 +226,12 @@ class Drill:
     def _guests(self) -> Guests:
         """What becomes of the servers, whatever the plan's file says: a rehearsal's are copies of what runs elsewhere."""
         return Guests.RUN if self.state.keep else Guests.CONFINED if self.state.boot else Guests.STILL
+
+    def _helper(self, words: Words, old: Plan | None) -> Helper | None:
+        """The helper guests of the file, with what its names stand for; else those of the older plan. Raises UsageError."""
+        if words.helper is None:
+            return old.helper if old else None
+        return resolved(words.helper, self.read(self.folder.source, Workload), self.read(self.folder.target, Workload))
 
     def _given(self, words: Words) -> tuple[Probe, ...]:
         """The probes of the file, at Refs of the source. Raises UsageError."""
@@ -348,6 +361,8 @@ class Drill:
                 self.tools.face.say(
                     f"what can be copied beforehand is there; stopped at {self.state.source}: {names or 'nothing'}"
                 )
+                if plan.by_blocks(source):
+                    self.tools.face.say("before that, helper guests are made on both sides; they go at the end")
                 with self._watching(plan):
                     moved = self._run(plan, steps, journal)
             errors = dict(journal.status.errors)

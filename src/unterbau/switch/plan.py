@@ -17,6 +17,7 @@ from pydantic import Field
 
 from unterbau import canonical
 from unterbau.errors import PlanError
+from unterbau.switch.helper import Helper, used_by
 from unterbau.switch.probes.model import Probe, faults
 from unterbau.tenant.kinds import (
     KINDS,
@@ -181,6 +182,9 @@ class Plan(Model):
     source_census: str = later("")
     """The census that it was made from: the digest of its file, byte by byte. `""`: by a version that named none."""
 
+    helper: Helper | None = later(None)
+    """The guests by which a cut-over carries blocks of volumes, as a person wrote them (`--helper`). None: volumes go whole."""
+
     guests: Guests = later(Guests.RUN)
     """What becomes of the servers: a rehearsal's are still, or confined."""
 
@@ -224,6 +228,18 @@ class Plan(Model):
         """What the journal of an older run names its plan by: `sha256:..` over its canonical JSON, as this version has it."""
         return canonical.digest(self.model_dump(mode="json"))
 
+    def by_blocks(self, source: Workload) -> list[Ref]:
+        """The volumes of which helper guests carry blocks (`helper`). A server that does not run at the census is none that stops."""
+        if self.helper is None:
+            return []
+        moving = {e.ref for e in self.entries if e.fate.moves and e.stands_in is None}
+        still = self.cut_over if self.cut_over is not None else {r.ref for r in source.resources if r.runs()} & moving
+        return [
+            reference
+            for reference in used_by(source, still)
+            if reference in moving and self.helper.takes(source.by_ref[reference])
+        ]
+
     def check_against(self, source: Workload) -> None:
         """Refuse a plan that cannot be obeyed. Raises PlanError naming every unknown id, gap or cycle."""
         found = [*self._unknown(source), *self._gaps(), *self._cycle()]
@@ -233,6 +249,12 @@ class Plan(Model):
             f"{r} cannot be stopped: it is no server that moves"
             for r in self.cut_over or ()
             if r not in moving or not KINDS[kind_of(r)].RUNS
+        ]
+        wanted = (self.helper.target.network_ref, self.helper.target.image_ref) if self.helper else ()
+        found += [
+            f"{r} does not move, and the helper at the target needs it"
+            for r in wanted
+            if r in self.by_ref and r not in moving
         ]
         if found:
             raise PlanError(

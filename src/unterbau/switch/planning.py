@@ -104,7 +104,7 @@ def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str
     return plan.model_copy(update={
         "openings": found, "allowed_openings": words,
         "checks": (*planner.checks(plan.entries), _check_openings(found, words), *_check_time(plan.prediction)),
-        "remarks": (*planner.remarks(), *_of_probes(plan, source)),
+        "remarks": (*planner.remarks(), *_of_probes(plan, source), *_of_helpers(plan, source)),
     })  # fmt: skip
 
 
@@ -158,6 +158,14 @@ def _of_probes(plan: Plan, source: Workload) -> tuple[Words, ...]:
         return (Reason.of("plan.probes", count=len(plan.probes)),)
     unasked = len(world(source).open)
     return (Reason.of("plan.no-probes", count=unasked),) if unasked else ()
+
+
+def _of_helpers(plan: Plan, source: Workload) -> Iterator[Words]:
+    """What is made for a while on each side, and what it opens: a person let it be by `--helper`."""
+    if plan.helper is None:
+        return
+    yield Reason.of("plan.helper.volumes", count=len(plan.by_blocks(source)))
+    yield from plan.helper.remarks(plan.source.name, plan.target.name)
 
 
 class Choice(Model):

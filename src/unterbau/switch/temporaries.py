@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The marks of what a move makes for a moment only, on the way of a disk. Pure.
+"""The marks of what a move makes for a moment only, on the way of a disk, and for its helper guests. Pure.
 
 `move` makes these things. Who looks at two sides (`verify`, and the check of a bundle) knows them by the plan alone, so
 that what a failed move left is not taken for the tenant's.
@@ -8,9 +8,10 @@ that what a failed move left is not taken for the tenant's.
 from __future__ import annotations
 
 from unterbau.saga import Marker
+from unterbau.switch.helper import HELPS, SIDES
 from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import KINDS, Content, kind_of
-from unterbau.tenant.kinds.volume import PASSAGES
+from unterbau.tenant.kinds.volume import EARLIER, PASSAGES
 
 
 def markers(plan: Plan | None) -> frozenset[str]:
@@ -22,4 +23,6 @@ def markers(plan: Plan | None) -> frozenset[str]:
         for e in plan.entries
         if e.fate.moves and (e.carries_disk or KINDS[kind_of(e.ref)].KNOWN.content is Content.DISK)
     ]
-    return frozenset(Marker(run=plan.run, node=f"{what} of {disk}").tag() for disk in disks for what in PASSAGES)
+    nodes = [f"{what} of {disk}" for disk in disks for what in (*PASSAGES, *map(EARLIER.__add__, PASSAGES))]
+    nodes += [f"{what} of {side}" for what in HELPS for side in SIDES]
+    return frozenset(Marker(run=plan.run, node=node).tag() for node in nodes)

@@ -280,7 +280,7 @@ class OpenStack:
         self._volumes.restore(backup_id, volume_id)
 
     def console(self, server_id: str) -> str:
-        """As `prove.write.Trial.console`."""
+        """As `Cloud.console`."""
         return self._compute.console(server_id)
 
     def delete(self, reference: Ref, deadline: timedelta) -> None:

@@ -460,10 +460,10 @@ class NetworkService:
             "description": wish.description,
             "network_id": wish.network_id,
             "admin_state_up": wish.admin_state_up,
-            "mac_address": wish.mac_address,
-            "fixed_ips": [self._fixed_ip(ip) for ip in wish.fixed_ips],
             "security_groups": list(wish.security_group_ids),
         }
+        if wish.mac_address:  # else both are Neutron's to choose
+            body |= {"mac_address": wish.mac_address, "fixed_ips": [self._fixed_ip(ip) for ip in wish.fixed_ips]}
         if "port-security" in self.extensions():
             body["port_security_enabled"] = wish.port_security_enabled
         body |= _some(

@@ -263,7 +263,7 @@ def _workload(mask: _Mask, workload: Workload) -> Workload:
 
 def _plan(mask: _Mask, plan: Plan) -> Plan:
     plain = plan.model_dump(
-        mode="json", exclude={"checks", "remarks", "openings", "allowed_openings", "choices", "probes"}
+        mode="json", exclude={"checks", "remarks", "openings", "allowed_openings", "choices", "probes", "helper"}
     )
     masked: dict[str, Any] = mask.plain(plain)
     for entry, old in zip(masked["entries"], plain["entries"], strict=True):

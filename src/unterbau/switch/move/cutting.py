@@ -21,6 +21,7 @@ from unterbau.cloud.port import Cloud
 from unterbau.errors import NotFound
 from unterbau.saga import JsonObject, Outputs, Progress, Step
 from unterbau.switch.manifest import Line
+from unterbau.switch.move.helping import GuestStep, HelperStep, with_blocks
 from unterbau.switch.move.parts import PartStep, parts, remove_marked, with_parts
 from unterbau.switch.move.steps import BondsStep, CreateStep, Move, TemporaryStep, WriteStep, carry
 from unterbau.switch.move.steps import steps as copying
@@ -289,8 +290,8 @@ def steps(
 
 
 def until_stop(steps: Sequence[Step]) -> frozenset[str]:
-    """Names of the steps that wait for the stop of the source, or are it."""
-    return _held_back(steps, {s.name for s in steps if isinstance(s, StopStep) or s.name == STOPPED})
+    """Names of the steps that wait for the stop of the source, or are it, or make the helpers that must be there before it."""
+    return _held_back(steps, {s.name for s in steps if isinstance(s, StopStep | HelperStep) or s.name == STOPPED})
 
 
 def sparing(steps: Iterable[Step], spared: Collection[Ref]) -> list[Step]:
@@ -301,13 +302,17 @@ def sparing(steps: Iterable[Step], spared: Collection[Ref]) -> list[Step]:
 
 def _with_stop(move: Move, steps: Sequence[Step], stopped: Iterable[Ref]) -> list[Step]:
     """The steps of a move between which the source's servers `stopped` stop."""
-    live = [_live(s) for s in steps]
-    late = _held_back(live, {s.name for s in live if _waits(s)})
+    live, helps = [_live(s) for s in steps], list[Step]()
+    volumes = move.plan.by_blocks(move.workload)
+    if move.plan.helper and volumes:
+        live, helps = with_blocks(move, move.plan.helper, live, volumes, COPIED)
+    late = _held_back([*live, *helps], {s.name for s in live if _waits(s)} | {s.name for s in helps})
     early = tuple(s.name for s in live if s.name not in late)
-    stops = [StopStep(move, reference, (COPIED,)) for reference in stopped]
+    ready = tuple(s.name for s in helps if isinstance(s, GuestStep))
+    stops = [StopStep(move, reference, (COPIED, *ready)) for reference in stopped]
     gate = Gate(STOPPED, (COPIED, *(s.name for s in stops)))
     containers = tuple(s.name for s in live if isinstance(s, CreateStep) and kind_of(s.reference) is STORE)
-    made: list[Step] = [LaterStep(LATER, containers, move), Gate(COPIED, (LATER, *early)), *stops, gate]
+    made: list[Step] = [LaterStep(LATER, containers, move), Gate(COPIED, (LATER, *early)), *helps, *stops, gate]
     made += [LookStep(LOOK, (STOPPED,), move), ChangesStep(CHANGES, (LOOK,), move)]
     for step in live:
         made.append(_waiting(step) if _waits(step) else step)
@@ -338,7 +343,7 @@ def _live(step: Step) -> Step:
 def _waits(step: Step) -> bool:
     """Whether the step itself wants a stopped source: the first on the way of a disk, a server, the versions of a container."""
     if isinstance(step, TemporaryStep):
-        return not step.needs
+        return not step.needs and not step.when
     if isinstance(step, BondsStep):
         return kind_of(step.reference) is STORE
     return isinstance(step, CreateStep) and KINDS[kind_of(step.reference)].RUNS

@@ -35,6 +35,7 @@ from unterbau.cloud.disks import RAW, Form, Forms, form_of, guest_bytes, length_
 from unterbau.cloud.port import ByteStream, Cloud
 from unterbau.errors import Broken, CloudError, Conflict, NotFound
 from unterbau.saga import Attempt, JsonObject, Marker, Outputs, Progress, Status, Step, insist
+from unterbau.switch.helper import HELPS
 from unterbau.switch.move.transfer import relay
 from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
@@ -52,7 +53,7 @@ from unterbau.tenant.kinds import (
 )
 from unterbau.tenant.kinds.attachment import Disks
 from unterbau.tenant.kinds.image import of_its_hardware
-from unterbau.tenant.kinds.volume import ARRIVAL, PASSAGES, QCOW2
+from unterbau.tenant.kinds.volume import ARRIVAL, EARLIER, PASSAGES, QCOW2
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model
 
@@ -63,6 +64,20 @@ NEVER_MARKED = tuple(one for one in KINDS.values() if one.KNOWN.marker.answered)
 """Kinds that have no place for a marker; they are there when the request is answered."""
 LOOK_SECONDS = 1.0
 """Between two looks for what a request without an answer may have made."""
+EARLIER_DISK = f"{EARLIER}disk"
+PASSING_EARLIER = {f"{EARLIER}{what}": kind for what, kind in PASSAGES.items()}
+MOMENTARY = {**PASSAGES, **PASSING_EARLIER, EARLIER_DISK: PASSAGES["copy"], **HELPS}
+"""How steps are called that make a thing for a moment, before their ` of `; and what they make."""
+
+
+def earlier_disk(reference: Ref) -> str:
+    """The step that makes the volume on the target while the source lives."""
+    return f"{EARLIER_DISK} of {reference}"
+
+
+def blocks_of(reference: Ref) -> str:
+    """The step that carries those blocks of a volume that changed since."""
+    return f"blocks of {reference}"
 
 
 class LedgerLine(Model):
@@ -320,9 +335,14 @@ class CreateStep:
 class ArriveStep(CreateStep):
     """A disk from the image that arrived; from a raw one, under the same marker, if the target makes none from a qcow2."""
 
+    @property
+    def arrival(self) -> TemporaryStep:
+        """What it is made from."""
+        return TemporaryStep(self.move, self.reference, ARRIVAL, "target", ())
+
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The new id; and that of the raw image."""
-        arrival = TemporaryStep(self.move, self.reference, ARRIVAL, "target", ())
+        arrival = self.arrival
         there = self.move.target.read(ref(arrival.kind, str(done[arrival.name]["id"])))
         what, why = f"images to {self.resource.own_kind}s", ""
         if there is not None and (form_of(there) == RAW or self.move.forms["target"].can(what)):
@@ -519,18 +539,22 @@ class PowerStep:
 
 @dataclass(frozen=True)
 class TemporaryStep:
-    """One temporary thing on the way of a volume; `what` says which. Deleted by `TidyStep` or by undo."""
+    """One temporary thing on the way of a volume; `what` says which. Deleted by `TidyStep` or by undo.
+
+    `when`: `EARLIER` for the way of a copy that is made while the source lives (`helping`).
+    """
 
     move: Move
     reference: Ref
     what: str
     side: str
     needs: tuple[str, ...]
+    when: str = ""
 
     @property
     def name(self) -> str:
         """See `Step`."""
-        return f"{self.what} of {self.reference}"
+        return f"{self.when}{self.what} of {self.reference}"
 
     @property
     def cloud(self) -> Cloud:
@@ -553,7 +577,12 @@ class TemporaryStep:
         return self.move.workload.by_ref[self.reference]
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
-        """The id; of an image also its form; for the arrival also what passed. Or `none`: why a cloud gave no bytes."""
+        """The id; of an image also its form; for the arrival also what passed. Or `none`: why a cloud gave no bytes.
+
+        Or `spared`: blocks were carried instead.
+        """
+        if not self.when and "spared" in done.get(blocks_of(self.reference), {}):
+            return {"spared": True}
         if self.what == ARRIVAL:
             return self._arrived(done, progress)
         before = [need for need in self.needs if need.endswith(f" of {self.reference}")]
@@ -576,7 +605,7 @@ class TemporaryStep:
 
     def _arrived(self, done: Outputs, progress: Attempt) -> JsonObject:
         """The image in the form in which the source gave it, or unpacked if the target's Glance takes no such form."""
-        if "none" in (left := done[f"image of {self.reference}"]):
+        if "none" in (left := done[self._image]):
             return {"none": left["none"]}
         what, why = f"images of {self.disk.own_kind}s", ""
         if self._form(done) == QCOW2 and self._fits(done) and self.move.forms["target"].can(what):
@@ -624,10 +653,15 @@ class TemporaryStep:
         return self.move.source.read(ref(self.kind, self._origin(done)))
 
     def _origin(self, done: Outputs) -> str:
-        return str(done[f"image of {self.reference}"]["id"])
+        return str(done[self._image]["id"])
 
     def _form(self, done: Outputs) -> Form:
-        return QCOW2 if done[f"image of {self.reference}"].get("form") == QCOW2 else RAW
+        return QCOW2 if done[self._image].get("form") == QCOW2 else RAW
+
+    @property
+    def _image(self) -> str:
+        """The step that made the image on the source."""
+        return f"{self.when}image of {self.reference}"
 
     def undo(self, intent: JsonObject, output: JsonObject | None, done: Outputs) -> None:
         """Delete it, by id or by marker; an arrival may have been made anew."""
@@ -645,28 +679,35 @@ class TidyStep:
     move: Move
     reference: Ref
     needs: tuple[str, ...]
+    when: str = ""
 
     @property
     def name(self) -> str:
         """See `Step`."""
-        return f"tidy {self.reference}"
+        return f"tidy {self.when}{self.reference}"
 
     def intend(self, done: Outputs) -> JsonObject:
         """Nothing is made."""
         return {}
 
+    @property
+    def made(self) -> str:
+        """The step that made the disk of them."""
+        return earlier_disk(self.reference) if self.when else self.reference
+
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """In the reverse order of their making; `stays`: what a rehearsal leaves until it takes all back."""
         stays: list[JsonValue] = []
         for step in reversed(self.needs):
-            what, _, _ = step.partition(" of ")
-            if step == self.reference or "id" not in done[step]:
+            what = step.partition(" of ")[0].removeprefix(self.when)
+            if what not in PASSAGES or "id" not in done[step]:
                 continue
             if what == ARRIVAL and self.move.plan.guests and self.move.plan.by_ref[self.reference].carries_disk:
                 stays.append(step)
                 continue
             temporary = TemporaryStep(self.move, self.reference, what, "target" if what == ARRIVAL else "source", ())
-            again = [done[self.reference][ARRIVAL]] if what == ARRIVAL and ARRIVAL in done[self.reference] else []
+            made = done[self.made]
+            again = [made[ARRIVAL]] if what == ARRIVAL and ARRIVAL in made else []
             for id_ in (done[step]["id"], *again):
                 temporary.cloud.delete(ref(temporary.kind, str(id_)), LONG)
         return {"stays": stays} if stays else {}
@@ -715,8 +756,9 @@ def ledger(status: Status) -> tuple[LedgerLine, ...]:
             continue
         made: Mapping[str, object] = status.outputs.get(step, {})
         temporary = bool(intent.get("temporary"))
-        kind = PASSAGES[step.partition(" of ")[0]] if temporary else kind_of(step)
-        tidy = f"tidy {step.partition(' of ')[2]}"
+        what, _, subject = step.partition(" of ")
+        kind = MOMENTARY[what] if temporary else kind_of(step)
+        tidy = f"tidy {EARLIER if what in PASSING_EARLIER else ''}{subject}"
         stays = status.outputs.get(tidy, {}).get("stays")
         gone = temporary and status.states.get(tidy) == "done" and not (isinstance(stays, list) and step in stays)
         lines.append(

@@ -32,15 +32,19 @@ from unterbau.switch.probes.line import CHUNK
 from unterbau.switch.probes.model import BODY_BYTES, Command
 from unterbau.verdict import Reason
 
-_OPTIONS = (
+CAREFUL = (
     "IgnoreUnknown=*",  # what an older client does not know it cannot do; and what the person's own file says to newer ones
     "BatchMode=yes", "PasswordAuthentication=no", "KbdInteractiveAuthentication=no",
     "ForwardAgent=no", "ForwardX11=no", "GSSAPIDelegateCredentials=no", "ClearAllForwardings=yes", "Tunnel=no",
     "PermitLocalCommand=no", "RemoteCommand=none", "RequestTTY=no", "SessionType=default", "ForkAfterAuthentication=no",
     "ControlMaster=no", "ControlPath=none", "ControlPersist=no",
-    "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "GlobalKnownHostsFile=/dev/null", "KnownHostsCommand=none",
-    "UpdateHostKeys=no", "CheckHostIP=no", "VerifyHostKeyDNS=no",
-    "ConnectionAttempts=1", "EscapeChar=none", "LogLevel=VERBOSE",  # it says that it came to a login
+    "GlobalKnownHostsFile=/dev/null", "KnownHostsCommand=none", "UpdateHostKeys=no", "CheckHostIP=no", "VerifyHostKeyDNS=no",
+    "ConnectionAttempts=1", "EscapeChar=none",
+)  # fmt: skip
+"""What the client is told, whatever the person's own file says; `move.blocks` tells it the same."""
+_OPTIONS = (
+    *CAREFUL,
+    "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=VERBOSE",  # it says that it came to a login
 )  # fmt: skip
 _CLOCKED = """
 import os, signal, sys

@@ -265,6 +265,8 @@ PASSAGES = {
     "snapshot": Kind.SNAPSHOT, "copy": Kind.VOLUME, "clone": Kind.VOLUME, "image": Kind.IMAGE, ARRIVAL: Kind.IMAGE,
 }  # fmt: skip
 """What the temporary things are called; `arrival` is on the target: an image to make the volume from."""
+EARLIER: Final = "earlier "
+"""Before these names: of a copy that was made while the source lived, and of which later only blocks are carried."""
 
 
 def of_disk(name: str) -> Image:
