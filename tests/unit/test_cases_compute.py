@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from test_planning import NOW, cloud
 
-from unterbau.switch import planning
+from unterbau.cloud.simulator import Simulator
+from unterbau.switch import move, planning
 from unterbau.switch.plan import Plan
 from unterbau.switch.verify import JUDGINGS, compare
 from unterbau.tenant.kinds import Attachment, Fate, Flavor, Image, Keypair, Offering, Resource, Server, Volume
@@ -122,3 +124,21 @@ def test_a_checksum_pairs_images_of_one_name_only() -> None:
 def test_an_older_bundle_is_judged_as_it_was() -> None:
     older = tuple(name for name in JUDGINGS if name != "provided images")
     assert structure(OURS, THEIRS, older).outcome is Outcome.FAILED
+
+
+def test_a_server_is_made_when_its_volumes_are_there_and_one_that_is_left_holds_it_up_no_longer(tmp_path: Path) -> None:
+    """It boots when it is made: with its data still on the way its database begins an empty one, or says that there is none."""
+    server = Server(id="s", name="db", status="ACTIVE", flavor=FLAVOR, image_id=None)
+    root, data = (Volume(id=i, name=i, status="in-use", size_gib=1, bootable=i == "root") for i in ("root", "data"))
+    on = [Attachment(id=f"s/{v.id}", name="", server_id="s", volume_id=v.id, device=f"/dev/vd{d}", boot_index=b)
+          for v, d, b in ((root, "a", 0), (data, "b", None))]  # fmt: skip
+    source = side("a", server, root, data, *on)
+    made, clouds = planned(source, side("b")), (Simulator(tmp_path / "a"), Simulator(tmp_path / "b"))
+    needs = {s.name: s.needs for s in move.steps(made, source, *clouds)}
+    assert {"volume:root", "volume:data"} <= set(needs["server:s"])
+    entries = tuple(
+        e.model_copy(update={"fate": Fate.LEFT}) if e.ref in ("volume:data", "attachment:s/data") else e
+        for e in made.entries
+    )
+    needs = {s.name: s.needs for s in move.steps(made.model_copy(update={"entries": entries}), source, *clouds)}
+    assert "volume:root" in needs["server:s"] and "volume:data" not in needs["server:s"]

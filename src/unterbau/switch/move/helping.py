@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +33,6 @@ from unterbau.switch.move.steps import (
     LONG,
     QUICK,
     ArriveStep,
-    CreateStep,
     Move,
     TemporaryStep,
     TidyStep,
@@ -354,8 +353,6 @@ def with_blocks(
             made += [blocks, BlockArriveStep(move, step.reference, (*step.needs, blocks.name))]
         elif isinstance(step, TemporaryStep) and step.reference in chosen and step.name.startswith("image of "):
             made.append(replace(step, needs=(*step.needs, blocks_of(step.reference))))
-        elif isinstance(step, CreateStep) and (used := _used(move, step.resource, chosen)):
-            made.append(replace(step, needs=tuple(dict.fromkeys((*step.needs, *used)))))
         else:
             made.append(step)
     for step in steps:
@@ -369,11 +366,6 @@ def with_blocks(
     for side in SIDES:
         helps += _helper(move, helper, side, before, tuple(volumes))
     return made, helps
-
-
-def _used(move: Move, server: Resource, chosen: Container[Ref]) -> list[Ref]:
-    """Those volumes that it has. It boots when they are there, since they come later than what it boots from."""
-    return [a.disk for a in server.attachments(move.workload) if a.disk in chosen] if server.RUNS else []
 
 
 def _before_blocks(reference: Ref) -> tuple[str, ...]:

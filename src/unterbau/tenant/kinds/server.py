@@ -166,6 +166,10 @@ class Server(ResourceBase):
         found = (side.by_ref[r] for r in side.relations.naming(Kind.ATTACHMENT, "server_id", self.id))
         return sorted((a for a in found if isinstance(a, Attachment)), key=place_on_server)
 
+    def after(self, side: Side) -> list[Ref]:
+        """Its volumes: a guest begins when it is made, and finds them within seconds, not when the last of their bytes has come."""
+        return [a.disk for a in self.attachments(side) if a.disk in side.by_ref]
+
     def fate(self, ground: Ground) -> Entry:
         """Carried on a flavor that covers its own, with the disk that it has on its host."""
         if self.status not in self.KNOWN.usable:
