@@ -211,6 +211,8 @@ def change(there: Simulator, changes: list[Change]) -> None:
 @given(CHANGES, CHANGES, CHANGES)
 # Gone when it was to be copied, and there again as the census had it.
 @example([("put", "a", b"")], [("delete", "a", b"")], [("put", "a", b"")])
+# Another when it was copied, and then again as the census had it: within one second no listing tells.
+@example([("put", "a", b"1")], [("put", "a", b"2")], [("put", "a", b"1")])
 def test_whatever_happens_to_the_objects_the_target_ends_as_the_source(
     planted: list[Change], before: list[Change], between: list[Change]
 ) -> None:

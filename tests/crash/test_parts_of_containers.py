@@ -273,6 +273,26 @@ def test_what_was_gone_at_the_first_copy_and_is_there_again_as_before_is_carried
         assert len(world.carried()) == MANY
 
 
+def test_what_was_another_at_the_first_copy_and_is_then_as_listed_is_carried_at_the_cut_over(
+    world: World, tmp_path: Path
+) -> None:
+    """Within one second its listing is the same again; what was read tells."""
+    plan, told = world.planned()
+    plan = plan.model_copy(update={"cut_over": ()})
+    late = move.until_stop(world.steps(plan, told))
+    reference = f"object:{BOX}/zzz"
+    with Journal(tmp_path / "journal.db") as journal:
+        kept, content = world.source._world[reference], world.source._blob(reference).read_bytes()
+        boxes.put(world.source, "zzz", b"another")
+        assert run(world.steps(plan, told), journal, workers=4, held=late).complete
+        world.source._world[reference] = kept
+        world.source._blob(reference).write_bytes(content)
+        world.source._known.clear()
+        assert run(world.steps(plan, told), journal, workers=4).complete
+        look: Any = journal.status.outputs["look at the objects again"]
+        assert list(look["made"]) == [reference] and world.held(plan)
+
+
 @pytest.mark.thorough
 def test_the_memory_of_census_plan_and_steps_does_not_grow_with_their_number(tmp_path: Path) -> None:
     def peak(count: int) -> int:

@@ -17,13 +17,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from unterbau.cloud.port import Cloud
 from unterbau.errors import NotFound
 from unterbau.saga import JsonObject, Outputs, Progress, Step
 from unterbau.switch.manifest import Line
 from unterbau.switch.move.helping import GuestStep, HelperStep, with_blocks
 from unterbau.switch.move.parts import PartStep, parts, remove_marked, with_parts
-from unterbau.switch.move.steps import BondsStep, CreateStep, Move, TemporaryStep, WriteStep, carry
+from unterbau.switch.move.steps import BondsStep, CreateStep, Move, TemporaryStep, WriteStep, carry, etag_of
 from unterbau.switch.move.steps import steps as copying
 from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import KINDS, Ref, Resource, id_of, kind_of, ref
@@ -137,8 +139,8 @@ class LookStep(Gate):
     def act(self, intent: JsonObject, done: Outputs, progress: Progress) -> JsonObject:
         """What is to be carried (`made`) and what goes (`gone`), each with its mark; `by`: the step that does so.
 
-        What was not listed whole takes nothing away that is still there. What was gone when it was to be copied, and is
-        there again, is carried even if it is as the census had it.
+        What was not listed whole takes nothing away that is still there. What was gone, or another, when it was copied is
+        carried even if it is now as the census had it: it was so twice within a second, or its store tells no time.
         """
         listing = self.move.source.listing_brief(STORED, self.boxes)
         now = {r.ref: r for r in listing.resources}
@@ -148,7 +150,7 @@ class LookStep(Gate):
         }  # fmt: skip
         made = [
             r.ref for r in now.values()
-            if self._is_ours(r) and (_stamp(r) != _stamp(before.get(r.ref)) or done.get(r.ref, {}).get("gone"))
+            if self._is_ours(r) and (_stamp(r) != _stamp(before.get(r.ref)) or _was_other(done.get(r.ref, {}), r))
         ]  # fmt: skip
         gone = [r.ref for r in before.values() if self._is_ours(r) and r.ref not in now]
         unseen = {n.what for n in listing.not_shown}
@@ -174,6 +176,7 @@ class LookStep(Gate):
         apart = {r.ref: r for r in self.move.workload.resources if r.own_kind is STORED and r.id.startswith(f"{box}/")}
         there = set[Ref]()
         lacking = {part.mark for part in held if done.get(part.name, {}).get("gone")}
+        others = _others(held, done)
         listed = ((line, part.mark) for part in held for line in part.lines())
         line, mark = next(listed, _ENDED)
         for page in self.move.source.pages(box):
@@ -192,7 +195,12 @@ class LookStep(Gate):
                 was_gone = (mark in lacking if known else done.get(one.ref, {}).get("gone")) and self.move.target.read(
                     one.ref
                 ) is None
-                if now is not None and self._is_ours(now) and (was_gone or _stamp(now) != _stamp(before)):
+                was_other = now is not None and (
+                    others.get(one.name, etag_of(now)) != etag_of(now)
+                    if known
+                    else _was_other(done.get(one.ref, {}), now)
+                )
+                if now is not None and self._is_ours(now) and (was_gone or was_other or _stamp(now) != _stamp(before)):
                     made.append(one.ref)
                     marks[one.ref] = mark if known else self.move.marker(one.ref)
                 if known:
@@ -259,6 +267,17 @@ def _as_it_is(
         if move.source.read(reference) is None:
             return {"gone": True}
         raise
+
+
+def _was_other(output: JsonObject, now: Resource) -> bool:
+    """Whether what was copied was gone, or another than is there now."""
+    return bool(output.get("gone")) or output.get("etag", etag_of(now)) != etag_of(now)
+
+
+def _others(held: Sequence[PartStep], done: Outputs) -> dict[str, JsonValue]:
+    """The same of the objects of parts, by name: the ETags of those that were others than was listed."""
+    told = (done.get(part.name, {}).get("etags") for part in held)
+    return {name: etag for one in told if isinstance(one, dict) for name, etag in one.items()}
 
 
 def _stamp(one: Resource | None) -> tuple[object, ...]:

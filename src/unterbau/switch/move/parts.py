@@ -77,7 +77,7 @@ class PartStep:
         return {"side": "target", "of": self.container, "number": self.number, "mark": self.mark}
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
-        """How many, and how many bytes. An attempt after one of this process goes on behind what that one carried."""
+        """How many, and how many bytes; `etags` of those that were others than was listed. An attempt after one of this process goes on behind what that one carried."""
         told = self.move.passed.setdefault(self.name, Passed())
         failed: dict[str, CloudError] = {}
         for number, line in enumerate(self.lines()):
@@ -94,7 +94,8 @@ class PartStep:
         self.move.passed.pop(self.name)
         if failed:
             raise self._failed(failed)
-        return {"objects": told.objects, "bytes": told.size_bytes, **({"gone": told.gone} if told.gone else {})}
+        more: JsonObject = {"gone": told.gone, "etags": told.etags}
+        return {"objects": told.objects, "bytes": told.size_bytes, **{k: v for k, v in more.items() if v}}
 
     def _carry(self, line: Line, mark: str, done: Outputs, told: Passed, progress: Attempt) -> None:
         before = told.size_bytes
@@ -107,6 +108,8 @@ class PartStep:
                 raise
             told.gone += 1
             return
+        if "etag" in found:
+            told.etags[line.name] = found["etag"]
         size = found.get("bytes", 0)
         told.objects += 1
         told.size_bytes += size if isinstance(size, int) else 0

@@ -102,6 +102,8 @@ class Passed:
     objects: int = 0
     size_bytes: int = 0
     gone: int = 0
+    etags: dict[str, JsonValue] = field(default_factory=dict)
+    """Of those that were others than the census had, by name."""
 
 
 @dataclass(frozen=True)
@@ -423,7 +425,10 @@ class WriteStep(CreateStep):
 
 
 def carry(move: Move, resource: Resource, marker: str, done: Outputs, progress: Progress) -> JsonObject:
-    """Write an object on the target as `resource` tells it; one whose listing alone was read is asked for what it is now."""
+    """Write an object on the target as `resource` tells it; one whose listing alone was read is asked for what it is now.
+
+    What passed; its `etag` if it was another than the census had, which may come back afterwards.
+    """
     wish = move.wish(resource.ref, done, resource)
     target = move.target
     if wish.has_ended(datetime.now(UTC)):  # no store takes what has ended, and the source has it no more
@@ -431,17 +436,28 @@ def carry(move: Move, resource: Resource, marker: str, done: Outputs, progress: 
     if wish.is_linked():
         if not wish.own_size():
             target.write_manifest(wish, marker)
-            return {"id": wish.id}
+            return {"id": wish.id, **_other(move, resource, resource)}
         passed = relay(
             own_content(move.source, resource), lambda data, size: target.write_manifest(wish, marker, data), progress
         )
-        return {"id": wish.id, **passed}
+        return {"id": wish.id, **passed, **_other(move, resource, resource)}
     with whole(move.source, resource) as (there, stream):
         wish = move.wish(resource.ref, done, there)
         if why := wish.full():
             raise Conflict(f"{resource.ref}: {why}", "Remove one of them, or leave it out of the plan.")
         passed = relay(nullcontext(stream), lambda data, size: target.write_object(wish, data, marker), progress)
-    return {"id": wish.id, **passed}
+    return {"id": wish.id, **passed, **_other(move, resource, there)}
+
+
+def _other(move: Move, listed: Resource, carried: Resource) -> JsonObject:
+    known = move.workload.by_ref.get(listed.ref, listed)
+    etag = etag_of(carried)
+    return {} if etag == etag_of(known) else {"etag": etag}
+
+
+def etag_of(one: Resource) -> str:
+    """What its store says that its content is."""
+    return str(getattr(one, "etag", ""))
 
 
 class PayloadStep(CreateStep):
