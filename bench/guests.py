@@ -90,7 +90,7 @@ def measure() -> list[tuple[str, str, str]]:
                  f"{statistics.median(taken):.1f} s ({', '.join(f'{t:.1f}' for t in taken)})", "<= 20 s"))  # fmt: skip
     found = reference.status(NAME)
     rows.append(("memory (PSS) without guests", f"{found.memory_bytes / 2**20:.0f} MiB", "<= 1.4 GB"))
-    below = ("ground", "ovsdb", "ovn-nb", "ovn-sb", "vswitchd", "northd", "controller", "libvirtd")
+    below = ("ground", "ovsdb", "ovn-nb", "ovn-sb", "vswitchd", "northd", "controller", "metadata", "libvirtd")
     part = {s.name: s.memory_bytes for s in found.services if s.name in below}
     each = ", ".join(f"{name} {size / 2**20:.0f}" for name, size in part.items())
     rows.append(("  of it guests' and packets' own daemons", f"{sum(part.values()) / 2**20:.0f} MiB: {each}", ""))
