@@ -65,6 +65,9 @@ class _Server(asyncssh.SSHServer):
         self._of.jumps.append((host, port))
         return True
 
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._of.connections.append(conn)
+
     def begin_auth(self, username: str) -> bool:
         self._of.users.append(username)
         return True
@@ -99,6 +102,7 @@ class Guest:
         self.commands: list[str | None] = []
         self.environments: list[dict[str, str]] = []
         self.jumps: list[tuple[str, int]] = []
+        self.connections: list[asyncssh.SSHServerConnection] = []
 
 
 @contextlib.contextmanager
@@ -138,6 +142,13 @@ def guest(
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        for connection in of.connections:
+            connection.abort()
+        # A way through a jump host is closed by nobody once its connection is gone.
+        for transport in list(getattr(loop, "_transports", {}).values()):
+            transport.abort()
+        for _ in range(3):  # what was closed is lost in the next turn, and what that closes in the one after
+            await asyncio.sleep(0)
 
     try:
         yield of
