@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import killing
 from pydantic import SecretBytes
 
 from unterbau import files, wiring
@@ -279,21 +280,13 @@ def standing(root: Path, name: str) -> set[str]:
 def main() -> None:
     root, kill_after = Path(sys.argv[1]), int(sys.argv[2])
     sys.argv = ["unterbau", *sys.argv[3:]]
-    written = 0
-
-    def on_write(seq: int) -> None:
-        nonlocal written
-        written += 1
-        if written == kill_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     wiring.open_cloud = functools.partial(cloud, root)
     wiring.secrets = lambda name: ()
     wiring.prober = functools.partial(prober, root)
     tools = wiring.tools
     program = (sys.executable, __file__, str(root), "0")
     wiring.tools = lambda *given: dataclasses.replace(tools(*given), program=program, probing=wiring.prober)
-    close.Journal = functools.partial(Journal, on_write=on_write)  # type: ignore[assignment,attr-defined]
+    close.Journal = functools.partial(Journal, on_write=killing.at(kill_after))  # type: ignore[assignment,attr-defined]
     if sys.argv[1] in ("close", "drill"):
         sys.argv += ["--late-writes", "0"]  # a request to this simulator ends with its client
     command_line()

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import killing
 import mover
 
 from unterbau.cloud.simulator import GIB, Simulator
@@ -74,15 +74,7 @@ def work(root: Path) -> drill.Drill:
 
 def main() -> int:
     root, kill_after, what = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    written = 0
-
-    def on_write(seq: int) -> None:
-        nonlocal written
-        written += 1
-        if written == kill_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    drill.Journal = functools.partial(Journal, on_write=on_write)  # type: ignore[assignment,attr-defined]
+    drill.Journal = functools.partial(Journal, on_write=killing.at(kill_after))  # type: ignore[assignment,attr-defined]
     if what == "unwind":
         work(root).close_target()
         return 0

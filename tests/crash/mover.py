@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+
+import killing
 
 from unterbau.cloud.simulator import Simulator
 from unterbau.face import Face
@@ -62,15 +63,7 @@ def losing() -> Callable[[str], float | None]:
 
 def main() -> int:
     root, kill_after, what, mood = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-    written = 0
-
-    def on_write(seq: int) -> None:
-        nonlocal written
-        written += 1
-        if written == kill_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    drill.Journal = functools.partial(Journal, on_write=on_write)  # type: ignore[assignment,attr-defined]
+    drill.Journal = functools.partial(Journal, on_write=killing.at(kill_after))  # type: ignore[assignment,attr-defined]
     if what != "unwind":
         moved = work(root, mood).move(
             cut="pre-copy" if what == "pre-copy" else "cut-over" if what == "cut-over" else ""

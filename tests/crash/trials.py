@@ -8,13 +8,13 @@ write number KILL_AFTER (0: never).
 from __future__ import annotations
 
 import functools
-import os
-import signal
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import killing
 
 from unterbau.cloud.simulator import Simulator
 from unterbau.errors import Conflict, Forbidden
@@ -94,15 +94,7 @@ def items(section: Section) -> dict[str, Item]:
 
 def main() -> int:
     root, kill_after = Path(sys.argv[1]), int(sys.argv[2])
-    written = 0
-
-    def on_write(seq: int) -> None:
-        nonlocal written
-        written += 1
-        if written == kill_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    write.Journal = functools.partial(Journal, on_write=on_write)  # type: ignore[assignment,attr-defined]
+    write.Journal = functools.partial(Journal, on_write=killing.at(kill_after))  # type: ignore[assignment,attr-defined]
     run(Trials(root / "cloud"), root / "journals")
     return 0
 

@@ -13,12 +13,10 @@ taken off before the step ends, and by its undoing.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -53,6 +51,12 @@ def guest_of(side: str) -> str:
     return f"helper guest of {side}"
 
 
+def lacking_in(done: Outputs, steps: Iterable[str]) -> JsonObject:
+    """The output of the first of these that helped no further; empty if all did."""
+    told = (done.get(step, {}) for step in steps)
+    return next(({"none": one["none"]} for one in told if "none" in one), {})
+
+
 def soft(side: str, what: str, error: CloudError | Unhelped) -> JsonObject:
     """The output of a step that helps no further; it is said, since then all goes whole."""
     why = error.what if isinstance(error, CloudError) else str(error)
@@ -78,7 +82,7 @@ class HelperStep:
     @property
     def cloud(self) -> Cloud:
         """Where it is made."""
-        return self.move.source if self.side == SIDES[0] else self.move.target
+        return self.move.cloud(self.side)
 
     @property
     def kind(self) -> Kind:
@@ -92,9 +96,8 @@ class HelperStep:
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """The id, and the address of what is reached; or `none`: why there is no helper."""
-        lacking = next((done[n]["none"] for n in self.needs if "none" in done.get(n, {})), None)
-        if lacking is not None:
-            return {"none": lacking}
+        if lacking := lacking_in(done, self.needs):
+            return lacking
         marker = str(intent["marker"])
         try:
             id_ = insist(lambda: self.cloud.ensure(self._wish(marker, done), marker), progress)
@@ -146,22 +149,12 @@ class GuestStep:
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """Its `address` and host `keys`; or `none`."""
-        made = [done[need] for need in self.needs]
-        lacking = next((one["none"] for one in made if "none" in one), None)
-        if lacking is not None:
-            return {"none": lacking}
-        cloud = self.move.source if self.side == SIDES[0] else self.move.target
+        if lacking := lacking_in(done, self.needs):
+            return lacking
+        cloud = self.move.cloud(self.side)
         server = str(done[f"{SERVER} of {self.side}"]["id"])
-        address = str(
-            next(
-                (
-                    o["address"]
-                    for o in (done.get(f"{w} of {self.side}", {}) for w in (ADDRESS, PORT))
-                    if "address" in o
-                ),
-                "",
-            )
-        )
+        told = [done.get(f"{what} of {self.side}", {}).get("address", "") for what in (ADDRESS, PORT)]
+        address = str(told[0] or told[1])
         try:
             if not address:
                 raise Unhelped("it has no address")
@@ -190,8 +183,8 @@ class GuestStep:
 
 def entered(move: Move, helper: Helper, side: str, address: str, keys: Iterable[str]) -> Guest:
     """How that guest is entered; its host keys stand in a file."""
-    work = move.work or Path(tempfile.mkdtemp(prefix="unterbau-"))
-    guest = Guest(side, address, helper.port, helper.user, helper.key, work / f"helper-{side}.known")
+    assert move.work is not None  # noqa: S101 - a drill has a folder
+    guest = Guest(side, address, helper.port, helper.user, helper.key, move.work / f"helper-{side}.known")
     guest.trusting(keys)
     return guest
 
@@ -241,10 +234,8 @@ class BlocksStep:
 
     def act(self, intent: JsonObject, done: Outputs, progress: Attempt) -> JsonObject:
         """See the class; also what passed."""
-        ready = [done[guest_of(side)] for side in SIDES]
-        lacking = next((one["none"] for one in ready if "none" in one), None)
-        if lacking is not None:
-            return {"none": lacking}
+        if lacking := lacking_in(done, map(guest_of, SIDES)):
+            return lacking
         called = f"volume {self.move.workload.by_ref[self.reference].name}"
         try:
             for side in SIDES:
@@ -260,12 +251,9 @@ class BlocksStep:
         self._taken_off(intent)
         return {"spared": True, **passed}
 
-    def _cloud(self, side: str) -> Cloud:
-        return self.move.source if side == SIDES[0] else self.move.target
-
     def _attached(self, side: str, intent: JsonObject) -> None:
         server, volume = _pair(intent, side)
-        cloud = self._cloud(side)
+        cloud = self.move.cloud(side)
         cloud.ensure(disk_on(server, volume), self.move.marker(self.name))
         there = cloud.settle(ref(kind_of(self.reference), volume), QUICK)
         if not there.is_occupied():
@@ -281,7 +269,7 @@ class BlocksStep:
     def _taken_off(self, intent: JsonObject) -> None:
         for side in SIDES:
             server, volume = _pair(intent, side)
-            cloud, reference = self._cloud(side), ref(kind_of(self.reference), volume)
+            cloud, reference = self.move.cloud(side), ref(kind_of(self.reference), volume)
             with suppress(NotFound):
                 cloud.delete(disk_on(server, volume).ref, QUICK)
                 cloud.settle(reference, QUICK)

@@ -134,6 +134,10 @@ class Move:
             found.setdefault(kind_of(entry.ref), []).append(entry.ref)
         return found
 
+    def cloud(self, side: str) -> Cloud:
+        """That of a side, `source` or `target`."""
+        return self.source if side == "source" else self.target
+
     def marker(self, step: str) -> str:
         """The tag of what a step makes."""
         return Marker(run=self.plan.run, node=step).tag()
@@ -575,7 +579,7 @@ class TemporaryStep:
     @property
     def cloud(self) -> Cloud:
         """Where it is made."""
-        return self.move.source if self.side == "source" else self.move.target
+        return self.move.cloud(self.side)
 
     @property
     def kind(self) -> Kind:
