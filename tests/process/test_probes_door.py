@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import tempfile
 import threading
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def test_an_address_of_a_cloud_without_root_is_behind_its_door_and_no_other_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where the door is, since the cloud's own path is too long
     ports = Ports.block(21360)
     for name, more in (("a", ', "with": ["guests", "ovn"]'), ("b", "")):
         place = tmp_path / "unterbau/clouds" / name
