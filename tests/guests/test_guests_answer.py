@@ -29,7 +29,7 @@ import psutil
 import pytest
 import shells
 from openstack.connection import Connection
-from traces import Traces, traces
+from traces import Traces, as_before, traces
 from visiting import connected, page_at
 
 from unterbau import reference
@@ -68,18 +68,6 @@ httpd -p 81 -h /srv/www
 X
 chmod 755 /etc/local.d/web.start /srv/www/cgi-bin/*
 """
-
-
-def _is_as_before(root: Path, before: Traces) -> None:
-    """Within a while; what differs is told, since another's cloud that came or went meanwhile looks the same."""
-    end = time.monotonic() + 30
-    while (now := traces(root, temporary=tempfile.gettempdir())) != before:
-        if time.monotonic() > end:
-            differing = {
-                name: set(getattr(now, name)) ^ set(getattr(before, name)) for name in Traces.__dataclass_fields__
-            }
-            pytest.fail(f"this machine is not as before: {differing}")
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +327,7 @@ def test_what_ran_at_down_boots_again_at_up_and_has_its_data(
     cloud: str, web: Web, before: Traces, tenant: Connection
 ) -> None:
     reference.down(cloud)
-    _is_as_before(plant.root(cloud), before)
+    as_before(before, plant.root(cloud), temporary=tempfile.gettempdir())
     reference.up(cloud, progress=lambda line: None)
     assert _until(lambda: page_at(web.address)) == b"rows: 42\n"
     assert tenant.compute.get_server(web.server).status == "ACTIVE"
@@ -353,7 +341,7 @@ def test_nothing_stays_behind_a_killed_supervisor(cloud: str, web: Web, before: 
     assert (packets.device(plant.load(cloud)) in during.devices) is by_root
     assert running.supervisor_pid is not None
     os.kill(running.supervisor_pid, signal.SIGKILL)
-    _is_as_before(running.root, before)
+    as_before(before, running.root, temporary=tempfile.gettempdir())
     reference.up(cloud, progress=lambda line: None)
     assert _until(lambda: page_at(web.address)) == b"rows: 42\n"
 
@@ -362,5 +350,5 @@ def test_nothing_stays_of_a_cloud_that_is_wiped(cloud: str, before: Traces) -> N
     root = plant.root(cloud)
     run = plant.load(cloud).run
     reference.wipe(cloud)
-    _is_as_before(root, before)
+    as_before(before, root, temporary=tempfile.gettempdir())
     assert not root.exists() and not run.exists()

@@ -143,7 +143,7 @@ def _served(tenant: Connection) -> str:
 
 
 def _left(cloud: Layout) -> Traces:
-    return traces(cloud.root, ("user",))
+    return traces(cloud.root, kinds=("user",))
 
 
 def test_a_cloud_with_guests_serves_without_root_and_nothing_of_it_stays_behind_a_kill(

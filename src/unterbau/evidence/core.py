@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The statement of a bundle: canonical bytes in, in-toto Statement in DSSE out, and its verification. Pure.
 
-in-toto Statement v1, DSSE v1, Ed25519 through securesystemslib. No file, no clock: time is an argument.
+in-toto Statement v1, DSSE v1, Ed25519 through securesystemslib. No file, no clock: time is an argument. Libraries of
+signatures are loaded where something is signed or checked: most verbs only might.
 """
 
 from __future__ import annotations
@@ -9,19 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import JsonValue
-from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
-from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
 from unterbau.canonical import GENESIS, chained, spelled
 from unterbau.errors import BundleError
 from unterbau.evidence.limits import NOT_OURS, Limits, measure
 from unterbau.evidence.long import Member, sha256
+
+if TYPE_CHECKING:
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
 FORMAT = 2
 """The format that is sealed, unless the predicate names another one."""
@@ -43,6 +43,8 @@ def sign(
     members: Mapping[str, Member], predicate: dict[str, JsonValue], signer: CryptoSigner, kind: str = PREDICATE_TYPE
 ) -> bytes:
     """The signed statement over these members, spelled by RFC 8785, as the bytes of `statement.dsse.json`."""
+    from securesystemslib.dsse import Envelope
+
     subjects: list[JsonValue] = [{"name": n, "digest": {"sha256": sha256(d)}} for n, d in sorted(members.items())]
     statement: dict[str, JsonValue] = {
         "_type": STATEMENT_TYPE,
@@ -90,6 +92,8 @@ class Stated:
 
 def verify(statement: bytes) -> Stated:
     """What `statement.dsse.json` states, if its signature fits. Raises BundleError."""
+    from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+
     envelope, key = _parse(statement)
     try:
         envelope.verify([key], 1)
@@ -102,6 +106,11 @@ def verify(statement: bytes) -> Stated:
 
 def _parse(statement: bytes) -> tuple[Envelope, SSlibKey]:
     """The envelope and its key, whose id is computed from the key itself: a claimed id proves nothing."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
+
     try:
         told = json.loads(statement)
         plain = dict(told["public_key"])

@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The signing key of this user: made on first use, mode 0600, Ed25519. Called by `wiring`."""
+"""The signing key of this user: made on first use, mode 0600, Ed25519. Called by `wiring`.
+
+Libraries of signatures are loaded where something is signed: most verbs only might.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from pathlib import Path
-
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from securesystemslib.signer import CryptoSigner, Key  # type: ignore[attr-defined]
+from typing import TYPE_CHECKING, TypeAlias
 
 from unterbau import files
 from unterbau.errors import LocalError
 
-Signer = CryptoSigner
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner, Key  # type: ignore[attr-defined]
+
+Signer: TypeAlias = "CryptoSigner"
 """What signs a bundle; each verb's `evidence` takes one."""
 
 
 def signing_key(folder: Path) -> CryptoSigner:
     """The key in `folder`; makes it if there is none. Raises LocalError."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+
     path = folder / "signing.pem"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -36,6 +43,8 @@ def signing_key(folder: Path) -> CryptoSigner:
 
 def _make(path: Path) -> None:
     """Two at once: the first link wins, the other reads it. What a killed one left is taken over."""
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+
     fresh = path.with_name(f".{os.getpid()}.pem")
     fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, lost, one, truth
+from unterbau.cloud.openstack.glances import Glances
 from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.service import eldest, from_metadata, from_tags, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
@@ -91,6 +92,7 @@ class ComputeService:
         self._sought: set[Marker] = set()
         """The servers that this process looked for already, so that a request of its own may have made them."""
         self._flavors: dict[str, str] = {}
+        self._glances = Glances(self._newest, self._entry)
 
     # --- reading
 
@@ -413,12 +415,20 @@ class ComputeService:
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
         """A server until ACTIVE or SHUTOFF; the others are there at once."""
         if kind is Kind.SERVER:
-            settled(kind, id_, deadline, lambda: self._state(id_), ("ACTIVE", "SHUTOFF"), ("ERROR", "DELETED"))
+            with self._glances.at(id_) as entry:
+                settled(
+                    kind, id_, deadline, lambda: self._state(id_, entry()), ("ACTIVE", "SHUTOFF"), ("ERROR", "DELETED")
+                )
         return settled(kind, id_, deadline, lambda: self.read(kind, id_), ())
 
-    def _state(self, id_: str) -> Server | None:
-        """How a server stands, in one request."""
-        entry = self._entry(id_)
+    def _newest(self, count: int) -> dict[str, Json]:
+        """So many servers, those that were asked for last. Of what such an answer may hold else, each is asked for by itself."""
+        told = self._api().get("/servers/detail", limit=count, sort_key="created_at", sort_dir="desc").get("servers")
+        whole = (e for e in told if isinstance(e, dict) and not _is_mute(e)) if isinstance(told, list) else ()
+        return {e["id"]: e for e in whole if isinstance(e.get("id"), str)}
+
+    def _state(self, id_: str, entry: Json | None) -> Server | None:
+        """How a server stands by its entry."""
         return one(ref(Kind.SERVER, id_), entry, lambda told: self._server(told, (), ())[0]) if entry else None
 
     def set_power(self, server_id: str, power: Power, deadline: timedelta) -> None:

@@ -10,6 +10,7 @@ the connection's own time-out ends a silence. Not here: where a request may go (
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import logging
@@ -17,20 +18,21 @@ import os
 import random
 import select
 import socket
+import ssl
 import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, TypeVar
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from unterbau import nesting
 from unterbau.cloud.bounds import Bounds
@@ -290,7 +292,34 @@ class _Plain(_Watched, HTTPConnection):
 
 
 class _Secure(_Watched, HTTPSConnection):
-    """https."""
+    """https. All connections that trust the same authorities share what was read of them: a bundle takes its time."""
+
+    def connect(self) -> None:
+        if self.ssl_context is None and not (self.ca_cert_data or self.cert_file):
+            self.ssl_context = _trusting(
+                self.ca_certs, self.ca_cert_dir, resolve_cert_reqs(self.cert_reqs), _stamp(self.ca_certs)
+            )
+            self.ca_certs = self.ca_cert_dir = None
+        super().connect()
+
+
+@functools.lru_cache(maxsize=8)
+def _trusting(file: str | None, folder: str | None, demands: ssl.VerifyMode, stamp: tuple[int, int]) -> ssl.SSLContext:
+    """As urllib3 makes it for each connection. `stamp` is the file's: one that was renewed is read again."""
+    context = create_urllib3_context(cert_reqs=demands)
+    if file or folder:
+        context.load_verify_locations(file, folder)
+    else:
+        context.load_default_certs()
+    return context
+
+
+def _stamp(file: str | None) -> tuple[int, int]:
+    """Which state of a file this is; nothing of one that cannot be looked at: who reads it says why."""
+    with suppress(OSError):
+        told = os.stat(file or "")
+        return told.st_mtime_ns, told.st_size
+    return 0, 0
 
 
 class _Limited:
@@ -323,7 +352,7 @@ POOLS: dict[str, type[PlainPool] | type[SecurePool]] = {"http": PlainPool, "http
 
 def pools_of(limits: Limits) -> dict[str, Callable[..., PlainPool | SecurePool]]:
     """What makes the pools to the places of one cloud, by scheme."""
-    return {scheme: partial(made, limits=limits) for scheme, made in POOLS.items()}
+    return {scheme: functools.partial(made, limits=limits) for scheme, made in POOLS.items()}
 
 
 def _parts(data: Any, limits: Limits) -> Iterator[Any]:

@@ -18,11 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from unterbau.errors import Interrupted
-from unterbau.switch.probes import asking
-from unterbau.switch.probes.asking import Heard
 from unterbau.switch.probes.judging import as_before
 from unterbau.switch.probes.model import (
     Answer,
@@ -43,6 +41,9 @@ from unterbau.switch.probes.proposing import Place
 from unterbau.tenant.kinds import Ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Reason
+
+if TYPE_CHECKING:
+    from unterbau.switch.probes.asking import Heard
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -150,10 +151,12 @@ class Prober:
         )  # fmt: skip
 
     def _ask(self, probe: Probe, address: str) -> Heard:
+        from unterbau.switch.probes.asking import Heard, ask  # here: who asks nobody waits for no library of protocols
+
         if not _may_be_a_tenants(address):
             return Heard(State.UNREACHABLE, reason=Reason.of("service.state.no-address"))
         self._turn(address)
-        return asking.ask(probe, address, self.place(address, probe.port), self.seconds, self.stop, self.door(address))
+        return ask(probe, address, self.place(address, probe.port), self.seconds, self.stop, self.door(address))
 
     def _recognised(self, place: Place) -> tuple[Open, ...]:
         """The probes that fit what speaks there: SSH and greetings by themselves, then TLS, then HTTP."""
