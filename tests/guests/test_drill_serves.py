@@ -171,6 +171,19 @@ def test_the_application_answers_on_the_target_by_itself_and_faults_are_found(
         assert told[rows] == "not shown", "its guest answered, so it writes"
         new.network.delete_security_group_rule(rule)
 
+        # A rule that was dropped: the page is as silent as what is closed, and nobody can tell any more that it is that.
+        (page_rule,) = (
+            r for r in new.network.security_group_rules(security_group_id=group.id) if r.port_range_min == 80
+        )
+        new.network.delete_security_group_rule(page_rule)
+        told = judged()
+        assert {told[k] for k in ("service", PAGE)} == {"failed"} and told[CLOSED] == "not shown"
+        new.network.create_security_group_rule(
+            security_group_id=group.id, direction="ingress", ethertype="IPv4", protocol="tcp",
+            port_range_min=80, port_range_max=80, description=page_rule.description,
+            remote_ip_prefix=page_rule.remote_ip_prefix,
+        )  # fmt: skip
+
         # An empty volume where the rows were: the guest runs, and its page has no rows.
         _empty_the_rows(new)
         assert page(new) == ["Fachverfahren FV-1", "no database"]

@@ -62,7 +62,7 @@ def certificate(auth_url: str, verify: bool | str) -> str:
     url = urlsplit(auth_url)
     if url.scheme != "https" or not url.hostname:
         return ""
-    context = tls_context(verify)
+    context = _context(verify)
     with (
         translated(f"identity: {url.hostname}:{url.port or 443}"),
         socket.create_connection((url.hostname, url.port or 443), timeout=heeded().bounds.connect) as plain,
@@ -71,7 +71,7 @@ def certificate(auth_url: str, verify: bool | str) -> str:
         return hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
 
 
-def tls_context(verify: bool | str) -> ssl.SSLContext:
+def _context(verify: bool | str) -> ssl.SSLContext:
     """A context that verifies as clouds.yaml says: False not at all, a path this CA, True the usual CAs."""
     if verify is False:
         context = ssl.create_default_context()

@@ -8,6 +8,7 @@ is answered for by another. Safe from several threads.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+import certifi
 import urllib3
 
 from unterbau.cloud.openstack import wire
 from unterbau.cloud.openstack.errors import by_status, text_of_body, translated, writes
 from unterbau.cloud.openstack.http import Stream, number, patience
-from unterbau.cloud.openstack.identity import tls_context
 from unterbau.cloud.openstack.limits import Limits
 from unterbau.cloud.waiting import heeded
 from unterbau.errors import Broken, CloudError
@@ -273,8 +274,7 @@ def _stay(pool: urllib3.HTTPConnectionPool, method: str, target: str, response: 
 
 
 def _tls(verify: bool | str) -> dict[str, object]:
-    return {
-        "ssl_context": tls_context(verify),
-        "cert_reqs": "CERT_NONE" if verify is False else "CERT_REQUIRED",
-        "assert_hostname": False if verify is False else None,
-    }
+    if verify is False:
+        return {"cert_reqs": "CERT_NONE", "assert_hostname": False}
+    authorities = verify if isinstance(verify, str) else certifi.where()
+    return {"cert_reqs": "CERT_REQUIRED", "ca_cert_dir" if os.path.isdir(authorities) else "ca_certs": authorities}
