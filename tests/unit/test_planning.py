@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from world import World
 
 from unterbau.errors import PlanError, Refused
-from unterbau.switch import census, planning
+from unterbau.switch import census, helper, planning
 from unterbau.switch.plan import Plan
 from unterbau.tenant.kinds import (
+    Check,
     CloudIdentity,
     Container,
     Fate,
@@ -341,3 +342,54 @@ def test_an_extension_that_the_target_lacks_fails_a_check(extensions: tuple[str,
     target = cloud("b", offering=Offering(network_extensions=extensions))
     made = plan(Network(id="n", name="n", port_security_enabled=False), target=target)
     assert {c.name: c.outcome for c in made.checks}["network extension port-security"] is outcome
+
+
+# --- the guests by which a cut-over carries blocks
+
+PLACE = helper.Place(
+    image="i", flavor="m1", network="n", address="public", key_pair="k", reached_from="192.0.2.1/32", image_ref="image:i",
+    network_ref="network:n", external_network_id="e",
+)  # fmt: skip
+HELPER = helper.Helper(user="root", source=PLACE, target=PLACE)
+WANTED = {("compute", "instances"): 1, ("compute", "cores"): 2, ("compute", "ram_mib"): 4096, ("network", "port"): 1,
+          ("network", "floatingip"): 1, ("network", "security_group"): 1, ("network", "security_group_rule"): 2}  # fmt: skip
+
+
+def helped(free: dict[tuple[str, str], int], *resources: Resource) -> dict[str, Check]:
+    """The checks of the helpers, where so much more is left of each quota on both sides than one of them takes."""
+    offering = Offering(
+        flavors=(Flavor(name="m1", vcpus=2, ram_mib=4096, disk_gib=0),),
+        quotas=tuple(
+            Quota(service=service, resource=name, limit=10_000, used=10_000 - WANTED[service, name] - more)
+            for (service, name), more in free.items()
+        ),
+    )
+    sides = cloud("a", *resources, offering=offering), cloud("b", offering=offering)
+    made = planning.make(*sides, run="r", now=NOW).model_copy(update={"helper": HELPER})
+    return {c.name: c for c in planning.judged(made, *sides).checks if c.name.startswith("helper")}
+
+
+def test_a_helper_guest_that_fits_both_sides_is_held() -> None:
+    found = helped(dict.fromkeys(WANTED, 0))
+    assert [(n, c.outcome) for n, c in found.items()] == [
+        ("helper guest of the source", Outcome.HELD),
+        ("helper guest of the target", Outcome.HELD),
+    ]
+
+
+@pytest.mark.parametrize("key", WANTED)
+def test_a_helper_guest_without_a_quota_is_not_shown_and_refuses_nothing(key: tuple[str, str]) -> None:
+    for check in helped(dict.fromkeys(WANTED, 0) | {key: -1}).values():
+        assert check.outcome is Outcome.NOT_SHOWN and check.remedy and key[1] in str(check.text)
+    untold = {k: 0 for k in WANTED if k != key}
+    for check in helped(untold).values():
+        assert check.outcome is Outcome.NOT_SHOWN and not check.remedy and key[1] in str(check.text)
+
+
+def test_the_targets_helper_stands_beside_what_the_move_makes() -> None:
+    group = SecurityGroup(id="g", name="g")
+    found = helped(dict.fromkeys(WANTED, 0), group)
+    assert found["helper guest of the source"].outcome is Outcome.HELD
+    assert found["helper guest of the target"].outcome is Outcome.NOT_SHOWN
+    room = helped(dict.fromkeys(WANTED, 0) | {("network", "security_group"): 1}, group)
+    assert room["helper guest of the target"].outcome is Outcome.HELD

@@ -133,6 +133,20 @@ class Helper(Model):
             port_ids=(ids(PORT),), config_drive=True,
         )  # fmt: skip
 
+    def takes_of(self, side: str, flavors: Iterable[Flavor]) -> Iterator[tuple[str, str, int]]:
+        """What it takes of the quotas of its side while it is there: (service, resource, how much)."""
+        place = self.place(side)
+        for what in HELPS:
+            if what != ADDRESS or place.external_network_id:
+                wish = self.wish(what, side, "-", lambda told: told)
+                if isinstance(wish, Server):
+                    wish = wish.model_copy(
+                        update={"flavor": next((f for f in flavors if f.name == place.flavor), wish.flavor)}
+                    )
+                yield from wish.uses()
+        for rule in self.rules(side, "-"):
+            yield from rule.uses()
+
     def rules(self, side: str, group: str) -> list[Resource]:
         """In comes who was named, to ssh. Out goes what asks for an address (DHCP; IPv6 also asks its neighbours), and nothing else."""
         told = ip_network(self.place(side).reached_from)

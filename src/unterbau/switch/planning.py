@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from unterbau.defaults import DISKS_AT_ONCE
 from unterbau.errors import PlanError, Refused, UsageError
 from unterbau.switch import census
+from unterbau.switch.helper import Helper
 from unterbau.switch.plan import Plan, Prediction, losses, spoken
 from unterbau.switch.planned_openings import of_plan
 from unterbau.switch.probes.model import Probe
@@ -103,7 +104,8 @@ def judged(plan: Plan, source: Workload, target: Workload, allowed: Sequence[str
     planner = _Planner(source, target, _chosen(plan.choices, source, target))
     return plan.model_copy(update={
         "openings": found, "allowed_openings": words,
-        "checks": (*planner.checks(plan.entries), _check_openings(found, words), *_check_time(plan.prediction)),
+        "checks": (*planner.checks(plan.entries), *planner.check_helpers(plan.entries, plan.helper), _check_openings(found, words),
+                   *_check_time(plan.prediction)),
         "remarks": (*planner.remarks(), *_of_probes(plan, source), *_of_helpers(plan, source)),
     })  # fmt: skip
 
@@ -285,9 +287,8 @@ class _Planner:
 
     def _check_quotas(self, entries: tuple[Entry, ...]) -> list[Check]:
         """Whether all fits, with the temporaries by which volumes are read on either side."""
-        made = [e.wish(self.source.by_ref[e.ref]) for e in entries if e.fate.moves and not e.stands_in]
+        made, needed = self._made(entries)
         moving = [self.source.by_ref[e.ref] for e in entries if e.fate.moves]
-        needed = _together(_taken(self.target, r, r.uses()) for r in made)
         wished = [e.wish(self.source.by_ref[e.ref]) for e in entries if e.fate.moves]
         needed.update(_most(self.target, wished, DISKS_AT_ONCE))
         drawn = _together(_taken(self.target, r, r.brings()) for r in made)
@@ -297,6 +298,33 @@ class _Planner:
         there = sorted(_most(self.source, moving, READ_AT_ONCE).items())
         checks += [_quota(self.source, key, wanted, " of the source, for a while") for key, wanted in there]
         return [*checks, *_limits(self.target, made)]
+
+    def _made(self, entries: tuple[Entry, ...]) -> tuple[list[Resource], Counter[tuple[str, str]]]:
+        """What the move makes, and what that takes of each quota of the target."""
+        made = [e.wish(self.source.by_ref[e.ref]) for e in entries if e.fate.moves and not e.stands_in]
+        return made, _together(_taken(self.target, r, r.uses()) for r in made)
+
+    def check_helpers(self, entries: tuple[Entry, ...], helper: Helper | None) -> Iterator[Check]:
+        """Whether the guests of a cut-over fit, that of the target beside all that is made. Without them all goes whole: nothing fails."""
+        if helper is None:
+            return
+        for side, here, before in (
+            ("source", self.source, Counter[tuple[str, str]]()),
+            ("target", self.target, self._made(entries)[1]),
+        ):
+            known = {(q.service, q.resource): q for q in here.offering.quotas}
+            wanted = _together([tuple(helper.takes_of(side, here.offering.flavors))])
+            free = {k: q.limit - q.used - before[k] for k, q in known.items() if k in wanted and q.limit >= 0}
+            short = sorted(k[1] for k, count in wanted.items() if k in free and count > free[k])
+            untold = sorted(k[1] for k in wanted.keys() - known.keys())
+            text = Reason.of("check.helper.fits")
+            if untold:
+                text = Reason.of("check.helper.untold", cloud=here.identity.name, quotas=untold)
+            if short:
+                text = Reason.of("check.helper.short", quotas=short)
+            outcome = Outcome.NOT_SHOWN if short or untold else Outcome.HELD
+            remedy: Words = Reason.of("do.ask-for-more") if short else ""
+            yield Check(name=f"helper guest of the {side}", outcome=outcome, text=text, remedy=remedy)
 
     def _check_features(self, entries: tuple[Entry, ...]) -> list[Check]:
         """What the tenant uses of optional API extensions, against what the target has."""
