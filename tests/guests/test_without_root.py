@@ -164,6 +164,9 @@ def test_a_cloud_with_guests_serves_without_root_and_nothing_of_it_stays_behind_
     assert answers(81) is State.SILENT, "the guest listens there, and no rule lets anybody in"
     told = user.unterbau("cloud", "enter", NAME, PYTHON, "-c", ASKS, f"http://{address}/")
     assert told == "rows: 42\n"
+    (status,) = json.loads(user.unterbau("cloud", "status", NAME, "--format", "json"))
+    assert status["floating_ips"] == "inside"
+    assert f"unterbau cloud enter {NAME} COMMAND" in user.unterbau("cloud", "status", NAME)
 
     during = _left(cloud)
     assert any("qemu" in one for one in during.processes), "the comparison sees what runs"

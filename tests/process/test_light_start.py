@@ -110,6 +110,7 @@ def test_who_asks_openstacksdk_for_a_client_beside_us_gets_it(tmp_path: Path) ->
 
 CLOUDS = {"openstack", "keystoneauth1", "requests", "urllib3"}
 SIGNING = {"securesystemslib", "cryptography"}
+ASKING = {"dns", "h11"}
 PAGES = {"jinja2"}
 WORDS = {"babel"}
 """What says why reads the catalogues: `judge` and `facts` do, and what has nothing to say does not."""
@@ -129,10 +130,11 @@ DRAWING = {"rich"}
         (["prove", "--from", "none.json"], CLOUDS | SIGNING | PAGES | WORDS | SBOM | EMBEDDED),
         (["prove", "nowhere"], MODELS | DRAWING | SIGNING | PAGES | WORDS | SBOM | EMBEDDED),
         (["cloud", "list"], CLOUDS | SIGNING | PAGES | WORDS | SBOM),
-        (["census", "nowhere"], PAGES | SBOM),
-        (["plan", "nowhere", "there"], PAGES | WORDS | SBOM | EMBEDDED),
-        (["drill", "nowhere", "there"], PAGES | WORDS | SBOM | EMBEDDED),
-        (["move", "none"], CLOUDS - {"urllib3"} | PAGES | WORDS | SBOM | EMBEDDED),
+        (["census", "nowhere"], SIGNING | ASKING | PAGES | SBOM),
+        (["plan", "nowhere", "there"], SIGNING | ASKING | PAGES | WORDS | SBOM | EMBEDDED),
+        (["drill", "nowhere", "there"], SIGNING | ASKING | PAGES | WORDS | SBOM | EMBEDDED),
+        (["move", "none"], CLOUDS - {"urllib3"} | SIGNING | ASKING | PAGES | WORDS | SBOM | EMBEDDED),
+        (["verify", "nowhere", "there"], SIGNING | ASKING | PAGES | WORDS | SBOM | EMBEDDED),
         (["close", "none"], CLOUDS - {"urllib3"} | PAGES | WORDS | SBOM | EMBEDDED),
         (["doctor"], SIGNING | PAGES | WORDS | SBOM),
         (["schema", "census"], CLOUDS | SIGNING | PAGES | WORDS | SBOM | EMBEDDED | DRAWING),

@@ -19,10 +19,11 @@ import psutil
 
 from unterbau import files
 from unterbau.errors import LocalError
-from unterbau.reference import disk, plant, process
+from unterbau.reference import disk, extras, packets, plant, process
 
 CloudState = Literal["running", "starting", "degraded", "stopped", "failed"]
 ServiceState = Literal["running", "starting", "dead", "stopped"]
+Answering = Literal["", "here", "inside"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class CloudStatus:
     supervisor_memory_bytes: int
     services: tuple[ServiceStatus, ...]
     error: str
+    floating_ips: Answering = ""
+    """Where they answer while it runs: on this machine, or inside a network of the cloud's own; `""`: its networks carry no packets."""
 
     @property
     def memory_bytes(self) -> int:
@@ -81,7 +84,10 @@ def look(name: str) -> CloudStatus:
     pid = supervisor.pid if supervisor else None
     memory = _memory([supervisor]) if supervisor else 0
     error = "" if state == "running" else _error(record, services, state)
-    return CloudStatus(name, state, layout.root, layout.auth_url, pid, memory, services, error)
+    answering: Answering = ""
+    if pid is not None and extras.OVN in layout.extras:
+        answering = "inside" if packets.outside(layout).exists() else "here"
+    return CloudStatus(name, state, layout.root, layout.auth_url, pid, memory, services, error, answering)
 
 
 def _error(record: dict[str, Any], services: tuple[ServiceStatus, ...], state: CloudState) -> str:

@@ -21,6 +21,9 @@ def cloud_services(found: Iterable[Any]) -> None:
     for cloud in found:
         rows.append([f"[bold]{safe(cloud.name)}[/bold]", safe(cloud.state), "", "", f"{cloud.memory_bytes // 2**20} MiB",
                      safe(cloud.error.splitlines()[0] if cloud.error else "")])  # fmt: skip
+        if cloud.floating_ips:
+            how = f"unterbau cloud enter {safe(cloud.name)} COMMAND" if cloud.floating_ips == "inside" else ""
+            rows.append(["  floating IPs", cloud.floating_ips, "", "", "", how])
         for service in cloud.services:
             up = f"up {service.uptime_seconds:.0f} s" if service.pid else ""
             error = service.error.splitlines()[0] if service.error and service.state == "dead" else ""
