@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from test_linear_requests import marker, nova, server
@@ -41,70 +42,55 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class Kept:
     """Things of which somebody asks."""
 
-    def __init__(self) -> None:
-        self.there: dict[str, Json] = {id_: {"id": id_, "status": "BUILD"} for id_ in "abc"}
-        self.listings: list[int] = []
-        self.asked: list[str] = []
-        self.left_out = ""
+    def __init__(self, *underway: str) -> None:
+        self.underway, self.listings = set(underway), 0
 
-    def newest(self, count: int) -> Mapping[str, Json]:
-        self.listings.append(count)
-        return {id_: dict(told) for id_, told in self.there.items() if id_ != self.left_out}
-
-    def one(self, id_: str) -> Json | None:
-        self.asked.append(id_)
-        return self.there.get(id_)
-
-    def glances(self) -> Glances:
-        return Glances(self.newest, self.one)
+    def listed(self) -> frozenset[str]:
+        self.listings += 1
+        return frozenset(self.underway)
 
 
-def test_who_waits_alone_asks_for_the_one_thing(clock: Clock) -> None:
-    kept = Kept()
-    with kept.glances().at("a") as look:
-        assert look() == kept.there["a"] and look() == kept.there["a"]
-    assert (kept.listings, kept.asked) == ([], ["a", "a"])
+def test_who_waits_alone_costs_no_listing(clock: Clock) -> None:
+    kept = Kept("a")
+    with Glances(kept.listed).at("a") as underway:
+        assert not underway() and not underway()
+    assert kept.listings == 0
 
 
 def test_one_listing_tells_all_who_wait_and_is_asked_for_again_when_it_is_old(clock: Clock) -> None:
-    kept = Kept()
-    shared = kept.glances()
+    kept = Kept("a", "b")
+    shared = Glances(kept.listed)
     with shared.at("a") as a, shared.at("b") as b:
         clock.now += 0.1
-        assert (a(), b()) == (kept.there["a"], kept.there["b"]) and kept.listings == [4]
-        kept.there["a"]["status"] = "ACTIVE"
+        assert a() and b() and kept.listings == 1
+        kept.underway.remove("a")
         clock.now += glances.FRESH_SECONDS + 0.1
-        told = a()
-        assert told is not None and told["status"] == "ACTIVE" and kept.listings == [4, 4]
-    assert not kept.asked
+        assert not a() and b() and kept.listings == 2
 
 
 def test_who_comes_later_is_told_by_no_listing_that_began_before(clock: Clock) -> None:
-    kept = Kept()
-    shared = kept.glances()
-    with shared.at("a") as a, shared.at("b") as b:
+    kept = Kept("a", "b", "c")
+    shared = Glances(kept.listed)
+    with shared.at("a") as a, shared.at("b"):
         clock.now += 0.1
-        a(), b()
+        assert a()
         clock.now += 0.1
-        kept.there["c"]["status"] = "ACTIVE"
+        kept.underway.remove("c")
         with shared.at("c") as c:
-            told = c()
-            assert told is not None and told["status"] == "ACTIVE" and len(kept.listings) == 2
+            assert not c() and kept.listings == 2
 
 
-def test_what_a_listing_lacks_is_asked_for_by_itself(clock: Clock) -> None:
-    kept = Kept()
-    kept.left_out = "b"
-    shared = kept.glances()
-    with shared.at("a") as a, shared.at("b") as b:
-        assert (a(), b()) == (kept.there["a"], kept.there["b"])
-        del kept.there["b"]
-        assert b() is None, "it is gone"
-    assert kept.asked == ["b", "b"]
+def test_who_is_left_alone_looks_by_himself(clock: Clock) -> None:
+    kept = Kept("a", "b")
+    shared = Glances(kept.listed)
+    with shared.at("a") as a:
+        with shared.at("b"):
+            assert a()
+        assert not a() and kept.listings == 1
 
 
 def _settling(listing: Callable[[list[Any]], Any] = lambda told: told) -> dict[str, int]:
-    """Eight servers that run after their fourth look, waited for by as many threads; what was asked for."""
+    """Eight servers that run after four looks at them, waited for by as many threads; what was asked for."""
     api, service = nova()
     ids = [service.ensure(server(n), marker(n), frozenset(), NOTHING) for n in range(8)]
     looks, lock, json, all_wait = dict.fromkeys(ids, 0), threading.Lock(), api.json, threading.Event()
@@ -122,28 +108,27 @@ def _settling(listing: Callable[[list[Any]], Any] = lambda told: told) -> dict[s
                 all_wait.set()
         with lock:
             answer = json(method, path, body, **options)
-            name = path.partition("?")[0]
-            for id_ in ids if name.endswith("detail") else [i for i in ids if name.endswith(f"/{i}")]:
+            name, _, query = path.partition("?")
+            for id_ in ids if query.startswith("status=BUILD") else [i for i in ids if name.endswith(f"/{i}")]:
                 seen(id_)
-            return answer | {"servers": listing(answer["servers"])} if "sort_key" in path else answer
+            return answer | {"servers": listing(answer["servers"])} if query.startswith("status") else answer
 
     api.json = told  # type: ignore[method-assign]
     api.asked.clear()
-    with ThreadPoolExecutor(8) as pool:
+    with patch.object(glances, "FRESH_SECONDS", 0.05), ThreadPoolExecutor(8) as pool:
         for found in pool.map(lambda id_: service.settle(Kind.SERVER, id_, SOON), ids):
             assert getattr(found, "status", "") == "ACTIVE"
     return dict(api.asked)
 
 
-def test_eight_servers_that_are_waited_for_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(glances, "FRESH_SECONDS", 0.05)
+def test_eight_servers_that_are_waited_for_are_looked_at_together() -> None:
     asked = _settling()
     assert asked["GET servers"] <= 8 + 4 + 4, (
         "each is read as a whole when it runs; four listings; one or the other looks alone"
     )
 
 
-@pytest.mark.parametrize("listing", [lambda told: [], lambda told: None, lambda told: [7, {"id": 7}, *told[:3]]])
+@pytest.mark.parametrize("listing", [lambda told: [], lambda told: None, lambda told: [7, {"id": []}, *told[:3]]])
 def test_a_listing_that_is_of_no_use_keeps_nobody_waiting(listing: Callable[[list[Any]], Any]) -> None:
     assert _settling(listing)
 

@@ -94,6 +94,8 @@ class Project(Api):
                 return False
             if key == "name" and not re.search(value, thing["name"]):
                 return False
+            if key == "status" and value != thing["status"]:
+                return False
         return True
 
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, lost, one, truth
 from unterbau.cloud.openstack.glances import Glances
-from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
+from unterbau.cloud.openstack.http import PAGE, Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.service import eldest, from_metadata, from_tags, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
 from unterbau.cloud.paging import Listed
@@ -74,6 +74,8 @@ _FLAVOR: Table = ignorable(
     _API + "list-flavors-with-details", "the provider's", "links", "description", "rxtx_factor",
     "os-flavor-access:is_public", "OS-FLV-DISABLED:disabled",
 )  # fmt: skip
+_MADE, _BUILDING = ("ACTIVE", "SHUTOFF"), "BUILD"
+"""How a server stands that is made, and one that is being made (api-ref/compute, server status)."""
 _FIRST_DEVICES = frozenset({"vda", "sda", "xvda", "hda"})
 
 
@@ -92,7 +94,9 @@ class ComputeService:
         self._sought: set[Marker] = set()
         """The servers that this process looked for already, so that a request of its own may have made them."""
         self._flavors: dict[str, str] = {}
-        self._glances = Glances(self._newest, self._entry)
+        self._ungrouped: set[str] = set()
+        """Servers that this process asked for without a server group: no listing of groups has to tell."""
+        self._glances = Glances(self._underway)
 
     # --- reading
 
@@ -359,7 +363,10 @@ class ComputeService:
         request: Json = {"server": body}
         if wish.server_group_id:
             request["os:scheduler_hints"] = {"group": wish.server_group_id}
-        return str(self._api().json("POST", "/servers", request, quiet=False)["server"]["id"])
+        id_ = str(self._api().json("POST", "/servers", request, quiet=False)["server"]["id"])
+        if not wish.server_group_id:
+            self._ungrouped.add(id_)
+        return id_
 
     def _candidates(self, wish: Server, marker: Marker) -> Sequence[Json]:
         """The servers that may be it. Those of its name, since a project may hold thousands; all where it may be there.
@@ -415,21 +422,26 @@ class ComputeService:
     def settle(self, kind: Kind, id_: str, deadline: timedelta) -> Resource:
         """A server until ACTIVE or SHUTOFF; the others are there at once."""
         if kind is Kind.SERVER:
-            with self._glances.at(id_) as entry:
-                settled(
-                    kind, id_, deadline, lambda: self._state(id_, entry()), ("ACTIVE", "SHUTOFF"), ("ERROR", "DELETED")
-                )
+            with self._glances.at(id_) as on_its_way:
+                return settled(kind, id_, deadline, lambda: self._made(id_), _MADE, ("ERROR", "DELETED"),
+                               lambda: _BUILDING if on_its_way() else "")  # fmt: skip
         return settled(kind, id_, deadline, lambda: self.read(kind, id_), ())
 
-    def _newest(self, count: int) -> dict[str, Json]:
-        """So many servers, those that were asked for last. Of what such an answer may hold else, each is asked for by itself."""
-        told = self._api().get("/servers/detail", limit=count, sort_key="created_at", sort_dir="desc").get("servers")
-        whole = (e for e in told if isinstance(e, dict) and not _is_mute(e)) if isinstance(told, list) else ()
-        return {e["id"]: e for e in whole if isinstance(e.get("id"), str)}
+    def _underway(self) -> frozenset[str]:
+        """The ids of servers that are being made, of a page of them; what else such an answer may hold counts nothing."""
+        told = self._api().get("/servers", status=_BUILDING, limit=PAGE).get("servers")
+        entries = [e for e in told if isinstance(e, dict)] if isinstance(told, list) else []
+        return frozenset(str(e.get("id")) for e in entries)
 
-    def _state(self, id_: str, entry: Json | None) -> Server | None:
-        """How a server stands by its entry."""
-        return one(ref(Kind.SERVER, id_), entry, lambda told: self._server(told, (), ())[0]) if entry else None
+    def _made(self, id_: str) -> Server | None:
+        """A server: how it stands in one request until it is made, then with its ports."""
+        entry = self._entry(id_)
+        if entry is None:
+            return None
+        ready = entry.get("status") in _MADE
+        ports = self._ports(device_id=id_) if ready else ()
+        groups = self._groups().entries if ready and id_ not in self._ungrouped else ()
+        return one(ref(Kind.SERVER, id_), entry, lambda told: self._server(told, ports, groups)[0])
 
     def set_power(self, server_id: str, power: Power, deadline: timedelta) -> None:
         """Start or stop, and wait for it."""

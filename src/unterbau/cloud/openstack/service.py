@@ -102,12 +102,19 @@ def settled(
     read: Callable[[], Resource | None],
     good: Iterable[str],
     bad: Iterable[str] = (),
+    underway: Callable[[], str] = lambda: "",
 ) -> Resource:
-    """Wait for one of the good states. Raises Broken for a bad one or if it vanishes."""
+    """Wait for one of the good states. Raises Broken for a bad one or if it vanishes.
+
+    `underway`: the status that is known without reading it, as long as it is none of these.
+    """
     good, bad, last = frozenset(good), frozenset(bad), ""
 
     def look() -> Resource | None:
         nonlocal last
+        if known := underway():
+            last = known
+            return None
         found = read()
         if found is None:
             raise Broken(f"{ref(kind, id_)} vanished while it was being made")
