@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 from test_linear_requests import marker, nova, server
 
+from unterbau.cloud import waiting
 from unterbau.cloud.openstack import glances
 from unterbau.cloud.openstack.glances import Glances
 from unterbau.cloud.openstack.http import Json
@@ -61,7 +62,8 @@ def test_one_listing_tells_all_who_wait_and_is_asked_for_again_when_it_is_old(cl
     kept = Kept("a", "b")
     shared = Glances(kept.listed)
     with shared.at("a") as a, shared.at("b") as b:
-        clock.now += 0.1
+        assert a() and b() and kept.listings == 0, "both were asked for just now"
+        clock.now += glances.FRESH_SECONDS
         assert a() and b() and kept.listings == 1
         kept.underway.remove("a")
         clock.now += glances.FRESH_SECONDS + 0.1
@@ -72,11 +74,12 @@ def test_who_comes_later_is_told_by_no_listing_that_began_before(clock: Clock) -
     kept = Kept("a", "b", "c")
     shared = Glances(kept.listed)
     with shared.at("a") as a, shared.at("b"):
-        clock.now += 0.1
-        assert a()
-        clock.now += 0.1
-        kept.underway.remove("c")
+        clock.now += glances.FRESH_SECONDS
+        assert a() and kept.listings == 1
+        clock.now += glances.FRESH_SECONDS / 2
         with shared.at("c") as c:
+            kept.underway.remove("c")
+            clock.now += glances.FRESH_SECONDS
             assert not c() and kept.listings == 2
 
 
@@ -85,6 +88,7 @@ def test_who_is_left_alone_looks_by_himself(clock: Clock) -> None:
     shared = Glances(kept.listed)
     with shared.at("a") as a:
         with shared.at("b"):
+            clock.now += glances.FRESH_SECONDS
             assert a()
         assert not a() and kept.listings == 1
 
@@ -115,7 +119,11 @@ def _settling(listing: Callable[[list[Any]], Any] = lambda told: told) -> dict[s
 
     api.json = told  # type: ignore[method-assign]
     api.asked.clear()
-    with patch.object(glances, "FRESH_SECONDS", 0.05), ThreadPoolExecutor(8) as pool:
+    quick = (
+        patch.object(glances, "FRESH_SECONDS", 0.05),
+        patch.object(waiting, "_pause", lambda stop, seconds: stop.wait(0.02)),
+    )
+    with quick[0], quick[1], ThreadPoolExecutor(8) as pool:
         for found in pool.map(lambda id_: service.settle(Kind.SERVER, id_, SOON), ids):
             assert getattr(found, "status", "") == "ACTIVE"
     return dict(api.asked)
@@ -139,7 +147,11 @@ def test_of_servers_that_are_waited_for_one_in_error_is_one_in_error() -> None:
     for id_ in ids:
         api.things["servers"][id_] |= {"flavor": {}, "metadata": {}}
     api.things["servers"][ids[0]]["status"] = "ERROR"
-    with service._glances.at("another"), pytest.raises(Broken, match="ended in status ERROR"):
+    with (
+        patch.object(glances, "FRESH_SECONDS", 0.05),
+        service._glances.at("another"),
+        pytest.raises(Broken, match="ended in status ERROR"),
+    ):
         service.settle(Kind.SERVER, ids[0], SOON)
-    with service._glances.at("another"):
+    with patch.object(glances, "FRESH_SECONDS", 0.05), service._glances.at("another"):
         assert service.settle(Kind.SERVER, ids[1], SOON).id == ids[1]

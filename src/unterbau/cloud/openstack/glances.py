@@ -3,7 +3,8 @@
 
 `compute` waits with it for servers. The listing names what is on its way, and no more, so it is short and costs a cloud
 little. Whatever it does not name its waiter looks at by itself, and so does who waits alone: nothing depends on what the
-listing holds. No cache: what a waiter is told is never older than his waiting.
+listing holds. No cache: what a waiter is told is never older than his waiting. Who waits since less than a second, and not
+alone, asks nobody: what was asked for just now is on its way.
 """
 
 from __future__ import annotations
@@ -34,15 +35,19 @@ class Glances:
         since = time.monotonic()
         self._waiting.append(id_)
         try:
-            yield lambda: len(self._waiting) > 1 and id_ in self._together(since)
+            yield lambda: len(self._waiting) > 1 and (_is_fresh(since) or id_ in self._together())
         finally:
             self._waiting.remove(id_)
 
-    def _together(self, since: float) -> Set[str]:
-        """A listing that began after `since`; one thread asks, the others wait for it."""
+    def _together(self) -> Set[str]:
+        """A fresh listing; one thread asks, the others wait for it."""
         with self._lock:
-            if self._began < max(since, time.monotonic() - FRESH_SECONDS):
+            if not _is_fresh(self._began):
                 began = time.monotonic()
                 self._listed = self._underway()
                 self._began = began
             return self._listed
+
+
+def _is_fresh(moment: float) -> bool:
+    return time.monotonic() - moment < FRESH_SECONDS
