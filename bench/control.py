@@ -160,18 +160,18 @@ def _address(number: int) -> str:
     return f"10.0.{1 + number // 200}.{1 + number % 200}"
 
 
-def tenant(kind: str, count: int) -> list[Resource]:
-    """The same things as a tenant that moves."""
+def tenant(kind: str, count: int, turn: str) -> list[Resource]:
+    """The same things as a tenant that moves, with names of this turn: those of the turns before are still there."""
     from unterbau.tenant.kinds import FixedIp, Flavor, Network, Port, SecurityGroup, SecurityGroupRule, Server, Subnet
 
     if kind == "rules":
-        groups = [SecurityGroup(id=f"group-{n}", name=f"ours-{n}") for n in range(0, count, TOGETHER)]
+        groups = [SecurityGroup(id=f"group-{n}", name=f"{turn}-{n}") for n in range(0, count, TOGETHER)]
         return [*groups, *(SecurityGroupRule(
             id=f"rule-{n}", name="", security_group_id=f"group-{n - n % TOGETHER}", direction="ingress", ethertype="IPv4", protocol="tcp",
             port_range_min=n + 1, port_range_max=n + 1, remote_ip_prefix="192.0.2.0/24") for n in range(count))]  # fmt: skip
-    group = SecurityGroup(id="group", name="ours")
-    network = Network(id="network", name="ours")
-    subnet = Subnet(id="subnet", name="ours", network_id="network", ip_version=4, cidr="10.0.0.0/16", gateway_ip="10.0.0.1",
+    group = SecurityGroup(id="group", name=turn)
+    network = Network(id="network", name=turn)
+    subnet = Subnet(id="subnet", name=turn, network_id="network", ip_version=4, cidr="10.0.0.0/16", gateway_ip="10.0.0.1",
         enable_dhcp=False)  # fmt: skip
     ports = [Port(
         id=f"port-{n}", name=f"p{n}", network_id="network", mac_address=_mac(255, n), security_group_ids=("group",),
@@ -180,7 +180,7 @@ def tenant(kind: str, count: int) -> list[Resource]:
         ) for n in range(count)]  # fmt: skip
     flavor = Flavor(name=FLAVOR, vcpus=2, ram_mib=4096, disk_gib=20)
     servers = [Server(
-        id=f"server-{n}", name=f"ours-{n}", status="ACTIVE", flavor=flavor, image_id="image", port_ids=(f"port-{n}",)
+        id=f"server-{n}", name=f"{turn}-{n}", status="ACTIVE", flavor=flavor, image_id="image", port_ids=(f"port-{n}",)
         ) for n in range(count if kind == "servers" else 0)]  # fmt: skip
     return [group, network, subnet, *ports, *servers]
 
@@ -212,7 +212,9 @@ class Ours:
         told = census.take(source, now=lambda: datetime.now(UTC))
         image = next(i for i in there.offering.images if i.name == IMAGE)
         offering = there.offering.model_copy(update={"images": (image.model_copy(update={"id": "image"}),)})
-        workload = told.model_copy(update={"resources": tuple(tenant(kind, count)), "offering": offering})
+        workload = told.model_copy(
+            update={"resources": tuple(tenant(kind, count, f"ours-{uuid.uuid4().hex[:8]}")), "offering": offering}
+        )
         plan = _without_disks(
             planning.make(workload, there, run=f"bench-{uuid.uuid4().hex[:8]}", now=datetime.now(UTC))
         )

@@ -27,6 +27,7 @@ T = TypeVar("T")
 QUIET_SECONDS = 20.0
 """For so long a wait is nothing special; then it says what it waits for, and again each minute."""
 AGAIN_SECONDS = 60.0
+LONGEST_PAUSE = 2.0
 GRACE_SECONDS = 1.0
 """A wait may go on for so long after a stop, and one that begins after it may last so long: most deletions end by then."""
 
@@ -100,10 +101,13 @@ def stoppable(what: str) -> Callable[[], None]:
     return between
 
 
-def wait(look: Callable[[], T | None], deadline: timedelta, what: Words, *, last: Callable[[], str] = lambda: "") -> T:
+def wait(
+    look: Callable[[], T | None], deadline: timedelta, what: Words, *, last: Callable[[], str] = lambda: "",
+    longest: float = LONGEST_PAUSE,
+) -> T:  # fmt: skip
     """Call `look` until it gives something other than None. Raises Unreachable at the deadline, Interrupted.
 
-    `last`: the status that was seen last, for both messages.
+    `last`: the status that was seen last, for both messages. `longest`: the pause between two looks (seconds), which begins short and grows.
     """
     heed, begun, pause, due = heeded(), time.monotonic(), 0.1, QUIET_SECONDS
     stopped: float | None = None
@@ -128,7 +132,7 @@ def wait(look: Callable[[], T | None], deadline: timedelta, what: Words, *, last
                 f"waiting for {_so_far(what, last())}: {now - begun:.0f} s, at most {deadline.total_seconds():.0f} s"
             )
         _pause(heed.stop, min(pause, left))
-        pause = min(pause * 1.5, 2.0)
+        pause = min(pause * 1.5, longest)
 
 
 def _so_far(what: Words, last: str) -> Words:

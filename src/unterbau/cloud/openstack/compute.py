@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, lost, one, truth
-from unterbau.cloud.openstack.glances import Glances
+from unterbau.cloud.openstack.glances import FRESH_SECONDS, Glances
 from unterbau.cloud.openstack.http import PAGE, Api, Json, by_id, named_by, parallel
 from unterbau.cloud.openstack.service import eldest, from_metadata, from_tags, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
@@ -424,7 +424,7 @@ class ComputeService:
         if kind is Kind.SERVER:
             with self._glances.at(id_) as on_its_way:
                 return settled(kind, id_, deadline, lambda: self._made(id_), _MADE, ("ERROR", "DELETED"),
-                               lambda: _BUILDING if on_its_way() else "")  # fmt: skip
+                               lambda: _BUILDING if on_its_way() else "", FRESH_SECONDS)  # fmt: skip
         return settled(kind, id_, deadline, lambda: self.read(kind, id_), ())
 
     def _underway(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from unterbau.cloud.openstack.http import Json
 from unterbau.cloud.port import Listing, Marker, is_marker, markers
-from unterbau.cloud.waiting import wait
+from unterbau.cloud.waiting import LONGEST_PAUSE, wait
 from unterbau.errors import Broken, Conflict, NotFound
 from unterbau.tenant.kinds import Kind, Resource, Source, ref
 from unterbau.tenant.workload import NotShown
@@ -103,10 +103,11 @@ def settled(
     good: Iterable[str],
     bad: Iterable[str] = (),
     underway: Callable[[], str] = lambda: "",
+    longest: float = LONGEST_PAUSE,
 ) -> Resource:
     """Wait for one of the good states. Raises Broken for a bad one or if it vanishes.
 
-    `underway`: the status that is known without reading it, as long as it is none of these.
+    `underway`: the status that is known without reading it, as long as it is none of these. `longest`: as of `wait`.
     """
     good, bad, last = frozenset(good), frozenset(bad), ""
 
@@ -123,7 +124,7 @@ def settled(
             raise Broken(f"{ref(kind, id_)} ended in status {last}")
         return found if not good or last in good else None
 
-    return cast("Resource", wait(look, deadline, ref(kind, id_), last=lambda: last))
+    return cast("Resource", wait(look, deadline, ref(kind, id_), last=lambda: last, longest=longest))
 
 
 def gone(request: Callable[[], object]) -> None:
