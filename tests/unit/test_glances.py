@@ -17,7 +17,7 @@ from unterbau.cloud import waiting
 from unterbau.cloud.openstack import glances
 from unterbau.cloud.openstack.glances import Glances
 from unterbau.cloud.openstack.http import Json
-from unterbau.errors import Broken
+from unterbau.errors import Broken, Conflict
 from unterbau.tenant.kinds import NOTHING, Kind
 
 SOON = timedelta(seconds=20)
@@ -136,7 +136,13 @@ def test_eight_servers_that_are_waited_for_are_looked_at_together() -> None:
     )
 
 
-@pytest.mark.parametrize("listing", [lambda told: [], lambda told: None, lambda told: [7, {"id": []}, *told[:3]]])
+def _refused(told: list[Any]) -> Any:
+    raise Conflict("compute: HTTP 400: Invalid filter status")
+
+
+@pytest.mark.parametrize(
+    "listing", [lambda told: [], lambda told: None, lambda told: [7, {"id": []}, *told[:3]], _refused]
+)
 def test_a_listing_that_is_of_no_use_keeps_nobody_waiting(listing: Callable[[list[Any]], Any]) -> None:
     assert _settling(listing)
 

@@ -428,8 +428,11 @@ class ComputeService:
         return settled(kind, id_, deadline, lambda: self.read(kind, id_), ())
 
     def _underway(self) -> frozenset[str]:
-        """The ids of servers that are being made, of a page of them; what else such an answer may hold counts nothing."""
-        told = self._api().get("/servers", status=_BUILDING, limit=PAGE).get("servers")
+        """The ids of servers that are being made, of a page of them; none where the cloud tells none, or something else."""
+        try:
+            told = self._api().get("/servers", status=_BUILDING, limit=PAGE).get("servers")
+        except CloudError:  # each is looked at by itself then, and that says what is wrong
+            return frozenset()
         entries = [e for e in told if isinstance(e, dict)] if isinstance(told, list) else []
         return frozenset(str(e.get("id")) for e in entries)
 
