@@ -212,7 +212,7 @@ class SourceClosing(_Closing):
         path = self._seal(checked, record) if closing.deleted(record) or emptied else ""
         if result is not None:
             self._demand_complete(result, errors)
-        rest = record.after or census.take(self.cloud("source"), now=self.tools.now)
+        rest = record.after or census.take(self.tools.connect(self.state.source), now=self.tools.now)
         return Closed(deleted=closing.deleted(record), kept=record.kept, rest=rest, emptied=emptied, evidence=path)
 
     def _manifests(self, attempt: closing.Attempt, number: int) -> dict[str, Path]:
@@ -301,7 +301,7 @@ class SourceClosing(_Closing):
         self, attempts: list[closing.Attempt], kept: dict[Ref, Words], result: RunResult | None
     ) -> closing.Closing:
         complete = result is None or result.complete
-        after = census.take(self.cloud("source"), now=self.tools.now) if complete else None
+        after = census.take(self.tools.connect(self.state.source), now=self.tools.now) if complete else None
         return closing.Closing(
             attempts=tuple(attempts), complete=complete, ended=self.tools.now(), kept=kept, after=after
         )

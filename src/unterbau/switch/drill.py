@@ -145,8 +145,6 @@ class Drill:
     def __init__(self, folder: Folder, tools: Tools) -> None:
         self.folder, self.tools = folder, tools
         self.state = folder.load()
-        self._opened: dict[str, Cloud] = {}
-        self._opening = threading.Lock()
 
     # --- a run after one that ended early
 
@@ -176,7 +174,7 @@ class Drill:
     @contextmanager
     def alone(self, side: str = "target") -> Iterator[None]:
         """Within it nobody else of this user writes to the project of that side. Raises Refused."""
-        with folders.alone_in(self.cloud(side).identity()):
+        with folders.alone_in(self.tools.connect(getattr(self.state, side)).identity()):
             yield
 
     # --- phases
@@ -186,7 +184,7 @@ class Drill:
         whole, began = not (self.folder.source.exists() or self.folder.target.exists()), self.tools.now()
         for side, path in (("source", self.folder.source), ("target", self.folder.target)):
             if not path.exists():
-                cloud, brief = self.cloud(side), side == "source" and not words.headers
+                cloud, brief = self.tools.connect(getattr(self.state, side)), side == "source" and not words.headers
                 taken = census.take(
                     cloud, now=self.tools.now, progress=self.tools.face.count, brief=brief,
                     place=self.folder.source_listed,
@@ -349,9 +347,10 @@ class Drill:
         plan, source = self._cut(self.judged(words), cut), self.read(self.folder.source, Workload)
         plan.check_against(source)
         _refuse_failed_checks(plan)
-        steps = self.steps(plan, source)
+        clouds = self.clouds()  # one pair: what looks again before the first write, and what writes then, enter once
+        steps = self.steps(plan, source, clouds)
         if not self._begun():
-            self._refuse_changed(plan, source)
+            self._refuse_changed(plan, source, *clouds)
             self.ask_source(plan)
         late = move.until_stop(steps)
         with Journal(self.folder.journal, now=self.tools.now) as journal:
@@ -526,7 +525,7 @@ class Drill:
         return evidence.remainder(self.read(self.folder.target, Workload), after, made)
 
     def _target_now(self) -> Workload:
-        return census.take(self.cloud("target"), now=self.tools.now)
+        return census.take(self.tools.connect(self.state.target), now=self.tools.now)
 
     def _take_back(self, journal: Journal) -> Swept:
         plan, source = self.load_plan(), self.read(self.folder.source, Workload)
@@ -641,16 +640,9 @@ class Drill:
         """Those of the move. `source` is the census that the plan was made from; `clouds`: not to connect anew. Raises LocalError."""
         return move.steps(plan, source, *(clouds or self.clouds()), self.folder.path, self.folder.source_listed)
 
-    def cloud(self, side: str) -> Cloud:
-        """The source or the target; all phases of a command share its token and its connections."""
-        with self._opening:
-            if side not in self._opened:
-                self._opened[side] = self.tools.connect(getattr(self.state, side))
-            return self._opened[side]
-
     def clouds(self) -> tuple[Cloud, Cloud]:
         """Source and target."""
-        return self.cloud("source"), self.cloud("target")
+        return self.tools.connect(self.state.source), self.tools.connect(self.state.target)
 
     def load_plan(self) -> Plan:
         """The plan as it stands in the folder. Raises PlanError."""
@@ -665,18 +657,18 @@ class Drill:
         except ValidationError as error:
             raise LocalError(f"{path} is damaged ({error.error_count()} faults)", "Start the drill anew.") from None
 
-    def _refuse_changed(self, plan: Plan, source: Workload) -> None:
+    def _refuse_changed(self, plan: Plan, source: Workload, here: Cloud, there: Cloud) -> None:
         """Before the first write: both sides are looked at again, beside each other."""
         with ThreadPoolExecutor(max_workers=2) as pool:
-            target_now = pool.submit(self._target_now)
-            source_now = pool.submit(self._source_now, brief=census.is_brief(source))
+            target_now = pool.submit(census.take, there, now=self.tools.now)
+            source_now = pool.submit(self._source_now, here, brief=census.is_brief(source))
         self._refuse_stale(plan, source, source_now.result())
         self._refuse_taken(plan, target_now.result())
 
-    def _source_now(self, *, brief: bool) -> Workload:
+    def _source_now(self, here: Cloud, *, brief: bool) -> Workload:
         with files.passing("census") as passing:
             place = passing / "listed.jsonl" if self.folder.source_listed.exists() else None
-            return census.take(self.cloud("source"), now=self.tools.now, brief=brief, place=place)
+            return census.take(here, now=self.tools.now, brief=brief, place=place)
 
     def _refuse_taken(self, plan: Plan, now: Workload) -> None:
         """The target must be what the plan was made for, and nobody else be writing there."""
