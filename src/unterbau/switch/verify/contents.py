@@ -250,9 +250,7 @@ def _runs(sides: dict[str, Cloud], work: Path, watcher: _Watcher) -> Momentary:
     def remove(intent: JsonObject, output: JsonObject | None) -> None:
         _delete(sides[str(intent["side"])], Kind(str(intent["kind"])), str(intent["marker"]), output)
 
-    with ThreadPoolExecutor(max_workers=2) as pool:  # of each side it takes several requests
-        source, target = pool.map(lambda side: sides[side].identity(), ("source", "target"))
-    place = f"{VERB}-{pair(source, target)}"
+    place = f"{VERB}-{pair(sides['source'].identity(), sides['target'].identity())}"
     return Momentary(work, place, remove, watcher.now, watcher.stop, watcher.late_seconds, watcher.say)
 
 
