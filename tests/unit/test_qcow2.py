@@ -136,10 +136,13 @@ def test_files_that_need_another_file_are_refused(tmp_path: Path) -> None:
 @pytest.mark.thorough
 @by_qemu
 def test_an_encrypted_file_is_refused(tmp_path: Path) -> None:
-    qemu("create", "-f", "qcow2", "--object", "secret,id=s,data=words", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10",
+    """As the older of the two ways has it: for LUKS qemu-img measures the processor, and fails on a busy machine. Both stand in one field."""
+    qemu("create", "-f", "qcow2", "--object", "secret,id=s,data=words", "-o", "encrypt.format=aes,encrypt.key-secret=s",
          tmp_path / "file", "1M")  # fmt: skip
-    with pytest.raises(qcow2.Unreadable, match="encrypted"):
-        disk_of((tmp_path / "file").read_bytes(), 1 << 20)
+    aes = (tmp_path / "file").read_bytes()
+    for data in (aes, aes[:32] + (2).to_bytes(4, "big") + aes[36:]):
+        with pytest.raises(qcow2.Unreadable, match="encrypted"):
+            disk_of(data, 1 << 20)
 
 
 @pytest.mark.thorough
