@@ -256,10 +256,7 @@ class ComputeService:
             found = self._api().entry(f"/os-server-groups/{id_}", "server_group")
             return one(what, found, _group) if found else None
         entry = self._entry(id_)
-        if not entry:
-            return None
-        ports, groups = self._ports(device_id=id_), self._groups().entries
-        return one(what, entry, lambda told: self._server(told, ports, groups)[0])
+        return self._whole(entry) if entry else None
 
     def _entry(self, id_: str) -> Json | None:
         found = self._api().entry(f"/servers/{id_}", "server")
@@ -437,13 +434,17 @@ class ComputeService:
         return frozenset(str(e.get("id")) for e in entries)
 
     def _made(self, id_: str) -> Server | None:
-        """A server: how it stands in one request until it is made, then with its ports."""
+        """A server: how it stands in one request until it is made, then with its ports and its group."""
         entry = self._entry(id_)
-        if entry is None:
-            return None
-        ready = entry.get("status") in _MADE
-        ports = self._ports(device_id=id_) if ready else ()
-        groups = self._groups().entries if ready and id_ not in self._ungrouped else ()
+        if entry is None or entry.get("status") in _MADE:
+            return self._whole(entry) if entry else None
+        return one(ref(Kind.SERVER, id_), entry, lambda told: self._server(told, (), ())[0])
+
+    def _whole(self, entry: Json) -> Server:
+        """A server with its ports and its group, which are asked for."""
+        id_ = by_id(entry)
+        ports = self._ports(device_id=id_)
+        groups = () if id_ in self._ungrouped else self._groups().entries
         return one(ref(Kind.SERVER, id_), entry, lambda told: self._server(told, ports, groups)[0])
 
     def set_power(self, server_id: str, power: Power, deadline: timedelta) -> None:
