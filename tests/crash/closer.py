@@ -2,7 +2,8 @@
 """The command line between two simulators: `closer.py ROOT KILL_AFTER ARGUMENT...`; and the drill that it closes.
 
 `drill` starts its verifier in the same way. The clouds `a` and `b` lie under ROOT, the drills under ROOT/state, the key under ROOT/data. With KILL_AFTER a process
-kills itself with SIGKILL after that write into a journal of the closing (0: never).
+kills itself with SIGKILL after that write into a journal of the closing (0: never), with -KILL_AFTER before that change of
+anything in ROOT/state.
 """
 
 from __future__ import annotations
@@ -286,6 +287,7 @@ def main() -> None:
     tools = wiring.tools
     program = (sys.executable, __file__, str(root), "0")
     wiring.tools = lambda *given: dataclasses.replace(tools(*given), program=program, probing=wiring.prober)
+    killing.at_moment(max(0, -kill_after), root / "state")
     close.Journal = functools.partial(Journal, on_write=killing.at(kill_after))  # type: ignore[assignment,attr-defined]
     if sys.argv[1] in ("close", "drill"):
         sys.argv += ["--late-writes", "0"]  # a request to this simulator ends with its client

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mover import folder
@@ -25,7 +26,7 @@ from unterbau.reference import tenant as seed
 from unterbau.saga import Journal
 from unterbau.switch import census, drill, planning
 from unterbau.switch.folders import DrillState
-from unterbau.tenant.kinds import AddressGroup, Kind, Ref, Resource, Volume, kind_of
+from unterbau.tenant.kinds import AddressGroup, Kind, Ref, Resource, SecurityGroupRule, Volume, kind_of
 from unterbau.verdict import Outcome
 
 pytestmark = pytest.mark.timeout(2400)
@@ -161,6 +162,37 @@ def test_a_mark_in_the_place_of_a_description_stays_until_the_id_is_noted(settin
     assert [(g.name, g.description, g.marker) for g in groups] == [("fv-verwaltungsnetz", "Netze der Häuser", None)], (
         groups
     )
+
+
+def test_what_came_late_and_went_with_another_holds_nothing_any_more(setting: Callable[..., Setting]) -> None:
+    """A rule that was not there yet when it was to go: it keeps its address group, until it goes with its own group."""
+    at = setting(workers=1)
+    target = at.clouds["b"]
+    delete, ensure = target.delete, target.ensure
+    come = list[str]()
+
+    def deleting(reference: Ref, deadline: timedelta) -> None:
+        if kind_of(reference) is Kind.ADDRESS_GROUP and not come:
+            come.append(reference)
+            at.come()
+        delete(reference, deadline)
+
+    def ensuring(wish: Resource, marker: str, **more: Any) -> str:
+        if isinstance(wish, SecurityGroupRule) and wish.remote_address_group_id:
+            at.lose(lambda request: 3600)
+            at.tools.stop.set()
+        return ensure(wish, marker, **more)
+
+    target.ensure = ensuring  # type: ignore[assignment,method-assign]
+    with pytest.raises(Interrupted):
+        at.drill.move()
+    at.tools.stop.clear()
+    at.lose(lambda request: None)
+    target.ensure = ensure  # type: ignore[method-assign]
+    target.delete = deleting  # type: ignore[method-assign]
+    closed = at.drill.close_target()
+    assert come and closed.exit is Exit.HELD
+    assert at.names() == at.before
 
 
 def test_without_a_lost_request_nothing_is_waited_for(setting: Callable[..., Setting]) -> None:

@@ -213,25 +213,27 @@ class _Now(Mapping[str, JsonObject]):
 def peek(path: Path) -> Status:
     """Where the run of a journal stands, which another process may be writing. Raises LocalError without a readable one."""
     status = Status()
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            for (text,) in db.execute("SELECT event FROM journal ORDER BY seq"):
-                status.apply(Event.model_validate_json(text))
-    except (sqlite3.Error, ValidationError) as error:
-        raise LocalError(f"journal {path}: cannot be read ({error})") from None
+    with _looked_at(path, "SELECT event FROM journal ORDER BY seq") as rows:
+        for (text,) in rows:
+            status.apply(Event.model_validate_json(text))
     return status
 
 
 def timeline(path: Path) -> list[tuple[datetime, str, str]]:
     """(when, kind of event, step) of each entry of a journal, which another process may be writing. Raises LocalError."""
+    told = "SELECT at, json_extract(event, '$.kind'), coalesce(json_extract(event, '$.node'), '') FROM journal ORDER BY seq"
+    with _looked_at(path, told) as rows:
+        return [(datetime.fromisoformat(at), kind, node) for at, kind, node in rows]
+
+
+@contextmanager
+def _looked_at(path: Path, query: str) -> Iterator[Iterator[tuple[str, ...]]]:
+    """What a query of the entries finds. A file whose maker was killed before the first of them holds none, be it empty itself."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            told = (
-                "SELECT at, json_extract(event, '$.kind'), coalesce(json_extract(event, '$.node'), '')"
-                " FROM journal ORDER BY seq"
-            )
-            return [(datetime.fromisoformat(at), kind, node) for at, kind, node in db.execute(told)]
-    except (sqlite3.Error, ValueError, TypeError) as error:
+            made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'journal'").fetchone()
+            yield db.execute(query) if made else iter(())
+    except (sqlite3.Error, ValueError, TypeError) as error:  # pydantic's is a ValueError
         raise LocalError(f"journal {path}: cannot be read ({error})") from None
 
 

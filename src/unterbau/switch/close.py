@@ -336,6 +336,7 @@ class TargetClosing(_Closing):
         self, sealed: evidence.Bundle, then: closing.Texts, boxes: tuple[str, ...], confirm: Confirm
     ) -> Closed:
         self._refuse_emptied()
+        self.tidy()
         clouds = self.clouds()
         self.tools.face.phase("look at both sides")
         seen = closing.ignored if boxes else None

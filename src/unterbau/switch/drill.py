@@ -47,7 +47,7 @@ from unterbau.switch.probes.outage import Watched
 from unterbau.switch.probes.running import RATE, Prober
 from unterbau.switch.report import html
 from unterbau.switch.report.ending import called
-from unterbau.switch.verify import Contents, beside
+from unterbau.switch.verify import Contents, beside, tidy
 from unterbau.tenant.kinds import Guests, Ref, kind_of, ref
 from unterbau.tenant.workload import Workload
 from unterbau.verdict import Model, Outcome, Verdict, exit_code
@@ -494,6 +494,7 @@ class Drill:
     def close_target(self) -> Closed:
         """Take back what the move made, on both clouds, sweep, and look at what remains."""
         after, swept, made = None, Swept(), list[Ref]()
+        self.tidy()
         if self.folder.journal.exists():
             with Journal(self.folder.journal, now=self.tools.now) as journal:
                 swept = self._take_back(journal)
@@ -509,6 +510,15 @@ class Drill:
         files.write(self.folder.target_closed, after.model_dump_json(indent=1).encode())
         gone = tuple(r for r in made if r not in after.by_ref)
         return Closed(deleted=gone, rest=after, swept=swept, verdict=self._remainder(after))
+
+    def tidy(self) -> None:
+        """Before anything is deleted: what a killed verification of these two left would hold it."""
+        left = tidy(
+            dict(zip(("source", "target"), self.clouds(), strict=True)), work=folders.verifications(), now=self.tools.now,
+            stop=self.tools.stop, late_seconds=self.tools.late_seconds, say=self.tools.face.say,
+        )  # fmt: skip
+        for line in first(left, "each is tried again by the next verification"):
+            self.tools.face.say(f"left by a verification that was killed: {line}")
 
     def written(self, journal: Journal) -> Iterator[tuple[Ref, str]]:
         """Ref and mark of each object that parts of crowded containers wrote."""
@@ -541,8 +551,9 @@ class Drill:
         result = back()
         if result.interrupted:
             raise Interrupted("the clean-up was stopped", AGAIN)
+        doubtful = bool(journal.doubts)
         swept = self._sweep(journal, move.temporaries(journal.status))
-        if result.failed and swept.removed:  # perhaps by what is swept now
+        if result.failed and (doubtful or swept.removed):  # perhaps by what a late write made, which is gone by now
             result = back()
         self._demand_complete(result, dict(journal.status.errors))
         return swept

@@ -244,6 +244,22 @@ def observe(
     return Seen(seen["source"], seen["target"], {**hashes, **told}, stamps, left, started, now(), manifests)
 
 
+def tidy(
+    sides: dict[str, Cloud], *, work: Path, now: Callable[[], datetime], stop: threading.Event, late_seconds: float,
+    say: Callable[[str], None],
+) -> tuple[str, ...]:  # fmt: skip
+    """Remove what killed verifications of this pair left, for who deletes and looks at nothing. Returns what would not go.
+
+    A snapshot of theirs would hold its volume. Raises Interrupted, and what a side raises that cannot be reached.
+    """
+    if not any(work.glob(f"{VERB}-*.db")):
+        return ()
+    watcher = _Watcher(stop, now, lambda label, done, total: None, late_seconds, say)
+    runs = _runs(sides, work, watcher)
+    killed, _ = runs.take_up()
+    return tuple(runs.finish(killed))
+
+
 def _runs(sides: dict[str, Cloud], work: Path, watcher: _Watcher) -> Momentary:
     """The verifications of this pair. Raises AuthFailed, Unreachable, ..."""
 

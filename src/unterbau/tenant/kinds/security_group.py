@@ -153,9 +153,7 @@ class SecurityGroupRule(ResourceBase):
     port_range_max: Annotated[int | None, carried(opens=TRAFFIC)] = None
     remote_ip_prefix: Annotated[str | None, carried(opens=TRAFFIC)] = None
     remote_group_id: Annotated[str | None, carried(refers=Kind.SECURITY_GROUP, holds=False, opens=TRAFFIC)] = None
-    remote_address_group_id: Annotated[str | None, carried(refers=Kind.ADDRESS_GROUP, holds=False, opens=TRAFFIC)] = (
-        None
-    )
+    remote_address_group_id: Annotated[str | None, carried(refers=Kind.ADDRESS_GROUP, opens=TRAFFIC)] = None
 
     @model_validator(mode="after")
     def _one_remote(self) -> Self:
