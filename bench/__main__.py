@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m bench`: run the benches in turn, some hours; each writes its own section of bench/README.md.
 
-Not here: `guests` (wants root), `chaos` and `mutants`, which have commands of their own.
+Not here: `guests` (wants root), `crowd real` (an hour by itself), `chaos` and `mutants`, which have commands of their own.
 """
 
 from __future__ import annotations
