@@ -13,6 +13,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -26,6 +27,8 @@ STATE = "XDG_STATE_HOME"
 """The variable that a person sets to have state elsewhere."""
 DATA = "XDG_DATA_HOME"
 
+_HALF = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""What `writing` calls a file that is not whole yet (tempfile's own ending)."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -77,6 +80,14 @@ def writing(path: Path, mode: int = 0o600, *, durable: bool = True, home: str = 
             raise
         if durable:
             sync_folder(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written here. Only for who holds the folder alone. Raises LocalError."""
+    with translated(folder):
+        for left in folder.iterdir():
+            if _HALF.fullmatch(left.name) and left.is_file():
+                left.unlink(missing_ok=True)
 
 
 def keep(path: Path) -> str:

@@ -71,6 +71,7 @@ def test_a_drill_killed_at_any_moment_is_finished_by_the_same_command(
         else:
             done = closer.run(root, "drill", "a", "b", "--keep", "--quiet")
             wrong = [side for side in "ab" if names(root, side) != undisturbed[side]]
+            wrong += [path.name for path in root.glob("state/unterbau/drills/*/.*")]
             if done.returncode != 3 or wrong:
                 told = f"{number}: {done.returncode}, wrong on {wrong}: {done.stderr[-1000:]}"
         shutil.rmtree(root)

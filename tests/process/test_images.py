@@ -32,6 +32,7 @@ from unterbau.errors import (
     UsageError,
 )
 from unterbau.images import adding, model, signature, words
+from unterbau.saga import Journal
 from unterbau.tenant.kinds import Image, Kind
 from unterbau.verdict import Outcome
 
@@ -367,9 +368,29 @@ def test_killed_before_each_write_the_same_command_finishes_and_there_is_no_twin
             assert not publish or len(images(trial)) <= 2 + renewing
             if not publish:
                 assert len(images(trial)) == 1 + renewing, after
-            assert not list((trial / "state").glob("*.db")), after
+            assert {p.suffix for p in (trial / "state").iterdir()} == {".lock"}, after
         shop.files = newer
     assert kills >= 6
+
+
+def test_what_a_killed_run_read_goes_with_the_next_of_the_same_entry(shop: Vendor, tmp_path: Path) -> None:
+    """It may be gigabytes. What another entry is at stays, also of one whose name begins alike."""
+    work = tools(tmp_path)
+    made = adding.add(work, entries(shop).entries[0], "private")
+    (place,) = (p.name.removesuffix("-gast.lock") for p in work.folder.glob("*.lock"))
+    old, other = f"{place}-gast-{'0' * 16}", f"{place}-gast-1-{'0' * 16}"
+    for name in (old, other):
+        for suffix in (".part", ".image", ".db"):
+            (work.folder / f"{name}{suffix}").touch()
+    for path in work.folder.glob("*.db"):
+        with Journal(path):
+            pass
+    shop.publish(TWO)
+    (renewed,) = adding.sync(work, entries(shop))
+    assert (made.did, renewed.did) == ("added", "renewed")
+    left = {p.name for p in work.folder.iterdir()}
+    assert not {name for name in left if name.startswith(old)}
+    assert {f"{other}{suffix}" for suffix in (".part", ".image", ".db")} <= left
 
 
 def test_a_signature_is_held_by_the_key_that_the_catalogue_names_and_by_no_other(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -152,11 +153,10 @@ def _look(entry: Entry) -> Build:
     return Build(file, entry.folder + file, f"{entry.algorithm}:{found[file]}", outcome, said)
 
 
-def _download(tools: Tools, entry: Entry, build: Build) -> tuple[Path, date, int]:
-    """The file whose hash is the vendor's, the day of its build, and the size of its disk in bytes. Nothing else is kept."""
-    path = tools.folder / f"{build.checksum.partition(':')[2][:32]}.image"
+def _download(path: Path, tools: Tools, entry: Entry, build: Build) -> tuple[date, int]:
+    """Read the file whose hash is the vendor's: the day of its build, and the size of its disk in bytes. Nothing else is kept."""
     if not path.exists() or _hash_of(path, entry.algorithm) != build.checksum:
-        part = path.with_suffix(f".{os.getpid()}.part")
+        part = path.with_suffix(".part")
         try:
             with fetching.opened(build.url, entry.hosts) as answer, files.translated(part), part.open("wb") as out:
                 tools.say(f"reading {build.file}" + (f", {answer.size_bytes} bytes" if answer.size_bytes else ""))
@@ -181,7 +181,7 @@ def _download(tools: Tools, entry: Entry, build: Build) -> tuple[Path, date, int
         path.unlink()
         raise Failed(f"{build.url}: it {error}", "Nothing was made.") from None
     modified = datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
-    return path, entry.day_of(build.file) or modified, size
+    return entry.day_of(build.file) or modified, size
 
 
 def _demand(part: Path, entry: Entry, build: Build) -> None:
@@ -207,11 +207,13 @@ def _bring(tools: Tools, entry: Entry, build: Build, visibility: str, members: S
     before = _added(tools.cloud, entry)
     marker = Marker(run=f"images-{_place(tools.cloud)}", node=f"{entry.name} {build.checksum}").tag()
     journal = tools.folder / f"{_place(tools.cloud)}-{entry.name}-{build.checksum.partition(':')[2][:16]}.db"
+    path = journal.with_suffix(".image")
     _take_up(tools, entry, journal)
     done = next((i for i in before if _is_whole(i, entry, build)), None)
     if done is not None and not journal.exists():
+        path.unlink(missing_ok=True)
         return _told(entry, build, "current", done)
-    path, day, size = _download(tools, entry, build)
+    day, size = _download(path, tools, entry, build)
     step = _Make(tools, entry, build, marker, visibility, tuple(members), path, day, size)
     with Journal(journal, now=tools.now) as kept:
         result = run([step], kept, plan=marker, workers=1, stop=tools.stop, late_seconds=tools.late_seconds)
@@ -246,13 +248,18 @@ def _told(entry: Entry, build: Build, did: str, image: Image) -> Made:
 
 
 def _take_up(tools: Tools, entry: Entry, ours: Path) -> None:
-    """A killed run was at a build that is no longer the newest: what it left unfinished goes."""
-    for path in sorted(tools.folder.glob(f"{_place(tools.cloud)}-{entry.name}-*.db")):
-        if path != ours:
+    """A killed run was at a build that is no longer the newest: what it left unfinished goes, and what it had read."""
+    of_entry = re.compile(rf"{re.escape(f'{_place(tools.cloud)}-{entry.name}')}-[0-9a-f]{{16}}\.(db|image|part)")
+    for path in sorted(tools.folder.iterdir()):
+        if path.stem == ours.stem or not of_entry.fullmatch(path.name):
+            continue
+        if path.suffix == ".db":
             with suppress(LocalError):  # forgotten meanwhile
                 for intent in peek(path).intents.values():
                     _remove(tools, str(intent["marker"]))
             forget(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _remove(tools: Tools, marker: str, but: str = "") -> None:

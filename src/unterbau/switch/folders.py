@@ -121,7 +121,7 @@ class Folder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the drill. Raises Refused if another process holds it."""
+        """Hold the drill, without what a killed process left half written. Raises Refused if another process holds it."""
         lock = self.path / "lock"
         handle = files.take(lock)
         if handle is None:
@@ -130,6 +130,7 @@ class Folder:
                 "Wait for it, or stop it; then run the same command again.",
             )
         try:
+            files.sweep(self.path)
             yield
         finally:
             os.close(handle)
