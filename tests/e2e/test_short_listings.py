@@ -130,6 +130,9 @@ def test_a_census_past_the_relay_asks_for_nothing_twice_to_agree(front: Front, w
     assert (len(whole["container"]), len(whole["object"])) == (CONTAINERS, OBJECTS)
     assert Counter(a.path for a in front.asked if "/quotas/" in a.path).most_common(1)[0][1] == 1, "read again"
     assert not [a for a in front.asked if re.search(r"/v2\.0/(networks|subnets|ports)/", a.path)], "looked up"
+    # The account of an object store is listed for its containers, and for what is in them.
+    times = Counter(a.target for a in front.asked if is_listing(a) and not a.path.startswith("/object-store/"))
+    assert [target for target, count in times.items() if count > 1] == [], "what several want is asked for once"
 
 
 @pytest.mark.parametrize(

@@ -359,7 +359,7 @@ def unknown(*services: str) -> dict[str, str]:
         raise AssertionError("a service that the catalog does not have was asked")
 
     cloud: Any = nobody
-    found = Unknown(cloud, lambda: services, cloud, cloud, OBJECTS, lambda: "p").not_understood()
+    found = Unknown(cloud, lambda: services, cloud, cloud, cloud, OBJECTS).not_understood()
     return {n.what: str(n.reason) for n in found}
 
 
@@ -389,6 +389,9 @@ class Poor:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cloud, name)
+
+    def once(self) -> Poor:
+        return self
 
     def kinds(self) -> tuple[Kind, ...]:
         return tuple(k for k in self._cloud.kinds() if k not in (Kind.CONTAINER, Kind.OBJECT))

@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +34,7 @@ from unterbau.cloud import openstack
 from unterbau.cloud.bounds import Bounds
 from unterbau.cloud.openstack import profiles
 from unterbau.cloud.openstack.errors import by_status, translated
-from unterbau.cloud.openstack.http import Api, parallel
+from unterbau.cloud.openstack.http import Api, Once, parallel
 from unterbau.cloud.openstack.key_manager import KeyService
 from unterbau.cloud.openstack.limits import Limits
 from unterbau.cloud.openstack.swift import Swift
@@ -448,6 +449,48 @@ def test_a_listing_hears_a_stop_between_two_pages() -> None:
     with heeding(stop, print, Bounds()), pytest.raises(Interrupted, match="things"):
         Endless(Adapter(Session(NoAuth("http://127.0.0.1:9")), service_type="compute")).listed("/things", "things")
     assert len(asked) == 3
+
+
+def _asking(answer: Callable[[str], dict[str, object]]) -> tuple[Once, list[str]]:
+    asked = list[str]()
+
+    class Told(Once):
+        def json(self, method: str, path: str, body: object = None, **_: object) -> dict[str, object]:
+            asked.append(path)
+            return answer(path)
+
+    adapter = Adapter(Session(NoAuth("http://127.0.0.1:9")), service_type="compute")
+    return Told(Api(adapter)), asked
+
+
+def test_for_one_look_a_listing_is_asked_for_once_and_everybody_who_wants_it_waits_for_that() -> None:
+    may = threading.Event()
+
+    def answer(path: str) -> dict[str, object]:
+        assert may.wait(60)
+        return {"things": [] if "marker" in path else [{"id": path}]}
+
+    once, asked = _asking(answer)
+    with ThreadPoolExecutor(8) as pool:
+        same = [pool.submit(once.pages, "/things", "things", owner="me") for _ in range(7)]
+        other = pool.submit(once.listed, "/things", "things", owner=["you", "he"])
+        may.set()
+        assert [f.result() for f in same] == [({"id": "/things?limit=500&owner=me"},)] * 7
+        assert other.result().entries == ({"id": "/things?limit=500&owner=you&owner=he"},)
+    assert sorted(path for path in asked if "marker" not in path) == [
+        "/things?limit=500&owner=me", "/things?limit=500&owner=you&owner=he",
+    ]  # fmt: skip
+
+
+def test_what_a_look_could_not_list_it_could_not_list_for_anybody() -> None:
+    def answer(path: str) -> dict[str, object]:
+        raise Forbidden("not you")
+
+    once, asked = _asking(answer)
+    for _ in range(3):
+        with pytest.raises(Forbidden, match="not you"):
+            once.pages("/things", "things")
+    assert len(asked) == 1
 
 
 @pytest.mark.thorough

@@ -149,6 +149,9 @@ class Reader(Protocol):
     what Barbican's policy keeps from a reader, and what Swift tells owners only (`kinds.OWNER_ONLY`).
     """
 
+    def once(self) -> Reader:
+        """The same for one look: what several of its answers want of the cloud is asked once, and not again to see what changed."""
+
     def identity(self) -> CloudIdentity:
         """Which cloud, project and user this is. Raises AuthFailed, Unreachable."""
 

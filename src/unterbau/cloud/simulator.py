@@ -234,6 +234,10 @@ class Simulator:
 
     # --- reading
 
+    def once(self) -> Simulator:
+        """See the port."""
+        return self
+
     def identity(self) -> CloudIdentity:
         """See the port."""
         url = f"https://{self.name}.invalid/v3"

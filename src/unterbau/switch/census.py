@@ -58,8 +58,8 @@ def take(
     if crowd is not None:
         without = crowd.find()
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        listing = _listing_of(reader, seen, without, brief=brief)
-        reading = _Reading(reader, identity, pool, progress, lambda kind: _telling(listing(kind), told))
+        listing = _listing_of(seen, without, brief=brief)
+        reading = _Reading(reader, identity, pool, progress, lambda view, kind: _telling(listing(view, kind), told))
         reading.read(reader.kinds(), f"census of {identity.name}")
         loose = reading.settle(pause)
     missing = [k for k in Kind if k not in reading.listings]
@@ -82,12 +82,12 @@ def take(
     )
 
 
-def _listing_of(
-    reader: Reader, seen: Take | None, without: Collection[str], *, brief: bool
-) -> Callable[[Kind], Listing]:
+def _listing_of(seen: Take | None, without: Collection[str], *, brief: bool) -> Callable[[Reader, Kind], Listing]:
     if seen is not None:
-        return lambda kind: reader.listing_read(kind, seen, without)
-    return (lambda kind: reader.listing_brief(kind, without)) if brief else reader.listing
+        return lambda reader, kind: reader.listing_read(kind, seen, without)
+    if brief:
+        return lambda reader, kind: reader.listing_brief(kind, without)
+    return lambda reader, kind: reader.listing(kind)
 
 
 def _telling(found: Listing, told: Callable[[Listing], None]) -> Listing:
@@ -104,7 +104,7 @@ class _Reading:
         identity: CloudIdentity,
         pool: ThreadPoolExecutor,
         progress: Callable[[str, int, int], None],
-        listing: Callable[[Kind], Listing],
+        listing: Callable[[Reader, Kind], Listing],
     ) -> None:
         self.reader, self.identity, self.pool, self.progress = reader, identity, pool, progress
         self._listing = listing
@@ -128,15 +128,16 @@ class _Reading:
     def read(self, kinds: Collection[Kind], label: str, *, beside: bool = True) -> None:
         """List these kinds and look at what is `beside` the listings, all at the same time."""
         done: list[Kind] = []
+        view = self.reader.once()
 
         def one(kind: Kind) -> Listing | NotShown:
-            found = _or_reason(kind.value, lambda: self._listing(kind))
+            found = _or_reason(kind.value, lambda: self._listing(view, kind))
             done.append(kind)
             self.progress(label, len(done), len(kinds))
             return found
 
-        around = self.pool.submit(_or_reason, "offering", self.reader.surroundings) if beside else None
-        unknown = self.pool.submit(_or_reason, "unknown services", self.reader.not_understood) if beside else None
+        around = self.pool.submit(_or_reason, "offering", view.surroundings) if beside else None
+        unknown = self.pool.submit(_or_reason, "unknown services", view.not_understood) if beside else None
         for kind, found in zip(kinds, self.pool.map(one, kinds), strict=True):
             if isinstance(found, NotShown) and isinstance(self.listings.get(kind), Listing):
                 self.failed.append(found)

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import SecretBytes
 
 from unterbau.cloud.openstack.block_storage import BlockStorageService
 from unterbau.cloud.openstack.compute import ComputeService
 from unterbau.cloud.openstack.errors import MALFORMED, malformed
-from unterbau.cloud.openstack.http import Api, Stream
+from unterbau.cloud.openstack.http import Api, Json, Once, Stream
 from unterbau.cloud.openstack.identity import identity
 from unterbau.cloud.openstack.image import ImageService
 from unterbau.cloud.openstack.key_manager import KeyService
@@ -66,17 +68,19 @@ class OpenStack:
             lambda: session.verify,
             session.limits,
         )
+        self._apis: Callable[[str], Api] = session.api
         self._network = NetworkService(partial(self._api, "network"), lambda: session.project_id)
-        self._compute = ComputeService(
-            partial(self._api, "compute"), lambda **query: self._network.raw("ports", **query)
-        )
+        self._compute = ComputeService(partial(self._api, "compute"), self._ports)
         self._image = ImageService(
             partial(self._api, "image"), volumes, partial(self._api, "compute"), lambda: session.project_id
         )
         self._volumes = BlockStorageService(volumes)
         self._objects = ObjectService(swift)
         self._keys = KeyService(partial(self._api, "key-manager"), lambda: session.user_id)
-        self._services: Mapping[str, Service] = {
+        self._services = self._named()
+
+    def _named(self) -> Mapping[str, Service]:
+        return {
             "network": self._network,
             "compute": self._compute,
             "image": self._image,
@@ -85,6 +89,10 @@ class OpenStack:
             "key-manager": self._keys,
         }
 
+    def _ports(self, *, again: bool = False, **query: Any) -> list[Json]:
+        """The raw ports; `again`: not as they may have been seen before."""
+        return self._network.raw("ports", **query)
+
     def _service(self, kind: Kind) -> Service:
         name, service = next((n, s) for n, s in self._services.items() if kind in s.KINDS)
         if name not in self._session.catalog():
@@ -92,6 +100,26 @@ class OpenStack:
         return service
 
     # --- reading
+
+    def once(self) -> OpenStack:
+        """As `Reader.once`: the services of which several answers want the same listings."""
+        view, lock, known = copy(self), threading.Lock(), dict[str, Api]()
+
+        def api(service: str) -> Api:
+            with lock:
+                if service not in known:
+                    known[service] = Once(self._api(service))
+                return known[service]
+
+        def ports(*, again: bool = False, **query: Any) -> list[Json]:
+            return (self if again else view)._network.raw("ports", **query)
+
+        view._apis = api
+        view._network = NetworkService(partial(api, "network"), lambda: self._session.project_id)
+        view._compute = ComputeService(partial(api, "compute"), ports)
+        view._volumes = BlockStorageService(partial(api, "block-storage"))
+        view._services = view._named()
+        return view
 
     def identity(self) -> CloudIdentity:
         """As `Reader.identity`."""
@@ -161,8 +189,8 @@ class OpenStack:
             self._session.catalog,
             self._compute,
             self._network,
+            self._volumes,
             self._objects,
-            lambda: self._session.project_id,
         )
         return (*self._transport(), *unknown.not_understood())
 
@@ -178,7 +206,7 @@ class OpenStack:
         return (NotShown(what="transport", reason=reason),)
 
     def _api(self, service: str) -> Api:
-        return self._session.api(service)
+        return self._apis(service)
 
     def read(self, reference: Ref) -> Resource | None:
         """As `Reader.read`."""

@@ -17,6 +17,7 @@ from unterbau.cloud.openstack.closed import Reading, Table, Told, ignorable, los
 from unterbau.cloud.openstack.http import Api, Json, by_id
 from unterbau.cloud.openstack.service import eldest, from_metadata, gone, only, settled, short, wait_gone
 from unterbau.cloud.openstack.session import at_least
+from unterbau.cloud.paging import Listed
 from unterbau.cloud.port import Listing, Marker, carries, marked, our_keys
 from unterbau.errors import Conflict, Unsupported
 from unterbau.tenant.kinds import Backup, Kind, Resource, Snapshot, Source, Volume, VolumeType, ref
@@ -80,14 +81,17 @@ class BlockStorageService:
 
     def listing(self, kind: Kind) -> Listing:
         """Everything of the kind that the project owns."""
-        collection, _ = _PATHS[kind]
-        counts = at_least(self._api().microversion, "3.45")
-        counted: Json = {"count": "count", "with_count": "true"} if counts else {}
-        listed = self._api().listed(f"/{collection}/detail", collection, **counted)
+        listed = self.listed(_PATHS[kind][0])
         reading = Reading(kind.value, TABLES[kind])
         taken = [reading.take(ref(kind, by_id(e)), e, _MODELS[kind]) for e in listed.entries]
         notes = [*(short(kind.value, kind, listed.doubt) if listed.doubt else ()), *reading.notes()]
         return Listing(resources=tuple(r for r in taken if r is not None), not_shown=tuple(notes))
+
+    def listed(self, collection: str) -> Listed[Json]:
+        """All entries of a collection, in detail, with a doubt if it may not be the whole."""
+        counts = at_least(self._api().microversion, "3.45")
+        counted: Json = {"count": "count", "with_count": "true"} if counts else {}
+        return self._api().listed(f"/{collection}/detail", collection, **counted)
 
     def raw(self, collection: str, **query: Any) -> list[Json]:
         """All entries of a collection, in detail."""

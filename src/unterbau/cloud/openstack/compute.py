@@ -152,9 +152,9 @@ class ComputeService:
 
     def _ports_of(self, servers: Sequence[Json]) -> dict[str, list[Json]]:
         """The ports by server; asked for once more where Nova tells an interface that is not among them."""
-        for _ in range(2):
+        for again in (False, True):
             found: dict[str, list[Json]] = {}
-            for port in self._ports():
+            for port in self._ports(again=again):
                 found.setdefault(named_by("device_id")(port), []).append(port)
             if not any(_unknown_macs(s, found.get(by_id(s), [])) for s in servers):
                 break

@@ -8,9 +8,10 @@ Not here: what the JSON means.
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
@@ -182,6 +183,30 @@ class Api:
             yield Stream(response.raw, length, f"{self.service}: GET {_shown(path)}", start)
         finally:
             response.close()
+
+
+class Once(Api):
+    """A service for one look: a listing that several want of it is asked for once, whoever wants it first."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api.adapter, microversion=api.microversion)
+        self._lock = threading.Lock()
+        self._told: dict[object, Future[Listed[Json]]] = {}
+
+    def listed(
+        self, path: str, key: str, *, entry_name: Naming = by_id, by: By = "marker", count: str | int = "", **query: Any
+    ) -> Listed[Json]:
+        """As `Api.listed`; the entries are everybody's, and nobody changes them."""
+        asked = (with_query(path, query), key, entry_name, by, count)
+        with self._lock:
+            known = self._told.get(asked)
+            told = self._told.setdefault(asked, Future())
+        if known is None:
+            try:
+                told.set_result(super().listed(path, key, entry_name=entry_name, by=by, count=count, **query))
+            except BaseException as error:  # noqa: BLE001 - raised again for everybody who waits for it
+                told.set_exception(error)
+        return told.result()
 
 
 class Stream:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
+from unterbau.cloud.openstack.block_storage import BlockStorageService
 from unterbau.cloud.openstack.compute import ComputeService
 from unterbau.cloud.openstack.errors import MALFORMED, malformed
 from unterbau.cloud.openstack.http import Api, Json, by_id, named_by, parallel
@@ -52,11 +53,11 @@ class Unknown:
         services: Callable[[], Iterable[str]],
         compute: ComputeService,
         network: NetworkService,
+        volumes: BlockStorageService,
         objects: ObjectService,
-        project_id: Callable[[], str],
     ) -> None:
-        self._api, self._services, self._project = api, services, project_id
-        self._compute, self._network, self._objects = compute, network, objects
+        self._api, self._services = api, services
+        self._compute, self._network, self._volumes, self._objects = compute, network, volumes, objects
 
     def not_understood(self) -> tuple[NotShown, ...]:
         """All of it; a place that could not be looked at is named too."""
@@ -134,13 +135,12 @@ class Unknown:
         return _notes(key, api.listed(path, key, by=by), reason)
 
     def _encrypted(self) -> list[NotShown]:
-        entries = self._api("block-storage").pages("/volumes/detail", "volumes")
         return [
             NotShown(
                 what=f"{ref(Kind.VOLUME, by_id(entry))}.encryption",
                 reason=Reason.of("unknown.encrypted"),
             )
-            for entry in entries
+            for entry in self._volumes.listed("volumes").entries
             if entry.get("encrypted")
         ]
 
