@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -167,7 +168,7 @@ def drills() -> tuple[tuple[Folder, DrillState], ...]:
     """All drills of this user, newest first; unreadable folders are passed over."""
     found = []
     for path in root().iterdir():
-        if (path / "drill.json").exists():
+        if RUN_PATTERN.fullmatch(path.name) and (path / "drill.json").exists():
             try:
                 found.append((Folder(path), Folder(path).load()))
             except UsageError:
@@ -176,13 +177,17 @@ def drills() -> tuple[tuple[Folder, DrillState], ...]:
 
 
 def begin(source: str, target: str, keep: bool, now: datetime, *, boot: bool = False) -> Folder:
-    """A new drill's folder, durable with its state."""
-    run = f"{now:%Y%m%d}-{secrets.token_hex(4)}"
-    made = Folder(root() / run)
+    """A new drill's folder, there with its state or not at all. Within `choosing`: what somebody killed here had begun goes."""
+    run, place = f"{now:%Y%m%d}-{secrets.token_hex(4)}", root()
+    made, fresh = Folder(place / run), Folder(place / f".{run}")
+    with files.translated(fresh.path):
+        for left in place.glob(".[0-9]*"):
+            shutil.rmtree(left)
+        fresh.path.mkdir(mode=0o700)
+    fresh.save(DrillState(run=run, source=source, target=target, keep=keep, boot=boot, created=now))
     with files.translated(made.path):
-        made.path.mkdir(mode=0o700)
-        files.sync_folder(made.path.parent)
-    made.save(DrillState(run=run, source=source, target=target, keep=keep, boot=boot, created=now))
+        fresh.path.rename(made.path)
+        files.sync_folder(place)
     return made
 
 
