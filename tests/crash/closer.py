@@ -61,6 +61,9 @@ from unterbau.tenant.kinds import (
     ref,
 )
 
+ALL = ("server.user_data", "server.local_disk", "floating_ip.address", "router.external_fixed_ips")
+"""The losses of the tenant that `plant` makes."""
+
 
 class Cloud(Simulator):
     """What files beside the world say.

@@ -20,8 +20,7 @@ from unterbau.switch import evidence
 
 pytestmark = pytest.mark.timeout(2400)
 
-ALL = ("server.user_data", "server.local_disk", "floating_ip.address", "router.external_fixed_ips")
-LOSSES = [argument for name in ALL for argument in ("--accept-loss", name)]
+LOSSES = [argument for name in closer.ALL for argument in ("--accept-loss", name)]
 WORKERS = 3
 
 

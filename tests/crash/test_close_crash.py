@@ -16,6 +16,7 @@ from pathlib import Path
 
 import closer
 import pytest
+from closer import ALL
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from unterbau.cloud.simulator import GIB, Simulator
@@ -27,7 +28,6 @@ from unterbau.verdict import Outcome
 
 pytestmark = pytest.mark.timeout(2400)
 
-ALL = ("server.user_data", "server.local_disk", "floating_ip.address", "router.external_fixed_ips")
 SOON = timedelta(seconds=5)
 
 

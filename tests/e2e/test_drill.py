@@ -123,11 +123,10 @@ def test_killed_at_random_moments_the_rerun_finishes_without_orphans(
         time.sleep(rng.uniform(0.8, 4.0))
         child.send_signal(signal.SIGKILL)
         _, told = child.communicate()
-        assert child.returncode in (0, -signal.SIGKILL), f"after {killed} kills: {child.returncode} {told}"
-        if child.returncode == 0:  # a quick machine
-            break
+        assert child.returncode == -signal.SIGKILL, (
+            f"it ended by itself, after {killed} kills: {child.returncode} {told}"
+        )
         killed += 1
-    assert killed > KILLS // 4, f"the move was over after {killed} kills"
     done = unterbau("move", str(home / "plan.yaml"))
     assert done.returncode == 0, done.stderr[-3000:]
     assert inventory.names(source) == before, "something was left behind on the source"
