@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import inspect
 import io
@@ -12,12 +13,13 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,6 +35,7 @@ from pydantic import SecretBytes
 from unterbau.cloud import openstack
 from unterbau.cloud.bounds import Bounds
 from unterbau.cloud.openstack import profiles
+from unterbau.cloud.openstack.adapter import OpenStack
 from unterbau.cloud.openstack.errors import by_status, translated
 from unterbau.cloud.openstack.http import Api, Once, parallel
 from unterbau.cloud.openstack.key_manager import KeyService
@@ -480,6 +483,19 @@ def test_for_one_look_a_listing_is_asked_for_once_and_everybody_who_wants_it_wai
     assert sorted(path for path in asked if "marker" not in path) == [
         "/things?limit=500&owner=me", "/things?limit=500&owner=you&owner=he",
     ]  # fmt: skip
+
+
+def test_what_a_look_listed_goes_with_it() -> None:
+    """Nothing of it stays until somebody collects rubbish: the raw answers of a census would."""
+    session: Any = SimpleNamespace(api=None, token=None, renew=None, limits=None)
+    view = OpenStack(session).once()
+    gone = weakref.ref(view)
+    gc.disable()
+    try:
+        del view
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_what_a_look_could_not_list_it_could_not_list_for_anybody() -> None:

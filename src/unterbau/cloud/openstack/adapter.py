@@ -111,11 +111,12 @@ class OpenStack:
                     known[service] = Once(self._api(service))
                 return known[service]
 
-        def ports(*, again: bool = False, **query: Any) -> list[Json]:
-            return (self if again else view)._network.raw("ports", **query)
+        network = NetworkService(partial(api, "network"), lambda: self._session.project_id)
 
-        view._apis = api
-        view._network = NetworkService(partial(api, "network"), lambda: self._session.project_id)
+        def ports(*, again: bool = False, **query: Any) -> list[Json]:  # naming no view: what it listed goes with it
+            return (self._network if again else network).raw("ports", **query)
+
+        view._apis, view._network = api, network
         view._compute = ComputeService(partial(api, "compute"), ports)
         view._volumes = BlockStorageService(partial(api, "block-storage"))
         view._services = view._named()
