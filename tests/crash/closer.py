@@ -139,7 +139,10 @@ def prober(root: Path, stop: threading.Event) -> Prober:
 
 
 def environment(root: Path) -> dict[str, str]:
-    return {**os.environ, "XDG_STATE_HOME": str(root / "state"), "XDG_DATA_HOME": str(root / "data")}
+    """Of a program in a world; what is killed leaves its temporary folders there, too."""
+    return {
+        **os.environ, "XDG_STATE_HOME": str(root / "state"), "XDG_DATA_HOME": str(root / "data"), "TMPDIR": str(root),
+    }  # fmt: skip
 
 
 def plant(there: Simulator) -> dict[str, Ref]:
